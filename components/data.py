@@ -1,0 +1,164 @@
+"""Specs and batches: what a data module publishes once, and what it serves at every step.
+
+A spec is a frozen dataclass of plain values (it is stored in checkpoints). A batch is a NamedTuple of tensors without
+optional fields: it collates, pins and moves by itself. Targets are raw outcomes in the units of the data, never bins.
+Axes: B examples, T predicted positions, S positions of a sequence, C positions of context, F features, H horizon.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from components.supports import Bins, Interval, Tokens
+
+
+class Batch(Protocol):
+    """What every batch of examples has: the outcomes to predict and how much each counts."""
+
+    @property
+    def target(self) -> Tensor:
+        """What truly happened, `[B, T, *support.shape]`, in the units of the data."""
+
+    @property
+    def weight(self) -> Tensor:
+        """How much each position counts, `[B, T]` float; 0 where there is nothing to predict."""
+
+
+class Spec(Protocol):
+    """What every data module publishes: the support of its targets."""
+
+    @property
+    def support(self) -> Tokens | Interval | Bins:
+        """What can be predicted."""
+
+
+@dataclass(frozen=True)
+class TokenSpec:
+    """Facts of a token corpus.
+
+    Args:
+        support: The vocabulary.
+        length: Positions in a window.
+        bytes_per_token: Mean length of a token of the validation text in bytes, which turns nats per token into bits
+            per byte, comparable between tokenizers.
+    """
+
+    support: Tokens
+    length: int
+    bytes_per_token: float = 1.0
+
+
+class TokenBatch(NamedTuple):
+    """Windows of text: at each position the next token is predicted."""
+
+    tokens: Tensor  # [B, T] int64, what the model reads
+    target: Tensor  # [B, T] int64, the token that follows each
+    weight: Tensor  # [B, T] float32
+
+
+@dataclass(frozen=True)
+class TrajectorySpec:
+    """Facts of a set of episodes.
+
+    Args:
+        support: Actions that can be taken.
+        observation: Shape of one observation.
+        length: Time steps in a context window.
+        horizon: Longest episode in time steps; time steps in a batch are smaller.
+        environment: Gymnasium id in which a policy for these data can be rolled out, "" where there is none.
+        mean: Mean of each component of the observations, flat; stems subtract it.
+        std: Standard deviation of each component of the observations, flat, positive; stems divide by it.
+        return_scale: Size of a typical return; stems divide returns-to-go by it.
+        random_return: Mean return of a policy that acts at random (`nan` if unknown).
+        data_return: Mean return of the episodes (`nan` if unknown).
+    """
+
+    support: Tokens | Interval | Bins
+    observation: tuple[int, ...]
+    length: int
+    horizon: int
+    environment: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    return_scale: float = 1.0
+    random_return: float = float("nan")
+    data_return: float = float("nan")
+
+
+class TrajectoryBatch(NamedTuple):
+    """Windows of episodes, padded on the left: at each time step the action is predicted."""
+
+    observation: Tensor  # [B, T, *observation] float32, raw
+    action: Tensor  # [B, T, *support.shape], the action taken at each step; read for later steps only
+    return_to_go: Tensor  # [B, T] float32, sum of rewards from each step to the end, raw
+    time: Tensor  # [B, T] int64, step within the episode; 0 on padding
+    mask: Tensor  # [B, T] bool, False on padding
+    target: Tensor  # [B, T, *support.shape], the action taken at each step
+    weight: Tensor  # [B, T] float32, 0 on padding
+
+
+class EpisodeBatch(NamedTuple):
+    """Episodes to be played: an episode is a datum, and work is sharded over ranks like any other."""
+
+    seed: Tensor  # [B] int64, what the environment is reset with
+    return_to_go: Tensor  # [B] float32, the return that the policy is asked for
+
+
+@dataclass(frozen=True)
+class SeriesSpec:
+    """Facts of a panel of time series.
+
+    Args:
+        support: Interval of the *scaled* values `(value - loc) / scale` that heads cover.
+        context: Observed values in a window.
+        horizon: Values to forecast.
+        season: Period of the season in steps, 1 where there is none.
+    """
+
+    support: Interval
+    context: int
+    horizon: int
+    season: int
+
+
+class SeriesBatch(NamedTuple):
+    """Windows of series. Missing or padded values of the past are 0 and not `observed`; those of the future weigh 0."""
+
+    past: Tensor  # [B, C] float32, in the series' own units
+    observed: Tensor  # [B, C] bool
+    loc: Tensor  # [B, 1] float32, what to subtract to scale a value
+    scale: Tensor  # [B, 1] float32, what to divide by, positive
+    error: Tensor  # [B, 1] float32, in-sample mean absolute error of the seasonal naive forecast (for MASE)
+    target: Tensor  # [B, H] float32, in the series' own units
+    weight: Tensor  # [B, H] float32
+
+
+@dataclass(frozen=True)
+class DensitySpec:
+    """Facts of a regression problem of which the whole conditional distribution is wanted.
+
+    Args:
+        support: Interval of the outcome.
+        features: Number of input features.
+    """
+
+    support: Interval | Bins
+    features: int
+
+
+class DensityBatch(NamedTuple):
+    """Feature vectors with one outcome each."""
+
+    features: Tensor  # [B, F] float32
+    target: Tensor  # [B, 1] float32
+    weight: Tensor  # [B, 1] float32
+
+
+# Specs are hyper-parameters of a module: a checkpoint with them must load with `weights_only=True`.
+torch.serialization.add_safe_globals(
+    [Tokens, Interval, Bins, TokenSpec, TrajectorySpec, SeriesSpec, DensitySpec]
+)

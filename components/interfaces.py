@@ -1,0 +1,138 @@
+"""The four things that a model is made of, and the factories that make them.
+
+    batch ─► Stem ─► Embedded ─► Backbone ─► hidden ─► Stem.readout ─► Head ─► Distribution ─► Loss
+
+Axes: B examples, S positions of the sequence, C positions of the context, T predicted positions, D width (`dim`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple, Protocol
+
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from components.data import Spec
+from components.layers.cache import Cache
+from components.supports import Support
+
+
+class Embedded(NamedTuple):
+    """A batch as a backbone reads it. `None` says that nothing is padded, or that there is no context."""
+
+    states: Tensor  # [B, S, D], read causally: position s sees the context and positions up to s
+    mask: Tensor | None = None  # [B, S] bool, False on padding
+    context: Tensor | None = None  # [B, C, D], seen by every position
+    context_mask: Tensor | None = None  # [B, C] bool, False on padding
+
+
+class Stem(nn.Module, ABC):
+    """Turns a batch into a sequence, and knows which of its positions predict."""
+
+    @abstractmethod
+    def forward(self, batch: Any) -> Embedded:
+        """Embeds a batch. Position s of the states may depend on what precedes target s, never on target s itself."""
+
+    def readout(self, hidden: Tensor) -> Tensor:
+        """Selects the hidden states that predict: `[B, S, D]` to `[B, T, D]`. All of them, unless a stem says otherwise."""
+        return hidden
+
+
+class Backbone(nn.Module, ABC):
+    """Turns a sequence into hidden states.
+
+    `blocks` are the units of sharding, checkpointing and compiling.
+    """
+
+    dim: int
+    blocks: nn.ModuleList
+
+    @abstractmethod
+    def forward(self, inputs: Embedded, cache: Cache | None = None) -> Tensor:
+        """Computes hidden states `[B, S, D]` of the states (not of the context), causally.
+
+        With a cache, `inputs` holds only what is new: the context with the first call, then further states. The cache
+        is extended in place, and the result equals that of one call with everything.
+        """
+
+    @abstractmethod
+    def new_cache(self, batch_size: int, length: int) -> Cache:
+        """Makes an empty cache for `length` positions, those of the context included."""
+
+
+class Head(nn.Module, ABC):
+    """Turns hidden states into a predictive distribution.
+
+    All parameters live in `projection`, a tensor-to-tensor module, so that fully sharded training can gather them. The law
+    itself is computed in float32 whatever the precision of the hidden states.
+    """
+
+    support: Support
+    projection: nn.Module
+
+    @abstractmethod
+    def forward(self, hidden: Tensor) -> Distribution:
+        """Predicts from hidden states `[..., D]`: batch shape `[...]`, event shape `support.shape`."""
+
+
+class Loss(nn.Module, ABC):
+    """One term of the objective: a functional of what was predicted and what happened.
+
+    Args:
+        weight: Factor of this term in the objective, at least 0. Logged values do not contain it.
+
+    Raises:
+        ValueError: If `weight` is negative.
+    """
+
+    def __init__(self, weight: float = 1.0) -> None:
+        super().__init__()
+        if not weight >= 0:
+            raise ValueError(
+                f"{type(self).__name__}: weight={weight} is negative; a term is minimized, use a weight of at least 0."
+            )
+        self.weight = weight
+
+    @abstractmethod
+    def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
+        """Computes one value per position, `[B, T]`, of a prediction with batch shape `[B, T]`."""
+
+
+class StemFactory(Protocol):
+    """Builds a stem for the width of a backbone and the spec of the data."""
+
+    def __call__(self, *, dim: int, spec: Any) -> Stem: ...
+
+
+class BackboneFactory(Protocol):
+    """Builds a backbone; its width is its own option."""
+
+    def __call__(self) -> Backbone: ...
+
+
+class HeadFactory(Protocol):
+    """Builds a head for the width of a backbone and the support of the data."""
+
+    def __call__(self, *, dim: int, support: Support) -> Head: ...
+
+
+class LossFactory(Protocol):
+    """Builds a term of the objective."""
+
+    def __call__(self) -> Loss: ...
+
+
+__all__ = [
+    "Backbone",
+    "BackboneFactory",
+    "Cache",
+    "Embedded",
+    "Head",
+    "HeadFactory",
+    "Loss",
+    "LossFactory",
+    "Spec",
+    "Stem",
+    "StemFactory",
+]

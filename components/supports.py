@@ -1,0 +1,197 @@
+"""Supports: what can be predicted. Data publish one, heads serve it, distributions live on it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Independent
+from torch.nn.functional import one_hot
+
+from components.distributions.histogram import Histogram
+
+DEFAULT_BINS = 256  # resolution of a histogram head that is not told otherwise
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A finite set of outcomes, numbered from zero: words of a vocabulary, actions of a game.
+
+    Args:
+        size: Number of outcomes, at least 1.
+
+    Raises:
+        ValueError: If `size` is not positive.
+    """
+
+    size: int
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ValueError(f"Tokens need at least one outcome, got size={self.size}.")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one outcome: a scalar."""
+        return ()
+
+    @property
+    def width(self) -> int:
+        """How many numbers `encode` uses for one outcome."""
+        return self.size
+
+    def contains(self, outcome: Tensor) -> Tensor:
+        """Tells which outcomes `[...]` are possible, as booleans `[...]`."""
+        return (outcome >= 0) & (outcome < self.size)
+
+    def encode(self, outcome: Tensor) -> Tensor:
+        """Describes outcomes `[...]` to a network: one-hot `[..., size]`."""
+        return one_hot(outcome.long(), self.size).to(torch.get_default_dtype())
+
+    def divide(self, bins: int | None = None) -> Tokens:
+        """Returns itself: tokens are cells already.
+
+        Raises:
+            ValueError: If `bins` is given.
+        """
+        if bins is not None:
+            raise ValueError(f"Tokens are discrete already ({self.size} of them); drop bins={bins}.")
+        return self
+
+    def law(self, categorical: Distribution, device: torch.device) -> Distribution:
+        """Reads a categorical over the cells as a law of the outcome: it is one."""
+        return categorical
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Real values between two bounds, alone or as a vector whose components share the bounds.
+
+    Laws of unbounded support (Normal, Student-t) take the bounds as the range that matters. Histograms and Fourier
+    densities end there: they score a value beyond a bound as if it lay on it, and every module reports how much of the
+    data that concerns (`outside`).
+
+    Args:
+        low: Smallest outcome, in the units of the target.
+        high: Largest outcome, in the same units.
+        shape: Shape of one outcome: `()` for a scalar, `(n,)` for a vector of n components.
+
+    Raises:
+        ValueError: If the bounds are not finite or not in order.
+    """
+
+    low: float
+    high: float
+    shape: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise ValueError(
+                f"An Interval needs finite bounds with low < high, got [{self.low}, {self.high}]."
+            )
+
+    @property
+    def width(self) -> int:
+        """How many numbers `encode` uses for one outcome."""
+        return math.prod(self.shape)
+
+    def contains(self, outcome: Tensor) -> Tensor:
+        """Tells which outcomes `[..., *shape]` lie between the bounds, as booleans `[...]`."""
+        inside = (outcome >= self.low) & (outcome <= self.high)
+        return inside.flatten(-len(self.shape)).all(-1) if self.shape else inside
+
+    def encode(self, outcome: Tensor) -> Tensor:
+        """Describes outcomes `[..., *shape]` to a network: bounds go to ±1, `[..., width]`."""
+        middle, half = (self.high + self.low) / 2, (self.high - self.low) / 2
+        scaled = (outcome - middle) / half
+        return scaled.flatten(-len(self.shape)) if self.shape else scaled.unsqueeze(-1)
+
+    def divide(self, bins: int | None = None) -> Bins:
+        """Cuts the interval into `bins` equal cells (256 if not told)."""
+        return Bins.uniform(self.low, self.high, DEFAULT_BINS if bins is None else bins, self.shape)
+
+
+@dataclass(frozen=True)
+class Bins:
+    """An interval that is divided into cells: what a histogram head resolves, or what data were rounded to.
+
+    Args:
+        edges: The `size + 1` borders of the cells, increasing, in the units of the target.
+        shape: Shape of one outcome; every component is divided alike.
+
+    Raises:
+        ValueError: If there is no cell or the edges do not increase.
+    """
+
+    edges: tuple[float, ...]
+    shape: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.edges) < 2 or any(
+            not a < b for a, b in zip(self.edges, self.edges[1:], strict=False)
+        ):
+            raise ValueError(f"Bins need at least two increasing edges, got {self.edges[:4]}.")
+
+    @classmethod
+    def uniform(cls, low: float, high: float, size: int, shape: tuple[int, ...] = ()) -> Bins:
+        """Divides [low, high] into `size` cells of equal width.
+
+        Raises:
+            ValueError: If `size` is not positive.
+        """
+        if size < 1:
+            raise ValueError(f"Bins need at least one cell, got bins={size}.")
+        step = (high - low) / size
+        return cls((*(low + step * k for k in range(size)), high), shape)
+
+    @property
+    def size(self) -> int:
+        """Number of cells."""
+        return len(self.edges) - 1
+
+    @property
+    def interval(self) -> Interval:
+        """The interval that is divided."""
+        return Interval(self.edges[0], self.edges[-1], self.shape)
+
+    @property
+    def width(self) -> int:
+        """How many numbers `encode` uses for one outcome."""
+        return self.interval.width
+
+    def contains(self, outcome: Tensor) -> Tensor:
+        """Tells which outcomes `[..., *shape]` lie between the outer edges, as booleans `[...]`."""
+        return self.interval.contains(outcome)
+
+    def encode(self, outcome: Tensor) -> Tensor:
+        """Describes outcomes `[..., *shape]` to a network: outer edges go to ±1, `[..., width]`."""
+        return self.interval.encode(outcome)
+
+    def divide(self, bins: int | None = None) -> Bins:
+        """Returns itself: the data set the resolution.
+
+        Raises:
+            ValueError: If another resolution is asked for.
+        """
+        if bins not in (None, self.size):
+            raise ValueError(f"The data are divided into {self.size} bins already; drop bins={bins}.")
+        return self
+
+    def law(self, categorical: Distribution, device: torch.device) -> Distribution:
+        """Reads a categorical `[..., *shape]` over the cells as a density of the outcome, `[...]`."""
+        histogram = Histogram(categorical, _edges(self, device))
+        if not self.shape:
+            return histogram
+        return Independent(histogram, len(self.shape), validate_args=False)
+
+
+Support = Tokens | Interval | Bins
+"""What a head may be asked to predict."""
+
+
+@lru_cache(maxsize=32)
+def _edges(bins: Bins, device: torch.device) -> Tensor:
+    return torch.tensor(bins.edges, dtype=torch.float32, device=device)
