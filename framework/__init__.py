@@ -1,0 +1,1 @@
+"""The Lightning side: modules, data, evaluation, callbacks and schedules around the components."""

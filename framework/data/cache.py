@@ -1,0 +1,131 @@
+"""Keeps what data modules prepare, in a directory keyed by the content it was made from.
+
+An entry is built once, aside, and renamed into place when it is complete, so readers never see
+half of one. Processes that want the same entry at the same time wait for the first. The root is
+`$OVERTONE_CACHE`, or `~/.cache/overtone`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from filelock import FileLock
+
+FORMAT = 1  # part of every key: raise it when what is stored changes its meaning
+MANIFEST = "manifest.json"
+PROBE = 1 << 16  # bytes at either end of a file that are checked whenever an entry is opened
+
+logger = logging.getLogger(__name__)
+
+
+def cached(kind: str, key: Mapping[str, object], build: Callable[[Path], None]) -> Path:
+    """Returns the directory that `build` filled for this key; calls it only if there is none.
+
+    An entry that was damaged (files missing, cut or overwritten) is built again.
+
+    Args:
+        kind: Name of what is stored, a folder in the cache.
+        key: Everything the content depends on, as plain values: fingerprints of inputs, options.
+        build: Fills an empty directory.
+
+    Returns:
+        The directory of the complete entry.
+
+    Raises:
+        ValueError: If the cache cannot be written.
+    """
+    text = json.dumps({"format": FORMAT, **key}, sort_keys=True)
+    entry = root() / kind / hashlib.sha256(text.encode()).hexdigest()[:32]
+    if _intact(entry):
+        return entry
+    try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(entry.with_suffix(".lock")):
+            if not _intact(entry):
+                _rebuild(entry, build)
+    except PermissionError as error:
+        raise ValueError(
+            f"The cache {root()} cannot be written ({error.strerror}); "
+            "set the environment variable OVERTONE_CACHE to a directory that can."
+        ) from error
+    return entry
+
+
+def root() -> Path:
+    """Returns the directory of the cache; it need not exist."""
+    return Path(os.environ.get("OVERTONE_CACHE") or "~/.cache/overtone").expanduser()
+
+
+def fingerprint(*contents: Path | str | bytes) -> str:
+    """Digests files (by content, not by name) and texts in their order, for use in a key."""
+    digest = hashlib.sha256()
+    for content in contents:
+        digest.update(_digest(content))
+    return digest.hexdigest()
+
+
+def _digest(content: Path | str | bytes) -> bytes:
+    match content:
+        case Path():
+            with content.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").digest()
+        case str():
+            return hashlib.sha256(content.encode()).digest()
+        case _:
+            return hashlib.sha256(content).digest()
+
+
+def _rebuild(entry: Path, build: Callable[[Path], None]) -> None:
+    if entry.exists():
+        logger.warning("The cache entry %s is damaged; it is built again.", entry)
+        _discard(entry)
+    partial = entry.with_suffix(".partial")
+    if partial.exists():  # left by a process that was killed
+        shutil.rmtree(partial)
+    partial.mkdir()
+    build(partial)
+    names = sorted(str(path.relative_to(partial)) for path in partial.rglob("*") if path.is_file())
+    _sync(partial / name for name in names)
+    manifest = {name: _probe(partial / name) for name in names}
+    (partial / MANIFEST).write_text(json.dumps(manifest))
+    _sync([partial / MANIFEST])
+    partial.rename(entry)
+
+
+def _discard(entry: Path) -> None:
+    """Removes an entry; renamed first, so that no reader finds it half removed."""
+    trash = entry.with_suffix(".damaged")
+    shutil.rmtree(trash, ignore_errors=True)
+    entry.rename(trash)
+    shutil.rmtree(trash)
+
+
+def _intact(entry: Path) -> bool:
+    try:
+        manifest = json.loads((entry / MANIFEST).read_text())
+        return all(_probe(entry / name) == seen for name, seen in manifest.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _probe(path: Path) -> list[int]:
+    """Measures a file cheaply: its size, and a checksum of its two ends."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        checksum = zlib.crc32(file.read(PROBE))
+        file.seek(max(0, size - PROBE))
+        return [size, zlib.crc32(file.read(PROBE), checksum)]
+
+
+def _sync(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())

@@ -1,0 +1,151 @@
+"""The data module that all kinds of data share: batch sizes, and loaders that resume exactly."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from typing import Any
+
+from lightning.pytorch import LightningDataModule, Trainer
+from torch.utils.data import DataLoader, Dataset
+
+from components.data import Batch, Spec
+from framework.data.sampling import ShardSampler, StepSampler
+
+
+class Examples(Dataset[Any], ABC):
+    """Examples of a split, fetched a batch at a time.
+
+    A worker gets a copy of this object: it holds memory-mapped or shared arrays only.
+    """
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Returns the number of examples."""
+
+    @abstractmethod
+    def __getitems__(self, indices: list[int]) -> Batch:
+        """Returns examples as one batch, in the order of the indices."""
+
+
+class PredictiveData(LightningDataModule, ABC):
+    """Serves batches of one kind of data, and publishes what they hold as `spec`.
+
+    Training batches are a function of seed, step, rank and world size: a resumed run reads on
+    where the checkpoint was written, with any number of workers, and needs no state of a loader
+    for that. Evaluation visits every example once.
+
+    Args:
+        batch_size: Examples in one (micro-)batch over all processes together.
+        eval_batch_size: Examples in one evaluation batch of one process; if not given, as many as
+            in training.
+        num_workers: Processes that prepare batches beside each training process; 0 prepares them
+            in it.
+        seed: Seed of the order of the training examples.
+    """
+
+    def __init__(
+        self,
+        batch_size: int = 32,
+        eval_batch_size: int | None = None,
+        num_workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size
+        self.num_workers = num_workers
+        self.seed = seed
+
+    @property
+    @abstractmethod
+    def spec(self) -> Spec:
+        """Facts of the data; prepares and caches what they need when first read."""
+
+    @abstractmethod
+    def dataset(self, split: str) -> Examples:
+        """Returns the examples of "train", "val", "test" or "predict"."""
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Makes the endless loader of training batches, which begins at the trainer's step."""
+        dataset = self.dataset("train")
+        rank, world = self._place()
+        sampler = StepSampler(len(dataset), self.batch_size, self.seed, rank, world, self._step)
+        if self.trainer is not None:
+            _rewind(self.trainer)
+        return self._loader(dataset, sampler)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Makes the loader of the validation examples of this process."""
+        return self._evaluation("val")
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Makes the loader of the test examples of this process."""
+        return self._evaluation("test")
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """Makes the loader of the examples of this process to predict."""
+        # Lightning looks for a `drop_last` in samplers it does not know; ours drops nothing.
+        warnings.filterwarnings("ignore", "You are using a custom batch sampler `ShardSampler`")
+        return self._evaluation("predict")
+
+    def _evaluation(self, split: str) -> DataLoader[Batch]:
+        dataset = self.dataset(split)
+        rank, world = self._place()
+        batch_size = self.eval_batch_size
+        if batch_size is None:
+            batch_size = max(1, self.batch_size // world)
+        return self._loader(dataset, ShardSampler(len(dataset), batch_size, rank, world))
+
+    def _loader(
+        self, dataset: Dataset[Any], sampler: StepSampler | ShardSampler
+    ) -> DataLoader[Batch]:
+        on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+        return DataLoader(
+            dataset,
+            batch_sampler=sampler,
+            collate_fn=_identity,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=on_gpu,
+        )
+
+    def _place(self) -> tuple[int, int]:
+        """Returns rank and world size among the processes that read different data."""
+        if self.trainer is None:
+            return 0, 1
+        share = self.trainer.distributed_sampler_kwargs
+        if share is None or share["num_replicas"] == 1:
+            return 0, 1
+        if self.trainer._accelerator_connector.use_distributed_sampler:
+            raise ValueError(
+                f"{type(self).__name__} shares its batches among the processes itself; "
+                "set trainer.use_distributed_sampler to false."
+            )
+        return share["rank"], share["num_replicas"]
+
+    def _step(self) -> int:
+        """Returns the number of micro-batches that the optimizer has used so far."""
+        if self.trainer is None:
+            return 0
+        return self.trainer.global_step * self.trainer.accumulate_grad_batches
+
+
+def _rewind(trainer: Trainer) -> None:
+    """Takes a run that was saved between two optimizer steps back to the first of them.
+
+    The gradients accumulated until then are not in the checkpoint. Lightning would go on counting
+    within the window and step too early; the sampler serves the whole window again, so its
+    counters must agree.
+    """
+    progress = trainer.fit_loop.epoch_loop.batch_progress
+    surplus = progress.current.ready % trainer.accumulate_grad_batches
+    if surplus == 0 or not trainer.fit_loop.restarting:
+        return
+    for counts in (progress.total, progress.current):
+        ready = counts.ready - surplus
+        counts.load_state_dict(dict.fromkeys(counts.state_dict(), ready))
+
+
+def _identity(batch: Any) -> Any:
+    return batch

@@ -1,0 +1,121 @@
+"""Which examples make a batch: a function of seed, step, rank and world size, without state.
+
+Both samplers yield lists of indices. All dependence of the data on the rank goes through them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch.utils.data import Sampler
+
+EPOCH_STRIDE = 1_000_003  # a prime between neighboring seeds, so that their epochs do not coincide
+
+
+def beginning() -> int:
+    """Returns step 0, where a fresh run starts."""
+    return 0
+
+
+class StepSampler(Sampler[list[int]]):
+    """Draws training batches without end, the same whether or not the run was interrupted.
+
+    Every epoch is a fresh permutation from a generator seeded by (seed, epoch). A global batch is
+    a stretch of it, cut into equal parts for the ranks, so that the union over the ranks does not
+    depend on how many there are. The remainder that does not fill a batch is left out of that
+    epoch.
+
+    Args:
+        size: Number of examples.
+        batch_size: Examples in a global batch, all ranks together.
+        seed: Seed of the order.
+        rank: Number of this process among those that share a batch.
+        world: Number of processes that share a batch.
+        start: Function that tells the step (micro-batch) to begin with; asked whenever an
+            iteration begins.
+
+    Raises:
+        ValueError: If a batch cannot be shared equally, or there are fewer examples than one batch
+            needs.
+
+    Example:
+        >>> first = iter(StepSampler(size=10, batch_size=4, seed=1))
+        >>> _ = next(first)
+        >>> next(first) == next(iter(StepSampler(size=10, batch_size=4, seed=1, start=lambda: 1)))
+        True
+    """
+
+    def __init__(
+        self,
+        size: int,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+        start: Callable[[], int] = beginning,
+    ) -> None:
+        if batch_size < 1 or batch_size % world:
+            raise ValueError(
+                f"batch_size={batch_size} cannot be shared equally by {world} processes; "
+                f"it counts the examples of all of them, use a positive multiple of {world}."
+            )
+        if size < batch_size:
+            raise ValueError(
+                f"The training data hold {size} examples, fewer than one batch needs; "
+                f"lower batch_size={batch_size} or give more data."
+            )
+        self.size, self.batch_size, self.seed = size, batch_size, seed
+        self.rank, self.world, self.start = rank, world, start
+
+    def __iter__(self) -> Iterator[list[int]]:
+        steps_per_epoch, share = self.size // self.batch_size, self.batch_size // self.world
+        epoch, step = divmod(self.start(), steps_per_epoch)
+        while True:
+            order = self._permutation(epoch)
+            for k in range(step, steps_per_epoch):
+                first = k * self.batch_size + self.rank * share
+                yield order[first : first + share].tolist()
+            epoch, step = epoch + 1, 0
+
+    def _permutation(self, epoch: int) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(self.seed * EPOCH_STRIDE + epoch)
+        return torch.randperm(self.size, generator=generator)
+
+
+class ShardSampler(Sampler[list[int]]):
+    """Visits every example exactly once over all ranks, in the same number of batches on each.
+
+    Nothing is padded and nothing counted twice, so sums over all ranks do not depend on how many
+    there are. The number of batches is equal because a forward pass of a sharded model is a
+    collective. For that, batches differ in size by at most one, and where there are hardly more
+    examples than processes one batch may exceed `batch_size` by one.
+
+    Args:
+        size: Number of examples.
+        batch_size: Examples in a batch of one process.
+        rank: Number of this process.
+        world: Number of processes.
+
+    Raises:
+        ValueError: If there are fewer examples than processes, or `batch_size` is not positive.
+    """
+
+    def __init__(self, size: int, batch_size: int, rank: int = 0, world: int = 1) -> None:
+        if batch_size < 1:
+            raise ValueError(f"eval_batch_size={batch_size} holds no example; use at least 1.")
+        if size < world:
+            raise ValueError(
+                f"The evaluation data hold {size} examples for {world} processes; "
+                "every process needs one, evaluate on fewer processes or give more data."
+            )
+        self.size, self.rank, self.world = size, rank, world
+        self.steps = min(-(-size // (world * batch_size)), size // world)
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[list[int]]:
+        batches = self.steps * self.world
+        for k in range(self.rank, batches, self.world):
+            yield list(range(k * self.size // batches, (k + 1) * self.size // batches))
