@@ -1,0 +1,12 @@
+"""Pictures of what was predicted against what truly happened, one file per kind of data.
+
+Every function takes tensors and returns a `matplotlib.figure.Figure` of its own: no global state,
+no display needed.
+"""
+
+from framework.figures.actions import Actions, draw_actions
+from framework.figures.densities import draw_densities
+from framework.figures.forecasts import draw_forecasts
+from framework.figures.tokens import draw_next_tokens
+
+__all__ = ["Actions", "draw_actions", "draw_densities", "draw_forecasts", "draw_next_tokens"]

@@ -1,0 +1,78 @@
+"""Draws what a language model expected next, beside the token that came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from framework.figures.style import PREDICTED, TRUTH, array, grid, label
+
+CONTEXT_CHARACTERS = 34  # as many as fit above a panel
+
+
+def draw_next_tokens(
+    tokens: Tensor,
+    probs: Tensor,
+    target: Tensor,
+    positions: Sequence[int],
+    decode: Callable[[list[int]], str],
+    top: int = 7,
+) -> Figure:
+    """Shows the likeliest next tokens at some positions of one text; the one that came is marked.
+
+    Args:
+        tokens: What the model read, `[T]`.
+        probs: What it said at the chosen positions, `[N, V]`, normalized.
+        target: What followed each token, `[T]`.
+        positions: The N positions to show.
+        decode: Turns token ids into text.
+        top: How many of the likeliest tokens to list; the one that came is added if missing.
+
+    Returns:
+        A figure with one panel of horizontal bars per position.
+    """
+    figure, panels = grid(len(positions), columns=3, width=3.6, height=2.5)
+    for axes, position, law in zip(panels, positions, probs, strict=True):
+        _bars(axes, law, int(target[position]), decode, top)
+        past = decode(tokens[: position + 1].tolist())
+        label(axes, f"… {_visible(past[-CONTEXT_CHARACTERS:])} ▁", "probability", "next token")
+    figure.suptitle(
+        "Expected next tokens (blue); the token that came (orange) with its rank", fontsize=11
+    )
+    return figure
+
+
+def _bars(
+    axes: Axes, law: Tensor, came: int, decode: Callable[[list[int]], str], top: int
+) -> None:
+    order = law.argsort(descending=True)
+    rank = int(torch.nonzero(order == came)[0, 0])
+    listed = order[:top].tolist()
+    if came not in listed:
+        listed.append(came)
+    heights = array(law[listed])
+    names = [_visible(decode([token])) for token in listed]
+    rows = range(len(listed))
+    bars = axes.barh(
+        rows, heights, color=[TRUTH if token == came else PREDICTED for token in listed]
+    )
+    row = listed.index(came)
+    axes.bar_label(
+        bars,
+        [f"{p:.2g}" + (f"  (rank {rank + 1})" if k == row else "") for k, p in enumerate(heights)],
+        padding=3,
+        fontsize=7,
+    )
+    axes.set_yticks(rows, names, parse_math=False, family="DejaVu Sans Mono")
+    axes.invert_yaxis()
+    axes.set_xlim(0, max(0.02, 1.35 * float(heights.max())))
+
+
+def _visible(text: str) -> str:
+    """Makes white space visible, and drops what no font can show."""
+    shown = text.replace("\n", "↵").replace("\t", "⇥").replace(" ", "·")
+    return "".join(c if c.isprintable() else "□" for c in shown)
