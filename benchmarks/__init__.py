@@ -1,0 +1,1 @@
+"""Measurements with bounds: `python -m benchmarks.NAME` prints one line a figure and exits with 1 when one is missed."""
