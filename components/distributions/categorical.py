@@ -1,0 +1,116 @@
+"""Laws of an index: what every law over numbered outcomes tells, and the one made of logits."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+from torch.distributions.utils import lazy_property
+from torch.nn.functional import cross_entropy
+from torch.types import _size
+
+from components.distributions.precision import widen
+from components.distributions.rows import pick
+
+
+class Discrete(Distribution, ABC):
+    """A law over the outcomes 0 .. size-1, batch shape `[...]`.
+
+    `log_prob` costs what one outcome costs; the axis over all outcomes exists only once
+    `log_probs`, `probs`, `logits` or something made of them is read.
+    """
+
+    arg_constraints = {}  # noqa: RUF012 - torch's declaration; checks are off per object
+    size: int
+
+    @abstractmethod
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Computes the log-probability of outcomes `[...]` (any integer dtype), `[...]`."""
+
+    @property
+    @abstractmethod
+    def log_probs(self) -> Tensor:
+        """Normalized log-probabilities of all outcomes, `[..., size]`."""
+
+    @property
+    @abstractmethod
+    def logits(self) -> Tensor:
+        """Log-probabilities up to a constant, raw where the law has raw ones, `[..., size]`."""
+
+    @lazy_property
+    def probs(self) -> Tensor:
+        """Probabilities of all outcomes, `[..., size]`."""
+        return self.log_probs.exp()
+
+    @property
+    def mode(self) -> Tensor:
+        """The most probable outcome, int64 `[...]`."""
+        return self.log_probs.argmax(-1)
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean of the index, `[...]`; meaningful where outcomes are ordered."""
+        return (self.probs * self._outcomes).sum(-1)
+
+    @property
+    def variance(self) -> Tensor:
+        """Variance of the index, `[...]`."""
+        return (self.probs * (self._outcomes - self.mean.unsqueeze(-1)).square()).sum(-1)
+
+    def entropy(self) -> Tensor:
+        """Computes the entropy in nats, `[...]`."""
+        return torch.special.entr(self.probs).sum(-1)
+
+    def sample(self, sample_shape: _size = ()) -> Tensor:
+        """Draws outcomes, int64 `[*sample_shape, ...]`."""
+        shape = self._extended_shape(torch.Size(sample_shape))
+        draws = torch.Size(sample_shape).numel()
+        with torch.no_grad():
+            rows = self.probs.reshape(-1, self.size)
+            return torch.multinomial(rows, draws, replacement=True).T.reshape(shape)
+
+    @property
+    def _outcomes(self) -> Tensor:
+        return torch.arange(self.size, dtype=self.probs.dtype, device=self.probs.device)
+
+
+class Categorical(Discrete):
+    """The law of an index given by one logit per outcome.
+
+    Twice as fast as torch's own where only `log_prob` is asked for: it goes through the fused
+    cross-entropy, in float32, and nothing is normalized before that.
+
+    Args:
+        logits: Log-probabilities up to a constant, `[..., K]`; kept as they came, for
+            temperature, top-k and z-loss.
+    """
+
+    def __init__(self, logits: Tensor) -> None:
+        self._logits = logits
+        self.size = logits.shape[-1]
+        super().__init__(logits.shape[:-1], validate_args=False)
+
+    @property
+    def logits(self) -> Tensor:
+        """The raw logits `[..., size]`, in the dtype in which they came."""
+        return self._logits
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Computes the log-probability of outcomes `[...]`, in float32 or better."""
+        logits, value = widen(self._logits), value.long()
+        if value.shape == self.batch_shape:
+            nll = cross_entropy(
+                logits.reshape(-1, self.size),
+                value.reshape(-1),
+                reduction="none",
+                ignore_index=torch.iinfo(torch.int64).min,  # the default, -100, hides mistakes
+            )
+            return -nll.reshape(value.shape)
+        return pick(logits, value) - logits.logsumexp(-1)
+
+    @lazy_property
+    def log_probs(self) -> Tensor:
+        """Normalized log-probabilities of all outcomes, `[..., size]`."""
+        return widen(self._logits).log_softmax(-1)

@@ -1,0 +1,134 @@
+"""A histogram: a law of the cell turned into a density of the value."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, constraints
+from torch.distributions.utils import lazy_property
+from torch.types import _size
+
+from components.distributions.categorical import Discrete
+from components.distributions.precision import tiny
+
+
+class Histogram(Distribution):
+    r"""A density that is constant in each of K cells.
+
+    .. math:: p(x) = q_k / (e_{k+1} - e_k) \quad\text{for } e_k \le x < e_{k+1}
+
+    Because the width of the cell is divided out, nats compare between resolutions and with any
+    other density. `log_prob` asks the law of the cell for one index and no more, so a lazy law stays lazy.
+
+    Values beyond the outer edges score in the end cells; `cdf` is 0 or 1 there.
+
+    Args:
+        cells: Law of the index of the cell, batch shape `[...]`.
+        edges: Borders of the cells, increasing, `[K + 1]`.
+
+    Raises:
+        ValueError: If `edges` do not make as many cells as the law has.
+    """
+
+    arg_constraints = {}  # noqa: RUF012 - torch's declaration; checks are off per object
+    has_rsample = True
+
+    def __init__(self, cells: Discrete, edges: Tensor) -> None:
+        if edges.shape != (cells.size + 1,):
+            raise ValueError(
+                f"Histogram: {cells.size} cells have {cells.size + 1} edges, "
+                f"got edges of shape {tuple(edges.shape)}."
+            )
+        self.cells = cells
+        self.edges = edges
+        super().__init__(cells.batch_shape, validate_args=False)
+
+    @property
+    def support(self) -> constraints.Constraint:
+        """The interval between the outer edges."""
+        return constraints.interval(self.edges[0], self.edges[-1])
+
+    @property
+    def widths(self) -> Tensor:
+        """Widths of the cells, `[K]`."""
+        return self.edges.diff()
+
+    @property
+    def midpoints(self) -> Tensor:
+        """Midpoints of the cells, `[K]`."""
+        return self.edges[:-1] + self.widths / 2
+
+    @property
+    def densities(self) -> Tensor:
+        """Densities in all cells, `[..., K]`."""
+        return self.cells.probs / self.widths
+
+    def index(self, value: Tensor) -> Tensor:
+        """Finds the cell of each value, int64 `[...]`: an end cell for values beyond the edges."""
+        dtype = torch.promote_types(value.dtype, self.edges.dtype)
+        return torch.bucketize(
+            value.to(dtype).contiguous(), self.edges[1:-1].to(dtype), right=True
+        )
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Computes the log-density at values `[...]`."""
+        index = self.index(value)
+        return self.cells.log_prob(index) - self.widths.log()[index]
+
+    def cdf(self, value: Tensor) -> Tensor:
+        """Computes the probability of at most `value`, piecewise linear, `[...]`."""
+        index = self.index(value)
+        inside = (value - self.edges[index]) / self.widths[index]
+        before = self._pick(self._cumulative - self.cells.probs, index)
+        return before + self._pick(self.cells.probs, index) * inside.clamp(0, 1)
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """Computes quantiles at probabilities `[...]`: the inverse of `cdf`, differentiable."""
+        index = self._cell_of_quantile(value)
+        mass = self._pick(self.cells.probs, index)
+        before = self._pick(self._cumulative - self.cells.probs, index)
+        inside = (value - before) / mass.clamp_min(tiny(mass))
+        return self.edges[index] + self.widths[index] * inside.clamp(0, 1)
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean, `[...]`."""
+        return (self.cells.probs * self.midpoints).sum(-1)
+
+    @property
+    def variance(self) -> Tensor:
+        """Variance between and within cells, `[...]`."""
+        between = (self.midpoints - self.mean.unsqueeze(-1)).square()
+        return (self.cells.probs * (between + self.widths.square() / 12)).sum(-1)
+
+    @property
+    def mode(self) -> Tensor:
+        """Midpoint of the cell of highest density, `[...]`."""
+        return self.midpoints[self.densities.argmax(-1)]
+
+    def entropy(self) -> Tensor:
+        """Computes the differential entropy in nats, `[...]`."""
+        return self.cells.entropy() + (self.cells.probs * self.widths.log()).sum(-1)
+
+    def rsample(self, sample_shape: _size = torch.Size()) -> Tensor:
+        """Draws values `[*sample_shape, ...]`, uniform in a cell, differentiable in `probs`."""
+        shape = self._extended_shape(torch.Size(sample_shape))
+        probs = self.cells.probs
+        return self.icdf(torch.rand(shape, dtype=probs.dtype, device=probs.device))
+
+    @lazy_property
+    def _cumulative(self) -> Tensor:
+        return self.cells.probs.cumsum(-1)
+
+    def _pick(self, table: Tensor, index: Tensor) -> Tensor:
+        """Takes one cell per row of a table `[..., K]`; `index` may have leading sample axes."""
+        shape = torch.broadcast_shapes(index.shape, table.shape[:-1])
+        return table.expand(*shape, -1).gather(-1, index.expand(shape).unsqueeze(-1)).squeeze(-1)
+
+    def _cell_of_quantile(self, value: Tensor) -> Tensor:
+        shape = torch.broadcast_shapes(value.shape, self.batch_shape)
+        # searchsorted wants the rows of both sides aligned and the queries last
+        rows = self._cumulative.detach().reshape(-1, self.cells.size).contiguous()
+        queries = value.detach().to(rows.dtype).expand(shape).reshape(-1, rows.shape[0]).T
+        index = torch.searchsorted(rows, queries.contiguous())
+        return index.T.reshape(shape).clamp_max(self.cells.size - 1)

@@ -1,0 +1,25 @@
+"""The precision of laws: float32 at least, whatever a network computes in."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def widen(values: Tensor) -> Tensor:
+    """Casts half and bfloat16 to float32; float32 and float64 stay as they are.
+
+    Rare outcomes and normalizers over thousands of cells do not survive eight bits of mantissa.
+
+    Args:
+        values: Parameters of a law, of any floating dtype.
+
+    Returns:
+        The same values in float32 or float64.
+    """
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+
+def tiny(values: Tensor) -> float:
+    """Returns the smallest normal number of a dtype: the least that a logarithm may see."""
+    return torch.finfo(values.dtype).tiny
