@@ -61,7 +61,8 @@ class Discrete(Distribution, ABC):
 
     def entropy(self) -> Tensor:
         """Computes the entropy in nats, `[...]`."""
-        return torch.special.entr(self.probs).sum(-1)
+        terms: Tensor = torch.special.entr(self.probs)
+        return terms.sum(-1)
 
     def sample(self, sample_shape: _size = ()) -> Tensor:
         """Draws outcomes, int64 `[*sample_shape, ...]`."""

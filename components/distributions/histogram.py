@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, constraints
+from torch.distributions import Distribution
 from torch.distributions.utils import lazy_property
+from torch.nn.functional import pad
 from torch.types import _size
 
 from components.distributions.categorical import Discrete
 from components.distributions.precision import tiny
+from components.distributions.rows import locate, pick
 
 
 class Histogram(Distribution):
@@ -18,7 +20,8 @@ class Histogram(Distribution):
     .. math:: p(x) = q_k / (e_{k+1} - e_k) \quad\text{for } e_k \le x < e_{k+1}
 
     Because the width of the cell is divided out, nats compare between resolutions and with any
-    other density. `log_prob` asks the law of the cell for one index and no more, so a lazy law stays lazy.
+    other density. `log_prob` asks the law of the cell for one index and no more, so a lazy
+    law stays lazy.
 
     Values beyond the outer edges score in the end cells; `cdf` is 0 or 1 there.
 
@@ -42,11 +45,6 @@ class Histogram(Distribution):
         self.cells = cells
         self.edges = edges
         super().__init__(cells.batch_shape, validate_args=False)
-
-    @property
-    def support(self) -> constraints.Constraint:
-        """The interval between the outer edges."""
-        return constraints.interval(self.edges[0], self.edges[-1])
 
     @property
     def widths(self) -> Tensor:
@@ -79,14 +77,14 @@ class Histogram(Distribution):
         """Computes the probability of at most `value`, piecewise linear, `[...]`."""
         index = self.index(value)
         inside = (value - self.edges[index]) / self.widths[index]
-        before = self._pick(self._cumulative - self.cells.probs, index)
-        return before + self._pick(self.cells.probs, index) * inside.clamp(0, 1)
+        before = pick(self._cumulative, index)
+        return before + pick(self.cells.probs, index) * inside.clamp(0, 1)
 
     def icdf(self, value: Tensor) -> Tensor:
         """Computes quantiles at probabilities `[...]`: the inverse of `cdf`, differentiable."""
-        index = self._cell_of_quantile(value)
-        mass = self._pick(self.cells.probs, index)
-        before = self._pick(self._cumulative - self.cells.probs, index)
+        index = locate(self._cumulative[..., 1:], value).clamp_max(self.cells.size - 1)
+        mass = pick(self.cells.probs, index)
+        before = pick(self._cumulative, index)
         inside = (value - before) / mass.clamp_min(tiny(mass))
         return self.edges[index] + self.widths[index] * inside.clamp(0, 1)
 
@@ -110,7 +108,7 @@ class Histogram(Distribution):
         """Computes the differential entropy in nats, `[...]`."""
         return self.cells.entropy() + (self.cells.probs * self.widths.log()).sum(-1)
 
-    def rsample(self, sample_shape: _size = torch.Size()) -> Tensor:
+    def rsample(self, sample_shape: _size = ()) -> Tensor:
         """Draws values `[*sample_shape, ...]`, uniform in a cell, differentiable in `probs`."""
         shape = self._extended_shape(torch.Size(sample_shape))
         probs = self.cells.probs
@@ -118,17 +116,4 @@ class Histogram(Distribution):
 
     @lazy_property
     def _cumulative(self) -> Tensor:
-        return self.cells.probs.cumsum(-1)
-
-    def _pick(self, table: Tensor, index: Tensor) -> Tensor:
-        """Takes one cell per row of a table `[..., K]`; `index` may have leading sample axes."""
-        shape = torch.broadcast_shapes(index.shape, table.shape[:-1])
-        return table.expand(*shape, -1).gather(-1, index.expand(shape).unsqueeze(-1)).squeeze(-1)
-
-    def _cell_of_quantile(self, value: Tensor) -> Tensor:
-        shape = torch.broadcast_shapes(value.shape, self.batch_shape)
-        # searchsorted wants the rows of both sides aligned and the queries last
-        rows = self._cumulative.detach().reshape(-1, self.cells.size).contiguous()
-        queries = value.detach().to(rows.dtype).expand(shape).reshape(-1, rows.shape[0]).T
-        index = torch.searchsorted(rows, queries.contiguous())
-        return index.T.reshape(shape).clamp_max(self.cells.size - 1)
+        return pad(self.cells.probs.cumsum(-1), (1, 0))
