@@ -1,0 +1,76 @@
+"""The progress bar: steps to go, loss and throughput."""
+
+from __future__ import annotations
+
+import math
+import sys
+from time import perf_counter
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import TQDMProgressBar
+
+
+class Progress(TQDMProgressBar):
+    """Shows training as steps out of `max_steps`, with loss and predicted positions per second.
+
+    Quiet where nobody looks: when the output is not a terminal.
+
+    Args:
+        every: Steps between updates, at least 1; 0 shows no bar.
+    """
+
+    def __init__(self, every: int = 10) -> None:
+        super().__init__(refresh_rate=every)
+        self._positions = 0
+        self._since = perf_counter()
+        self._rate = math.nan
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Turns the bar off on other processes than the first, and without a terminal."""
+        super().setup(trainer, pl_module, stage)
+        if not sys.stdout.isatty():
+            self.disable()
+
+    def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
+        """Starts the bar at the step of the run, which may have been resumed."""
+        self.train_progress_bar.reset()
+        self.train_progress_bar.total = trainer.max_steps if trainer.max_steps > 0 else None
+        self.train_progress_bar.initial = self.train_progress_bar.n = trainer.global_step
+        self.train_progress_bar.set_description("Training")
+        self._positions, self._since = 0, perf_counter()
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Counts positions and moves the bar to the step of the optimizer."""
+        self._positions += batch.weight.numel() * trainer.world_size
+        step, bar = trainer.global_step, self.train_progress_bar
+        if step > bar.n and self._should_update(step, trainer.max_steps):
+            self._rate = self._positions / (perf_counter() - self._since)
+            self._positions, self._since = 0, perf_counter()
+            bar.n = step
+            bar.set_postfix(self.get_metrics(trainer, pl_module))
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Takes up training again; the time of the validation does not count as training."""
+        super().on_validation_end(trainer, pl_module)
+        self._positions, self._since = 0, perf_counter()
+
+    def get_metrics(
+        self, trainer: Trainer, pl_module: LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """Returns what the bar shows: the last logged losses and the throughput."""
+        shown: dict[str, int | str | float | dict[str, float]] = {
+            name: f"{float(trainer.callback_metrics[key]):.4g}"
+            for name, key in (("loss", "train/loss"), ("val", "val/nll"))
+            if key in trainer.callback_metrics
+        }
+        if math.isfinite(self._rate):
+            shown["positions/s"] = f"{self._rate:,.0f}"
+        return shown

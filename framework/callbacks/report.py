@@ -1,0 +1,125 @@
+"""What a run leaves to look at: a table of its last metrics, and pictures of what it predicts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from framework.callbacks.table import table
+
+DPI = 120  # dots per inch of a picture: readable on a screen, small on a disk
+
+
+class Report(Callback):
+    """Prints the last metrics when a run ends, and shows `module.figures` of one fixed batch.
+
+    The batch is the first of the first validation (or test) loader. Its figures go to TensorBoard
+    at every validation, and as PNG files into the log directory at the end; their paths are
+    printed. All processes compute, the first one writes.
+    """
+
+    def __init__(self) -> None:
+        self._figures: dict[str, Figure] = {}
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Leaves the table to this callback: Lightning would print one of its own."""
+        trainer.validate_loop.verbose = trainer.test_loop.verbose = False
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Draws the first batch."""
+        if batch_idx == 0 and dataloader_idx == 0 and not trainer.sanity_checking:
+            self._draw(trainer, pl_module, batch)
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Draws the first batch."""
+        if batch_idx == 0 and dataloader_idx == 0:
+            self._draw(trainer, pl_module, batch)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Prints the last metrics of training and validation, and saves the pictures."""
+        self._close(trainer)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Ends a run that only validates."""
+        if trainer.state.fn == "validate":
+            self._close(trainer)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Prints the metrics of the test, and saves the pictures."""
+        self._close(trainer)
+
+    def _draw(self, trainer: Trainer, pl_module: LightningModule, batch: Any) -> None:
+        self._figures = pl_module.figures(batch)
+        if trainer.is_global_zero:
+            for logger in trainer.loggers:
+                if isinstance(logger, TensorBoardLogger):  # others have no common way to take one
+                    for name, figure in self._figures.items():
+                        logger.experiment.add_image(
+                            name, _pixels(figure), trainer.global_step, dataformats="HWC"
+                        )
+
+    def _close(self, trainer: Trainer) -> None:
+        directory = trainer.log_dir  # a collective: every process asks
+        if not trainer.is_global_zero:
+            return
+        rows = arrange(trainer.callback_metrics)
+        if len(rows) > 1:
+            print(table(f"Metrics after {trainer.global_step} steps", rows), flush=True)
+        for name, figure in self._figures.items():
+            path = Path(directory or ".").resolve() / "figures" / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            FigureCanvasAgg(figure).print_png(path, dpi=DPI)
+            print(f"Picture: {path}", flush=True)
+        self._figures = {}
+
+
+def arrange(metrics: dict[str, Tensor]) -> list[list[str]]:
+    """Arranges metrics named "stage/name" as rows of a table, one column per stage, with its head.
+
+    Example:
+        >>> import torch
+        >>> arrange({"train/nll": torch.tensor(2.5), "val/nll": torch.tensor(3.0)})
+        [['metric', 'train', 'val'], ['nll', '2.5', '3']]
+    """
+    pairs = [key.split("/", 1) for key in metrics if "/" in key]
+    stages = list(dict.fromkeys(stage for stage, _ in pairs))
+    names = list(dict.fromkeys(name for _, name in pairs))
+    body = [
+        [name, *(_number(metrics.get(f"{stage}/{name}")) for stage in stages)] for name in names
+    ]
+    return [["metric", *stages], *body]
+
+
+def _number(value: Tensor | None) -> str:
+    return "" if value is None else f"{float(value):.5g}"
+
+
+def _pixels(figure: Figure) -> np.ndarray:
+    """Renders a figure without any global state, `[height, width, 3]` bytes."""
+    figure.set_dpi(DPI)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3]

@@ -1,0 +1,110 @@
+"""Continues texts token by token, with temperature, top-k and top-p, one cached step per token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from components.data import TokenBatch
+from components.interfaces import Backbone, Head, Stem
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen, and how many.
+
+    Args:
+        length: Tokens to add to a prompt, at least 1.
+        temperature: Logits are divided by it: below 1 plays safe, above 1 takes risks, 0 always
+            takes the likeliest token.
+        top_k: Choose among this many of the likeliest tokens; all of them if not given.
+        top_p: Choose among the fewest of the likeliest tokens whose probabilities reach this sum,
+            in (0, 1]. Counted after temperature and `top_k`.
+        seed: Seed of the choices.
+
+    Raises:
+        ValueError: If an option is out of its range.
+
+    Source: top-k: Fan et al., "Hierarchical Neural Story Generation" (arXiv:1805.04833);
+        top-p: Holtzman et al., "The Curious Case of Neural Text Degeneration" (arXiv:1904.09751).
+    """
+
+    length: int = 64
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.length < 1:
+            raise ValueError(f"Sampling adds no token with length={self.length}; use at least 1.")
+        if not self.temperature >= 0:
+            raise ValueError(
+                f"Sampling cannot use temperature={self.temperature}; use at least 0."
+            )
+        if self.top_k is not None and self.top_k < 1:
+            raise ValueError(
+                f"Sampling leaves no token with top_k={self.top_k}; use at least 1 or drop it."
+            )
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"Sampling cannot use top_p={self.top_p}; use one in (0, 1].")
+
+    def law(self, logits: Tensor) -> Tensor:
+        """Computes the probabilities that tokens are drawn with, from logits, both `[..., V]`."""
+        if self.temperature == 0:
+            best = logits.argmax(-1, keepdim=True)
+            return torch.zeros_like(logits).scatter(-1, best, 1.0)
+        scaled, order = (logits / self.temperature).sort(dim=-1, descending=True)
+        if self.top_k is not None:
+            scaled[..., self.top_k :] = -torch.inf
+        probs = scaled.softmax(-1)
+        before = probs.cumsum(-1) - probs  # what likelier tokens hold; the first always stays
+        probs = torch.where(before < self.top_p, probs, 0.0)
+        probs = probs / probs.sum(-1, keepdim=True)
+        return torch.empty_like(probs).scatter(-1, order, probs)
+
+
+torch.serialization.add_safe_globals([Sampling])
+
+
+def generate(
+    stem: Stem,
+    backbone: Backbone,
+    head: Head,
+    prompt: Tensor,
+    sampling: Sampling,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Continues prompts. All ranks make `sampling.length` forward passes, whatever is generated.
+
+    Args:
+        stem: Embeds tokens position by position.
+        backbone: Reads them; what it has read stays in its cache.
+        head: Predicts the next token; its distribution has `logits`.
+        prompt: Tokens to continue, `[B, P]`, P at least 1.
+        sampling: How tokens are chosen, and how many.
+        generator: Source of randomness, on the device of `prompt`; one seeded by `sampling.seed`
+            if not given.
+
+    Returns:
+        The new tokens, `[B, sampling.length]` int64.
+    """
+    if generator is None:
+        generator = torch.Generator(prompt.device).manual_seed(sampling.seed)
+    size, length = prompt.shape
+    cache = backbone.new_cache(size, length + sampling.length)
+    new, tokens = prompt, []
+    for _ in range(sampling.length):
+        hidden = stem.readout(backbone(stem(_reading(new)), cache))
+        logits = head(hidden[:, -1]).logits.float()
+        new = torch.multinomial(sampling.law(logits), 1, generator=generator)
+        tokens.append(new)
+    return torch.cat(tokens, dim=1)
+
+
+def _reading(tokens: Tensor) -> TokenBatch:
+    """Makes a batch of tokens that nothing is known to follow."""
+    weight = torch.zeros(tokens.shape, device=tokens.device)
+    return TokenBatch(tokens=tokens, target=torch.zeros_like(tokens), weight=weight)

@@ -1,0 +1,139 @@
+"""Plays episodes of an environment in lock-step, conditioned on the return that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from components.data import EpisodeBatch, TrajectoryBatch, TrajectorySpec
+from components.supports import Support, Tokens
+
+
+class Policy(Protocol):
+    """Chooses actions for the last time step of each window."""
+
+    def __call__(self, window: TrajectoryBatch, uniform: Tensor) -> Tensor:
+        """Acts.
+
+        Args:
+            window: What was seen and done so far, left-padded; the last action is not known yet.
+            uniform: One draw from [0, 1) per component of the action, `[B, *support.shape]`; all
+                the randomness a policy may use, so that an episode depends on its seed alone.
+
+        Returns:
+            Actions `[B, *support.shape]`.
+        """
+
+
+def alone(done: bool) -> bool:
+    """Agrees with the only process there is."""
+    return done
+
+
+@torch.no_grad()
+def play(
+    policy: Policy,
+    spec: TrajectorySpec,
+    episodes: EpisodeBatch,
+    agree: Callable[[bool], bool] = alone,
+) -> Tensor:
+    """Plays episodes to their end, or to `spec.horizon`.
+
+    Episodes that are over stay in the batch until all are. Under several processes `agree` must
+    tell whether all of them are done, so that each calls the policy equally often.
+
+    Args:
+        policy: Chooses actions; called once per time step for all episodes.
+        spec: The environment, the window and the longest episode.
+        episodes: Seeds and the returns that are asked for, `[B]` each.
+        agree: Turns "my episodes are over" into "all episodes of all processes are over".
+
+    Returns:
+        Sum of rewards of each episode, `[B]` float32.
+
+    Raises:
+        ValueError: If the environment cannot be made.
+    """
+    environments = [_make(spec.environment) for _ in episodes.seed]
+    draws = [np.random.default_rng(seed) for seed in episodes.seed.tolist()]
+    try:
+        starts = zip(environments, episodes.seed.tolist(), strict=True)
+        seen = [environment.reset(seed=seed)[0] for environment, seed in starts]
+        window = _empty(spec, episodes)
+        returns = torch.zeros_like(episodes.return_to_go)
+        alive = [True] * len(environments)
+        for time in range(spec.horizon):
+            window = _see(window, seen, episodes.return_to_go - returns, time)
+            uniform = np.stack([rng.random(spec.support.shape) for rng in draws])
+            actions = policy(window, torch.from_numpy(uniform).float().to(returns.device))
+            window.action[:, -1] = actions
+            for k, environment in enumerate(environments):
+                if alive[k]:
+                    action = _action(environment.action_space, spec.support, actions[k])
+                    seen[k], reward, terminated, truncated, _ = environment.step(action)
+                    returns[k] += float(reward)
+                    alive[k] = not (terminated or truncated)
+            if agree(not any(alive)):
+                break
+        return returns
+    finally:
+        for environment in environments:
+            environment.close()
+
+
+def _make(name: str) -> Any:
+    import gymnasium  # takes a while to import; only rollouts need it
+
+    try:
+        return gymnasium.make(name)
+    except (gymnasium.error.Error, ImportError) as error:
+        raise ValueError(
+            f"DecisionModel cannot make the environment {name!r} ({error}); "
+            "install what it needs: pip install 'overtone[rl]'."
+        ) from error
+
+
+def _empty(spec: TrajectorySpec, episodes: EpisodeBatch) -> TrajectoryBatch:
+    """Makes windows of nothing but padding."""
+    shape, device = (len(episodes.seed), spec.length), episodes.seed.device
+    kind = torch.int64 if isinstance(spec.support, Tokens) else torch.float32
+    action = torch.zeros(*shape, *spec.support.shape, dtype=kind, device=device)
+    return TrajectoryBatch(
+        observation=torch.zeros(*shape, *spec.observation, device=device),
+        action=action,
+        return_to_go=torch.zeros(shape, device=device),
+        time=torch.zeros(shape, dtype=torch.int64, device=device),
+        mask=torch.zeros(shape, dtype=torch.bool, device=device),
+        target=action,
+        weight=torch.zeros(shape, device=device),
+    )
+
+
+def _see(
+    window: TrajectoryBatch, seen: list[Any], return_to_go: Tensor, time: int
+) -> TrajectoryBatch:
+    """Moves windows one step on: what is seen now becomes the last time step."""
+    moved = TrajectoryBatch(*(field.roll(-1, dims=1) for field in window))
+    observation = np.stack([np.asarray(x, dtype=np.float32) for x in seen])
+    last = moved.observation[:, -1]
+    last.copy_(torch.from_numpy(observation).reshape(last.shape))
+    moved.action[:, -1] = 0
+    moved.return_to_go[:, -1] = return_to_go
+    moved.time[:, -1] = time
+    moved.mask[:, -1] = True
+    moved.weight[:, -1] = 1
+    return moved._replace(target=moved.action)
+
+
+def _action(space: Any, support: Support, action: Tensor) -> Any:
+    """Turns an action into what the environment takes, within its bounds."""
+    match support:
+        case Tokens():
+            return int(space.start) + int(action)
+        case _:
+            value = action.float().cpu().numpy().reshape(space.shape)
+            return value.clip(space.low, space.high)
