@@ -1,0 +1,64 @@
+"""Checkpoints that cannot be used, said in one sentence: missing, damaged, unsafe, of another model."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """Reads a checkpoint file into memory, without running any code that it may hold.
+
+    Args:
+        path: The file, or the folder of a sharded checkpoint (of which all but the parameters is read).
+
+    Raises:
+        ValueError: If there is no such file, it is damaged, or it holds more than data.
+    """
+    file = Path(path)
+    if file.is_dir():
+        file = file / "meta.pt"
+    if not file.is_file():
+        raise ValueError(f"There is no checkpoint {str(path)!r}; check the path.")
+    try:
+        checkpoint: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"The checkpoint {str(path)!r} holds objects that are not plain data, or no checkpoint at all; "
+            "use one that was saved by Overtone."
+        ) from error
+    except (RuntimeError, EOFError, OSError) as error:
+        raise ValueError(
+            f"The checkpoint {str(path)!r} is damaged (perhaps its writing was interrupted); use an earlier one."
+        ) from error
+    return checkpoint
+
+
+def compare(owner: str, expected: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    """Checks that a state dict fits.
+
+    Args:
+        owner: Whose parameters are to be loaded, for the message.
+        expected: Parameters and buffers of the model, by name.
+        found: Those of the checkpoint.
+
+    Raises:
+        ValueError: If names or shapes differ.
+    """
+    faults = [f"{name} is missing there" for name in expected if name not in found]
+    faults += [f"{name} is unknown here" for name in found if name not in expected]
+    faults += [
+        f"{name} is {list(found[name].shape)} there and {list(value.shape)} here"
+        for name, value in expected.items()
+        if name in found and hasattr(value, "shape") and found[name].shape != value.shape
+    ]
+    if faults:
+        more = f" (and {len(faults) - 1} more differences)" if len(faults) > 1 else ""
+        raise ValueError(
+            f"{owner}: the checkpoint is of another architecture: {faults[0]}{more}; "
+            "use the configuration that was saved beside it."
+        )

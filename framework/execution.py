@@ -1,0 +1,125 @@
+"""How a model is run: compiled, checkpointed, sharded. Applied from outside, in one visible order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.utils.checkpoint import checkpoint
+
+from components.interfaces import Backbone, Head, Stem
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Choices that change speed and memory of training, not its result.
+
+    Args:
+        compile: Compile every block of the backbone. Pays where steps are long and many; the first
+            step then takes seconds to minutes.
+        checkpoint: Keep only the inputs of each block for the backward pass and compute the rest
+            again: less memory for about a third more time.
+        meta: Where parameters are sharded, let only the first process build the model and send each
+            other process its share, so that a host need not hold the model once per process.
+    """
+
+    compile: bool = False
+    checkpoint: bool = False
+    meta: bool = False
+
+
+PLAIN = Execution()
+"""Nothing is compiled or computed again."""
+
+
+def parallelize(
+    stem: Stem, backbone: Backbone, head: Head, execution: Execution, mesh: DeviceMesh | None
+) -> None:
+    """Applies what `execution` asks for, in place: compile, then checkpoint, then shard.
+
+    No parameter changes its name, so that checkpoints do not depend on how a model was run.
+
+    Args:
+        stem: The stem; one unit of sharding.
+        backbone: The backbone; each of its blocks is a unit, and what is left of it another.
+        head: The head; its projection is a unit (its law is no tensor, and has no parameters).
+        execution: What to apply.
+        mesh: The processes over which parameters are sharded (FSDP2), or `None` to keep them whole.
+            A mesh of one process is sharded too: checkpoints are then alike for any world size.
+    """
+    for block in backbone.blocks:
+        if execution.compile:
+            block.compile()
+        if execution.checkpoint:
+            block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+        if mesh is not None:
+            fully_shard(block, mesh=mesh)
+    if mesh is not None:
+        for part in (stem, backbone, head.projection):
+            fully_shard(part, mesh=mesh)
+
+
+def data_mesh(mesh: DeviceMesh | None) -> DeviceMesh | None:
+    """Returns the processes among which data and parameters are divided.
+
+    Raises:
+        ValueError: If the strategy also asks for tensor parallelism.
+    """
+    if mesh is None:
+        return None
+    if mesh["tensor_parallel"].size() > 1:
+        raise ValueError(
+            f"tensor_parallel_size={mesh['tensor_parallel'].size()} is not supported by these "
+            "models; set it to 1 and data_parallel_size to the number of processes."
+        )
+    return mesh["data_parallel"]
+
+
+def materialize(module: nn.Module, build: Callable[[], nn.Module], mesh: DeviceMesh) -> None:
+    """Fills a sharded module that has no storage yet with what `build` makes in the first process.
+
+    Args:
+        module: The module, built on the meta device and sharded.
+        build: Builds the same parameters and buffers with storage; called by the first process.
+        mesh: The processes that hold the shards.
+    """
+    module.to_empty(device=mesh.device_type)
+    whole = build() if dist.get_rank() == 0 else nn.Module()
+    options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
+    set_model_state_dict(module, whole.state_dict(), options=options)
+    buffers = dict(whole.named_buffers())
+    for name, buffer in module.named_buffers():  # also those that no state dict holds
+        if name in buffers:
+            buffer.copy_(buffers[name])
+        dist.broadcast(buffer, src=0)
+
+
+@contextmanager
+def gathered(module: nn.Module) -> Iterator[None]:
+    """Keeps sharded parameters whole while the block runs, so that forward passes need no partner.
+
+    For loops without gradients whose length differs between processes (episodes, generation): there
+    a forward pass must not be a collective. Every process must enter. Does nothing where parameters
+    are not sharded.
+    """
+    shards = [part for part in module.modules() if isinstance(part, FSDPModule)]
+    for shard in shards:
+        shard.set_reshard_after_forward(False, recurse=False)
+        shard.unshard()
+    try:
+        yield
+    finally:
+        for shard in shards:
+            shard.reshard()
+            shard.set_reshard_after_forward(True, recurse=False)
+
+
+torch.serialization.add_safe_globals([Execution])

@@ -1,0 +1,1 @@
+"""Lightning modules: one per kind of data, on one base."""

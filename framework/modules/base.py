@@ -1,0 +1,244 @@
+"""What all modules share: parts built late, an exact objective, exact metrics, checkpoints that explain themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.distributions import Distribution
+from torch.optim import Optimizer
+
+from components.data import Batch
+from components.interfaces import (
+    Backbone,
+    BackboneFactory,
+    Head,
+    HeadFactory,
+    LossFactory,
+    Stem,
+    StemFactory,
+)
+from framework.checkpoints import compare
+from framework.execution import PLAIN, Execution, data_mesh, materialize, parallelize
+from framework.modules.objective import Objective
+from framework.modules.recipe import describe, recipe
+from framework.modules.tally import Tally
+from framework.optimization import groups, matrices
+from framework.schedules import ScheduleFactory
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Ratio = tuple[Tensor, Tensor]
+"""Values `[B, T]` and how much each counts, `[B, T]`: their mean is a metric."""
+
+
+class PredictiveModule(LightningModule):
+    """Trains and evaluates a model that predicts distributions.
+
+        batch ─► stem ─► backbone ─► stem.readout ─► head ─► Distribution ─► losses, metrics
+
+    The parts arrive as factories and are built in `configure_model`, once the data are known and the processes are
+    connected. The initial weights depend on the global seed alone.
+
+    Args:
+        spec: Facts of the data; wired to the data module.
+        stem: Turns a batch into a sequence.
+        backbone: Turns the sequence into hidden states.
+        head: Turns hidden states into a predictive distribution.
+        losses: Terms of the objective, by the name under which they are logged.
+        optimizer: The optimizer. Its weight decay is applied to matrices only.
+        schedule: The learning rate over the steps of the run.
+        execution: Whether to compile, to compute activations again, to build on the meta device.
+
+    Raises:
+        ValueError: If there is no term to minimize.
+    """
+
+    stem: Stem
+    backbone: Backbone
+    head: Head
+    losses: nn.ModuleDict
+
+    def __init__(
+        self,
+        spec: Any,
+        stem: StemFactory,
+        backbone: BackboneFactory,
+        head: HeadFactory,
+        losses: dict[str, LossFactory],
+        optimizer: OptimizerCallable,
+        schedule: ScheduleFactory,
+        execution: Execution = PLAIN,
+    ) -> None:
+        super().__init__()
+        if not losses:
+            raise ValueError(
+                f"{type(self).__name__}: losses={losses} leaves nothing to minimize; name at least one term."
+            )
+        self.save_hyperparameters()
+        if "_instantiator" not in self.hparams:  # built in Python, not by the command line
+            self.save_hyperparameters(recipe(type(self), self.hparams))
+        self.spec = spec
+        self.execution = execution
+        self._stem, self._backbone, self._head, self._losses = stem, backbone, head, losses
+        self._optimizer, self._schedule = optimizer, schedule
+        self._tally = Tally()
+
+    # Building
+
+    def configure_model(self) -> None:
+        """Builds the parts, and applies `execution`; does nothing when called again."""
+        if hasattr(self, "head"):
+            return
+        mesh = data_mesh(self.device_mesh)
+        meta = self.execution.meta and mesh is not None
+        with torch.device("meta") if meta else nullcontext():
+            for name, part in self._build().items():
+                self.add_module(name, part)
+        self._objective = Objective(self.losses, type(self).__name__)
+        self._matrices = matrices(self)
+        # Buffers are constants: without this, DDP sends them around before every forward pass.
+        self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
+        parallelize(self.stem, self.backbone, self.head, self.execution, mesh)
+        if meta:
+            materialize(self, self._build, mesh)
+
+    def _build(self) -> nn.ModuleDict:
+        torch.manual_seed(torch.initial_seed())  # whatever was drawn before, on whatever rank
+        backbone = self._backbone()
+        stem = self._stem(dim=backbone.dim, spec=self.spec)
+        head = self._head(dim=backbone.dim, support=self.spec.support)
+        losses = nn.ModuleDict({name: loss() for name, loss in self._losses.items()})
+        return nn.ModuleDict({"stem": stem, "backbone": backbone, "head": head, "losses": losses})
+
+    def forward(self, batch: Batch) -> Distribution:
+        """Predicts a batch: a distribution with batch shape `[B, T]` and the event shape of the support."""
+        return self.head(self.stem.readout(self.backbone(self.stem(batch))))
+
+    # Training
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Makes the optimizer, and the schedule that is advanced after each of its steps.
+
+        Raises:
+            ValueError: If the run has no end.
+        """
+        steps = self.trainer.estimated_stepping_batches
+        if steps == float("inf"):
+            raise ValueError("A schedule needs the length of the run, got trainer.max_steps=-1; set it.")
+        optimizer = self._optimizer(groups(self, self._matrices))
+        schedule = self._schedule(optimizer=optimizer, steps=int(steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_train_start(self) -> None:
+        """Starts the means that are logged."""
+        self._weight, self._sums = 0.0, [0.0] * len(self.losses)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Returns what Lightning differentiates: weighted sums, which the end of the step divides.
+
+        The factor undoes that Lightning divides by the number of micro-batches and averages over processes.
+        """
+        share = self.trainer.distributed_sampler_kwargs or {"num_replicas": 1}
+        return self._objective.add(self(batch), batch) * (
+            share["num_replicas"] * self.trainer.accumulate_grad_batches
+        )
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Turns gradients of sums into gradients of means, after unscaling and before clipping."""
+        step = self.trainer.global_step
+        weight, sums = self._objective.close(self.parameters(), step)
+        self._weight += weight
+        self._sums = [total + new for total, new in zip(self._sums, sums, strict=True)]
+        every = self.trainer.log_every_n_steps
+        if (every and (step + 1) % every == 0) or step + 1 == self.trainer.max_steps:
+            self._log_training(optimizer)
+
+    def _log_training(self, optimizer: Optimizer) -> None:
+        """Logs means since the last time; they are the same on all processes already."""
+        if self._weight:
+            means = {
+                name: total / self._weight
+                for name, total in zip(self.losses, self._sums, strict=True)
+            }
+            self.log("train/loss", self._objective.total(means))
+            self.log_dict({f"train/{name}": mean for name, mean in means.items()})
+        self.log("lr", optimizer.param_groups[0]["lr"])
+        self.on_train_start()
+
+    # Evaluation
+
+    def evaluate(self, batch: Any, dataloader_idx: int) -> Mapping[str, Ratio]:
+        """Returns what a batch adds to each metric. Override where a second loader serves something else.
+
+        Args:
+            batch: A batch of the loader.
+            dataloader_idx: Which loader of the data module it comes from.
+        """
+        prediction = self(batch)
+        return {
+            "nll": (-prediction.log_prob(batch.target), batch.weight),
+            "outside": (self.outside(batch), batch.weight),
+            **self.metrics(prediction, batch),
+        }
+
+    def outside(self, batch: Any) -> Tensor:
+        """Tells which targets lie outside the support, as 0 or 1 `[B, T]`."""
+        outside: Tensor = ~self.spec.support.contains(batch.target)
+        return outside.float()
+
+    def metrics(self, prediction: Any, batch: Any) -> Mapping[str, Ratio]:
+        """Returns further metrics of a batch: values `[B, T]` and what each counts, by name."""
+        return {}
+
+    def figures(self, batch: Any) -> Mapping[str, Figure]:
+        """Draws what the predictions of a batch look like, by name."""
+        return {}
+
+    def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Adds a batch to the validation metrics."""
+        self._add(batch, dataloader_idx)
+
+    def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Adds a batch to the test metrics."""
+        self._add(batch, dataloader_idx)
+
+    def on_validation_epoch_end(self) -> None:
+        """Reduces and logs the validation metrics."""
+        self._log_means("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Reduces and logs the test metrics."""
+        self._log_means("test")
+
+    def _add(self, batch: Any, dataloader_idx: int) -> None:
+        for name, (value, weight) in self.evaluate(batch, dataloader_idx).items():
+            self._tally.add(name, value, weight)
+
+    def _log_means(self, split: str) -> None:
+        means = self._tally.means(self.device)
+        self.log_dict({f"{split}/{name}": mean for name, mean in means.items()}, sync_dist=True)
+
+    # Checkpoints
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps the recipe when a checkpoint is what built this module."""
+        if self._trainer is None and self.CHECKPOINT_HYPER_PARAMS_KEY in checkpoint:
+            self.save_hyperparameters(describe(checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY]))
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **options: Any) -> Any:
+        """Loads parameters.
+
+        Raises:
+            ValueError: If they are those of another architecture.
+        """
+        if options.get("strict", True):
+            compare(type(self).__name__, self.state_dict(), state_dict)
+        return super().load_state_dict(state_dict, *args, **options)

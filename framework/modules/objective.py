@@ -1,0 +1,96 @@
+"""The objective: a sum of named terms, each a weighted mean over all processes and micro-batches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.tensor import DTensor
+from torch.distributions import Distribution
+
+from components.data import Batch
+from components.interfaces import Loss
+
+UNIT = 2.0**-12
+"""Factor of the sums that are differentiated: about one over the positions of a usual batch, which keeps float16
+gradients in range. A power of two, so it rounds nothing, and it cancels."""
+
+
+class Objective:
+    r"""Sums the terms of the loss, and turns gradients of sums into gradients of means.
+
+    .. math:: \sum_{\text{terms } l} \lambda_l \frac{\sum_i w_i \, l_i}{\sum_i w_i}
+
+    where i runs over the positions of *all* processes and *all* micro-batches of an optimizer step. The denominator is
+    known only after the last micro-batch, so sums are differentiated, and the gradients are divided before they are
+    clipped. Averaging the means of micro-batches instead would give short batches too much weight.
+
+    Args:
+        losses: The terms, by the name under which they are reported.
+        owner: Whose objective it is, for messages.
+    """
+
+    def __init__(self, losses: Mapping[str, Loss], owner: str) -> None:
+        self.losses = dict(losses)
+        self.owner = owner
+        self._sums: Tensor | None = None
+
+    def add(self, prediction: Distribution, batch: Batch) -> Tensor:
+        """Adds a micro-batch, and returns what to differentiate: UNIT times its weighted sums.
+
+        Args:
+            prediction: What was predicted, batch shape `[B, T]`.
+            batch: What happened.
+        """
+        counts = batch.weight > 0
+        terms = torch.stack(
+            [
+                (torch.where(counts, loss(prediction, batch.target), 0) * batch.weight).sum()
+                for loss in self.losses.values()
+            ]
+        )
+        sums = torch.cat([batch.weight.sum().to(terms)[None], terms.detach()])
+        self._sums = sums if self._sums is None else self._sums + sums
+        factors = terms.new_tensor([UNIT * loss.weight for loss in self.losses.values()])
+        return terms @ factors
+
+    def close(self, parameters: Iterable[Tensor], step: int) -> tuple[float, list[float]]:
+        """Ends an optimizer step: divides the gradients by the total weight.
+
+        Args:
+            parameters: Those whose gradients hold the sum over processes and micro-batches.
+            step: Number of the step, for messages.
+
+        Returns:
+            The total weight, and the weighted sum of each term, over all processes.
+
+        Raises:
+            ValueError: If a term is not finite; before any parameter is changed, in every process.
+        """
+        assert self._sums is not None
+        if dist.is_initialized():
+            dist.all_reduce(self._sums)
+        weight, *sums = self._sums.tolist()
+        self._sums = None
+        for name, value in zip(self.losses, sums, strict=True):
+            if not math.isfinite(value):
+                raise ValueError(
+                    f"{self.owner}: the loss term {name!r} is {value} at step {step}; lower the learning rate, "
+                    "clip gradients (trainer.gradient_clip_val) or look for such values in the data."
+                )
+        gradients = [_local(p.grad) for p in parameters if p.grad is not None]
+        if gradients:
+            torch._foreach_mul_(gradients, 1 / (UNIT * weight) if weight else 0.0)
+        return weight, sums
+
+    def total(self, means: Mapping[str, float]) -> float:
+        """Returns the objective, given the mean of each term."""
+        return sum(loss.weight * means[name] for name, loss in self.losses.items())
+
+
+def _local(gradient: Tensor) -> Tensor:
+    """Returns the part of a gradient that this process holds."""
+    return gradient.to_local() if isinstance(gradient, DTensor) else gradient

@@ -1,0 +1,63 @@
+"""What a checkpoint says about how its module was built: plain data that rebuild it without YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from inspect import isclass, isroutine
+from typing import Any
+
+INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
+"""Who rebuilds a module from its recipe; Lightning trusts this name."""
+
+
+def describe(value: Any) -> Any:
+    """Turns factories into class paths and options, wherever they are nested; leaves data alone.
+
+    Args:
+        value: A class, a `functools.partial` of one, or data; specs and other frozen facts stay.
+
+    Returns:
+        What the command line would have stored: `{"class_path": ..., "init_args": {...}}`.
+
+    Raises:
+        ValueError: If a factory has no importable name (a lambda, a local function).
+
+    Example:
+        >>> describe({"optimizer": partial(dict, lr=0.1)})
+        {'optimizer': {'class_path': 'builtins.dict', 'init_args': {'lr': 0.1}}}
+    """
+    match value:
+        case partial():
+            if value.args:
+                raise ValueError(
+                    f"The factory {value} has options without names; give them by keyword."
+                )
+            return {"class_path": _path(value.func), "init_args": describe(value.keywords)}
+        case Mapping():
+            return {name: describe(item) for name, item in value.items()}
+        case list():
+            return [describe(item) for item in value]
+        case _ if isclass(value) or isroutine(value):
+            return {"class_path": _path(value)}
+        case _:
+            return value
+
+
+def recipe(kind: type, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Describes a module that was built in Python as the command line describes one.
+
+    Args:
+        kind: Class of the module.
+        options: Arguments of its constructor.
+    """
+    return {"_class_path": _path(kind), "_instantiator": INSTANTIATOR, **describe(options)}
+
+
+def _path(factory: Any) -> str:
+    if "<" in factory.__qualname__:  # <lambda>, <locals>
+        raise ValueError(
+            f"The factory {factory.__module__}.{factory.__qualname__} cannot be written into a checkpoint, which "
+            "holds names; use a class of a module, with its options in functools.partial(Class, option=value)."
+        )
+    return f"{factory.__module__}.{factory.__qualname__}"

@@ -1,0 +1,60 @@
+"""Means over everything that all processes saw: sums and counts, reduced once."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+class Tally:
+    """Accumulates values and weights by name; a mean is the ratio of their sums.
+
+    Unlike a mean of the means of batches, or of processes, the result does not depend on how the
+    data were divided. Nothing waits for the device until `means` is asked for.
+    """
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+
+    def add(self, name: str, value: Tensor, weight: Tensor) -> None:
+        """Adds values that count as much as their weights; values of weight 0 may be anything.
+
+        Args:
+            name: What is averaged.
+            value: Values, any shape.
+            weight: How much each counts, of the same shape.
+        """
+        # Sums over a whole data set outgrow the 24 bits of float32; Apple's GPUs have nothing else.
+        exact = torch.float32 if value.device.type == "mps" else torch.float64
+        value, weight = value.detach().to(exact), weight.detach().to(exact)
+        sums = torch.stack([torch.where(weight != 0, value * weight, 0).sum(), weight.sum()])
+        self._sums[name] = self._sums[name] + sums if name in self._sums else sums
+
+    def means(self, device: torch.device) -> dict[str, float]:
+        """Returns the mean of each name over all processes (`nan` of no weight), and starts anew.
+
+        Args:
+            device: Where processes exchange tensors.
+        """
+        names = self._names()
+        exact = torch.float32 if device.type == "mps" else torch.float64
+        table = torch.zeros(len(names), 2, dtype=exact, device=device)
+        for row, name in zip(table, names, strict=True):
+            if name in self._sums:
+                row.copy_(self._sums[name])
+        if dist.is_initialized():
+            dist.all_reduce(table)
+        self._sums = {}
+        return {
+            name: total / weight if weight else float("nan")
+            for name, (total, weight) in zip(names, table.tolist(), strict=True)
+        }
+
+    def _names(self) -> list[str]:
+        """Returns the names that any process has seen, in the same order everywhere."""
+        names = [list(self._sums)]
+        if dist.is_initialized():
+            names = [[]] * dist.get_world_size()
+            dist.all_gather_object(names, list(self._sums))
+        return sorted(set().union(*names))

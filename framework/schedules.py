@@ -1,0 +1,133 @@
+"""Learning rates over the steps of a run, as factors of the rate that the optimizer was given."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+
+
+class ScheduleFactory(Protocol):
+    """Builds a schedule for an optimizer and the number of steps that it will take."""
+
+    def __call__(self, *, optimizer: Optimizer, steps: int) -> LRScheduler: ...
+
+
+class WarmupCosine(LambdaLR):
+    r"""Raises the learning rate linearly, then lowers it along half a cosine to a floor.
+
+    With warm-up :math:`w`, floor :math:`f` and :math:`n` steps, the factor after the warm-up is
+
+    .. math:: f + (1 - f) \, \tfrac{1}{2} (1 + \cos(\pi \, (k - w) / (n - w)))
+
+    Args:
+        optimizer: The optimizer; its own learning rate is the peak.
+        steps: Optimizer steps of the run.
+        warmup: Steps until the peak is reached.
+        floor: Factor at the end of the run, from 0 to 1.
+        start: Factor at the first step, from 0 to 1; where the warm-up begins.
+
+    Raises:
+        ValueError: If a factor is not between 0 and 1 or `warmup` is negative.
+
+    Source: Loshchilov and Hutter, "SGDR" (arXiv:1608.03983), equation 5, without restarts.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        steps: int,
+        warmup: int = 100,
+        floor: float = 0.1,
+        start: float = 0.01,
+    ) -> None:
+        _check(type(self).__name__, warmup, floor, start)
+
+        def factor(step: int) -> float:
+            if step < warmup:
+                return _rise(step, warmup, start)
+            cosine = math.cos(math.pi * _progress(step, warmup, steps))
+            return floor + (1 - floor) * (1 + cosine) / 2
+
+        super().__init__(optimizer, factor)
+
+
+class WarmupLinear(LambdaLR):
+    """Raises the learning rate linearly, then lowers it linearly to a floor.
+
+    Args:
+        optimizer: The optimizer; its own learning rate is the peak.
+        steps: Optimizer steps of the run.
+        warmup: Steps until the peak is reached.
+        floor: Factor at the end of the run, from 0 to 1.
+        start: Factor at the first step, from 0 to 1; where the warm-up begins.
+
+    Raises:
+        ValueError: If a factor is not between 0 and 1 or `warmup` is negative.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        steps: int,
+        warmup: int = 100,
+        floor: float = 0.0,
+        start: float = 0.01,
+    ) -> None:
+        _check(type(self).__name__, warmup, floor, start)
+
+        def factor(step: int) -> float:
+            if step < warmup:
+                return _rise(step, warmup, start)
+            return 1 - (1 - floor) * _progress(step, warmup, steps)
+
+        super().__init__(optimizer, factor)
+
+
+class Constant(LambdaLR):
+    """Keeps the learning rate, after a linear warm-up if one is wanted.
+
+    Args:
+        optimizer: The optimizer; its own learning rate is the one to keep.
+        steps: Optimizer steps of the run; the schedule does not depend on them.
+        warmup: Steps until the rate is reached.
+        start: Factor at the first step, from 0 to 1; where the warm-up begins.
+
+    Raises:
+        ValueError: If `start` is not between 0 and 1 or `warmup` is negative.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, steps: int, warmup: int = 0, start: float = 0.01
+    ) -> None:
+        _check(type(self).__name__, warmup, 1.0, start)
+
+        def factor(step: int) -> float:
+            return _rise(step, warmup, start) if step < warmup else 1.0
+
+        super().__init__(optimizer, factor)
+
+
+# The factors above are closures: a checkpoint holds the step reached but not `steps`, so that a run
+# resumed with more steps follows the longer schedule.
+
+
+def _rise(step: int, warmup: int, start: float) -> float:
+    return start + (1 - start) * step / warmup
+
+
+def _progress(step: int, warmup: int, steps: int) -> float:
+    return min(1.0, (step - warmup) / max(1, steps - warmup))
+
+
+def _check(name: str, warmup: int, floor: float, start: float) -> None:
+    if warmup < 0:
+        raise ValueError(f"{name}: warmup={warmup} is negative; give a number of steps, 0 for none.")
+    for option, value in (("floor", floor), ("start", start)):
+        if not 0 <= value <= 1:
+            raise ValueError(
+                f"{name}: {option}={value} is a factor of the learning rate; "
+                "give a value between 0 and 1."
+            )
