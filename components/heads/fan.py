@@ -1,0 +1,67 @@
+"""The FAN head: periodic features of the hidden state, then a linear read-out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+
+from components.heads.logits import LogitsHead, number_of_logits
+from components.layers.fan import FanLayer
+from components.supports import Support
+
+
+class FanHead(LogitsHead):
+    """Reads one logit per cell from periodic features of the hidden state.
+
+    Sines are taken of *hidden features*; outcomes are not ordered by it. The Fourier head is
+    another thing: it puts a Fourier series over ordered *outcomes*. The read-out is always linear,
+    for a FAN layer at the end could give no logit beyond 1. Compare it with heads of as many
+    parameters, for a FAN layer adds some: (D + 1)(hidden - phases).
+
+    Args:
+        dim: Width of the hidden states.
+        support: What can be predicted.
+        bins: Cells that an interval is divided into, 256 if not given. Tokens and bins have
+            theirs.
+        hidden: Width of the FAN layers, `dim` if not given.
+        layers: Number of FAN layers, at least 1.
+        p: Phases per feature, from 0 to 0.5; each gives a cosine and a sine. At 0 the head is a
+            multilayer perceptron.
+        activation: Makes the activation of the features that are not periodic: `torch.nn.GELU`, or
+            `torch.nn.Identity` for the layer of FANformer.
+        gated: Whether each layer learns how much its periodic features count.
+
+    Raises:
+        ValueError: If there is no layer or `p` is out of range, or `bins` is given for a support
+            that has its cells already.
+
+    Source: Dong et al., "FAN" (arXiv:2410.02675), eq. 10-11: the last layers of a FAN network. The
+        papers define no head of this name.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        support: Support,
+        bins: int | None = None,
+        hidden: int | None = None,
+        layers: int = 1,
+        p: float = 0.25,
+        activation: Callable[[], nn.Module] = nn.GELU,
+        gated: bool = False,
+    ) -> None:
+        if layers < 1:
+            raise ValueError(
+                f"FanHead: layers={layers}; it needs at least 1, LinearHead is the head without."
+            )
+        width = dim if hidden is None else hidden
+        if width < 1:
+            raise ValueError(f"FanHead: hidden={hidden} is no width; it needs at least 1 feature.")
+        cells = support.divide(bins)
+        features = [
+            FanLayer(inputs, width, p, activation, gated)
+            for inputs in (dim, *(width,) * (layers - 1))
+        ]
+        projection = nn.Sequential(*features, nn.Linear(width, number_of_logits(cells)))
+        super().__init__(support, cells, projection)

@@ -1,0 +1,44 @@
+"""What heads that predict by one logit per cell have in common: linear and FAN heads."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from components.distributions.categorical import Categorical
+from components.interfaces import Head
+from components.supports import Bins, Support, Tokens
+
+
+class LogitsHead(Head):
+    """Predicts by one logit for each cell that the support is divided into.
+
+    Over tokens the law is a categorical, over real values a histogram, whose density is constant
+    within a cell; each component of a vector has its own histogram. A subclass chooses the cells
+    and the map to their logits, `number_of_logits(cells)` of them.
+
+    Args:
+        support: What can be predicted.
+        cells: How the support is divided, `support.divide(bins)`.
+        projection: Maps hidden states to logits.
+    """
+
+    @abstractmethod
+    def __init__(self, support: Support, cells: Tokens | Bins, projection: nn.Module) -> None:
+        super().__init__()
+        self.support = support
+        self.cells = cells
+        self.projection = projection
+
+    def forward(self, hidden: Tensor) -> Distribution:
+        """Predicts from hidden states `[..., D]`: batch shape `[...]`."""
+        logits = self.projection(hidden).unflatten(-1, (*self.cells.shape, self.cells.size))
+        return self.cells.law(Categorical(logits), hidden.device)
+
+
+def number_of_logits(cells: Tokens | Bins) -> int:
+    """Counts the logits of one prediction: cells times components of a vector."""
+    return math.prod(cells.shape) * cells.size

@@ -1,0 +1,161 @@
+"""Heads that predict the parameters of a law on the real line: Normal, Student-t, mixture.
+
+They serve intervals and bins, whose bounds set their units and where training starts: close to a
+law that covers the interval. No value is impossible to them, also none beyond the bounds.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Independent, Normal
+from torch.nn.functional import softplus
+
+from components.distributions.mixture import Mixture
+from components.distributions.student import StudentT
+from components.heads.preset import PresetLinear
+from components.interfaces import Head
+from components.supports import Bins, Interval, Support, Tokens
+
+SPREAD = 1 / math.sqrt(12)  # standard deviation of the uniform law on an interval of width 1
+FLOOR = 1e-5  # least scale in widths of the interval, a hundred times the resolution of float32
+START_DF = 10.0  # degrees of freedom to start with: nearly normal, and far from infinite variance
+
+
+class ParametricHead(Head):
+    """Predicts the parameters of a law by a linear map of the hidden state.
+
+    A subclass names the raw parameters to start with and says what law raw parameters mean.
+
+    Args:
+        dim: Width of the hidden states.
+        support: What can be predicted: real values.
+        start: Raw parameters of one component of the outcome to start close to.
+
+    Raises:
+        ValueError: If the support is one of tokens.
+    """
+
+    def __init__(self, dim: int, support: Support, start: Sequence[float]) -> None:
+        super().__init__()
+        self.support = support
+        interval = _interval(support, type(self).__name__)
+        self.low, self.size = interval.low, interval.high - interval.low
+        self.parameters_per_law = len(start)
+        self.projection = PresetLinear(dim, tuple(start) * math.prod(support.shape))
+
+    @abstractmethod
+    def law(self, raw: Tensor) -> Distribution:
+        """Reads raw parameters `[..., n]`, float32 or float64, as laws of batch shape `[...]`."""
+
+    def forward(self, hidden: Tensor) -> Distribution:
+        """Predicts from hidden states `[..., D]`: batch shape `[...]`."""
+        shape = self.support.shape
+        raw = self.projection(hidden).unflatten(-1, (*shape, self.parameters_per_law))
+        law = self.law(raw.to(torch.promote_types(raw.dtype, torch.float32)))
+        return Independent(law, len(shape), validate_args=False) if shape else law
+
+    def location(self, raw: Tensor) -> Tensor:
+        """Puts 0 at the lower and 1 at the upper bound."""
+        return self.low + self.size * raw
+
+    def scale(self, raw: Tensor) -> Tensor:
+        """Turns any number into a positive scale, in the units of the outcome."""
+        return self.size * (softplus(raw) + FLOOR)
+
+
+class NormalHead(ParametricHead):
+    """Predicts a normal law: one peak, thin tails.
+
+    Args:
+        dim: Width of the hidden states.
+        support: What can be predicted: real values.
+
+    Raises:
+        ValueError: If the support is one of tokens.
+    """
+
+    def __init__(self, dim: int, support: Support) -> None:
+        super().__init__(dim, support, (0.5, inverse_softplus(SPREAD)))
+
+    def law(self, raw: Tensor) -> Distribution:
+        """Reads location and scale."""
+        location, scale = raw.unbind(-1)
+        return Normal(self.location(location), self.scale(scale), validate_args=False)
+
+
+class StudentTHead(ParametricHead):
+    """Predicts a Student-t law: one peak, and tails as heavy as the data want.
+
+    The degrees of freedom stay above 2, so that a variance exists.
+
+    Args:
+        dim: Width of the hidden states.
+        support: What can be predicted: real values.
+
+    Raises:
+        ValueError: If the support is one of tokens.
+    """
+
+    def __init__(self, dim: int, support: Support) -> None:
+        spread = SPREAD * math.sqrt((START_DF - 2) / START_DF)
+        start = (inverse_softplus(START_DF - 2), 0.5, inverse_softplus(spread))
+        super().__init__(dim, support, start)
+
+    def law(self, raw: Tensor) -> Distribution:
+        """Reads degrees of freedom, location and scale."""
+        df, location, scale = raw.unbind(-1)
+        df = 2 + FLOOR + softplus(df)
+        return StudentT(df, self.location(location), self.scale(scale))
+
+
+class MixtureHead(ParametricHead):
+    """Predicts a mixture of normal laws: several peaks, each as sharp as the data want.
+
+    It starts with one component in each of as many equal parts of the interval.
+
+    Args:
+        dim: Width of the hidden states.
+        support: What can be predicted: real values.
+        components: Number of normal laws, at least 1.
+
+    Raises:
+        ValueError: If the support is one of tokens, or `components` is below 1.
+    """
+
+    def __init__(self, dim: int, support: Support, components: int = 8) -> None:
+        if components < 1:
+            raise ValueError(
+                f"MixtureHead: components={components}; it needs at least 1 normal law."
+            )
+        centers = ((k + 0.5) / components for k in range(components))
+        spread = inverse_softplus(SPREAD / components)
+        start = (*(0.0,) * components, *centers, *(spread,) * components)
+        super().__init__(dim, support, start)
+
+    def law(self, raw: Tensor) -> Distribution:
+        """Reads logits, locations and scales of the components."""
+        logits, location, scale = raw.unflatten(-1, (3, -1)).unbind(-2)
+        return Mixture(logits, self.location(location), self.scale(scale))
+
+
+def inverse_softplus(value: float) -> float:
+    """Finds the number whose softplus is a given positive value."""
+    return value + math.log(-math.expm1(-value))
+
+
+def _interval(support: Support, name: str) -> Interval:
+    match support:
+        case Interval():
+            return support
+        case Bins():
+            return support.interval
+        case Tokens():
+            raise ValueError(
+                f"{name} predicts real values and cannot serve Tokens(size={support.size}); "
+                "use LinearHead, FanHead or FourierHead."
+            )

@@ -1,0 +1,165 @@
+"""The FAN layer: a linear map, some outputs of which are phases that become cosines and sines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear, pad
+
+
+class FanLayer(nn.Module):
+    r"""Makes periodic features beside ordinary ones, so that a network can represent what repeats.
+
+    .. math::
+        P = x W_p^T + b_p, \quad G = \sigma(x W_g^T + b_g), \quad y = (\cos P, \sin P, G)
+
+    With `gated`, a learned share s = sigmoid(gate) weighs the two kinds, by s and by 1 - s. One
+    weight matrix holds the rows of W_p, then those of W_g. Under autocast, and in half precision,
+    phases are computed in float32: one of 30 rad, rounded to bfloat16, is wrong by up to 0.06 rad.
+
+    Args:
+        dim_in: Number of inputs.
+        dim_out: Number of outputs.
+        p: Phases per output, from 0 to 0.5 (`floor(p * dim_out)` of them). Each is used twice, so
+            the *share of periodic outputs is 2p*. At 0 the layer is linear with an activation, at
+            0.5 it has no linear path.
+        activation: Makes the activation of the outputs that are not periodic: `torch.nn.GELU` in
+            Fourier analysis networks, `torch.nn.Identity` in FANformer.
+        gated: Whether to learn how much the periodic outputs count.
+        p_bias: Whether phases have a bias, as in the authors' code, though not in their formula.
+
+    Raises:
+        ValueError: If `p` is not between 0 and 0.5.
+
+    Source: Dong et al., "FAN: Fourier Analysis Networks" (arXiv:2410.02675), eq. 9 and the
+        footnote on the gate, whose sigmoid is that of the authors' code.
+    """
+
+    def __init__(
+        self,
+        dim_in: int,
+        dim_out: int,
+        p: float = 0.25,
+        activation: Callable[[], nn.Module] = nn.GELU,
+        gated: bool = False,
+        p_bias: bool = True,
+    ) -> None:
+        super().__init__()
+        if not 0 <= p <= 0.5:
+            raise ValueError(
+                f"FanLayer: p={p} is not between 0 and 0.5; a phase gives a cosine and a sine, so "
+                "at 0.5 all outputs are periodic."
+            )
+        self.phases = int(p * dim_out)
+        self.activation = activation()
+        rows = dim_out - self.phases
+        self.weight = nn.Parameter(torch.empty(rows, dim_in))
+        self.bias = nn.Parameter(torch.empty(rows if p_bias else rows - self.phases))
+        self.gate = nn.Parameter(torch.empty(())) if gated else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draws weight and bias as `torch.nn.Linear` does, the gate from a standard normal law."""
+        bound = 1 / math.sqrt(self.weight.shape[1])
+        nn.init.uniform_(self.weight, -bound, bound)
+        nn.init.uniform_(self.bias, -bound, bound)
+        if self.gate is not None:
+            nn.init.normal_(self.gate)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Maps `[..., dim_in]` to `[..., dim_out]`: cosines, sines, then the rest."""
+        phases, rest = self._mix(hidden)
+        features: Tensor = _Concatenate.apply(phases, self.activation(rest))
+        if self.gate is None:
+            return features
+        share = torch.sigmoid(self.gate)
+        shares = torch.cat((share.expand(2 * self.phases), (1 - share).expand(rest.shape[-1])))
+        return features * shares.to(features.dtype)
+
+    def _mix(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps to `[..., phases]` and `[..., rest]`: two products where phases need precision."""
+        count, rows = self.phases, self.weight.shape[0]
+        bias = self.bias if len(self.bias) == rows else pad(self.bias, (rows - len(self.bias), 0))
+        device = hidden.device.type
+        if not torch.is_autocast_enabled(device) and hidden.dtype.itemsize >= 4:
+            phases, rest = linear(hidden, self.weight, bias).split((count, rows - count), -1)
+            return phases, rest
+        rest = linear(hidden, self.weight[count:], bias[count:])
+        with torch.autocast(device, enabled=False):
+            phases = linear(hidden.float(), self.weight[:count].float(), bias[:count].float())
+        return phases, rest
+
+    def extra_repr(self) -> str:
+        """Describes the sizes."""
+        rows, dim_in = self.weight.shape
+        return f"{dim_in}, {rows + self.phases}, phases={self.phases}"
+
+
+class FanLinear(nn.Module):
+    """Reads linearly from a FAN layer, which makes a bounded set of features an unbounded output.
+
+    Takes the place of a linear projection, for instance of the one to queries, keys and values in
+    attention.
+
+    Args:
+        dim_in: Number of inputs.
+        dim_out: Number of outputs.
+        hidden: Width of the FAN layer; that of the input if not given.
+        p: Phases per feature, from 0 to 0.5.
+        activation: Makes the activation of the features that are not periodic.
+        gated: Whether to learn how much the periodic features count.
+        p_bias: Whether phases have a bias.
+        bias: Whether the linear map has a bias.
+
+    Source: Dong et al., "FANformer" (arXiv:2502.21309), eq. 1-3.
+    """
+
+    def __init__(
+        self,
+        dim_in: int,
+        dim_out: int,
+        hidden: int | None = None,
+        p: float = 0.25,
+        activation: Callable[[], nn.Module] = nn.Identity,
+        gated: bool = False,
+        p_bias: bool = True,
+        bias: bool = False,
+    ) -> None:
+        super().__init__()
+        width = dim_in if hidden is None else hidden
+        self.features = FanLayer(dim_in, width, p, activation, gated, p_bias)
+        self.linear = nn.Linear(width, dim_out, bias)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Maps `[..., dim_in]` to `[..., dim_out]`."""
+        output: Tensor = self.linear(self.features(hidden))
+        return output
+
+
+class _Concatenate(torch.autograd.Function):
+    """(cos P, sin P, G), written into place and differentiated from the result, not the phases."""
+
+    @staticmethod
+    def forward(phases: Tensor, rest: Tensor) -> Tensor:
+        count = phases.shape[-1]
+        out = rest.new_empty(*rest.shape[:-1], 2 * count + rest.shape[-1])
+        torch.cos(phases, out=out[..., :count])
+        torch.sin(phases, out=out[..., count : 2 * count])
+        out[..., 2 * count :] = rest
+        return out
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.count = inputs[0].shape[-1]
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        (output,), (gradient,), count = ctx.saved_tensors, gradients, ctx.count
+        cosine, sine = output[..., :count], output[..., count : 2 * count]
+        to_cosine, to_sine, to_rest = gradient.tensor_split((count, 2 * count), -1)
+        return cosine * to_sine - sine * to_cosine, to_rest
