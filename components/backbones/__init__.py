@@ -1,0 +1,7 @@
+"""Backbones: sequences in, hidden states out."""
+
+from components.backbones.decoder import Decoder
+from components.backbones.encoder_decoder import EncoderDecoder
+from components.backbones.mlp import MLP
+
+__all__ = ["MLP", "Decoder", "EncoderDecoder"]

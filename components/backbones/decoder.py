@@ -1,0 +1,131 @@
+"""Decoder: a causal Transformer, with a context that everyone sees as a prefix."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from components.interfaces import Backbone, Cache, Embedded
+from components.layers.attention import Attention, AttentionFactory, ScaledDotProduct
+from components.layers.block import Block
+from components.layers.feedforward import FeedForward, FeedForwardFactory, ProjectionFactory
+from components.layers.linear import residual_std
+from components.layers.norms import NormFactory, RMSNorm
+from components.layers.positions import PositionsFactory, Rotary
+from components.layers.visibility import places, visible
+
+
+class Decoder(Backbone):
+    """Reads a sequence causally: each position sees the positions before it, itself, and all of the context.
+
+    With its defaults a modern small Transformer; GPT-2 is `norm=LayerNorm, positions=Learned`,
+    Llama and OLMo are `feedforward=SwiGLU`, FANformer puts a FAN layer into `projection`.
+    Positions of the context see each other.
+
+    Args:
+        dim: Width of the hidden states.
+        depth: Number of blocks.
+        heads: Number of attention heads, a divisor of `dim`.
+        kv_heads: Number of key and value heads, a divisor of `heads`; by default as many. Fewer
+            make the cache smaller.
+        projection: What stands in front of queries, keys and values in each block; None for
+            nothing.
+        attention: The operator on queries, keys and values.
+        feedforward: The network that works on each position alone.
+        norm: What brings hidden states to unit size, before each part of a block and at the end.
+        positions: How positions are marked.
+        dropout: Probability to drop an attention weight or a component of what a block adds, while
+            training.
+
+    Raises:
+        ValueError: If the heads do not divide as they must, or a sequence is longer than learned
+            positions.
+
+    Source: Radford et al. (GPT-2); prefix: Raffel et al., "Exploring the Limits of Transfer Learning"
+    (arXiv:1910.10683), section 3.2.1.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        depth: int,
+        heads: int,
+        kv_heads: int | None = None,
+        projection: ProjectionFactory | None = None,
+        attention: AttentionFactory = ScaledDotProduct,
+        feedforward: FeedForwardFactory = FeedForward,
+        norm: NormFactory = RMSNorm,
+        positions: PositionsFactory = Rotary,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.dim = dim
+        self.positions = positions(dim=dim, heads=heads)
+        std = residual_std(2 * depth)
+        self.blocks = nn.ModuleList(
+            Block(
+                dim,
+                Attention(
+                    dim,
+                    heads,
+                    kv_heads,
+                    rotate=self.positions.rotate,
+                    projection=projection,
+                    attention=attention,
+                    dropout=dropout,
+                    out_std=std,
+                ),
+                feedforward(dim=dim, out_std=std),
+                norm,
+                dropout,
+            )
+            for _ in range(depth)
+        )
+        self.norm = norm(dim=dim)
+
+    def new_cache(self, batch_size: int, length: int) -> Cache:
+        """Makes an empty cache for `length` positions, those of the context included."""
+        self.positions.require(length)
+        return Cache(len(self.blocks), batch_size, length)
+
+    def forward(self, inputs: Embedded, cache: Cache | None = None) -> Tensor:
+        """Computes hidden states `[B, S, D]` of the states; see `Backbone.forward`.
+
+        Raises:
+            ValueError: If a context comes later than with the first call on a cache.
+        """
+        sequence, mask, prefix = _prepend(inputs)
+        device, new = sequence.device, sequence.shape[1]
+        known = 0 if cache is None else cache.length
+        if prefix and known:
+            raise ValueError(
+                f"Decoder got a context of {prefix} positions, but the cache holds {known} already; "
+                f"give the context with the first call only."
+            )
+        if cache is not None:
+            mask = cache.grow(sequence, mask)
+        self.positions.require(known + new)
+        index = places(new, known + new, mask, device)
+        sight = visible(new, known + new, prefix, mask, device)
+        hidden = self.positions(sequence, index)
+        for position, block in enumerate(self.blocks):
+            slot = None if cache is None else cache.slots[position]
+            hidden = block(hidden, index, sight, slot)
+        output: Tensor = self.norm(hidden[:, prefix:])
+        return output
+
+
+def _prepend(inputs: Embedded) -> tuple[Tensor, Tensor | None, int]:
+    """Joins context and states `[B, C + S, D]`, and their masks, and counts the context."""
+    states, mask, context, context_mask = inputs
+    if context is None:
+        return states, mask, 0
+    if mask is not None or context_mask is not None:
+        mask = torch.cat((_filled(context_mask, context), _filled(mask, states)), 1)
+    return torch.cat((context, states), 1), mask, context.shape[1]
+
+
+def _filled(mask: Tensor | None, states: Tensor) -> Tensor:
+    if mask is not None:
+        return mask
+    return torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)

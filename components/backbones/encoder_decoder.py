@@ -1,0 +1,143 @@
+"""Encoder-decoder: a Transformer that reads a context both ways, and a sequence causally with an eye on it."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from components.interfaces import Backbone, Cache, Embedded
+from components.layers.attention import (
+    Attention,
+    AttentionFactory,
+    CrossAttention,
+    ScaledDotProduct,
+)
+from components.layers.block import Block
+from components.layers.feedforward import FeedForward, FeedForwardFactory, ProjectionFactory
+from components.layers.linear import residual_std
+from components.layers.norms import NormFactory, RMSNorm
+from components.layers.positions import Positions, PositionsFactory, Rotary
+from components.layers.visibility import places, visible
+
+
+class EncoderDecoder(Backbone):
+    """Encodes a context, in which every position sees every other, and decodes states that read it causally.
+
+    The layout of T5, which Chronos uses, with rotary positions in place of T5's relative biases.
+    With a cache the context is encoded once, and then each new state costs little, however long
+    the context is.
+
+    Args:
+        dim: Width of the hidden states.
+        depth: Number of encoder blocks (attention, feed-forward), and of decoder blocks
+            (attention, cross-attention, feed-forward).
+        heads: Number of attention heads, a divisor of `dim`.
+        kv_heads: Number of key and value heads, a divisor of `heads`; by default as many. Fewer
+            make the cache smaller.
+        projection: What stands in front of queries, keys and values of self-attention in each
+            block; None for nothing.
+        attention: The operator on queries, keys and values.
+        feedforward: The network that works on each position alone.
+        norm: What brings hidden states to unit size, before each part of a block and after both
+            stacks.
+        positions: How positions are marked, in the context and in the states; cross-attention sees
+            no positions.
+        dropout: Probability to drop an attention weight or a component of what a block adds, while
+            training.
+
+    Raises:
+        ValueError: If the heads do not divide as they must, or a sequence is longer than learned
+            positions.
+
+    Source: Raffel et al., "Exploring the Limits of Transfer Learning" (T5, arXiv:1910.10683),
+    section 2.1.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        depth: int,
+        heads: int,
+        kv_heads: int | None = None,
+        projection: ProjectionFactory | None = None,
+        attention: AttentionFactory = ScaledDotProduct,
+        feedforward: FeedForwardFactory = FeedForward,
+        norm: NormFactory = RMSNorm,
+        positions: PositionsFactory = Rotary,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.dim, self.depth = dim, depth
+        self.context_positions = positions(dim=dim, heads=heads)
+        self.positions = positions(dim=dim, heads=heads)
+
+        def block(marks: Positions, std: float, cross: CrossAttention | None = None) -> Block:
+            reader = Attention(
+                dim,
+                heads,
+                kv_heads,
+                rotate=marks.rotate,
+                projection=projection,
+                attention=attention,
+                dropout=dropout,
+                out_std=std,
+            )
+            return Block(dim, reader, feedforward(dim=dim, out_std=std), norm, dropout, cross)
+
+        def cross(std: float) -> CrossAttention:
+            return CrossAttention(
+                dim, heads, kv_heads, attention=attention, dropout=dropout, out_std=std
+            )
+
+        narrow, narrower = residual_std(2 * depth), residual_std(3 * depth)
+        encoders = [block(self.context_positions, narrow) for _ in range(depth)]
+        decoders = [block(self.positions, narrower, cross(narrower)) for _ in range(depth)]
+        self.blocks = nn.ModuleList(encoders + decoders)
+        self.context_norm = norm(dim=dim)
+        self.norm = norm(dim=dim)
+
+    def new_cache(self, batch_size: int, length: int) -> Cache:
+        """Makes an empty cache for `length` positions, those of the context included."""
+        return Cache(self.depth, batch_size, length)
+
+    def forward(self, inputs: Embedded, cache: Cache | None = None) -> Tensor:
+        """Computes hidden states `[B, S, D]` of the states; see `Backbone.forward`.
+
+        Raises:
+            ValueError: If there is no context, or a second one on the same cache.
+        """
+        states, mask, context, context_mask = inputs
+        started = cache is not None and cache.length > 0
+        if (context is None) != started:
+            raise ValueError(
+                "EncoderDecoder got another context with a cache that has one; give it with the first call only."
+                if started
+                else "EncoderDecoder has no context to encode; choose Decoder for data without one."
+            )
+        if context is not None:
+            context = self._encode(context, context_mask)
+        device, new = states.device, states.shape[1]
+        known = 0 if cache is None else cache.length
+        if cache is not None:
+            mask = cache.grow(states, mask)
+            context_mask = cache.context_mask = cache.context_mask if started else context_mask
+        self.positions.require(known + new)
+        index = places(new, known + new, mask, device)
+        sight = visible(new, known + new, 0, mask, device)
+        hidden = self.positions(states, index)
+        for position, block in enumerate(list(self.blocks)[self.depth :]):
+            slot = None if cache is None else cache.slots[position]
+            hidden = block(hidden, index, sight, slot, context, context_mask)
+        output: Tensor = self.norm(hidden)
+        return output
+
+    def _encode(self, context: Tensor, mask: Tensor | None) -> Tensor:
+        """Lets the positions of a context `[B, C, D]` with mask `[B, C]` read each other."""
+        size, device = context.shape[1], context.device
+        self.context_positions.require(size)
+        index = places(size, size, mask, device)
+        sight = visible(size, size, size, mask, device)
+        hidden = self.context_positions(context, index)
+        for block in list(self.blocks)[: self.depth]:
+            hidden = block(hidden, index, sight)
+        encoded: Tensor = self.context_norm(hidden)
+        return encoded

@@ -1,0 +1,1 @@
+"""Parts of which backbones, stems and heads are made: tensors in, tensors out."""

@@ -1,0 +1,206 @@
+"""Attention: each position gathers what it needs from the positions it sees."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Protocol
+
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from components.layers.cache import Slot
+from components.layers.feedforward import ProjectionFactory
+from components.layers.linear import INITIAL_STD, Linear
+from components.layers.visibility import Visible
+
+Rotation = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Marks queries and keys with their positions, see `Positions.rotate`."""
+
+
+class AttentionOperator(nn.Module, ABC):
+    """Gathers values by how well queries and keys match. It has no parameters."""
+
+    @abstractmethod
+    def forward(self, queries: Tensor, keys: Tensor, values: Tensor, visible: Visible) -> Tensor:
+        """Attends with queries `[B, H, Q, E]` to keys and values `[B, G, K, E]`: `[B, H, Q, E]`.
+
+        G divides H; each key serves H / G consecutive heads.
+        """
+
+
+class AttentionFactory(Protocol):
+    """Builds an attention operator that drops attention weights with probability `dropout` while training."""
+
+    def __call__(self, *, dropout: float) -> AttentionOperator: ...
+
+
+class ScaledDotProduct(AttentionOperator):
+    r"""Averages values with weights softmax(queries · keys / √E), fused by torch where it can.
+
+    Args:
+        dropout: Probability to drop an attention weight while training.
+
+    Source: Vaswani et al., "Attention Is All You Need" (arXiv:1706.03762), eq. 1; groups: Ainslie et al., "GQA"
+    (arXiv:2305.13245).
+    """
+
+    def __init__(self, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.dropout = dropout
+
+    def forward(self, queries: Tensor, keys: Tensor, values: Tensor, visible: Visible) -> Tensor:
+        """Attends with queries `[B, H, Q, E]` to keys and values `[B, G, K, E]`."""
+        return scaled_dot_product_attention(
+            queries,
+            keys,
+            values,
+            attn_mask=visible.mask,
+            dropout_p=self.dropout if self.training else 0.0,
+            is_causal=visible.causal,
+            enable_gqa=queries.shape[1] != keys.shape[1],
+        )
+
+
+class Attention(nn.Module):
+    """Lets the positions of one sequence read each other.
+
+    Args:
+        dim: Width of the hidden states.
+        heads: Number of query heads, a divisor of `dim`.
+        kv_heads: Number of key and value heads, a divisor of `heads`; by default as many. Fewer
+            make the cache smaller.
+        projection: What stands in front of queries, keys and values, applied once to the input;
+            None for nothing.
+        attention: The operator on queries, keys and values.
+        rotate: Marks queries and keys with their positions.
+        dropout: Probability to drop an attention weight while training.
+        out_std: Standard deviation of the initial entries of the last matrix.
+
+    Raises:
+        ValueError: If the heads do not divide as they must.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        kv_heads: int | None = None,
+        *,
+        rotate: Rotation,
+        projection: ProjectionFactory | None = None,
+        attention: AttentionFactory = ScaledDotProduct,
+        dropout: float = 0.0,
+        out_std: float = INITIAL_STD,
+    ) -> None:
+        super().__init__()
+        self.head_dim, self.kv_heads = _divide(dim, heads, kv_heads)
+        self.rotate = rotate
+        self.projection = nn.Identity() if projection is None else projection(dim=dim)
+        self.query = Linear(dim, dim, bias=False)
+        self.key_value = Linear(dim, 2 * self.kv_heads * self.head_dim, bias=False)
+        self.operator = attention(dropout=dropout)
+        self.out = Linear(dim, dim, bias=False, std=out_std)
+
+    def forward(
+        self, hidden: Tensor, index: Tensor, visible: Visible, slot: Slot | None = None
+    ) -> Tensor:
+        """Attends within hidden states `[B, S, D]` that stand at `index` `[B or 1, S]`, and to those in the slot."""
+        source = self.projection(hidden)
+        queries = _split(self.query(source), self.head_dim)
+        keys, values = _split(self.key_value(source), self.head_dim).chunk(2, 1)
+        queries, keys = self.rotate(queries, keys, index)
+        if slot is not None:
+            keys, values = slot.extend(keys, values)
+        output: Tensor = self.out(_join(self.operator(queries, keys, values, visible)))
+        return output
+
+
+class CrossAttention(nn.Module):
+    """Lets the positions of a sequence read an encoded context, without a notion of place.
+
+    Args:
+        dim: Width of the hidden states.
+        heads: Number of query heads, a divisor of `dim`.
+        kv_heads: Number of key and value heads, a divisor of `heads`; by default as many.
+        attention: The operator on queries, keys and values.
+        dropout: Probability to drop an attention weight while training.
+        out_std: Standard deviation of the initial entries of the last matrix.
+
+    Raises:
+        ValueError: If the heads do not divide as they must.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        kv_heads: int | None = None,
+        *,
+        attention: AttentionFactory = ScaledDotProduct,
+        dropout: float = 0.0,
+        out_std: float = INITIAL_STD,
+    ) -> None:
+        super().__init__()
+        self.head_dim, self.kv_heads = _divide(dim, heads, kv_heads)
+        self.query = Linear(dim, dim, bias=False)
+        self.key_value = Linear(dim, 2 * self.kv_heads * self.head_dim, bias=False)
+        self.operator = attention(dropout=dropout)
+        self.out = Linear(dim, dim, bias=False, std=out_std)
+
+    def forward(
+        self,
+        hidden: Tensor,
+        context: Tensor | None = None,
+        mask: Tensor | None = None,
+        slot: Slot | None = None,
+    ) -> Tensor:
+        """Attends with hidden states `[B, S, D]` to a context `[B, C, D]` with mask `[B, C]`.
+
+        The slot remembers the context, so that later calls need not give it again. An example
+        whose context is all padding reads zeros.
+        """
+        queries = _split(self.query(hidden), self.head_dim)
+        keys, values = self._remember(context, slot)
+        if mask is None:
+            gathered = self.operator(queries, keys, values, Visible())
+        else:
+            some = mask.any(1)[
+                :, None, None, None
+            ]  # a softmax over nothing is 0/0: look, then forget
+            visible = Visible(mask[:, None, None] | ~some)
+            gathered = self.operator(queries, keys, values, visible).masked_fill(~some, 0.0)
+        output: Tensor = self.out(_join(gathered))
+        return output
+
+    def _remember(self, context: Tensor | None, slot: Slot | None) -> tuple[Tensor, Tensor]:
+        if context is None:
+            assert slot is not None
+            assert slot.memory is not None
+            return slot.memory
+        keys, values = _split(self.key_value(context), self.head_dim).chunk(2, 1)
+        if slot is not None:
+            slot.memory = keys, values
+        return keys, values
+
+
+def _divide(dim: int, heads: int, kv_heads: int | None) -> tuple[int, int]:
+    if heads < 1 or dim % heads:
+        raise ValueError(
+            f"Attention divides dim={dim} into heads={heads} equal parts, which leaves a rest; choose heads that divide dim."
+        )
+    groups = heads if kv_heads is None else kv_heads
+    if groups < 1 or heads % groups:
+        raise ValueError(
+            f"Attention shares kv_heads={kv_heads} among heads={heads} queries, which leaves a rest; choose kv_heads "
+            f"that divide heads."
+        )
+    return dim // heads, groups
+
+
+def _split(vectors: Tensor, head_dim: int) -> Tensor:
+    return vectors.unflatten(-1, (-1, head_dim)).transpose(1, 2)  # [B, S, H·E] -> [B, H, S, E]
+
+
+def _join(vectors: Tensor) -> Tensor:
+    return vectors.transpose(1, 2).flatten(2)  # [B, H, S, E] -> [B, S, H·E]

@@ -1,0 +1,95 @@
+"""Block: the repeated unit of a Transformer, and the unit of sharding, checkpointing and compiling."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from components.layers.attention import Attention, CrossAttention
+from components.layers.cache import Slot
+from components.layers.feedforward import Pointwise
+from components.layers.norms import NormFactory
+from components.layers.visibility import Visible
+
+
+class Block(nn.Module):
+    r"""Adds to a residual stream what attention gathers and what a feed-forward network makes of it.
+
+    .. math:: x \leftarrow x + \mathrm{attention}(\mathrm{norm}(x)), \quad
+              x \leftarrow x + \mathrm{cross}(\mathrm{norm}(x), \mathrm{context}), \quad
+              x \leftarrow x + \mathrm{feedforward}(\mathrm{norm}(x))
+
+    Args:
+        dim: Width of the stream.
+        attention: Reads the sequence.
+        feedforward: Works on each position alone.
+        norm: Makes the norm in front of each part.
+        dropout: Probability to drop a component of what is added, while training.
+        cross: Reads a context; None where there is none.
+
+    Source: pre-norm, Xiong et al., "On Layer Normalization in the Transformer Architecture"
+    (arXiv:2002.04745).
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        attention: Attention,
+        feedforward: Pointwise,
+        norm: NormFactory,
+        dropout: float = 0.0,
+        cross: CrossAttention | None = None,
+    ) -> None:
+        super().__init__()
+        self.attention_norm, self.attention = norm(dim=dim), attention
+        self.cross_norm, self.cross = (None, None) if cross is None else (norm(dim=dim), cross)
+        self.feedforward_norm, self.feedforward = norm(dim=dim), feedforward
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        hidden: Tensor,
+        index: Tensor,
+        visible: Visible,
+        slot: Slot | None = None,
+        context: Tensor | None = None,
+        context_mask: Tensor | None = None,
+    ) -> Tensor:
+        """Maps hidden states `[B, S, D]` that stand at `index` `[B or 1, S]` to hidden states `[B, S, D]`.
+
+        Args:
+            hidden: The stream.
+            index: Position of each state.
+            visible: Which positions each position sees.
+            slot: What earlier calls kept; extended in place.
+            context: `[B, C, D]`, what `cross` reads; None if the slot remembers it.
+            context_mask: `[B, C]` bool, False on padding; None if nothing is padded.
+        """
+        gathered = self.attention(self.attention_norm(hidden), index, visible, slot)
+        hidden = hidden + self.dropout(gathered)
+        if self.cross is not None and self.cross_norm is not None:
+            read = self.cross(self.cross_norm(hidden), context, context_mask, slot)
+            hidden = hidden + self.dropout(read)
+        return hidden + self.dropout(self.feedforward(self.feedforward_norm(hidden)))
+
+
+class PointwiseBlock(nn.Module):
+    """Adds to a residual stream what a feed-forward network makes of each position.
+
+    Args:
+        dim: Width of the stream.
+        feedforward: Works on each position alone.
+        norm: Makes the norm in front of it.
+        dropout: Probability to drop a component of what is added, while training.
+    """
+
+    def __init__(
+        self, dim: int, feedforward: Pointwise, norm: NormFactory, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.norm, self.feedforward = norm(dim=dim), feedforward
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Maps hidden states `[B, S, D]` to hidden states `[B, S, D]`."""
+        added: Tensor = self.dropout(self.feedforward(self.norm(hidden)))
+        return hidden + added

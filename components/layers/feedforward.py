@@ -1,0 +1,112 @@
+"""Feed-forward networks: the part of a block that works on each position alone."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import Protocol
+
+from torch import Tensor, nn
+from torch.nn.functional import silu
+
+from components.layers.linear import INITIAL_STD, Linear
+
+SWIGLU_MULTIPLE = 8  # the hidden width is rounded up to this, which matrix kernels like
+
+
+class Pointwise(nn.Module, ABC):
+    """Maps each position of a sequence on its own, width to the same width."""
+
+    @abstractmethod
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Maps `[..., dim]` to `[..., dim]`."""
+
+
+class ProjectionFactory(Protocol):
+    """Builds what stands in front of queries, keys and values, for hidden states of width `dim`."""
+
+    def __call__(self, *, dim: int) -> Pointwise: ...
+
+
+class FeedForwardFactory(Protocol):
+    """Builds the feed-forward network of a block.
+
+    `dim` is the width of the hidden states, `out_std` the standard deviation of the initial
+    entries of the last matrix, which writes into the residual stream.
+    """
+
+    def __call__(self, *, dim: int, out_std: float) -> Pointwise: ...
+
+
+class ActivationFactory(Protocol):
+    """Builds an elementwise nonlinearity."""
+
+    def __call__(self) -> nn.Module: ...
+
+
+class FeedForward(Pointwise):
+    """Widens, bends with an activation and narrows again: the network of GPT-2.
+
+    Args:
+        dim: Width of the hidden states.
+        hidden: Width in between, by default 4 `dim`.
+        activation: Nonlinearity in between.
+        bias: Whether both maps add a learned constant.
+        out_std: Standard deviation of the initial entries of the last matrix.
+
+    Source: Vaswani et al., "Attention Is All You Need" (arXiv:1706.03762), section 3.3.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        hidden: int | None = None,
+        activation: ActivationFactory = nn.GELU,
+        bias: bool = True,
+        out_std: float = INITIAL_STD,
+    ) -> None:
+        super().__init__()
+        width = 4 * dim if hidden is None else hidden
+        self.up = Linear(dim, width, bias)
+        self.activation = activation()
+        self.down = Linear(width, dim, bias, std=out_std)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Maps `[..., dim]` to `[..., dim]`."""
+        output: Tensor = self.down(self.activation(self.up(hidden)))
+        return output
+
+
+class SwiGLU(Pointwise):
+    r"""Multiplies one widened copy of the input by a gate made of another: the network of Llama and OLMo.
+
+    .. math:: y = W_{down} (\mathrm{silu}(W_{gate} x) \odot W_{up} x)
+
+    Args:
+        dim: Width of the hidden states.
+        hidden: Width in between; by default 8/3 `dim`, rounded up to a multiple of 8, which costs
+            as many parameters as a `FeedForward` of 4 `dim`.
+        bias: Whether the maps add a learned constant.
+        out_std: Standard deviation of the initial entries of the last matrix.
+
+    Source: Shazeer, "GLU Variants Improve Transformer" (arXiv:2002.05202), eq. 6.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        hidden: int | None = None,
+        bias: bool = False,
+        out_std: float = INITIAL_STD,
+    ) -> None:
+        super().__init__()
+        if hidden is None:
+            hidden = SWIGLU_MULTIPLE * math.ceil(8 * dim / 3 / SWIGLU_MULTIPLE)
+        self.up_gate = Linear(dim, 2 * hidden, bias)
+        self.down = Linear(hidden, dim, bias, std=out_std)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Maps `[..., dim]` to `[..., dim]`."""
+        up, gate = self.up_gate(hidden).chunk(2, -1)
+        output: Tensor = self.down(silu(gate) * up)
+        return output

@@ -1,0 +1,85 @@
+"""Norms: they bring each hidden state to unit size, computed in float32 whatever the precision around them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import layer_norm, rms_norm
+
+
+class Norm(nn.Module, ABC):
+    """Rescales each hidden state on its own."""
+
+    @abstractmethod
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Normalizes the last axis of `[..., dim]`."""
+
+
+class NormFactory(Protocol):
+    """Builds a norm for hidden states of width `dim`."""
+
+    def __call__(self, *, dim: int) -> Norm: ...
+
+
+class RMSNorm(Norm):
+    r"""Divides by the root mean square and multiplies by a learned gain: no centering, no bias.
+
+    .. math:: y_i = g_i x_i / \sqrt{\tfrac{1}{d} \sum_j x_j^2 + \epsilon}
+
+    Args:
+        dim: Width of the hidden states.
+        eps: Added to the mean square, positive; keeps a state of zeros finite.
+
+    Source: Zhang and Sennrich, "Root Mean Square Layer Normalization" (arXiv:1910.07467), eq. 4.
+    """
+
+    def __init__(self, dim: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.empty(dim))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Sets the gain to one."""
+        nn.init.ones_(self.weight)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Normalizes the last axis of `[..., dim]`."""
+        wide = torch.promote_types(hidden.dtype, torch.float32)
+        normed = rms_norm(hidden.to(wide), self.weight.shape, self.weight.to(wide), self.eps)
+        return normed.to(hidden.dtype)
+
+
+class LayerNorm(Norm):
+    r"""Centers, divides by the standard deviation, multiplies by a learned gain and adds a learned bias.
+
+    .. math:: y_i = g_i (x_i - \bar x) / \sqrt{\tfrac{1}{d} \sum_j (x_j - \bar x)^2 + \epsilon} +
+    b_i
+
+    Args:
+        dim: Width of the hidden states.
+        eps: Added to the variance, positive; keeps a constant state finite.
+
+    Source: Ba, Kiros and Hinton, "Layer Normalization" (arXiv:1607.06450), eq. 4.
+    """
+
+    def __init__(self, dim: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.empty(dim))
+        self.bias = nn.Parameter(torch.empty(dim))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Sets the gain to one and the bias to zero."""
+        nn.init.ones_(self.weight)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Normalizes the last axis of `[..., dim]`."""
+        wide = torch.promote_types(hidden.dtype, torch.float32)
+        gain, bias = self.weight.to(wide), self.bias.to(wide)
+        return layer_norm(hidden.to(wide), gain.shape, gain, bias, self.eps).to(hidden.dtype)
