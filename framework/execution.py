@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -63,6 +64,8 @@ def parallelize(
         if mesh is not None:
             fully_shard(block, mesh=mesh)
     if mesh is not None:
+        # A linear layer returns a view of its product; nothing of ours is changed in place.
+        warnings.filterwarnings("ignore", r".*FSDP2-wrapped module .* returned a view tensor")
         for part in (stem, backbone, head.projection):
             fully_shard(part, mesh=mesh)
 
