@@ -1,0 +1,77 @@
+"""Regression as the prediction of a whole law: feature vectors with one real outcome each."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from components.data import DensityBatch, DensitySpec
+from framework.data.module import Examples, PredictiveData
+from framework.data.problems import Problem, Sample
+
+
+class DensityData(PredictiveData):
+    """Serves observations of a regression problem; outcomes are raw, in their own unit.
+
+    Args:
+        source: Where the observations come from.
+        batch_size: Observations in one (micro-)batch over all processes together.
+        eval_batch_size: Observations in one evaluation batch of one process; if not given, as many
+            as in training.
+        num_workers: Processes that prepare batches beside each training process.
+        seed: Seed of the order of the training observations.
+    """
+
+    def __init__(
+        self,
+        source: Problem,
+        batch_size: int = 32,
+        eval_batch_size: int | None = None,
+        num_workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(batch_size, eval_batch_size, num_workers, seed)
+        self.source = source
+
+    @property
+    def spec(self) -> DensitySpec:
+        """Range of the outcome, and number of features."""
+        train = self._samples["train"]
+        return DensitySpec(self.source.support(train), train.features.shape[-1])
+
+    def dataset(self, split: str) -> Examples:
+        """Returns the observations of a split; those to predict are the test observations."""
+        return Observations(self._samples["test" if split == "predict" else split])
+
+    def truth(self, features: Tensor) -> Distribution | None:
+        """Returns the true law of outcomes, with batch shape `[...]` for features `[..., F]`.
+
+        `None` if the source does not know it.
+        """
+        return self.source.truth(features)
+
+    @cached_property
+    def _samples(self) -> dict[str, Sample]:
+        return self.source.samples()
+
+
+class Observations(Examples):
+    """Observations of a split, held in memory that workers share.
+
+    Args:
+        sample: The observations.
+    """
+
+    def __init__(self, sample: Sample) -> None:
+        self.sample = sample
+
+    def __len__(self) -> int:
+        return len(self.sample.outcome)
+
+    def __getitems__(self, indices: list[int]) -> DensityBatch:
+        """Returns features `[B, F]` and outcomes `[B, 1]`."""
+        target = self.sample.outcome[indices].unsqueeze(-1)
+        return DensityBatch(self.sample.features[indices], target, torch.ones_like(target))

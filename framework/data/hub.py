@@ -1,0 +1,134 @@
+"""Corpora in the formats of Hugging Face `datasets`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from framework.data.cache import fingerprint
+from framework.data.corpora import Corpus
+from framework.data.streams import Streams, tokenized
+from framework.data.tokenizer import BytePairTokenizer, Tokenizer
+
+
+class HubText(Corpus):
+    """A text column of a data set that `datasets` can load, from the hub or from local files.
+
+    Args:
+        path: Name on the hub such as "Salesforce/wikitext", or of a builder such as "json",
+            "parquet" or "text".
+        name: Configuration of the data set.
+        data_files: Local files of each split, for a builder.
+        column: Name of the column with the text.
+        train: Split to train on; slices such as "train[:95%]" are allowed.
+        val: Split to validate on.
+        test: Split to test on; if not given, the validation split.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        name: str | None = None,
+        data_files: dict[str, str] | None = None,
+        column: str = "text",
+        train: str = "train",
+        val: str = "validation",
+        test: str | None = None,
+    ) -> None:
+        self.path, self.name, self.data_files, self.column = path, name, data_files, column
+        self.splits = {"train": train, "val": val, "test": test or val}
+        self.loaded: dict[str, Any] = {}
+
+    def streams(self, tokenizer: Tokenizer | None) -> Streams:
+        """Encodes the rows, one document each.
+
+        Raises:
+            ValueError: If the data set, a split or the column cannot be had.
+        """
+        return tokenized(self, tokenizer or BytePairTokenizer())
+
+    def documents(self, split: str) -> Iterable[str]:
+        """Reads the rows of a split."""
+        return _column(self._load(split), self.column, self.path)
+
+    def digest(self, split: str) -> str:
+        """Identifies the rows of a split by the fingerprint that `datasets` keeps."""
+        return fingerprint(str(self._load(split)._fingerprint), self.column)
+
+    def _load(self, split: str) -> Any:
+        import datasets
+
+        if split not in self.loaded:
+            try:
+                self.loaded[split] = datasets.load_dataset(
+                    self.path, self.name, data_files=self.data_files, split=self.splits[split]
+                )
+            except (ValueError, OSError, datasets.exceptions.DatasetsError) as error:
+                raise ValueError(
+                    f"HubText: the split {self.splits[split]!r} of path={self.path!r} cannot be "
+                    f"loaded; check the names ({str(error).splitlines()[0]})."
+                ) from error
+        return self.loaded[split]
+
+
+class SavedText(Corpus):
+    """A text column of a data set that was written with `save_to_disk` of `datasets`.
+
+    Args:
+        path: The folder, with a split for training, validation and, if wanted, test.
+        column: Name of the column with the text.
+        train: Name of the split to train on.
+        val: Name of the split to validate on.
+        test: Name of the split to test on; if not given, the validation split.
+
+    Raises:
+        ValueError: If the folder, a split or the column is missing.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        column: str = "text",
+        train: str = "train",
+        val: str = "validation",
+        test: str | None = None,
+    ) -> None:
+        import datasets
+
+        try:
+            saved = datasets.load_from_disk(path)
+        except FileNotFoundError as error:
+            raise ValueError(
+                f"SavedText: path={path!r} was not written by save_to_disk; check the path."
+            ) from error
+        splits = saved if isinstance(saved, Mapping) else {"train": saved}
+        names = {"train": train, "val": val, "test": test or val}
+        missing = sorted(set(names.values()) - set(splits))
+        if missing:
+            raise ValueError(
+                f"SavedText: {path!r} has the splits {sorted(splits)}, not {missing}; "
+                "name those to use as train, val and test."
+            )
+        self.path, self.column = path, column
+        self.splits = {split: splits[name] for split, name in names.items()}
+
+    def streams(self, tokenizer: Tokenizer | None) -> Streams:
+        """Encodes the rows, one document each."""
+        return tokenized(self, tokenizer or BytePairTokenizer())
+
+    def documents(self, split: str) -> Iterable[str]:
+        """Reads the rows of a split."""
+        return _column(self.splits[split], self.column, self.path)
+
+    def digest(self, split: str) -> str:
+        """Identifies the rows of a split by the fingerprint that `datasets` keeps."""
+        return fingerprint(str(self.splits[split]._fingerprint), self.column)
+
+
+def _column(rows: Any, column: str, path: str) -> Iterable[str]:
+    if column not in rows.column_names:
+        raise ValueError(
+            f"The data set {path!r} has the columns {rows.column_names}, not {column!r}; "
+            "name the one with the text as column."
+        )
+    return (row[column] or "" for row in rows)

@@ -1,0 +1,160 @@
+"""Token streams: long rows of token ids on disk, mapped into memory by all who read them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from framework.data.cache import cached
+from framework.data.tokenizer import Tokenizer, Vocabulary
+
+SPLITS = ("train", "val", "test")
+PIECE = (
+    1 << 20
+)  # characters that are encoded at once; bounds the memory that a long document takes
+CUT = re.compile(r"\n(?=\S)")
+GROUP = 256  # pieces that the tokenizer spreads over its threads
+
+
+class Stream:
+    """Token ids in a file, as a one-dimensional array.
+
+    Pickles as its place, so that workers share the pages of the file.
+
+    Args:
+        path: A `.npy` file, or raw little-endian integers.
+        dtype: Type of the raw integers; a `.npy` file knows its own.
+
+    Raises:
+        ValueError: If the file is missing, empty, or not a row of integers.
+    """
+
+    def __init__(self, path: Path, dtype: str = "uint16") -> None:
+        self.path, self.dtype = path, dtype
+        if not path.is_file():
+            raise ValueError(f"There is no file of tokens {str(path)!r}; check the path.")
+        if path.stat().st_size < 2:
+            raise ValueError(
+                f"The file of tokens {str(path)!r} is empty; give at least two tokens."
+            )
+        try:
+            self.ids: Any = (
+                np.load(path, mmap_mode="r")
+                if path.suffix == ".npy"
+                else np.memmap(path, dtype, "r")
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"The file of tokens {str(path)!r} cannot be read as {dtype}; "
+                f"check dtype ({error})."
+            ) from error
+        if self.ids.ndim != 1 or self.ids.dtype.kind not in "iu":
+            raise ValueError(
+                f"The file of tokens {str(path)!r} holds {self.ids.dtype} of shape "
+                f"{self.ids.shape}; give one row of integers."
+            )
+
+    def __reduce__(self) -> tuple[type[Stream], tuple[Path, str]]:
+        return Stream, (self.path, self.dtype)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Streams:
+    """What a source of tokens yields.
+
+    Args:
+        streams: A stream for each of "train", "val" and "test".
+        vocabulary: What the ids mean.
+        bytes_per_token: Mean length in bytes of the tokens of the validation stream that are
+            predicted: all but the first.
+    """
+
+    streams: dict[str, Stream]
+    vocabulary: Vocabulary
+    bytes_per_token: float
+
+
+class Text(Protocol):
+    """Documents of three splits."""
+
+    def documents(self, split: str) -> Iterable[str]:
+        """Reads the documents of "train", "val" or "test"."""
+
+    def digest(self, split: str) -> str:
+        """Identifies the documents of a split by their content."""
+
+
+def tokenized(text: Text, tokenizer: Tokenizer) -> Streams:
+    """Encodes a text and caches its streams; training text alone forms the vocabulary.
+
+    In a stream the token between documents stands before every document, so that each token of a
+    text is predicted once, its first one too.
+
+    Raises:
+        ValueError: If a split holds no text.
+    """
+    vocabulary = tokenizer.fit(text.digest("train"), lambda: _checked(text, "train"))
+    dtype = "uint16" if vocabulary.size <= 1 << 16 else "uint32"
+
+    def shard(split: str) -> Path:
+        def write(folder: Path) -> None:
+            _write(folder, _checked(text, split), vocabulary, dtype)
+
+        key = {"text": text.digest(split), "vocabulary": vocabulary.digest()}
+        return cached("tokens", key, write)
+
+    folders = {split: shard(split) for split in SPLITS}
+    bytes_ = json.loads((folders["val"] / "facts.json").read_text())["bytes"]
+    streams = {split: Stream(folder / "tokens.bin", dtype) for split, folder in folders.items()}
+    return Streams(streams, vocabulary, bytes_ / (len(streams["val"]) - 1))
+
+
+def _write(folder: Path, documents: Iterable[str], vocabulary: Vocabulary, dtype: str) -> None:
+    """Writes `tokens.bin`, and how many bytes of text it stands for."""
+    count = 0
+    with (folder / "tokens.bin").open("wb") as file:
+        pieces = _pieces(documents)
+        while group := list(islice(pieces, GROUP)):
+            encoded = vocabulary.encode([piece for _, piece in group])
+            for (first, piece), ids in zip(group, encoded, strict=True):
+                row = [vocabulary.end, *ids] if first else ids
+                np.asarray(row, dtype).tofile(file)
+                count += len(piece.encode())
+    (folder / "facts.json").write_text(json.dumps({"bytes": count}))
+
+
+def _checked(text: Text, split: str) -> Iterator[str]:
+    """Reads the documents of a split that are not empty, of which there must be one."""
+    document = None
+    for document in filter(None, text.documents(split)):
+        yield document
+    if document is None:
+        raise ValueError(
+            f"{type(text).__name__}: the {split} split holds no text; "
+            "check the files or the name of the split."
+        )
+
+
+def _pieces(documents: Iterable[str]) -> Iterator[tuple[bool, str]]:
+    """Cuts long documents; tells of each piece whether it opens a document.
+
+    A cut lies between a line break and a character that is not space: byte-pair encodings of
+    GPT-2's kind part there anyhow.
+    """
+    for document in documents:
+        start = 0
+        while start < len(document):
+            cut = CUT.search(document, start + PIECE)
+            stop = cut.end() if cut else len(document)
+            yield start == 0, document[start:stop]
+            start = stop

@@ -1,0 +1,117 @@
+"""Text as windows of tokens: at each position the next token is to be predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from components.data import TokenBatch, TokenSpec
+from components.supports import Tokens
+from framework.data.corpora import Corpus
+from framework.data.module import Examples, PredictiveData
+from framework.data.streams import Stream, Streams
+from framework.data.tokenizer import Tokenizer
+
+
+class TokenData(PredictiveData):
+    """Serves a corpus as packed windows of tokens, which follow each other without gap or overlap.
+
+    Documents are joined by a token of its own. Training windows are shuffled anew every epoch.
+    Validation windows cover every token once; the last one is filled up with positions of weight
+    0.
+
+    Args:
+        source: Where the text comes from.
+        tokenizer: How text becomes tokens; if not given, a byte-pair encoding of 4,096 tokens that
+            is trained on it.
+        length: Positions in a window.
+        batch_size: Windows in one (micro-)batch over all processes together.
+        eval_batch_size: Windows in one evaluation batch of one process; if not given, as many as
+            in training.
+        num_workers: Processes that prepare batches beside each training process.
+        seed: Seed of the order of the training windows.
+
+    Raises:
+        ValueError: If `length` is not positive, or the training text is shorter than one window.
+    """
+
+    def __init__(
+        self,
+        source: Corpus,
+        tokenizer: Tokenizer | None = None,
+        length: int = 256,
+        batch_size: int = 32,
+        eval_batch_size: int | None = None,
+        num_workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(batch_size, eval_batch_size, num_workers, seed)
+        if length < 1:
+            raise ValueError(f"TokenData: length={length} holds no token; use at least 1.")
+        self.source, self.tokenizer, self.length = source, tokenizer, length
+
+    @property
+    def spec(self) -> TokenSpec:
+        """Vocabulary, window length, and bytes per token of the validation text."""
+        size = self._streams.vocabulary.size
+        return TokenSpec(Tokens(size), self.length, self._streams.bytes_per_token)
+
+    def dataset(self, split: str) -> Examples:
+        """Returns the windows of a split; those to predict are the test windows."""
+        if split == "train":
+            return Windows(self._streams.streams["train"], self.length, whole=True)
+        return Windows(self._streams.streams["val" if split == "val" else "test"], self.length)
+
+    def encode(self, text: str) -> list[int]:
+        """Writes a text as token ids."""
+        return self._streams.vocabulary.encode([text])[0]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Reads token ids as text."""
+        return self._streams.vocabulary.decode(ids)
+
+    @cached_property
+    def _streams(self) -> Streams:
+        return self.source.streams(self.tokenizer)
+
+
+class Windows(Examples):
+    """Windows of a stream, one after the other.
+
+    Args:
+        stream: Token ids.
+        length: Positions in a window.
+        whole: Leave out the rest that does not fill a window, rather than fill it up with
+            positions of weight 0.
+
+    Raises:
+        ValueError: If there is no window.
+    """
+
+    def __init__(self, stream: Stream, length: int, whole: bool = False) -> None:
+        self.stream, self.length = stream, length
+        predicted = len(stream) - 1
+        self.size = predicted // length if whole else -(-predicted // length)
+        if self.size < 1:
+            raise ValueError(
+                f"TokenData: the text holds {predicted} tokens to predict, fewer than one window; "
+                f"give more text or a smaller length={length}."
+            )
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitems__(self, indices: list[int]) -> TokenBatch:
+        """Returns windows `[B, length]` with what follows each token."""
+        tokens = np.zeros((len(indices), self.length), np.int64)
+        target, weight = np.zeros_like(tokens), np.zeros(tokens.shape, np.float32)
+        for row, index in enumerate(indices):
+            start = index * self.length
+            window = self.stream.ids[start : start + self.length + 1]
+            tokens[row, : len(window) - 1] = window[:-1]
+            target[row, : len(window) - 1] = window[1:]
+            weight[row, : len(window) - 1] = 1
+        return TokenBatch(*map(torch.from_numpy, (tokens, target, weight)))
