@@ -1,0 +1,100 @@
+"""The command line: `overtone` and `lightning` are this `main`.
+
+    overtone recipes                        lists what is shipped, one line each
+    lightning fit --config quickstart       trains a recipe, found by name from any directory
+    lightning fit --config my.yaml --config heads/fourier --trainer.max_steps 500
+    lightning test --ckpt_path runs/quickstart/version_0/checkpoints/best.ckpt
+
+A mistake ends in one sentence and status 2. Set OVERTONE_DEBUG=1 to see where it came from.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module, metadata
+from pathlib import Path
+
+from framework import shelf
+from framework.mistakes import Mistake, sentence
+
+NAMES = ("overtone", "lightning")
+TARGET = "cli:main"
+FACES = (  # whose classes can be chosen by their short names, once they are imported
+    "components",
+    "framework.callbacks",
+    "framework.data",
+    "framework.modules",
+    "framework.schedules",
+)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Runs a command line; returns nothing, so that the status of a success is 0.
+
+    Args:
+        args: Its words without the name of the program, by default those of the process.
+
+    Raises:
+        SystemExit: With status 2 after a mistake and 130 after Ctrl-C, each said in a sentence.
+    """
+    words = sys.argv[1:] if args is None else list(args)
+    program = Path(sys.argv[0]).stem if Path(sys.argv[0]).stem in NAMES else "lightning"
+    label = " ".join([program, *words[:1]]) if words and not words[0].startswith("-") else program
+    if warning := foreign_lightning():
+        print(f"{program}: warning: {warning}", file=sys.stderr)
+    try:
+        _run(words, program)
+    except KeyboardInterrupt as stop:
+        print(f"{label}: stopped by Ctrl-C{stop}", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        told = sentence(error)
+        if told is None or os.environ.get("OVERTONE_DEBUG"):
+            raise
+        print(f"{label}: error: {told}", file=sys.stderr)
+        sys.exit(2)
+
+
+def foreign_lightning() -> str:
+    """Says who else installs a script `lightning`, and what to do; "" if nobody does."""
+    scripts = metadata.entry_points(group="console_scripts", name="lightning")
+    others = sorted({s.dist.name for s in scripts if s.value != TARGET and s.dist is not None})
+    if not others:
+        return ""
+    return (
+        f"the command `lightning` is also installed by {' and '.join(others)}, the last one wins; "
+        f"use `overtone`, or run `pip uninstall {' '.join(others)}` and install overtone again."
+    )
+
+
+def _run(words: list[str], program: str) -> None:
+    if words[:1] == ["recipes"]:
+        _list_recipes(words[1:])
+        return
+    placed = shelf.place_recipes(words)
+
+    for face in FACES:
+        import_module(face)
+    from framework.command import (
+        Command,
+    )  # takes seconds, for which a list or a typo need not wait
+
+    Command(placed, shelf.name_of(words), program, _version())
+
+
+def _version() -> str:
+    try:
+        return metadata.version("overtone")
+    except metadata.PackageNotFoundError:
+        return "of a checkout that is not installed"
+
+
+def _list_recipes(rest: list[str]) -> None:
+    if rest:
+        raise Mistake(f"recipes takes no arguments, got {' '.join(rest)}; drop them.")
+    print("\n".join(shelf.listing()))
+
+
+if __name__ == "__main__":
+    main()

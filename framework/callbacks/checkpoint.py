@@ -1,0 +1,64 @@
+"""The checkpoints of a run: the best one by validation, and always the last one."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+
+class Checkpoint(ModelCheckpoint):
+    """Keeps the best model (`best.ckpt`) and the last one (`last.ckpt`).
+
+    Lightning's own updates `last.ckpt` only when the monitored metric improved, and not at the end
+    of a run.
+
+    Args:
+        monitor: Logged metric that tells which model is best.
+        mode: Whether a small or a large value is good.
+        save_top_k: How many of the best models to keep; 0 keeps the last one only.
+        every_n_train_steps: Optimizer steps between checkpoints; if not given, they are written
+            after validation.
+        dirpath: Folder, by default `checkpoints` in the folder of the run.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val/nll",
+        mode: Literal["min", "max"] = "min",
+        save_top_k: int = 1,
+        every_n_train_steps: int | None = None,
+        dirpath: str | None = None,
+    ) -> None:
+        super().__init__(
+            dirpath=dirpath,
+            filename="best",
+            monitor=monitor,
+            mode=mode,
+            save_top_k=save_top_k,
+            every_n_train_steps=every_n_train_steps,
+            save_last=True,
+        )
+        self._last_step = -1
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Writes both after validation."""
+        super().on_validation_end(trainer, pl_module)
+        if not self._should_skip_saving_checkpoint(trainer):
+            self._write_last(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Writes the last one if the run went on after it had been written."""
+        if trainer.global_step > 0 and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self._write_last(trainer)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes up the record of a run in the same folder; another folder starts its own."""
+        if state_dict.get("dirpath") == self.dirpath:
+            super().load_state_dict(state_dict)
+
+    def _write_last(self, trainer: Trainer) -> None:
+        if self._last_step != trainer.global_step:
+            self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
+            self._last_step = trainer.global_step

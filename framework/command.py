@@ -1,0 +1,180 @@
+"""The command line of a run: LightningCLI with our defaults, one wire, one policy to resume."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentError
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+
+from framework import resumption
+from framework.callbacks import ParameterTable, Predictions, Progress, Report, StepSeed
+from framework.callbacks.checkpoint import Checkpoint
+from framework.data.module import PredictiveData
+from framework.mistakes import Mistake
+from framework.modules.base import PredictiveModule
+from framework.parsing import explain
+
+SEED = 1  # of a run that sets none
+COMMANDS = ("fit", "validate", "test", "predict")
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during a run that was brought to an orderly end."""
+
+
+class Recipe(SaveConfigCallback):
+    """Saves the resolved configuration of a training run beside its checkpoints."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Leaves the saving to the start of training, when the configuration has proved right."""
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Saves it as `config.yaml`, or `config-1.yaml` and so on beside that of another run."""
+        folder = Path(trainer.log_dir or trainer.default_root_dir)  # on all ranks: it is broadcast
+        if not trainer.is_global_zero:
+            return
+        dirpath = Path(getattr(trainer.checkpoint_callback, "dirpath", None) or folder)
+        if not dirpath.is_relative_to(folder):
+            folder = dirpath
+        folder.mkdir(parents=True, exist_ok=True)
+        self.config_filename = _write_new(folder, self.parser.dump(self.config, skip_none=False))
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Notes in the checkpoint which configuration made it."""
+        checkpoint[resumption.NOTE] = self.config_filename
+
+
+def _write_new(folder: Path, text: str) -> str:
+    names = ("config.yaml", *(f"config-{number}.yaml" for number in range(1, 10_000)))
+    for name in names:
+        try:
+            with (folder / name).open("x", encoding="utf-8") as file:
+                file.write(text)
+        except FileExistsError:
+            continue
+        return name
+    raise Mistake(
+        f"{folder} holds {len(names)} configurations already; clear it or choose another folder."
+    )
+
+
+class Command(LightningCLI):
+    """Runs one command: parse, build, check, go.
+
+    Args:
+        args: The words of the command line, with paths for the names of recipes.
+        name: Name of the run, a folder in `runs/`.
+        prog: What the command is called.
+        version: What `--version` says.
+    """
+
+    def __init__(self, args: list[str], name: str, prog: str, version: str) -> None:
+        super().__init__(
+            PredictiveModule,
+            PredictiveData,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=Recipe,
+            seed_everything_default=SEED,
+            auto_configure_optimizers=False,
+            trainer_defaults=_trainer_defaults(name),
+            parser_kwargs={
+                "prog": prog,
+                "version": version,
+                "description": f"Trains sequence models with structured outputs. `{prog} recipes` "
+                "lists what can be run.",
+                "parser_mode": "omegaconf+",
+                "allow_abbrev": False,
+                "exit_on_error": False,
+            },
+            args=_with_recipe_of_checkpoint(args),
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Adds options of the checkpoints, and the wire from the data to the model."""
+        parser.add_lightning_class_args(Checkpoint, "checkpoint")
+        parser.link_arguments("data.spec", "model.init_args.spec", apply_on="instantiate")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parses, and says what is wrong in one sentence."""
+        try:
+            self.config = parser.parse_args(args)
+        except ArgumentError as error:
+            verb = next((word for word in args if word in COMMANDS), None)
+            subparser = self._subcommand_parsers[verb] if verb else parser
+            raise Mistake(explain(error.message, subparser)) from error
+
+    def _parse_ckpt_path(self) -> None:
+        """Checks a checkpoint; takes no hyper-parameters from it, as the recipe rules."""
+        config = self.config[self.config.subcommand]
+        path = config.get("ckpt_path")
+        if path and path not in resumption.KEYWORDS:
+            resumption.check_parts(path, config.model.init_args.as_dict())
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Builds the trainer, without the callbacks that its options turn off."""
+        config = self._get(self.config_init, "trainer")
+        disabled = Progress if config.enable_progress_bar is False else ()
+        if config.enable_checkpointing is False or self.subcommand != "fit":
+            self._parser(self.subcommand).callback_keys.remove("checkpoint")
+        defaults = self.trainer_defaults["callbacks"]
+        kept = [callback for callback in defaults if not isinstance(callback, disabled)]
+        self.trainer_defaults = {**self.trainer_defaults, "callbacks": kept}
+        return super().instantiate_trainer(**kwargs)
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Runs the command; an interruption, which Lightning ends in order, says how to go on."""
+        try:
+            super()._run_subcommand(subcommand)
+        except SystemExit as end:
+            if isinstance(end.__context__, KeyboardInterrupt):
+                raise Interrupted(self._resumption()) from end
+            raise
+
+    def _resumption(self) -> str:
+        last = getattr(self.trainer.checkpoint_callback, "last_model_path", "")
+        return f"; go on with --ckpt_path {last}" if last else ""
+
+
+def _trainer_defaults(name: str) -> dict[str, Any]:
+    return {
+        "default_root_dir": "runs",
+        "logger": {
+            "class_path": "lightning.pytorch.loggers.TensorBoardLogger",
+            "init_args": {
+                "save_dir": "${...default_root_dir}",
+                "name": name,
+                "default_hp_metric": False,
+            },
+        },
+        "max_epochs": -1,
+        "use_distributed_sampler": False,
+        "check_val_every_n_epoch": None,
+        "enable_model_summary": False,
+        "enable_autolog_hparams": False,  # chokes on a frozen spec; the saved recipe says it all
+        "callbacks": [StepSeed(), Progress(), ParameterTable(), Report(), Predictions()],
+    }
+
+
+def _with_recipe_of_checkpoint(args: list[str]) -> list[str]:
+    """Adds the saved configuration of a checkpoint where a command names the checkpoint only."""
+    words = [word.partition("=")[0] for word in args]
+    if (
+        args[:1] == ["fit"]
+        or {"-c", "--config", "--help", "-h"} & set(words)
+        or "--ckpt_path" not in words
+    ):
+        return args
+    position = words.index("--ckpt_path")
+    path = args[position].partition("=")[2] or "".join(args[position + 1 : position + 2])
+    if path in ("", *resumption.KEYWORDS):
+        return args
+    recipe = resumption.recipe_of(path)
+    print(f"Recipe of the checkpoint: {recipe}", file=sys.stderr)
+    return [args[0], "--config", str(recipe), *args[1:]]

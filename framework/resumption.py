@@ -1,0 +1,62 @@
+"""What a checkpoint says about the recipe that made it, and whether it is that of this run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from framework.checkpoints import read
+
+PARTS = ("stem", "backbone", "head")
+KEYWORDS = (
+    "best",
+    "last",
+    "hpc",
+    "registry",
+)  # with which Lightning looks for a checkpoint itself
+NOTE = "recipe"  # where a checkpoint notes the name of the configuration that was saved with it
+
+
+def recipe_of(path: str) -> Path:
+    """Finds the configuration that was saved with a checkpoint.
+
+    Args:
+        path: The checkpoint, a file or a folder of shards.
+
+    Raises:
+        ValueError: If the checkpoint cannot be read, or no configuration lies beside it.
+    """
+    name = str(read(path).get(NOTE, "config.yaml"))
+    for folder in (Path(path).parent, Path(path).parent.parent):
+        if (folder / name).is_file():
+            return folder / name
+    raise ValueError(
+        f"No recipe was saved beside the checkpoint {path!r}; say with --config which one made it."
+    )
+
+
+def check_parts(path: str, model: Mapping[str, Any]) -> None:
+    """Checks that the parts of a recipe are those that a checkpoint was made with.
+
+    The recipe rules: options, such as a learning rate, may differ as long as the weights fit.
+
+    Args:
+        path: The checkpoint, a file or a folder of shards.
+        model: Options of the recipe's model.
+
+    Raises:
+        ValueError: If the checkpoint cannot be read, or a part is of another class.
+    """
+    saved = read(path).get("hyper_parameters", {})
+    for part in PARTS:
+        made, asked = _class_name(saved.get(part)), _class_name(model.get(part))
+        if made and asked and made != asked:
+            raise ValueError(
+                f"The checkpoint {path!r} was made with the {part} {made}, the recipe says "
+                f"{asked}; use the recipe that was saved beside it, or start without --ckpt_path."
+            )
+
+
+def _class_name(part: Any) -> str:
+    return str(part["class_path"]).rpartition(".")[2] if isinstance(part, Mapping) else ""
