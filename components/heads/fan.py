@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from torch import nn
 
 from components.heads.logits import LogitsHead, number_of_logits
 from components.layers.fan import FanLayer
+from components.layers.feedforward import ActivationFactory
 from components.supports import Support
 
 
@@ -48,7 +47,7 @@ class FanHead(LogitsHead):
         hidden: int | None = None,
         layers: int = 1,
         p: float = 0.25,
-        activation: Callable[[], nn.Module] = nn.GELU,
+        activation: ActivationFactory = nn.GELU,
         gated: bool = False,
     ) -> None:
         if layers < 1:

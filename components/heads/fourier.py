@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent
 
-from components.distributions.fourier import FourierCategorical, FourierDensity
+from components.distributions import FourierCategorical, FourierDensity
 from components.heads.preset import PresetLinear
 from components.interfaces import Head
 from components.supports import Interval, Support

@@ -8,7 +8,7 @@ from abc import abstractmethod
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from components.distributions.categorical import Categorical
+from components.distributions import Categorical
 from components.interfaces import Head
 from components.supports import Bins, Support, Tokens
 

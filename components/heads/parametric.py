@@ -15,8 +15,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 from torch.nn.functional import softplus
 
-from components.distributions.mixture import Mixture
-from components.distributions.student import StudentT
+from components.distributions import Mixture, StudentT
 from components.heads.preset import PresetLinear
 from components.interfaces import Head
 from components.supports import Bins, Interval, Support, Tokens

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, pad
 
+from components.layers.feedforward import ActivationFactory, Pointwise
 
-class FanLayer(nn.Module):
+
+class FanLayer(Pointwise):
     r"""Makes periodic features beside ordinary ones, so that a network can represent what repeats.
 
     .. math::
@@ -22,9 +23,9 @@ class FanLayer(nn.Module):
     phases are computed in float32: one of 30 rad, rounded to bfloat16, is wrong by up to 0.06 rad.
 
     Args:
-        dim_in: Number of inputs.
-        dim_out: Number of outputs.
-        p: Phases per output, from 0 to 0.5 (`floor(p * dim_out)` of them). Each is used twice, so
+        dim: Number of inputs.
+        width: Number of outputs, `dim` if not given.
+        p: Phases per output, from 0 to 0.5 (`floor(p * width)` of them). Each is used twice, so
             the *share of periodic outputs is 2p*. At 0 the layer is linear with an activation, at
             0.5 it has no linear path.
         activation: Makes the activation of the outputs that are not periodic: `torch.nn.GELU` in
@@ -41,10 +42,10 @@ class FanLayer(nn.Module):
 
     def __init__(
         self,
-        dim_in: int,
-        dim_out: int,
+        dim: int,
+        width: int | None = None,
         p: float = 0.25,
-        activation: Callable[[], nn.Module] = nn.GELU,
+        activation: ActivationFactory = nn.GELU,
         gated: bool = False,
         p_bias: bool = True,
     ) -> None:
@@ -54,10 +55,11 @@ class FanLayer(nn.Module):
                 f"FanLayer: p={p} is not between 0 and 0.5; a phase gives a cosine and a sine, so "
                 "at 0.5 all outputs are periodic."
             )
-        self.phases = int(p * dim_out)
+        outputs = dim if width is None else width
+        self.phases = int(p * outputs)
         self.activation = activation()
-        rows = dim_out - self.phases
-        self.weight = nn.Parameter(torch.empty(rows, dim_in))
+        rows = outputs - self.phases
+        self.weight = nn.Parameter(torch.empty(rows, dim))
         self.bias = nn.Parameter(torch.empty(rows if p_bias else rows - self.phases))
         self.gate = nn.Parameter(torch.empty(())) if gated else None
         self.reset_parameters()
@@ -71,7 +73,7 @@ class FanLayer(nn.Module):
             nn.init.normal_(self.gate)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Maps `[..., dim_in]` to `[..., dim_out]`: cosines, sines, then the rest."""
+        """Maps `[..., dim]` to `[..., width]`: cosines, sines, then the rest."""
         phases, rest = self._mix(hidden)
         features: Tensor = _Concatenate.apply(phases, self.activation(rest))
         if self.gate is None:
@@ -95,49 +97,8 @@ class FanLayer(nn.Module):
 
     def extra_repr(self) -> str:
         """Describes the sizes."""
-        rows, dim_in = self.weight.shape
-        return f"{dim_in}, {rows + self.phases}, phases={self.phases}"
-
-
-class FanLinear(nn.Module):
-    """Reads linearly from a FAN layer, which makes a bounded set of features an unbounded output.
-
-    Takes the place of a linear projection, for instance of the one to queries, keys and values in
-    attention.
-
-    Args:
-        dim_in: Number of inputs.
-        dim_out: Number of outputs.
-        hidden: Width of the FAN layer; that of the input if not given.
-        p: Phases per feature, from 0 to 0.5.
-        activation: Makes the activation of the features that are not periodic.
-        gated: Whether to learn how much the periodic features count.
-        p_bias: Whether phases have a bias.
-        bias: Whether the linear map has a bias.
-
-    Source: Dong et al., "FANformer" (arXiv:2502.21309), eq. 1-3.
-    """
-
-    def __init__(
-        self,
-        dim_in: int,
-        dim_out: int,
-        hidden: int | None = None,
-        p: float = 0.25,
-        activation: Callable[[], nn.Module] = nn.Identity,
-        gated: bool = False,
-        p_bias: bool = True,
-        bias: bool = False,
-    ) -> None:
-        super().__init__()
-        width = dim_in if hidden is None else hidden
-        self.features = FanLayer(dim_in, width, p, activation, gated, p_bias)
-        self.linear = nn.Linear(width, dim_out, bias)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Maps `[..., dim_in]` to `[..., dim_out]`."""
-        output: Tensor = self.linear(self.features(hidden))
-        return output
+        rows, dim = self.weight.shape
+        return f"{dim}, {rows + self.phases}, phases={self.phases}"
 
 
 class _Concatenate(torch.autograd.Function):
