@@ -1,0 +1,54 @@
+"""Scalings: how a window of a series is brought to a common size, from its observed past alone."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.float64]
+DEGENERATE = 1e-7  # of the largest value: a smaller scale is rounding of a constant in float32
+
+
+class Scaling(ABC):
+    """A location and a scale for every window: heads predict `(value - loc) / scale`."""
+
+    @abstractmethod
+    def fit(self, past: Rows, observed: NDArray[np.bool_]) -> tuple[Rows, Rows]:
+        """Computes location and scale `[B, 1]` of pasts `[B, C]`; missing values are 0."""
+
+    def __call__(self, past: Rows, observed: NDArray[np.bool_]) -> tuple[Rows, Rows]:
+        """Computes location and scale `[B, 1]` of pasts `[B, C]`, which are 0 where missing.
+
+        The scale is 1 where it would be 0.
+        """
+        loc, scale = self.fit(past, observed)
+        tiny = DEGENERATE * np.abs(past).max(1, keepdims=True)
+        return loc, np.where(scale > tiny, scale, 1.0)
+
+
+class MeanScaling(Scaling):
+    """Divides by the mean absolute value of the past, so that zero stays zero.
+
+    Source: Ansari et al., "Chronos" (arXiv:2403.07815), section 3.1.
+    """
+
+    def fit(self, past: Rows, observed: NDArray[np.bool_]) -> tuple[Rows, Rows]:
+        """Computes the mean absolute value."""
+        return np.zeros((len(past), 1)), _mean(np.abs(past), observed)
+
+
+class StandardScaling(Scaling):
+    """Subtracts the mean of the past and divides by its standard deviation."""
+
+    def fit(self, past: Rows, observed: NDArray[np.bool_]) -> tuple[Rows, Rows]:
+        """Computes mean and standard deviation, without Bessel's correction."""
+        loc = _mean(past, observed)
+        return loc, np.sqrt(_mean((past - loc) ** 2, observed))
+
+
+def _mean(values: Rows, observed: NDArray[np.bool_]) -> Rows:
+    """Averages the observed values of each row, `[B, 1]`; 0 where there are none."""
+    total = np.where(observed, values, 0.0).sum(1, keepdims=True)
+    return np.asarray(total / np.maximum(observed.sum(1, keepdims=True), 1))

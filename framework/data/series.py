@@ -1,0 +1,167 @@
+"""Panels of time series, as windows of a context and a horizon."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from components.data import SeriesSpec
+from components.supports import Interval
+from framework.data.cache import cached
+from framework.data.mapped import Mapped
+from framework.data.module import PredictiveData
+from framework.data.panels import Panel, PanelSource
+from framework.data.scaling import MeanScaling, Scaling
+from framework.data.windows import Cuts, SeriesWindows, seasonal_error
+
+
+class SeriesData(PredictiveData):
+    """Forecasts the end of every series from what came before.
+
+    The test windows are the last of each series. The window before them validates; all that
+    precedes it is for training, where a window may begin at any step. Values keep their own
+    units; location and scale of each window come along.
+
+    Args:
+        source: Where the series come from.
+        context: Steps of the past that a model sees.
+        horizon: Steps to forecast. A competition sets its own.
+        season: Steps in a season; what the source says if not given.
+        scaling: What scales a window, from its observed past alone; the mean absolute value if
+            not given.
+        interval: Bounds of the scaled values `(value - loc) / scale` that heads cover.
+        windows: Test windows of each series; more than one is a rolling evaluation.
+        stride: Steps from one test window to the next; as many as the horizon if not given.
+        shortest: Series with fewer steps are left out.
+        options: Batch sizes, workers and seed, as in `PredictiveData`.
+
+    Raises:
+        ValueError: If an option is out of its range, a series is too short, or the source cannot
+            be read.
+    """
+
+    def __init__(
+        self,
+        source: PanelSource,
+        context: int = 72,
+        horizon: int | None = None,
+        season: int | None = None,
+        scaling: Scaling | None = None,
+        interval: tuple[float, float] = (-15.0, 15.0),
+        windows: int = 1,
+        stride: int | None = None,
+        shortest: int = 0,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        numbers = {"context": context, "horizon": horizon, "season": season}
+        for name, value in {**numbers, "windows": windows, "stride": stride}.items():
+            if value is not None and value < 1:
+                raise ValueError(f"SeriesData: {name}={value} is too small; use at least 1.")
+        self.source, self.context, self.scaling = source, context, scaling or MeanScaling()
+        self.interval = Interval(*interval)
+        self.windows, self.shortest = windows, shortest
+        self._horizon, self._season, self._stride = horizon, season, stride
+
+    @cached_property
+    def panel(self) -> Panel:
+        """The series that are long enough; their values stay on disk."""
+        panel = _open(self._folder)
+        return panel.select(panel.length >= self.shortest)
+
+    @property
+    def horizon(self) -> int:
+        """Steps to forecast.
+
+        Raises:
+            ValueError: If neither the source nor an option says how many, or they disagree.
+        """
+        own = self.panel.horizon
+        if own is None and self._horizon is None:
+            raise ValueError(
+                f"SeriesData: {type(self.source).__name__} does not say how far to forecast, "
+                "and horizon is not given; give it."
+            )
+        if own is not None and self._horizon not in (None, own):
+            raise ValueError(
+                f"SeriesData: {type(self.source).__name__} sets a horizon of {own} steps; "
+                f"drop horizon={self._horizon}."
+            )
+        return own or self._horizon or 1
+
+    @property
+    def season(self) -> int:
+        """Steps in a season, 1 where there is none."""
+        return self._season or self.panel.season
+
+    @property
+    def spec(self) -> SeriesSpec:
+        """Facts of the panel."""
+        return SeriesSpec(self.interval, self.context, self.horizon, self.season)
+
+    def dataset(self, split: str) -> SeriesWindows:
+        """Returns the windows of a split; those to predict are the test windows."""
+        cuts = self._cuts["test" if split == "predict" else split]
+        seen = cuts.end if split == "train" else cuts.base
+        panel = self.panel
+        error = seasonal_error(panel.values, panel.first, seen, self.season)
+        values = Mapped(self._folder / "values.npy")
+        return SeriesWindows(
+            values, panel.first, cuts, error, self.context, self.horizon, self.scaling
+        )
+
+    @cached_property
+    def _cuts(self) -> dict[str, Cuts]:
+        panel, horizon = self.panel, self.horizon
+        stride = self._stride or horizon
+        test = panel.length - horizon - (self.windows - 1) * stride
+        validation = test - horizon
+        self._check(validation)
+        one = np.ones_like(test)
+        training = np.where(validation > 1, np.maximum(validation - horizon, 1), 0)
+        return {
+            "train": Cuts(one, training, 1, validation),
+            "val": Cuts(validation, one, 1, test),
+            "test": Cuts(test, one * self.windows, stride, panel.length),
+        }
+
+    def _check(self, validation: np.ndarray[Any, np.dtype[np.int64]]) -> None:
+        """Refuses series without a past, and panels without a future to learn from."""
+        if not len(validation):
+            raise ValueError(
+                f"SeriesData: no series has shortest={self.shortest} steps; lower it."
+            )
+        if validation.min() < 1:
+            panel, worst = self.panel, validation.argmin()
+            needed = panel.length[worst] - validation[worst] + 1
+            raise ValueError(
+                f"SeriesData: series {str(panel.name[worst])!r} has {panel.length[worst]} "
+                f"steps, but one to look back on, a window to validate and windows={self.windows} "
+                f"to test take {needed}; set shortest={needed} or lower the horizon."
+            )
+        if validation.max() < 2:
+            raise ValueError(
+                "SeriesData: no series has a step left to train on before those to evaluate; "
+                f"lower the horizon ({self.horizon})."
+            )
+
+    @cached_property
+    def _folder(self) -> Path:
+        key = self.source.key()
+        return cached("series", key, lambda folder: _save(self.source.read(), folder))
+
+
+def _save(panel: Panel, folder: Path) -> None:
+    np.save(folder / "values.npy", panel.values)
+    np.savez(folder / "index.npz", first=panel.first, length=panel.length, name=panel.name,
+             season=panel.season, horizon=panel.horizon or 0)  # fmt: skip
+
+
+def _open(folder: Path) -> Panel:
+    values = np.load(folder / "values.npy", mmap_mode="r")
+    with np.load(folder / "index.npz") as index:
+        season, horizon = int(index["season"]), int(index["horizon"]) or None
+        return Panel(values, index["first"], index["length"], index["name"], season, horizon)

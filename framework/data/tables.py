@@ -1,0 +1,195 @@
+"""Tables: panels in CSV or Parquet files, with one row a value or one column a series."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from framework.data.cache import fingerprint
+from framework.data.calendars import Calendar
+from framework.data.panels import Panel, PanelSource
+
+TRIED = 32  # series whose time stamps are looked at to find the frequency
+
+
+class LongTable(PanelSource):
+    """A file with one row a value, in any order. Steps without a row are missing values.
+
+    Args:
+        path: A `.csv` (also compressed, such as `.csv.gz`) or `.parquet` file.
+        id: Column that names the series.
+        time: Column with time stamps, or with whole numbers.
+        value: Column with the values.
+        frequency: Pandas frequency of the time stamps, such as `30min`, `D` or `MS`; found out if
+            not given.
+
+    Raises:
+        ValueError: If the file or a column is missing or cannot be read, a value is infinite, or
+            two values of a series fall on one step.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        id: str = "id",
+        time: str = "time",
+        value: str = "value",
+        frequency: str | None = None,
+    ) -> None:
+        self.path, self.id, self.time, self.value = Path(path), id, time, value
+        self.frequency = frequency
+
+    def key(self) -> dict[str, object]:
+        """Digests the file, and names the columns."""
+        columns = [self.id, self.time, self.value]
+        return {"long": _digest(self.path), "columns": columns, "frequency": self.frequency}
+
+    def read(self) -> Panel:
+        """Reads the file and puts the values on the grid."""
+        table = _read(self.path)
+        id, time, value = (_column(table, n, self.path) for n in (self.id, self.time, self.value))
+        if id.isna().any():
+            raise ValueError(
+                f"{self.path}: column {self.id!r} has empty cells; name the series of every row."
+            )
+        rows = {"name": id.astype(str), "time": time, "value": _numbers(value, self.path)}
+        return _assemble(pd.DataFrame(rows), self.frequency, self.path)
+
+
+class WideTable(PanelSource):
+    """A file with one column a series, and one with the time. Empty cells are missing values.
+
+    Args:
+        path: A `.csv` (also compressed, such as `.csv.gz`) or `.parquet` file.
+        time: Column with time stamps, or with whole numbers.
+        columns: The series to read; all other columns if not given.
+        frequency: Pandas frequency of the time stamps, such as `30min`, `D` or `MS`; found out if
+            not given.
+
+    Raises:
+        ValueError: If the file or a column is missing or cannot be read, a value is infinite, or
+            two values of a series fall on one step.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        time: str = "time",
+        columns: list[str] | None = None,
+        frequency: str | None = None,
+    ) -> None:
+        self.path, self.time, self.columns, self.frequency = Path(path), time, columns, frequency
+
+    def key(self) -> dict[str, object]:
+        """Digests the file, and names the columns."""
+        columns = [self.time, self.columns]
+        return {"wide": _digest(self.path), "columns": columns, "frequency": self.frequency}
+
+    def read(self) -> Panel:
+        """Reads the file and puts the values on the grid."""
+        table = _read(self.path)
+        time = _column(table, self.time, self.path)
+        names = self.columns or [str(column) for column in table.columns if column != self.time]
+        if not names:
+            raise ValueError(
+                f"{self.path} has no column beside {self.time!r}; a wide table has one a series."
+            )
+        columns = {name: _numbers(_column(table, name, self.path), self.path) for name in names}
+        parts = [{"name": name, "time": time, "value": value} for name, value in columns.items()]
+        rows = pd.concat([pd.DataFrame(part) for part in parts], ignore_index=True)
+        return _assemble(rows, self.frequency, self.path)
+
+
+def _assemble(rows: pd.DataFrame, frequency: str | None, path: Path) -> Panel:
+    """Puts rows with the columns name, time and value on the grid, in the order of the names."""
+    stamps, calendar = _grid(rows, frequency, path)
+    observed = rows["value"].notna().to_numpy()
+    for name, some in pd.Series(observed).groupby(rows["name"]).any().items():
+        if not some:
+            raise ValueError(f"{path}: series {name!r} has no finite value; leave it out.")
+    if not observed.any():
+        raise ValueError(f"{path} has no finite value; check its rows.")
+    series, names = pd.factorize(rows["name"][observed], sort=True)
+    step, value = calendar.steps(stamps[observed]), rows["value"].to_numpy()[observed]
+    order = np.lexsort((step, series))
+    series, step, value = series[order], step[order], value[order]
+    again = (np.diff(series) == 0) & (np.diff(step) == 0)
+    if again.any():
+        at = again.argmax()
+        raise ValueError(
+            f"{path}: series {names[series[at]]!r} has two values at the step of time "
+            f"{stamps[observed][order[at]]}; keep one."
+        )
+    begins = np.flatnonzero(np.diff(series, prepend=-1))
+    ends = np.append(begins[1:], len(series)) - 1
+    length = step[ends] - step[begins] + 1
+    first = np.cumsum(length) - length
+    values = np.full(length.sum(), np.nan, dtype=np.float32)
+    values[first[series] + step - step[begins][series]] = value
+    return Panel(values, first, length, np.array(names, dtype=np.str_), calendar.season)
+
+
+def _grid(rows: pd.DataFrame, frequency: str | None, path: Path) -> tuple[Any, Calendar]:
+    """Reads the time column `[N]` and finds its calendar."""
+    time = rows["time"]
+    if time.isna().any():
+        raise ValueError(f"{path}: the time column has empty cells; give every row its time.")
+    if pd.api.types.is_numeric_dtype(time) and frequency is None:
+        if (time % 1 != 0).any():
+            raise ValueError(
+                f"{path}: the time column has fractions; number the steps, or give time stamps."
+            )
+        since = time - time.groupby(rows["name"]).transform("min")
+        step = int(np.gcd.reduce(since.to_numpy(np.int64)))
+        return since.to_numpy(), Calendar.of_numbers(max(1, step))
+    try:
+        stamps = pd.DatetimeIndex(pd.to_datetime(time, utc=True)).tz_localize(None)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"{path}: the time column cannot be read as time stamps ({error}); mend it."
+        ) from error
+    if frequency is not None:
+        return stamps, Calendar.parse(frequency)
+    groups = islice(rows.groupby("name").indices.values(), TRIED)
+    try:
+        return stamps, Calendar.infer([stamps[group] for group in groups])
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _read(path: Path) -> pd.DataFrame:
+    return pd.read_parquet(path) if path.suffix in (".parquet", ".pq") else pd.read_csv(path)
+
+
+def _column(table: pd.DataFrame, name: str, path: Path) -> pd.Series:
+    if name not in table.columns:
+        known = ", ".join(map(str, table.columns[:12]))
+        raise ValueError(f"{path} has no column {name!r}; it has {known}.")
+    return table[name].reset_index(drop=True)
+
+
+def _numbers(column: pd.Series, path: Path) -> pd.Series:
+    """Reads a column of values, NaN where missing."""
+    try:
+        values = pd.to_numeric(column).astype("float64")
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"{path}: column {column.name!r} is not numeric ({error}); choose another or mend it."
+        ) from error
+    if np.isinf(values).any():
+        raise ValueError(
+            f"{path}: column {column.name!r} has an infinite value; leave missing values empty."
+        )
+    return values
+
+
+def _digest(path: Path) -> str:
+    if not path.is_file():
+        raise ValueError(
+            f"There is no file {str(path)!r}; give the path of a CSV or Parquet file."
+        )
+    return fingerprint(path)

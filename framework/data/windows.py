@@ -1,0 +1,135 @@
+"""Windows: stretches of series, cut from one flat array by index arithmetic."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from components.data import SeriesBatch
+from framework.data.mapped import Mapped
+from framework.data.module import Examples
+from framework.data.scaling import Scaling
+
+Integers = NDArray[np.int64]
+
+
+class Cuts(NamedTuple):
+    """Where windows lie in each series: futures begin at `base`, then every `stride`."""
+
+    base: Integers  # [series], steps from the beginning of the series to the first future
+    number: Integers  # [series], how many windows there are
+    stride: int
+    end: Integers  # [series], steps from the beginning; what comes later is not a target
+
+
+class SeriesWindows(Examples):
+    """A context and a horizon at every cut.
+
+    A context that reaches back beyond the beginning of its series is padded on the left,
+    unobserved. Missing values and values beyond the end weigh 0, and so does a whole future whose
+    context holds no observed value: there is nothing to scale it by.
+
+    Args:
+        values: The series, one after the other, NaN where missing.
+        first: Where each series begins, `[series]`.
+        cuts: Where the windows lie.
+        error: In-sample error of the seasonal naive forecast of each series, `[series]`.
+        context: Steps before a cut.
+        horizon: Steps after it.
+        scaling: What computes location and scale of a window.
+    """
+
+    def __init__(
+        self,
+        values: Mapped,
+        first: Integers,
+        cuts: Cuts,
+        error: NDArray[np.float64],
+        context: int,
+        horizon: int,
+        scaling: Scaling,
+    ) -> None:
+        self.values, self.first, self.cuts, self.error = values, first, cuts, error
+        self.context, self.horizon, self.scaling = context, horizon, scaling
+        self.last = np.cumsum(cuts.number)  # number of windows up to and with each series
+
+    def __len__(self) -> int:
+        return int(self.last[-1])
+
+    def __getitems__(self, indices: list[int]) -> SeriesBatch:
+        """Cuts windows `[B]`: pasts `[B, C]` and futures `[B, H]`."""
+        index = np.asarray(indices)
+        series = np.searchsorted(self.last, index, side="right")
+        rank = index - (self.last - self.cuts.number)[series]
+        cut = self.cuts.base[series] + rank * self.cuts.stride
+        past, observed = self._read(series, cut, -self.context, 0)
+        target, known = self._read(series, cut, 0, self.horizon)
+        loc, scale = self.scaling(past, observed)
+        weight = known & observed.any(1, keepdims=True)
+        return SeriesBatch(
+            past=_float(past),
+            observed=torch.from_numpy(observed),
+            loc=_float(loc),
+            scale=_float(scale),
+            error=_float(self.error[series][:, None]),
+            target=_float(target),
+            weight=_float(weight),
+        )
+
+    def _read(
+        self, series: Integers, cut: Integers, begin: int, end: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Reads steps `[cut + begin, cut + end)`: values, 0 where missing, and which are there."""
+        step = cut[:, None] + np.arange(begin, end)
+        inside = (step >= 0) & (step < self.cuts.end[series][:, None])
+        where = self.first[series][:, None] + np.where(inside, step, 0)
+        values = self.values[where].astype(np.float64)
+        there = inside & np.isfinite(values)
+        return np.where(there, values, 0.0), there
+
+
+def seasonal_error(
+    values: NDArray[np.float32], first: Integers, length: Integers, season: int
+) -> NDArray[np.float64]:
+    """Computes the mean absolute error of the seasonal naive forecast within series, for the MASE.
+
+    A series that is not longer than a season is compared with the step before, as gluonts does.
+
+    Args:
+        values: The series, one after the other, NaN where missing.
+        first: Where each series begins, `[series]`.
+        length: Steps of each series to look at, `[series]`.
+        season: Steps in a season.
+
+    Returns:
+        Errors `[series]`; 0 where no pair of values is observed, or the series repeats itself:
+        there is no MASE then.
+
+    Source: Hyndman and Koehler, "Another look at measures of forecast accuracy" (2006), section 3.
+    """
+    seasonal = _naive_error(values, first, length, season)
+    return np.where(length > season, seasonal, _naive_error(values, first, length, 1))
+
+
+def _naive_error(
+    values: NDArray[np.float32], first: Integers, length: Integers, lag: int
+) -> NDArray[np.float64]:
+    step = np.abs(values[lag:].astype(np.float64) - values[: len(values[lag:])])
+    seen = np.isfinite(step)
+    slices = np.stack([first, first + np.maximum(length - lag, 0)], axis=1).reshape(-1)
+    total = _slice_sums(np.where(seen, step, 0.0), slices)
+    count = _slice_sums(seen.astype(np.float64), slices)
+    return np.where(length > lag, total / np.maximum(count, 1), 0.0)
+
+
+def _slice_sums(values: NDArray[np.float64], slices: Integers) -> NDArray[np.float64]:
+    """Sums `values[a:b]` for slices `[a, b, a, b, …]`; what an empty one gives is arbitrary."""
+    padded = np.append(values, 0.0)
+    return np.asarray(np.add.reduceat(padded, np.minimum(slices, len(values)))[::2])
+
+
+def _float(values: NDArray[np.float64] | NDArray[np.bool_]) -> torch.Tensor:
+    return torch.from_numpy(values.astype(np.float32))
