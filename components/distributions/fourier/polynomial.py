@@ -1,0 +1,163 @@
+r"""The trigonometric polynomial :math:`A(z) = \sum_k a_k e^{i \pi k z}` whose square is a density.
+
+Coefficients a_0 .. a_N are stored as `[..., 2(N + 1)]` real numbers: first all real parts, then
+all imaginary parts. A basis at z is the pair of rows whose products with them sum to the real and
+to the imaginary part of A(z): cosines then negative sines, and sines then cosines.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from components.distributions.precision import tiny
+
+Basis = tuple[Tensor, Tensor]
+
+
+def check(coefficients: Tensor, law: str) -> None:
+    """Raises a ValueError in the name of a law if coefficients do not come in two halves."""
+    length = coefficients.shape[-1] if coefficients.ndim else 0
+    if length < 2 or length % 2:
+        raise ValueError(
+            f"{law}: coefficients are real parts followed by as many imaginary parts, "
+            f"an even number of them, got {length}."
+        )
+
+
+def basis(angle: Tensor) -> Basis:
+    """Makes the basis `[..., 2K]` for angles `[..., K]`, those by which each coefficient turns."""
+    cosine, sine = angle.cos(), angle.sin()
+    return torch.cat((cosine, -sine), -1), torch.cat((sine, cosine), -1)
+
+
+def center_angles(index: Tensor, size: int, terms: int, dtype: torch.dtype) -> Tensor:
+    r"""Computes the angles :math:`\pi k z_j` at the centers z_j = (2j + 1 - m)/m of m cells.
+
+    They are multiples of π/m. The multiple is reduced to one turn in integers, so that high
+    frequencies cost no digits.
+
+    Args:
+        index: Cells j, int64 `[...]`.
+        size: Number of cells, m.
+        terms: Number of frequencies k = 0 .. terms-1.
+        dtype: Of the result.
+
+    Returns:
+        Angles between -π and π, `[..., terms]`.
+    """
+    integer = torch.int32 if 2 * terms * size < 2**31 else torch.int64
+    k = torch.arange(terms, dtype=integer, device=index.device)
+    multiple = k * (2 * index + 1 - size).to(integer).unsqueeze(-1)
+    return (torch.remainder(multiple + size, 2 * size) - size).to(dtype) * (math.pi / size)
+
+
+def angles(z: Tensor, terms: int) -> Tensor:
+    r"""Computes the angles :math:`\pi k z`, up to whole turns, differentiable in z.
+
+    z is cut into a short number, whose product with k is exact and can be reduced to one turn,
+    and a small rest.
+
+    Args:
+        z: Positions between -1 and 1, `[...]`.
+        terms: Number of frequencies k = 0 .. terms-1.
+
+    Returns:
+        Angles, `[..., terms]`.
+    """
+    k = torch.arange(terms, dtype=z.dtype, device=z.device)
+    short = (z.detach() * 1024).round() / 1024
+    turn = torch.remainder(short.unsqueeze(-1) * k + 1, 2) - 1
+    return (turn + (z - short).unsqueeze(-1) * k) * math.pi
+
+
+def log_power(coefficients: Tensor, at: Basis) -> Tensor:
+    r"""Computes :math:`\log(|A|^2 / \sum_k |a_k|^2)` at a basis; 0 where all coefficients are 0.
+
+    One pass over the coefficients for the value and one for the gradient. Before the logarithm it
+    is never negative, which a sum over autocorrelations can be.
+
+    Args:
+        coefficients: `[*batch, 2(N + 1)]`.
+        at: The basis, each part `[*samples, *batch, 2(N + 1)]`.
+
+    Returns:
+        Values `[*samples, *batch]`; once differentiable.
+    """
+    rows = coefficients.expand(at[0].shape)
+    value: Tensor = _LogPower.apply(rows, *at)  # type: ignore[no-untyped-call] # torch's
+    return value
+
+
+class _LogPower(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, straight: Tensor, turned: Tensor) -> Tensor:
+        real, imaginary = (rows * straight).sum(-1), (rows * turned).sum(-1)
+        norm = rows.square().sum(-1)
+        power = real.square() + imaginary.square()
+        ctx.save_for_backward(rows, straight, turned, real, imaginary, norm, power)
+        least = tiny(norm)
+        value = (power / norm).clamp_min(least).log()
+        return torch.where(norm < least, 0.0, value)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        rows, straight, turned, real, imaginary, norm, power = ctx.saved_tensors
+        least = tiny(norm)
+        twice = torch.where(norm < least, 0.0, 2 * gradient)
+        by_power = torch.where(power < least, 0.0, twice / power)
+        u, v = (by_power * real).unsqueeze(-1), (by_power * imaginary).unsqueeze(-1)
+        to_rows = to_straight = to_turned = None
+        if ctx.needs_input_grad[0]:
+            by_norm = torch.where(norm < least, 0.0, twice / norm).unsqueeze(-1)
+            to_rows = (u * straight).addcmul_(v, turned).addcmul_(by_norm, rows, value=-1)
+        if ctx.needs_input_grad[1]:
+            to_straight, to_turned = u * rows, v * rows
+        return to_rows, to_straight, to_turned
+
+
+def as_complex(coefficients: Tensor) -> Tensor:
+    """Reads coefficients as complex numbers `[..., N + 1]`, all zeros as those of a constant."""
+    real, imaginary = coefficients.chunk(2, -1)
+    dead = coefficients.square().sum(-1, keepdim=True) < tiny(coefficients)
+    first = torch.where(dead, 1.0, real[..., :1])
+    return torch.complex(torch.cat((first, real[..., 1:]), -1), imaginary)
+
+
+def transform(a: Tensor, points: int) -> Tensor:
+    r"""Computes :math:`|\sum_k a_k e^{2 \pi i k g / G}|^2 / \sum_k |a_k|^2` for g = 0 .. G-1.
+
+    Args:
+        a: Complex numbers, `[..., N + 1]`, not all zero.
+        points: G, at least N + 1.
+
+    Returns:
+        Values `[..., points]`, at least 0, of mean 1.
+    """
+    amplitude = torch.view_as_real(torch.fft.ifft(a, n=points, norm="forward"))
+    norm = torch.view_as_real(a).square().sum((-2, -1)).unsqueeze(-1)
+    return amplitude.square().sum(-1) / norm
+
+
+def correlate(coefficients: Tensor) -> Tensor:
+    r"""Computes g in :math:`|A|^2 / (2 \sum |a_k|^2) = 1/2 + \Re \sum_{k=1}^N g_k e^{i \pi k z}`.
+
+    That is the normalized autocorrelation :math:`g_k = \sum_j a_{j+k} \bar a_j / \sum_j |a_j|^2`.
+
+    Args:
+        coefficients: `[..., 2(N + 1)]`.
+
+    Returns:
+        The numbers g_1 .. g_N, complex `[..., N]`, of modulus at most 1.
+    """
+    a = as_complex(coefficients)
+    terms = a.shape[-1]
+    length = 1 << (2 * terms - 2).bit_length()  # no wrap-around: at least 2N + 1
+    spectrum = torch.view_as_real(torch.fft.fft(a, n=length)).square().sum(-1)
+    c: Tensor = torch.fft.rfft(spectrum, norm="forward")[..., :terms].conj()
+    return c[..., 1:] / c[..., :1].real
