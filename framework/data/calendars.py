@@ -58,9 +58,9 @@ class Calendar:
         """
         for times in candidates:
             unique = pd.DatetimeIndex(times).unique().sort_values()
-            frequency = pd.infer_freq(unique) if len(unique) >= 3 else None
-            if frequency is not None:
-                return cls.parse(frequency)
+            regular = pd.DatetimeIndex(unique, freq="infer") if len(unique) >= 3 else unique
+            if regular.freq is not None:
+                return cls.parse(regular.freqstr)
         raise ValueError(
             "the frequency cannot be told from the time stamps, which have gaps; "
             "give it, such as frequency=D."

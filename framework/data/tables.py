@@ -22,7 +22,7 @@ class LongTable(PanelSource):
     Args:
         path: A `.csv` (also compressed, such as `.csv.gz`) or `.parquet` file.
         id: Column that names the series.
-        time: Column with time stamps, or with whole numbers.
+        time: Column with time stamps (ISO 8601), or with whole numbers.
         value: Column with the values.
         frequency: Pandas frequency of the time stamps, such as `30min`, `D` or `MS`; found out if
             not given.
@@ -65,7 +65,7 @@ class WideTable(PanelSource):
 
     Args:
         path: A `.csv` (also compressed, such as `.csv.gz`) or `.parquet` file.
-        time: Column with time stamps, or with whole numbers.
+        time: Column with time stamps (ISO 8601), or with whole numbers.
         columns: The series to read; all other columns if not given.
         frequency: Pandas frequency of the time stamps, such as `30min`, `D` or `MS`; found out if
             not given.
@@ -147,10 +147,12 @@ def _grid(rows: pd.DataFrame, frequency: str | None, path: Path) -> tuple[Any, C
         step = int(np.gcd.reduce(since.to_numpy(np.int64)))
         return since.to_numpy(), Calendar.of_numbers(max(1, step))
     try:
-        stamps = pd.DatetimeIndex(pd.to_datetime(time, utc=True)).tz_localize(None)
+        stamps = pd.DatetimeIndex(pd.to_datetime(time, utc=True, format="ISO8601")).tz_localize(
+            None
+        )
     except (ValueError, TypeError) as error:
         raise ValueError(
-            f"{path}: the time column cannot be read as time stamps ({error}); mend it."
+            f"{path}: the time column cannot be read as time stamps ({error}); write them as 2026-01-31 or 2026-01-31T12:00."
         ) from error
     if frequency is not None:
         return stamps, Calendar.parse(frequency)

@@ -11,7 +11,7 @@ from framework.data.scaling import MeanScaling, StandardScaling
 from framework.data.series import SeriesData
 from framework.data.windows import seasonal_error
 
-# Scores of the seasonal naive forecast that the authors of Chronos publish per data set (MASE, WQL).
+# Scores of the seasonal naive forecast that the authors of Chronos publish (MASE, WQL).
 # M1 yearly differs in the fourth digit: float64 on the arrays of the package gives 4.89313, too.
 PUBLISHED = {
     ("M1", "monthly"): (1.31446, 0.19146),
