@@ -94,6 +94,11 @@ class Interval:
             )
 
     @property
+    def interval(self) -> Interval:
+        """Itself, as the interval of `Bins` is the one that they divide."""
+        return self
+
+    @property
     def width(self) -> int:
         """How many numbers `encode` uses for one outcome."""
         return math.prod(self.shape)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from framework.callbacks.table import table
+from framework.modules.base import PredictiveModule
 
 DPI = 120  # dots per inch of a picture: readable on a screen, small on a disk
 
@@ -72,7 +73,8 @@ class Report(Callback):
         self._close(trainer)
 
     def _draw(self, trainer: Trainer, pl_module: LightningModule, batch: Any) -> None:
-        self._figures = pl_module.figures(batch)
+        with trainer.precision_plugin.forward_context():  # as in a validation step
+            self._figures = dict(cast(PredictiveModule, pl_module).figures(batch))
         if trainer.is_global_zero:
             for logger in trainer.loggers:
                 if isinstance(logger, TensorBoardLogger):  # others have no common way to take one

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -10,13 +12,45 @@ from components.interfaces import Backbone, Cache, Embedded, Head, Stem
 from framework.evaluation.randomness import seeded
 
 
+@dataclass(frozen=True)
+class Paths:
+    """How many futures are drawn of each series.
+
+    Args:
+        samples: Futures per series, at least 1; quantiles are those of the samples.
+        at_once: Futures per series that are drawn together, at least 1; fewer need less memory.
+        in_validation: Whether to draw them in validation too and not only in tests; forecasts then
+            take most of the time of a validation.
+        seed: Seed of the draws.
+
+    Raises:
+        ValueError: If nothing would be drawn.
+    """
+
+    samples: int = 100
+    at_once: int = 25
+    in_validation: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.samples < 1 or self.at_once < 1:
+            raise ValueError(
+                f"Paths draws nothing with samples={self.samples}, at_once={self.at_once}; "
+                "use at least 1 of each."
+            )
+
+
+torch.serialization.add_safe_globals([Paths])
+PATHS = Paths()
+"""A hundred futures, in tests only."""
+
+
 def sample_paths(
     stem: Stem,
     backbone: Backbone,
     head: Head,
     batch: SeriesBatch,
-    samples: int,
-    at_once: int,
+    paths: Paths,
     seed: int,
 ) -> Tensor:
     """Draws paths from the joint law of the horizon; `batch.target` is not read.
@@ -29,12 +63,11 @@ def sample_paths(
         backbone: Reads context and states, causally.
         head: Predicts the scaled values `(value - loc) / scale`.
         batch: Series to forecast.
-        samples: Paths per series, at least 1.
-        at_once: Paths per series that are drawn together, which bounds the memory.
+        paths: How many to draw, and how many at once; its own seed is not used.
         seed: Seed of the draws; the global generators are left as they were.
 
     Returns:
-        Paths in the series' own units, `[B, samples, H]`.
+        Paths in the series' own units, `[B, paths.samples, H]`.
     """
     blank = batch._replace(target=torch.zeros_like(batch.target))
     inputs = stem(blank)
@@ -43,12 +76,12 @@ def sample_paths(
     with seeded(seed, batch.past.device):
         first = head(stem.readout(backbone(_state(inputs, 0), cache))[:, 0])
         parts = []
-        for start in range(0, samples, at_once):
-            count = min(at_once, samples - start)
+        for start in range(0, paths.samples, paths.at_once):
+            count = min(paths.at_once, paths.samples - start)
             value = first.sample(torch.Size([count])).T.flatten()
             copies = SeriesBatch(*(field.repeat_interleave(count, dim=0) for field in blank))
-            paths = _continue(stem, backbone, head, copies, cache.repeat(count), value)
-            parts.append(paths.view(-1, count, paths.shape[1]))
+            drawn = _continue(stem, backbone, head, copies, cache.repeat(count), value)
+            parts.append(drawn.view(-1, count, drawn.shape[1]))
     return torch.cat(parts, dim=1)
 
 

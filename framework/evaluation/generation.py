@@ -67,6 +67,8 @@ class Sampling:
 
 
 torch.serialization.add_safe_globals([Sampling])
+SAMPLING = Sampling()
+"""64 tokens, drawn as predicted."""
 
 
 def generate(

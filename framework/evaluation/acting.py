@@ -1,0 +1,60 @@
+"""How an action is taken from its distribution.
+
+Each function takes the law of the next action, batch shape `[B]`, and draws from [0, 1), one per
+component `[B, *support.shape]`, and returns actions of the shape of the draws.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from torch import Tensor
+
+from components.supports import Support, Tokens
+
+EDGE = 1e-6  # nearest to 0 and 1 that a quantile is asked for; laws without bounds have none there
+
+Act = Literal["sample", "mode", "mean"]
+
+
+def sample(law: Any, uniform: Tensor, support: Support) -> Tensor:
+    """Draws by inversion, so that nothing is random but the draws given."""
+    uniform = uniform.clamp(EDGE, 1 - EDGE)
+    match support:
+        case Tokens(size=size):
+            passed: Tensor = law.probs.cumsum(-1) <= uniform.unsqueeze(-1)
+            return passed.sum(-1).clamp(max=size - 1)
+        case _:
+            drawn: Tensor = marginals(law, support).icdf(uniform)
+            return drawn
+
+
+def mode(law: Any, uniform: Tensor, support: Support) -> Tensor:
+    """Takes the likeliest action."""
+    likeliest: Tensor = law.mode
+    return likeliest
+
+
+def mean(law: Any, uniform: Tensor, support: Support) -> Tensor:
+    """Takes the average action.
+
+    Raises:
+        ValueError: If actions are choices.
+    """
+    match support:
+        case Tokens(size=size):
+            raise ValueError(
+                f"DecisionModel cannot average {size} choices with act=mean; use sample or mode."
+            )
+        case _:
+            average: Tensor = law.mean
+            return average
+
+
+ACTS = {"sample": sample, "mode": mode, "mean": mean}
+"""The ways to act by their names in configuration."""
+
+
+def marginals(law: Any, support: Support) -> Any:
+    """Returns the laws of single components of an outcome, `[..., *support.shape]`."""
+    return law.base_dist if support.shape else law

@@ -1,0 +1,111 @@
+"""Decision models: actions are predicted from what was seen and done, and the return asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from components.data import EpisodeBatch, TrajectoryBatch, TrajectorySpec
+from components.metrics.returns import normalized_score
+from components.supports import Bins, Interval, Tokens
+from framework.evaluation.acting import ACTS, Act, marginals
+from framework.evaluation.rollout import play
+from framework.figures import Actions, draw_actions
+from framework.modules.base import PredictiveModule, Ratio
+
+EPISODES = 1  # the second loader of the data serves episodes to be played
+CELLS = 48  # into which a figure divides the range of an action
+
+
+class DecisionModel(PredictiveModule):
+    """Trains a policy on episodes and plays it, as a decision transformer.
+
+    The first loader serves windows of recorded episodes (`nll`, and the accuracy or the absolute
+    error of the action), the second one episodes to be played, whose mean `return` is reported,
+    and `normalized_return`, in percent between a random policy and the data, if both are known.
+
+    Args:
+        act: How an action is taken from its distribution: drawn (`sample`), the likeliest
+            (`mode`), or the average (`mean`, for quantities only).
+        options: Options of every module: spec, stem, backbone, head, losses, optimizer, schedule,
+            execution.
+
+    Source: Chen et al., "Decision Transformer" (arXiv:2106.01345).
+    """
+
+    spec: TrajectorySpec
+
+    def __init__(self, *, act: Act = "sample", **options: Any) -> None:
+        super().__init__(**options)
+        self.act = ACTS[act]
+
+    def evaluate(self, batch: Any, dataloader_idx: int) -> Mapping[str, Ratio]:
+        """Scores windows of the first loader, and plays episodes of the second."""
+        if dataloader_idx != EPISODES:
+            return super().evaluate(batch, dataloader_idx)
+        returns = self.play(batch)
+        scores = {"return": (returns, torch.ones_like(returns))}
+        random, data = self.spec.random_return, self.spec.data_return
+        if math.isfinite(random) and math.isfinite(data) and random != data:
+            score = normalized_score(returns, random, data)
+            scores["normalized_return"] = (score, torch.ones_like(score))
+        return scores
+
+    def metrics(self, prediction: Any, batch: TrajectoryBatch) -> Mapping[str, Ratio]:
+        """Returns the accuracy of choices, or the mean absolute error of quantities."""
+        match self.spec.support:
+            case Tokens():
+                hit = prediction.mode == batch.target
+                return {"accuracy": (hit.float(), batch.weight)}
+            case _:
+                error = (prediction.mean - batch.target).abs()
+                return {"absolute_error": (error.flatten(1, -1).mean(-1), batch.weight)}
+
+    def predict_step(
+        self, batch: EpisodeBatch, batch_idx: int, dataloader_idx: int = 0
+    ) -> list[dict[str, Any]]:
+        """Plays episodes: one row each, with the return asked for and the one that came."""
+        columns = (batch.seed, batch.return_to_go, self.play(batch))
+        return [
+            {"seed": seed, "return_to_go": asked, "return": came}
+            for seed, asked, came in zip(*(column.tolist() for column in columns), strict=True)
+        ]
+
+    def play(self, episodes: EpisodeBatch) -> Tensor:
+        """Plays episodes and returns the sum of rewards of each, `[B]`."""
+        agree = self.trainer.strategy.reduce_boolean_decision
+        return play(self._policy, self.spec, episodes, agree)
+
+    def _policy(self, window: TrajectoryBatch, uniform: Tensor) -> Tensor:
+        hidden = self.stem.readout(self.backbone(self.stem(window)))
+        return self.act(self.head(hidden[:, -1]), uniform, self.spec.support)
+
+    def figures(self, batch: TrajectoryBatch) -> Mapping[str, Figure]:
+        """Draws the distribution of the actions of a window, and of the whole batch."""
+        values, probabilities = self._cells(self(batch))
+        taken = batch.target.unsqueeze(2).flatten(2).float()
+        known = batch.weight > 0
+        longest = int(known.sum(1).argmax())
+        steps = known[longest]
+        window = Actions(probabilities[longest, steps].transpose(0, 1), taken[longest, steps].T)
+        everything = Actions(probabilities[known].transpose(0, 1), taken[known].T)
+        unit = "number" if isinstance(self.spec.support, Tokens) else "units of the environment"
+        figure = draw_actions(batch.time[longest, steps], values, window, everything, unit)
+        return {"actions": figure}
+
+    def _cells(self, prediction: Any) -> tuple[Tensor, Tensor]:
+        """Returns K values of an action, `[K]`, and their probabilities, `[B, T, A, K]`."""
+        match self.spec.support:
+            case Tokens(size=size):
+                return torch.arange(size), prediction.probs.unsqueeze(2)
+            case Interval(interval=interval) | Bins(interval=interval):
+                edges = torch.linspace(interval.low, interval.high, CELLS + 1, device=self.device)
+                law = marginals(prediction, interval)
+                below = law.cdf(edges.view(-1, *[1] * len(law.batch_shape)))
+                masses = below.diff(dim=0).movedim(0, -1)
+                return (edges[1:] + edges[:-1]) / 2, masses.unsqueeze(2).flatten(2, -2)

@@ -1,0 +1,144 @@
+"""Forecasters: the future of a series is predicted value by value from its past."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+from torch.distributions import Distribution
+
+from components.data import SeriesBatch, SeriesSpec
+from components.distributions import Affine
+from components.metrics.forecasting import (
+    absolute_scaled_error,
+    coverage,
+    weighted_quantile_loss,
+)
+from framework.evaluation.forecasting import PATHS, Paths, sample_paths
+from framework.figures import draw_forecasts
+from framework.modules.base import PredictiveModule, Ratio
+
+LEVELS = tuple(k / 10 for k in range(1, 10))  # of the WQL, as in arXiv:2403.07815, section 5.3
+SHOWN = 4  # series in a figure
+
+
+class Forecaster(PredictiveModule):
+    """Trains and evaluates a model of series, in nats of the series' own units.
+
+    Training and `nll` are teacher-forced: each value is predicted from the true values before it.
+    Tests draw whole futures and report MASE, WQL and the coverage of the 80 % interval.
+
+    Args:
+        paths: How many futures are drawn of each series.
+        options: Options of every module: spec, stem, backbone, head, losses, optimizer, schedule,
+            execution.
+    """
+
+    spec: SeriesSpec
+
+    def __init__(self, *, paths: Paths = PATHS, **options: Any) -> None:
+        super().__init__(**options)
+        self.paths = paths
+
+    def forward(self, batch: Any) -> Distribution:
+        """Predicts each value of the horizon given those before it, `[B, H]`, in its own units."""
+        return Affine(super().forward(batch), batch.loc, batch.scale)
+
+    def outside(self, batch: SeriesBatch) -> Tensor:
+        """Tells which scaled targets lie outside the support."""
+        return (~self.spec.support.contains((batch.target - batch.loc) / batch.scale)).float()
+
+    def validation_step(self, batch: SeriesBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Adds the likelihood of a batch to the metrics, and its forecasts if asked to."""
+        super().validation_step(batch, batch_idx, dataloader_idx)
+        if self.paths.in_validation:
+            self._score(batch, batch_idx)
+
+    def test_step(self, batch: SeriesBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Adds the likelihood and the forecasts of a batch to the metrics."""
+        super().test_step(batch, batch_idx, dataloader_idx)
+        self._score(batch, batch_idx)
+
+    def predict_step(
+        self, batch: SeriesBatch, batch_idx: int, dataloader_idx: int = 0
+    ) -> list[dict[str, Any]]:
+        """Forecasts: one row per series, its mean and quantiles at each step of the horizon."""
+        futures = self.sample(batch, batch_idx)
+        quantiles = _quantiles(futures).tolist()
+        return [
+            {
+                "mean": mean,
+                "quantiles": {
+                    str(level): values
+                    for level, values in zip(LEVELS, zip(*rows, strict=True), strict=True)
+                },
+            }
+            for mean, rows in zip(futures.mean(1).tolist(), quantiles, strict=True)
+        ]
+
+    def figures(self, batch: SeriesBatch) -> Mapping[str, Figure]:
+        """Draws fan charts of some series spread over the batch."""
+        count = min(SHOWN, len(batch.past))
+        rows = torch.linspace(0, len(batch.past) - 1, count, device=batch.past.device).long()
+        some = SeriesBatch(*(field[rows] for field in batch))
+        quantiles = _quantiles(self.sample(some, 0))
+        figure = draw_forecasts(
+            some.past, some.observed, some.target, some.weight, quantiles, LEVELS
+        )
+        return {"forecasts": figure}
+
+    def sample(self, batch: SeriesBatch, batch_idx: int) -> Tensor:
+        """Draws futures `[B, paths.samples, H]` of a batch, in the series' own units."""
+        part = batch_idx * self.trainer.world_size + self.global_rank
+        return sample_paths(
+            self.stem,
+            self.backbone,
+            self.head,
+            batch,
+            self.paths,
+            self.paths.seed + part,
+        )
+
+    def _score(self, batch: SeriesBatch, batch_idx: int) -> None:
+        quantiles = _quantiles(self.sample(batch, batch_idx))
+        for name, (value, weight) in score(quantiles, batch).items():
+            self._tally.add(name, value, weight)
+
+
+def score(quantiles: Tensor, batch: SeriesBatch) -> dict[str, Ratio]:
+    """Scores quantile forecasts.
+
+    Args:
+        quantiles: Forecasts at `LEVELS`, `[B, H, 9]`.
+        batch: What came.
+
+    Returns:
+        `mase`, the mean over series of the scaled error of each, `[B]`; `wql` and `coverage_80`,
+        ratios of sums over all values.
+    """
+    target, weight = batch.target, batch.weight
+    levels = torch.tensor(LEVELS, dtype=quantiles.dtype, device=quantiles.device)
+    scaled = absolute_scaled_error(quantiles[..., 4], target, batch.error, weight)
+    counts = scaled.denominator.sum(1)
+    wql = weighted_quantile_loss(quantiles, target, weight, levels)
+    covered = coverage(quantiles[..., 0], quantiles[..., -1], target, weight)
+    return {
+        "mase": (scaled.numerator.sum(1) / counts.clamp(min=1e-9), (counts > 0).float()),
+        "wql": _ratio(wql.numerator, wql.denominator),
+        "coverage_80": _ratio(covered.numerator, covered.denominator),
+    }
+
+
+def _ratio(numerator: Tensor, denominator: Tensor) -> Ratio:
+    """Writes a ratio of sums as one value and its weight."""
+    total = denominator.double().sum()
+    return numerator.double().sum() / total.clamp(min=1e-300), total
+
+
+def _quantiles(futures: Tensor) -> Tensor:
+    """Returns the quantiles `[B, H, Q]` of samples `[B, N, H]`."""
+    levels = torch.tensor(LEVELS, dtype=futures.dtype, device=futures.device)
+    return futures.quantile(levels, dim=1).movedim(0, -1)

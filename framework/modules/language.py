@@ -1,0 +1,85 @@
+"""Language models: tokens are predicted from the tokens before them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+
+from components.data import TokenBatch, TokenSpec
+from framework.evaluation.generation import SAMPLING, Sampling, generate
+from framework.figures import draw_next_tokens
+from framework.modules.base import PredictiveModule, Ratio
+
+PANELS = 6  # positions of a text that a figure shows
+
+
+class LanguageModel(PredictiveModule):
+    """Trains and evaluates a model of text.
+
+    Reports accuracy, perplexity and bits per byte, which compares between tokenizers. Prediction
+    continues the beginning of each window, all but its last `sampling.length` tokens.
+
+    Args:
+        sampling: How texts are continued.
+        options: Options of every module: spec, stem, backbone, head, losses, optimizer, schedule,
+            execution.
+    """
+
+    spec: TokenSpec
+
+    def __init__(self, *, sampling: Sampling = SAMPLING, **options: Any) -> None:
+        super().__init__(**options)
+        self.sampling = sampling
+
+    def metrics(self, prediction: Any, batch: TokenBatch) -> Mapping[str, Ratio]:
+        """Returns the accuracy of the likeliest token."""
+        return {"accuracy": ((prediction.mode == batch.target).float(), batch.weight)}
+
+    def summarize(self, means: Mapping[str, float]) -> Mapping[str, float]:
+        """Derives perplexity and bits per byte from the mean negative log-likelihood."""
+        nll = means["nll"]
+        return {
+            "perplexity": math.exp(nll) if nll < 700 else math.inf,  # float64 ends at e^709
+            "bits_per_byte": nll / math.log(2) / self.spec.bytes_per_token,
+        }
+
+    def figures(self, batch: TokenBatch) -> Mapping[str, Figure]:
+        """Draws the next-token distribution at some positions of the first text."""
+        counted = batch.weight[0].nonzero()[:, 0]
+        chosen = counted[torch.linspace(0, len(counted) - 1, PANELS + 1)[1:].long()]
+        probs = self(TokenBatch(*(field[:1] for field in batch))).probs[0, chosen]
+        figure = draw_next_tokens(
+            batch.tokens[0], probs, batch.target[0], chosen.tolist(), self._decoder()
+        )
+        return {"next_tokens": figure}
+
+    def predict_step(
+        self, batch: TokenBatch, batch_idx: int, dataloader_idx: int = 0
+    ) -> list[dict[str, Any]]:
+        """Continues the beginning of each window; rows hold both as text and as tokens."""
+        prompt = batch.tokens[:, : max(1, batch.tokens.shape[1] - self.sampling.length)]
+        new = generate(
+            self.stem, self.backbone, self.head, prompt, self.sampling, self._generator(batch_idx)
+        )
+        decode = self._decoder()
+        return [
+            {"prompt": decode(given), "text": decode(added), "tokens": added}
+            for given, added in zip(prompt.tolist(), new.tolist(), strict=True)
+        ]
+
+    def _generator(self, batch_idx: int) -> torch.Generator:
+        """Seeds the choices by what part of the data this is, whichever process has it."""
+        part = batch_idx * self.trainer.world_size + self.global_rank
+        return torch.Generator(self.device).manual_seed(self.sampling.seed + part)
+
+    def _decoder(self) -> Callable[[list[int]], str]:
+        """Returns what turns tokens into text; their numbers where the data cannot tell."""
+        return getattr(self.trainer.datamodule, "decode", _numbers)  # type: ignore[attr-defined]
+
+
+def _numbers(tokens: list[int]) -> str:
+    return " ".join(str(token) for token in tokens)

@@ -1,0 +1,135 @@
+"""Episodes in lock-step against a plain loop, one environment at a time."""
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+from components.data import EpisodeBatch, TrajectorySpec
+from components.supports import Interval, Tokens
+from framework.evaluation.rollout import play
+from tests.ranks import run_ranks
+
+PENDULUM = TrajectorySpec(
+    support=Interval(-2.0, 2.0, (1,)),
+    observation=(3,),
+    length=4,
+    horizon=200,
+    environment="Pendulum-v1",
+    mean=(0.0, 0.0, 0.0),
+    std=(1.0, 1.0, 1.0),
+)
+EPISODES = EpisodeBatch(torch.tensor([3, 8]), torch.tensor([-200.0, -900.0]))
+
+
+def policy(window, uniform):
+    """Uses all that a policy may see, so that an error in any of it changes the return."""
+    known = window.mask.float()
+    seen = (window.observation[..., 1] * known).sum(1) + 0.3 * (window.action[..., 0] * known).sum(
+        1
+    )
+    asked = (window.return_to_go * known).sum(1) / 300
+    clock = (window.time * known).sum(1) / 100
+    noise = uniform[:, 0] - 0.5
+    return torch.tanh(seen + asked + clock + noise)[:, None] * 2
+
+
+def plainly(seed, asked, steps):
+    """Plays one episode; the window is rebuilt from the whole history at each step."""
+    environment = gymnasium.make("Pendulum-v1")
+    observation, _ = environment.reset(seed=seed)
+    rng = np.random.default_rng(seed)
+    total, sines, actions, asks = 0.0, [], [], []
+    for time in range(steps):
+        sines.append(observation[1])
+        asks.append(asked - total)
+        window = range(max(0, time - 3), time + 1)
+        seen = sum(sines[t] for t in window) + 0.3 * sum(actions[t] for t in window if t < time)
+        value = (
+            seen
+            + sum(asks[t] for t in window) / 300
+            + sum(window) / 100
+            + np.float32(rng.random(1))[0]
+            - 0.5
+        )
+        actions.append(2 * float(np.tanh(value)))
+        observation, reward, terminated, truncated, _ = environment.step(np.float32(actions[-1:]))
+        total += float(reward)
+        if terminated or truncated:
+            break
+    return total
+
+
+def test_lock_step_equals_a_plain_loop():
+    spec = PENDULUM
+    expected = [plainly(3, -200.0, 30), plainly(8, -900.0, 30)]
+    spec = TrajectorySpec(**{**vars(PENDULUM), "horizon": 30})
+    torch.testing.assert_close(
+        play(policy, spec, EPISODES), torch.tensor(expected), rtol=1e-3, atol=1e-2
+    )
+
+
+def test_an_episode_depends_on_its_seed_alone():
+    spec = TrajectorySpec(**{**vars(PENDULUM), "horizon": 20})
+    together = play(policy, spec, EPISODES)
+    apart = [play(policy, spec, EpisodeBatch(*(x[k : k + 1] for x in EPISODES))) for k in (0, 1)]
+    torch.testing.assert_close(together, torch.cat(apart))
+
+
+def test_episodes_end_on_their_own():
+    spec = TrajectorySpec(Tokens(2), (4,), 3, 500, "CartPole-v1", (0.0,) * 4, (1.0,) * 4)
+    calls = []
+
+    def left(window, uniform):
+        calls.append(int(window.time[0, -1]))
+        return torch.zeros(len(uniform), dtype=torch.int64)
+
+    seeds = torch.arange(6)
+    returns = play(left, spec, EpisodeBatch(seeds, torch.zeros(6)))
+    lengths = []
+    for seed in range(6):
+        environment = gymnasium.make("CartPole-v1")
+        environment.reset(seed=seed)
+        over = False
+        lengths.append(0.0)
+        while not over:
+            over = environment.step(0)[2]
+            lengths[-1] += 1
+    assert returns.tolist() == lengths
+    assert calls == list(range(int(max(lengths))))
+
+
+def test_missing_environment_is_one_sentence():
+    spec = TrajectorySpec(**{**vars(PENDULUM), "environment": "Nowhere-v0"})
+    with pytest.raises(
+        ValueError, match=r"cannot make the environment 'Nowhere-v0'.*overtone\[rl\]"
+    ):
+        play(policy, spec, EPISODES)
+
+
+def one_rank():
+    """Plays one short and one long episode on two ranks; returns calls of the policy and return."""
+    torch.distributed.init_process_group("gloo")
+    calls = 0
+
+    def left(window, uniform):
+        nonlocal calls
+        calls += 1
+        return torch.zeros(len(uniform), dtype=torch.int64)
+
+    def agree(done):
+        votes = torch.tensor(float(done))
+        torch.distributed.all_reduce(votes)
+        return bool(votes == 2)
+
+    spec = TrajectorySpec(Tokens(2), (4,), 3, 500, "CartPole-v1", (0.0,) * 4, (1.0,) * 4)
+    episode = EpisodeBatch(torch.tensor([7 * torch.distributed.get_rank()]), torch.zeros(1))
+    returns = play(left, spec, episode, agree)
+    torch.distributed.destroy_process_group()
+    return calls, float(returns)
+
+
+def test_ranks_make_the_same_number_of_forward_passes():
+    calls, lengths = zip(*run_ranks(one_rank, 2), strict=True)
+    assert lengths[0] != lengths[1], "the episodes must differ for this to test anything"
+    assert calls == (max(lengths), max(lengths))
