@@ -103,7 +103,7 @@ class Table(Problem):
         names = [self.target, *chosen]
         for name in names:
             _check(self.path, frame, name)
-        values = frame[names].to_numpy(np.float64, na_value=np.nan)
+        values: NDArray[np.float64] = frame[names].to_numpy(np.float64, na_value=np.nan)
         bad = ~np.isfinite(values)
         if self.drop_missing:
             return values[~bad.any(1)]

@@ -1,0 +1,68 @@
+"""Vocabularies write any text and read it back; their digest tells what they are made from."""
+
+import pytest
+from tokenizers import Tokenizer, models
+
+from framework.data.tokenizer import BytePairTokenizer, ByteTokenizer, FileTokenizer, Numerals
+
+TEXT = "It was the best of times,\n\nit was the worst of times … naïve 😀\n" * 20
+
+
+def fit(tokenizer, text=TEXT, digest="text"):
+    return tokenizer.fit(digest, lambda: [text])
+
+
+@pytest.mark.parametrize("tokenizer", [ByteTokenizer(), BytePairTokenizer(300)])
+@pytest.mark.parametrize("text", [TEXT, "", " ", "unseen: ß∂ƒ\t\r\n  x", "a\x00b"])
+def test_any_text_is_read_back(tokenizer, text):
+    vocabulary = fit(tokenizer)
+    (ids,) = vocabulary.encode([text])
+    assert vocabulary.decode(ids) == text
+    assert all(0 <= i < vocabulary.size and i != vocabulary.end for i in ids)
+    assert vocabulary.decode([vocabulary.end, *ids, vocabulary.end]) == text
+
+
+def test_bytes_are_bytes():
+    assert ByteTokenizer().encode(["é"]) == [[0xC3, 0xA9]]
+    assert ByteTokenizer().decode([0xC3]) == "\N{REPLACEMENT CHARACTER}"
+
+
+def test_pairs_make_text_shorter_and_are_trained_once(cache):
+    vocabulary = fit(BytePairTokenizer(285))
+    assert vocabulary.size == 285
+    assert len(vocabulary.encode([TEXT])[0]) < len(TEXT.encode()) / 2
+    again = BytePairTokenizer(285).fit("text", lambda: pytest.fail("trained twice"))
+    assert again.digest() == vocabulary.digest()
+    assert fit(BytePairTokenizer(280)).digest() != vocabulary.digest()
+    other = fit(BytePairTokenizer(285), "quite another text " * 50, "other")
+    assert other.digest() != vocabulary.digest()
+
+
+def test_a_file_gives_the_same_tokens(tmp_path):
+    vocabulary = fit(BytePairTokenizer(300))
+    copy = tmp_path / "tokenizer.json"
+    copy.write_bytes(vocabulary.path.read_bytes())
+    assert FileTokenizer(str(copy)).encode([TEXT]) == vocabulary.encode([TEXT])
+    assert FileTokenizer(str(copy)).digest() == vocabulary.digest()
+
+
+def test_files_that_are_no_tokenizer(tmp_path):
+    with pytest.raises(ValueError, match=r"there is no file path='gone.json'"):
+        FileTokenizer("gone.json")
+    (tmp_path / "bad.json").write_text("{}")
+    with pytest.raises(ValueError, match="is not a file of the tokenizers library"):
+        FileTokenizer(str(tmp_path / "bad.json"))
+    Tokenizer(models.WordLevel({"a": 0, "</s>": 1}, "a")).save(str(tmp_path / "words.json"))
+    with pytest.raises(ValueError, match=r"has no token end='<\|endoftext\|>'"):
+        FileTokenizer(str(tmp_path / "words.json"))
+    assert FileTokenizer(str(tmp_path / "words.json"), end="</s>").end == 1
+
+
+def test_too_small_a_vocabulary():
+    with pytest.raises(ValueError, match=r"vocab_size=256 leaves no room.*at least 257"):
+        BytePairTokenizer(256)
+
+
+def test_numerals_show_ids():
+    assert Numerals(100).decode([7, 42]) == "7 42"
+    assert Numerals(100).encode(["7 42"]) == [[7, 42]]

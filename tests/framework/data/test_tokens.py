@@ -1,0 +1,171 @@
+"""Windows of text cover every token once; the spec measures bytes as bits per byte need them."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from framework.data import streams
+from framework.data.corpora import StateOfTheUnion, TextFiles
+from framework.data.token_files import TokenFiles
+from framework.data.tokenizer import BytePairTokenizer, ByteTokenizer
+from framework.data.tokens import TokenData
+
+PROSE = "".join(f"Line {k} of a text — with dashes.\n" for k in range(200))
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Makes two training files and a validation file."""
+    (tmp_path / "a.txt").write_text(PROSE)
+    (tmp_path / "b.txt").write_text(PROSE.upper())
+    (tmp_path / "val.text").write_text("Line of naïve text.\nLine of über — with.\n")
+    return TextFiles(str(tmp_path / "*.txt"), str(tmp_path / "val.text"))
+
+
+def everything(examples):
+    return examples.__getitems__(list(range(len(examples))))
+
+
+@pytest.mark.parametrize("tokenizer", [ByteTokenizer(), BytePairTokenizer(300)])
+@pytest.mark.parametrize("length", [1, 5, 64, 1000])
+def test_validation_predicts_every_token_once(files, tokenizer, length):
+    data = TokenData(files, tokenizer, length)
+    batch = everything(data.dataset("val"))
+    (text,) = files.documents("val")
+    predicted = batch.target[batch.weight > 0]
+    assert data.decode(predicted.tolist()) == text
+    assert predicted.tolist() == data.encode(text)
+    assert batch.weight.sum() == len(predicted)
+    assert batch.tokens.shape == (-(-len(predicted) // length), length)
+    assert batch.tokens.dtype == batch.target.dtype == torch.int64
+
+
+def test_each_position_reads_the_token_before_its_target(files):
+    batch = everything(TokenData(files, ByteTokenizer(), 16).dataset("train"))
+    assert torch.equal(batch.tokens.flatten()[1:], batch.target.flatten()[:-1])
+    assert batch.tokens[0, 0] == ByteTokenizer.end
+    assert (batch.weight == 1).all()
+    stream = [256, *PROSE.encode(), 256, *PROSE.upper().encode()]
+    assert batch.tokens.flatten().tolist() == stream[: batch.tokens.numel()]
+    assert batch.tokens.numel() + 16 >= len(stream)
+
+
+@pytest.mark.parametrize("tokenizer", [ByteTokenizer(), BytePairTokenizer(300)])
+def test_nats_per_token_become_bits_per_byte(files, tokenizer):
+    """A model that spends 8 bits on each byte and none on the rest has 8 bits per byte."""
+    data = TokenData(files, tokenizer, 10)
+    (text,) = files.documents("val")
+    targets = everything(data.dataset("val")).weight.sum().item()
+    nats_per_token = 8 * np.log(2) * len(text.encode()) / targets
+    assert nats_per_token / np.log(2) / data.spec.bytes_per_token == pytest.approx(8, rel=1e-6)
+
+
+def test_only_training_text_forms_the_vocabulary(files, tmp_path):
+    before = TokenData(files, BytePairTokenizer(300)).spec
+    tokens = TokenData(files, BytePairTokenizer(300)).encode(PROSE)
+    (tmp_path / "val.text").write_text("zqzqzqzq" * 500)
+    data = TokenData(files, BytePairTokenizer(300))
+    assert data.encode(PROSE) == tokens
+    assert data.spec.bytes_per_token < before.bytes_per_token
+
+
+def test_long_documents_are_encoded_in_pieces_without_a_trace(files, monkeypatch):
+    """The ids of a text in pieces are those that the tokenizer gives to the whole."""
+    tokenizer = BytePairTokenizer(400)
+    monkeypatch.setattr(streams, "PIECE", 50)
+    pieces = list(streams._pieces([PROSE, "x\n \n y", ""]))
+    assert "".join(piece for _, piece in pieces) == PROSE + "x\n \n y"
+    assert sum(first for first, _ in pieces) == 2
+    assert max(len(piece) for _, piece in pieces) < 50 + 40
+    data = TokenData(files, tokenizer, 1)
+    ids = everything(data.dataset("train")).target.flatten().tolist()
+    first, second = files.documents("train")
+    end = data._streams.vocabulary.end
+    assert ids == [*data.encode(first), end, *data.encode(second)]
+
+
+def test_workers_get_a_place_and_not_a_copy(files):
+    windows = TokenData(files, ByteTokenizer(), 16).dataset("train")
+    assert len(pickle.dumps(windows)) < 1000
+    copy = pickle.loads(pickle.dumps(windows))
+    assert isinstance(copy.stream.ids, np.memmap)
+    assert torch.equal(everything(copy).tokens, everything(windows).tokens)
+
+
+def test_the_order_depends_on_the_seed_alone(files):
+    def first(seed):
+        data = TokenData(files, ByteTokenizer(), 16, batch_size=8, seed=seed)
+        return next(iter(data.train_dataloader())).tokens
+
+    assert torch.equal(first(1), first(1))
+    assert not torch.equal(first(1), first(2))
+
+
+def test_embedded_speeches_are_split_as_documented():
+    """The size of the validation text was counted apart, on the files of the package."""
+    corpus = StateOfTheUnion()
+    train, val = corpus.documents("train"), corpus.documents("val")
+    assert (len(train), len(val)) == (224, 25)
+    assert sum(len(text.encode()) for text in val) == 1_129_563
+    assert not set(train) & set(val)
+    assert corpus.digest("val") == corpus.digest("test") != corpus.digest("train")
+
+
+def test_text_shorter_than_a_window(files):
+    data = TokenData(files, ByteTokenizer(), 1_000_000)
+    with pytest.raises(ValueError, match=r"fewer than one window.*smaller length=1000000"):
+        data.dataset("train")
+    assert len(data.dataset("val")) == 1
+    with pytest.raises(ValueError, match="length=0"):
+        TokenData(files, length=0)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "suffix"), [("uint16", "bin"), ("uint32", "bin"), ("int64", "npy")]
+)
+def test_token_files_are_read_where_they_lie(tmp_path, dtype, suffix):
+    ids = np.arange(50, dtype=dtype)
+    path = str(tmp_path / f"ids.{suffix}")
+    np.save(path, ids) if suffix == "npy" else ids.tofile(path)
+    data = TokenData(TokenFiles(path, path, 50, dtype=dtype), length=7)
+    batch = everything(data.dataset("val"))
+    assert batch.target[batch.weight > 0].tolist() == list(range(1, 50))
+    assert data.spec.support.size == 50
+    assert data.decode([3, 4]) == "3 4"
+    assert len(data.dataset("train")) == 7
+
+
+def test_token_files_with_their_tokenizer_measure_bytes(tmp_path):
+    text = "naïve — text"
+    np.array([0, *text.encode()], np.uint16).tofile(tmp_path / "ids.bin")
+    path = str(tmp_path / "ids.bin")
+    data = TokenData(TokenFiles(path, path, 257), ByteTokenizer(), 4)
+    assert data.spec.bytes_per_token == 1
+    assert data.decode(data.dataset("val").stream.ids[1:].tolist()) == text
+    with pytest.raises(ValueError, match=r"257 tokens, more than vocab_size=256"):
+        TokenData(TokenFiles(path, path, 256), ByteTokenizer()).spec  # noqa: B018
+
+
+def test_token_beyond_the_vocabulary(tmp_path):
+    np.save(tmp_path / "ids.npy", np.array([1, 2, 9, 3]))
+    path = str(tmp_path / "ids.npy")
+    with pytest.raises(ValueError, match=r"token 2 of .*ids.npy' is 9, beyond vocab_size=9"):
+        TokenData(TokenFiles(path, path, 9)).spec  # noqa: B018
+
+
+def test_token_files_that_cannot_be_read(tmp_path):
+    good, odd = tmp_path / "good.bin", tmp_path / "odd.bin"
+    np.arange(4, dtype=np.uint16).tofile(good)
+    odd.write_bytes(b"abc")
+    np.save(tmp_path / "real.npy", np.ones(3))
+    (tmp_path / "empty.bin").touch()
+    for name, message in {
+        "gone.bin": "There is no file of tokens",
+        "odd.bin": "cannot be read as uint16",
+        "real.npy": "holds float64",
+        "empty.bin": "is empty",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            TokenFiles(str(good), str(tmp_path / name), 10)
