@@ -49,7 +49,7 @@ def quiet(axes: Axes) -> None:
 
 def label(axes: Axes, title: str, x: str, y: str) -> None:
     """Says what a panel shows, and in which units."""
-    axes.set_title(title, loc="left", fontsize=9)
+    axes.set_title(title, loc="left", fontsize=9, parse_math=False)  # text may hold dollars
     axes.set_xlabel(x, fontsize=8)
     axes.set_ylabel(y, fontsize=8)
 

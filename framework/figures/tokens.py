@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 from torch import Tensor
 
 from framework.figures.style import PREDICTED, TRUTH, array, grid, label
 
+FONT = "DejaVu Sans Mono"  # comes with matplotlib
 CONTEXT_CHARACTERS = 34  # as many as fit above a panel
 
 
@@ -39,7 +41,9 @@ def draw_next_tokens(
     for axes, position, law in zip(panels, positions, probs, strict=True):
         _bars(axes, law, int(target[position]), decode, top)
         past = decode(tokens[: position + 1].tolist())
-        label(axes, f"… {_visible(past[-CONTEXT_CHARACTERS:])} ▁", "probability", "next token")
+        start = "… " if len(past) > CONTEXT_CHARACTERS else ""
+        title = f"{start}{_visible(past[-CONTEXT_CHARACTERS:])} ▁"
+        label(axes, title, "probability", "next token")
     figure.suptitle(
         "Expected next tokens (blue); the token that came (orange) with its rank", fontsize=11
     )
@@ -67,12 +71,13 @@ def _bars(
         padding=3,
         fontsize=7,
     )
-    axes.set_yticks(rows, names, parse_math=False, family="DejaVu Sans Mono")
+    axes.set_yticks(rows, names, parse_math=False, family=FONT)
     axes.invert_yaxis()
     axes.set_xlim(0, max(0.02, 1.35 * float(heights.max())))
 
 
 def _visible(text: str) -> str:
-    """Makes white space visible, and drops what no font can show."""
+    """Makes white space visible, and marks what the font cannot show."""
+    font = get_font(findfont(FONT))
     shown = text.replace("\n", "↵").replace("\t", "⇥").replace(" ", "·")
-    return "".join(c if c.isprintable() else "□" for c in shown)
+    return "".join(c if font.get_char_index(ord(c)) else "□" for c in shown)

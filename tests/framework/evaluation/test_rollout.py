@@ -108,7 +108,7 @@ def test_missing_environment_is_one_sentence():
 
 
 def one_rank():
-    """Plays one short and one long episode on two ranks; returns calls of the policy and return."""
+    """Plays a short or a long episode; returns how often the policy was called, and the return."""
     torch.distributed.init_process_group("gloo")
     calls = 0
 

@@ -1,0 +1,120 @@
+"""Every picture draws without a display, is labelled, and shows the numbers it was given."""
+
+import numpy as np
+import pytest
+import torch
+from matplotlib._pylab_helpers import Gcf
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from framework.figures import (
+    Actions,
+    draw_actions,
+    draw_densities,
+    draw_forecasts,
+    draw_next_tokens,
+)
+
+torch.manual_seed(0)
+LEVELS = [k / 10 for k in range(1, 10)]
+WORDS = ["the", " state", " $x$", "\n", "\t", " 統", "\x00", " union"]
+
+
+def decode(tokens):
+    return "".join(WORDS[token] for token in tokens)
+
+
+def next_tokens():
+    probs = torch.randn(4, len(WORDS)).softmax(-1)
+    tokens = torch.randint(len(WORDS), (40,))
+    return draw_next_tokens(tokens, probs, torch.arange(40) % 8, [0, 9, 20, 39], decode, top=3)
+
+
+def forecasts():
+    observed = torch.ones(3, 24, dtype=torch.bool)
+    observed[1, :5] = False
+    weight = torch.ones(3, 6)
+    weight[2, 4:] = 0
+    quantiles = torch.randn(3, 6, 9).sort(-1).values
+    return draw_forecasts(
+        torch.randn(3, 24), observed, torch.randn(3, 6), weight, quantiles, LEVELS
+    )
+
+
+def choices():
+    law = Actions(torch.randn(1, 12, 5).softmax(-1), torch.randint(5, (1, 12)).float())
+    return draw_actions(torch.arange(12), torch.arange(5), law, law, "number")
+
+
+def quantities():
+    law = Actions(torch.randn(3, 12, 48).softmax(-1), torch.randn(3, 12))
+    return draw_actions(torch.arange(12), torch.linspace(-2, 2, 48), law, law, "N m")
+
+
+def densities():
+    values = torch.linspace(-1, 1, 50)
+    return draw_densities(values, torch.rand(7, 50), torch.rand(7) - 0.5, torch.rand(7, 50))
+
+
+def densities_of_unknown_truth():
+    return draw_densities(torch.linspace(0, 1, 9), torch.rand(1, 9), torch.rand(1))
+
+
+ALL = [next_tokens, forecasts, choices, quantities, densities, densities_of_unknown_truth]
+
+
+@pytest.mark.parametrize("draw", ALL, ids=lambda draw: draw.__name__)
+def test_figures_are_drawn_and_labelled(draw):
+    figure = draw()
+    assert isinstance(figure, Figure)
+    for axes in figure.axes:
+        if axes.get_label() == "<colorbar>":
+            assert axes.get_ylabel() == "probability"
+        else:
+            assert axes.get_xlabel()
+            assert axes.get_ylabel()
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    assert np.asarray(canvas.buffer_rgba())[..., :3].std() > 0
+
+
+def test_units_are_named():
+    labels = {axes.get_ylabel() for axes in quantities().axes}
+    assert "action 2 (N m)" in labels
+    assert forecasts().axes[0].get_xlabel() == "time (steps after the last known value)"
+    assert densities().axes[0].get_ylabel() == "density (per unit)"
+
+
+def test_the_token_that_came_is_always_listed():
+    probs = torch.tensor([[0.1, 0.2, 0.3, 0.05, 0.15, 0.12, 0.07, 0.01]])
+    figure = draw_next_tokens(torch.tensor([0]), probs, torch.tensor([7]), [0], decode, top=2)
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["·$x$", "·state", "·union"]
+    assert [bar.get_width() for bar in axes.patches] == pytest.approx([0.3, 0.2, 0.01], rel=1e-6)
+    assert any("rank 8" in text.get_text() for text in axes.texts)
+
+
+def test_unknown_values_leave_gaps():
+    figure = forecasts()
+    past = figure.axes[1].lines[1].get_ydata()
+    assert np.isnan(past[:5]).all()
+    assert not np.isnan(past[5:]).any()
+    came = figure.axes[2].lines[-1].get_ydata()
+    assert np.isnan(came).tolist() == [False] * 4 + [True] * 2
+
+
+def test_shares_are_those_of_the_batch():
+    law = Actions(torch.randn(1, 40, 3).softmax(-1), torch.randint(3, (1, 40)).float())
+    figure = draw_actions(torch.arange(40), torch.arange(3), law, law, "number")
+    taken, predicted = figure.axes[1].patches
+    counts = np.bincount(law.taken[0].long().numpy(), minlength=3) / 40
+    np.testing.assert_allclose(taken.get_data().values, counts)
+    np.testing.assert_allclose(
+        predicted.get_data().values, law.probabilities[0].mean(0).numpy(), rtol=1e-6
+    )
+
+
+def test_no_global_state():
+    """Pyplot would keep every figure alive."""
+    draw_next_tokens(torch.tensor([0]), torch.ones(1, 8) / 8, torch.tensor([7]), [0], decode)
+    assert Gcf.get_all_fig_managers() == []
