@@ -16,7 +16,7 @@ from components.layers.visibility import places, visible
 
 
 class Decoder(Backbone):
-    """Reads a sequence causally: each position sees the positions before it, itself, and all of the context.
+    """Reads a sequence causally: a position sees what came before, itself and all of the context.
 
     With its defaults a modern small Transformer; GPT-2 is `norm=LayerNorm, positions=Learned`,
     Llama and OLMo are `feedforward=SwiGLU`, FANformer puts a FAN layer into `projection`.
@@ -41,8 +41,8 @@ class Decoder(Backbone):
         ValueError: If the heads do not divide as they must, or a sequence is longer than learned
             positions.
 
-    Source: Radford et al. (GPT-2); prefix: Raffel et al., "Exploring the Limits of Transfer Learning"
-    (arXiv:1910.10683), section 3.2.1.
+    Source: Radford et al., "Language Models are Unsupervised Multitask Learners" (GPT-2); prefix:
+    Raffel et al., "Exploring the Limits of Transfer Learning" (arXiv:1910.10683), section 3.2.1.
     """
 
     def __init__(
@@ -99,8 +99,8 @@ class Decoder(Backbone):
         known = 0 if cache is None else cache.length
         if prefix and known:
             raise ValueError(
-                f"Decoder got a context of {prefix} positions, but the cache holds {known} already; "
-                f"give the context with the first call only."
+                f"Decoder got a context of {prefix} positions, but the cache holds {known} "
+                "already; give the context with the first call only."
             )
         if cache is not None:
             mask = cache.grow(sequence, mask)

@@ -1,4 +1,4 @@
-"""Encoder-decoder: a Transformer that reads a context both ways, and a sequence causally with an eye on it."""
+"""Encoder-decoder: reads a context both ways, and a sequence causally with an eye on it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from components.layers.visibility import places, visible
 
 
 class EncoderDecoder(Backbone):
-    """Encodes a context, in which every position sees every other, and decodes states that read it causally.
+    """Encodes a context, whose positions all see each other, and decodes states that read it.
 
     The layout of T5, which Chronos uses, with rotary positions in place of T5's relative biases.
     With a cache the context is encoded once, and then each new state costs little, however long
@@ -109,9 +109,10 @@ class EncoderDecoder(Backbone):
         started = cache is not None and cache.length > 0
         if (context is None) != started:
             raise ValueError(
-                "EncoderDecoder got another context with a cache that has one; give it with the first call only."
+                "EncoderDecoder got another context with a cache that has one; "
+                "give the context with the first call only."
                 if started
-                else "EncoderDecoder has no context to encode; choose Decoder for data without one."
+                else "EncoderDecoder has no context to encode; choose Decoder for such data."
             )
         if context is not None:
             context = self._encode(context, context_mask)

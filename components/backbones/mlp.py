@@ -12,7 +12,7 @@ from components.layers.norms import NormFactory, RMSNorm
 
 
 class MLP(Backbone):
-    """Maps each position on its own: a network for feature vectors, and the bigram model of a sequence.
+    """Maps each position on its own: for feature vectors, and as the bigram model of a sequence.
 
     Args:
         dim: Width of the hidden states.
@@ -54,8 +54,8 @@ class MLP(Backbone):
         """
         if inputs.context is not None:
             raise ValueError(
-                f"MLP maps each position on its own and cannot see the context of {inputs.context.shape[1]} "
-                f"positions; choose Decoder or EncoderDecoder."
+                f"MLP maps each position on its own and cannot see the context of "
+                f"{inputs.context.shape[1]} positions; choose Decoder or EncoderDecoder."
             )
         if cache is not None:
             cache.grow(inputs.states, inputs.mask)

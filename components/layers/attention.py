@@ -30,9 +30,10 @@ class AttentionOperator(nn.Module, ABC):
 
 
 class AttentionFactory(Protocol):
-    """Builds an attention operator that drops attention weights with probability `dropout` while training."""
+    """Builds an attention operator."""
 
-    def __call__(self, *, dropout: float) -> AttentionOperator: ...
+    def __call__(self, *, dropout: float) -> AttentionOperator:
+        """Builds one that drops attention weights with probability `dropout` while training."""
 
 
 class ScaledDotProduct(AttentionOperator):
@@ -41,8 +42,8 @@ class ScaledDotProduct(AttentionOperator):
     Args:
         dropout: Probability to drop an attention weight while training.
 
-    Source: Vaswani et al., "Attention Is All You Need" (arXiv:1706.03762), eq. 1; groups: Ainslie et al., "GQA"
-    (arXiv:2305.13245).
+    Source: Vaswani et al., "Attention Is All You Need" (arXiv:1706.03762), eq. 1; groups:
+    Ainslie et al., "GQA" (arXiv:2305.13245).
     """
 
     def __init__(self, dropout: float = 0.0) -> None:
@@ -105,7 +106,7 @@ class Attention(nn.Module):
     def forward(
         self, hidden: Tensor, index: Tensor, visible: Visible, slot: Slot | None = None
     ) -> Tensor:
-        """Attends within hidden states `[B, S, D]` that stand at `index` `[B or 1, S]`, and to those in the slot."""
+        """Attends within hidden states `[B, S, D]` at `index` `[B or 1, S]`, and to the slot."""
         source = self.projection(hidden)
         queries = _split(self.query(source), self.head_dim)
         keys, values = _split(self.key_value(source), self.head_dim).chunk(2, 1)
@@ -187,13 +188,14 @@ class CrossAttention(nn.Module):
 def _divide(dim: int, heads: int, kv_heads: int | None) -> tuple[int, int]:
     if heads < 1 or dim % heads:
         raise ValueError(
-            f"Attention divides dim={dim} into heads={heads} equal parts, which leaves a rest; choose heads that divide dim."
+            f"Attention divides dim={dim} into heads={heads} equal parts, which leaves a rest; "
+            "choose heads that divide dim."
         )
     groups = heads if kv_heads is None else kv_heads
     if groups < 1 or heads % groups:
         raise ValueError(
-            f"Attention shares kv_heads={kv_heads} among heads={heads} queries, which leaves a rest; choose kv_heads "
-            f"that divide heads."
+            f"Attention shares kv_heads={kv_heads} among heads={heads} queries, which leaves a "
+            "rest; choose kv_heads that divide heads."
         )
     return dim // heads, groups
 

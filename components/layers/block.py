@@ -1,4 +1,4 @@
-"""Block: the repeated unit of a Transformer, and the unit of sharding, checkpointing and compiling."""
+"""Block: what a Transformer repeats; the unit of sharding, checkpointing and compiling."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from components.layers.visibility import Visible
 
 
 class Block(nn.Module):
-    r"""Adds to a residual stream what attention gathers and what a feed-forward network makes of it.
+    r"""Adds to a residual stream what attention gathers and what a network makes of it.
 
     .. math:: x \leftarrow x + \mathrm{attention}(\mathrm{norm}(x)), \quad
               x \leftarrow x + \mathrm{cross}(\mathrm{norm}(x), \mathrm{context}), \quad
@@ -41,7 +41,8 @@ class Block(nn.Module):
     ) -> None:
         super().__init__()
         self.attention_norm, self.attention = norm(dim=dim), attention
-        self.cross_norm, self.cross = (None, None) if cross is None else (norm(dim=dim), cross)
+        self.cross_norm = None if cross is None else norm(dim=dim)
+        self.cross = cross
         self.feedforward_norm, self.feedforward = norm(dim=dim), feedforward
         self.dropout = nn.Dropout(dropout)
 
@@ -54,11 +55,11 @@ class Block(nn.Module):
         context: Tensor | None = None,
         context_mask: Tensor | None = None,
     ) -> Tensor:
-        """Maps hidden states `[B, S, D]` that stand at `index` `[B or 1, S]` to hidden states `[B, S, D]`.
+        """Maps hidden states `[B, S, D]` to hidden states `[B, S, D]`.
 
         Args:
             hidden: The stream.
-            index: Position of each state.
+            index: Position of each state, `[B or 1, S]`.
             visible: Which positions each position sees.
             slot: What earlier calls kept; extended in place.
             context: `[B, C, D]`, what `cross` reads; None if the slot remembers it.
@@ -69,7 +70,8 @@ class Block(nn.Module):
         if self.cross is not None and self.cross_norm is not None:
             read = self.cross(self.cross_norm(hidden), context, context_mask, slot)
             hidden = hidden + self.dropout(read)
-        return hidden + self.dropout(self.feedforward(self.feedforward_norm(hidden)))
+        made: Tensor = self.dropout(self.feedforward(self.feedforward_norm(hidden)))
+        return hidden + made
 
 
 class PointwiseBlock(nn.Module):

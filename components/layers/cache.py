@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class Slot:
-    """What one block keeps: keys and values of the sequence, in tensors that are allocated once, and of its context.
+    """What one block keeps: keys and values of the sequence, and of the context it reads.
 
     Args:
         capacity: Number of positions there is room for.
@@ -45,7 +45,9 @@ class Slot:
 
 
 class Cache:
-    """Everything a backbone needs to go on where it stopped. It is written in place: use it without gradients.
+    """Everything a backbone needs to go on where it stopped.
+
+    It is written in place: use it without gradients.
 
     Args:
         depth: Number of blocks that keep keys and values.
@@ -58,13 +60,11 @@ class Cache:
         self.capacity = length
         self.length = 0
         self.slots = [Slot(length) for _ in range(depth)]
-        self.mask: Tensor | None = (
-            None  # [B, length] bool, False on padding; None if nothing is padded
-        )
+        self.mask: Tensor | None = None  # [B, length] bool, False on padding; None: no padding
         self.context_mask: Tensor | None = None  # [B, C] bool, of a context that is kept as memory
 
     def grow(self, states: Tensor, mask: Tensor | None) -> Tensor | None:
-        """Makes room for states `[B, S, D]` with mask `[B, S]`, and returns the mask of all positions, `[B, length]`.
+        """Counts states `[B, S, D]` with mask `[B, S]`; returns the mask so far, `[B, length]`.
 
         Raises:
             ValueError: If there is no room, or the states are of another number of examples.
@@ -72,8 +72,9 @@ class Cache:
         batch, size, _ = states.shape
         if batch != self.batch_size or self.length + size > self.capacity:
             raise ValueError(
-                f"Cache was made for batch_size={self.batch_size} and length={self.capacity} and holds {self.length} "
-                f"positions: {size} more of {batch} examples do not fit; call new_cache with what is needed."
+                f"Cache was made for batch_size={self.batch_size}, length={self.capacity} and "
+                f"holds {self.length} positions: {size} more of {batch} examples do not fit; "
+                "call new_cache with what is needed."
             )
         if mask is not None or self.mask is not None:
             before = self._filled(self.mask, self.length, states.device)
@@ -82,7 +83,7 @@ class Cache:
         return self.mask
 
     def repeat(self, samples: int) -> Cache:
-        """Copies the cache, each example `samples` times in a row: sampled continuations share what was read."""
+        """Copies the cache, each example `samples` times in a row, to sample continuations."""
         cache = Cache(0, self.batch_size * samples, self.capacity)
         cache.length = self.length
         cache.slots = [slot.repeat(samples) for slot in self.slots]

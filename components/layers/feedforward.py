@@ -23,25 +23,24 @@ class Pointwise(nn.Module, ABC):
 
 
 class ProjectionFactory(Protocol):
-    """Builds what stands in front of queries, keys and values, for hidden states of width `dim`."""
+    """Builds what stands in front of queries, keys and values."""
 
-    def __call__(self, *, dim: int) -> Pointwise: ...
+    def __call__(self, *, dim: int) -> Pointwise:
+        """Builds it for hidden states of width `dim`."""
 
 
 class FeedForwardFactory(Protocol):
-    """Builds the feed-forward network of a block.
+    """Builds the feed-forward network of a block."""
 
-    `dim` is the width of the hidden states, `out_std` the standard deviation of the initial
-    entries of the last matrix, which writes into the residual stream.
-    """
-
-    def __call__(self, *, dim: int, out_std: float) -> Pointwise: ...
+    def __call__(self, *, dim: int, out_std: float) -> Pointwise:
+        """Builds it for width `dim`; the last matrix starts with entries of spread `out_std`."""
 
 
 class ActivationFactory(Protocol):
     """Builds an elementwise nonlinearity."""
 
-    def __call__(self) -> nn.Module: ...
+    def __call__(self) -> nn.Module:
+        """Builds it."""
 
 
 class FeedForward(Pointwise):
@@ -62,7 +61,7 @@ class FeedForward(Pointwise):
         dim: int,
         hidden: int | None = None,
         activation: ActivationFactory = nn.GELU,
-        bias: bool = True,
+        bias: bool = False,
         out_std: float = INITIAL_STD,
     ) -> None:
         super().__init__()
@@ -78,7 +77,7 @@ class FeedForward(Pointwise):
 
 
 class SwiGLU(Pointwise):
-    r"""Multiplies one widened copy of the input by a gate made of another: the network of Llama and OLMo.
+    r"""Multiplies a widened copy of the input by a gate: the network of Llama and OLMo.
 
     .. math:: y = W_{down} (\mathrm{silu}(W_{gate} x) \odot W_{up} x)
 

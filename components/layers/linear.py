@@ -10,10 +10,9 @@ INITIAL_STD = 0.02  # Radford et al., "Language Models are Unsupervised Multitas
 
 
 def residual_std(writers: int) -> float:
-    """Returns the initial spread of each of `writers` maps whose outputs add up in one residual stream.
+    """Returns the initial spread of each of `writers` maps that add to one residual stream.
 
-    Source: Radford et al. (GPT-2), section 2.3: "we scale the weights of residual layers at
-    initialization".
+    Source: Radford et al. (GPT-2), section 2.3, on the weights of residual layers.
     """
     return INITIAL_STD / math.sqrt(writers)
 

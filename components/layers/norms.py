@@ -1,4 +1,4 @@
-"""Norms: they bring each hidden state to unit size, computed in float32 whatever the precision around them."""
+"""Norms: they bring hidden states to unit size, in float32 whatever the precision around them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ class Norm(nn.Module, ABC):
 
 
 class NormFactory(Protocol):
-    """Builds a norm for hidden states of width `dim`."""
+    """Builds a norm."""
 
-    def __call__(self, *, dim: int) -> Norm: ...
+    def __call__(self, *, dim: int) -> Norm:
+        """Builds it for hidden states of width `dim`."""
 
 
 class RMSNorm(Norm):
@@ -54,7 +55,7 @@ class RMSNorm(Norm):
 
 
 class LayerNorm(Norm):
-    r"""Centers, divides by the standard deviation, multiplies by a learned gain and adds a learned bias.
+    r"""Centers, divides by the standard deviation, applies a learned gain and a learned bias.
 
     .. math:: y_i = g_i (x_i - \bar x) / \sqrt{\tfrac{1}{d} \sum_j (x_j - \bar x)^2 + \epsilon} +
     b_i
@@ -66,7 +67,7 @@ class LayerNorm(Norm):
     Source: Ba, Kiros and Hinton, "Layer Normalization" (arXiv:1607.06450), eq. 4.
     """
 
-    def __init__(self, dim: int, eps: float = 1e-5) -> None:
+    def __init__(self, dim: int, eps: float = 1e-6) -> None:
         super().__init__()
         self.eps = eps
         self.weight = nn.Parameter(torch.empty(dim))

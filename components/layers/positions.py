@@ -12,7 +12,7 @@ from components.layers.linear import Embedding
 
 
 class Positions(nn.Module, ABC):
-    """Marks hidden states, or queries and keys, with their positions. A subclass overrides what it needs."""
+    """Marks hidden states, or queries and keys, with positions; overridden where needed."""
 
     def require(self, length: int) -> None:
         """Raises a ValueError if a sequence of `length` positions is too long."""
@@ -22,17 +22,19 @@ class Positions(nn.Module, ABC):
         return states
 
     def rotate(self, queries: Tensor, keys: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Marks queries `[B, H, S, E]` and keys `[B, G, S, E]` that stand at `index` `[B or 1, S]`, in every block.
+        """Marks queries `[B, H, S, E]` and keys `[B, G, S, E]` at `index` `[B or 1, S]`.
 
-        It must use no parameters: those of a module are gathered for its `forward` only.
+        Every block does that. It must use no parameters: those of a module are gathered for its
+        `forward` only.
         """
         return queries, keys
 
 
 class PositionsFactory(Protocol):
-    """Builds positions for hidden states of width `dim` that attend with `heads` heads."""
+    """Builds what marks positions."""
 
-    def __call__(self, *, dim: int, heads: int) -> Positions: ...
+    def __call__(self, *, dim: int, heads: int) -> Positions:
+        """Builds it for hidden states of width `dim` that attend with `heads` heads."""
 
 
 class NoPositions(Positions):
@@ -42,8 +44,8 @@ class NoPositions(Positions):
         dim: Width of the hidden states.
         heads: Number of attention heads.
 
-    Source: Haviv et al., "Transformer Language Models without Positional Encodings Still Learn Positional Information"
-    (arXiv:2203.16634).
+    Source: Haviv et al., "Transformer Language Models without Positional Encodings Still Learn
+    Positional Information" (arXiv:2203.16634).
     """
 
     def __init__(self, dim: int, heads: int) -> None:
@@ -51,10 +53,11 @@ class NoPositions(Positions):
 
 
 class Rotary(Positions):
-    r"""Turns queries and keys by angles that grow with the position, so that attention sees only distances.
+    r"""Turns queries and keys by angles that grow with position: attention sees distances.
 
     Dimension i and i + E/2 of a head of width E form a plane, which is turned at position t by
-    :math:`t\,\theta^{-2i/E}` (the "rotate half" layout of GPT-NeoX and Llama). Angles are computed in float32.
+    :math:`t\,\theta^{-2i/E}` (the "rotate half" layout of GPT-NeoX and Llama). Angles are computed
+    in float32.
 
     Args:
         dim: Width of the hidden states.
@@ -71,13 +74,13 @@ class Rotary(Positions):
         super().__init__()
         if heads > 0 and dim % heads == 0 and dim // heads % 2:  # Attention complains of a rest
             raise ValueError(
-                f"Rotary turns pairs of dimensions, but dim={dim} with heads={heads} gives heads of odd width "
-                f"{dim // heads}; choose an even width or positions=Learned."
+                f"Rotary turns pairs of dimensions, but dim={dim} with heads={heads} gives heads "
+                f"of odd width {dim // heads}; choose an even width or positions=Learned."
             )
         self.theta = theta
 
     def rotate(self, queries: Tensor, keys: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Turns queries `[B, H, S, E]` and keys `[B, G, S, E]` that stand at `index` `[B or 1, S]`."""
+        """Turns queries `[B, H, S, E]` and keys `[B, G, S, E]` at `index` `[B or 1, S]`."""
         wide = torch.promote_types(queries.dtype, torch.float32)
         half = queries.shape[-1] // 2
         planes = torch.arange(half, device=queries.device, dtype=wide)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Visible(NamedTuple):
-    """Which keys each query sees: by a mask, by the causal rule alone, or (neither) all of them."""
+    """Which keys each query sees: by a mask, by the causal rule alone, or else all of them."""
 
     mask: Tensor | None = None  # [B or 1, 1, Q, K] bool, True where a query sees a key
     causal: bool = False  # query q sees keys 0 ... q; only if there are as many queries as keys
@@ -18,7 +18,7 @@ class Visible(NamedTuple):
 def visible(
     queries: int, keys: int, prefix: int, key_mask: Tensor | None, device: torch.device
 ) -> Visible:
-    """Says what the last `queries` of `keys` positions see: the past, and a prefix that everyone sees.
+    """Says what the last `queries` of `keys` positions see: the past, and a common prefix.
 
     A mask is built only where the causal rule, or none, does not say it all, because kernels are
     faster without. A position always sees itself, so padding attends to itself instead of to
@@ -45,7 +45,7 @@ def visible(
 
 
 def places(queries: int, keys: int, key_mask: Tensor | None, device: torch.device) -> Tensor:
-    """Numbers the last `queries` of `keys` positions, padding not counted: `[B or 1, queries]` int64."""
+    """Numbers the last `queries` of `keys` positions without padding: `[B or 1, queries]`."""
     if key_mask is None:
         return torch.arange(keys - queries, keys, device=device)[None]
     return (key_mask.cumsum(1) - 1).clamp(min=0)[:, keys - queries :]

@@ -254,7 +254,7 @@ def test_mistakes_are_one_sentence():
         ValueError, match="EncoderDecoder has no context to encode; choose Decoder"
     ):
         EncoderDecoder(DIM, 1, 4)(given)
-    with pytest.raises(ValueError, match="MLP .* cannot see the context of 17 positions"):
+    with pytest.raises(ValueError, match=r"MLP .* cannot see the context of 17 positions"):
         MLP(DIM, 1)(Embedded(given.states, context=given.states))
 
 
@@ -264,7 +264,7 @@ def test_a_cache_refuses_what_does_not_fit(make):
     cache = backbone.new_cache(BATCH, SIZE + CONTEXT)
     with torch.no_grad():
         backbone(given, cache)
-        with pytest.raises(ValueError, match="context .*first call only"):
+        with pytest.raises(ValueError, match=r"context .*first call only"):
             backbone(given, cache)
         with pytest.raises(ValueError, match="do not fit; call new_cache"):
             backbone(Embedded(given.states.repeat(1, 3, 1)), cache)
@@ -280,6 +280,7 @@ def test_options_choose_the_parts():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # the compiler warns of its own workings
 def test_a_block_compiles_to_the_same_numbers():
     make = DECODERS["grouped"]
     backbone, given = build(make, torch.float32), inputs(make, dtype=torch.float32)
