@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -60,7 +60,7 @@ def parallelize(
         if execution.compile:
             block.compile()
         if execution.checkpoint:
-            block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+            block.forward = Recomputed(block.forward)
         if mesh is not None:
             fully_shard(block, mesh=mesh)
     if mesh is not None:
@@ -68,6 +68,23 @@ def parallelize(
         warnings.filterwarnings("ignore", r".*FSDP2-wrapped module .* returned a view tensor")
         for part in (stem, backbone, head.projection):
             fully_shard(part, mesh=mesh)
+
+
+class Recomputed:
+    """Computes activations again in the backward pass instead of keeping them.
+
+    An object, not a closure: a copy of its block then recomputes with the parameters of the copy.
+
+    Args:
+        forward: The forward method of a block.
+    """
+
+    def __init__(self, forward: Callable[..., Any]) -> None:
+        self.forward = forward
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """Calls the forward method."""
+        return checkpoint(self.forward, *args, use_reentrant=False, **options)
 
 
 def data_mesh(mesh: DeviceMesh | None) -> DeviceMesh | None:
@@ -124,5 +141,3 @@ def gathered(module: nn.Module) -> Iterator[None]:
             shard.reshard()
             shard.set_reshard_after_forward(True, recurse=False)
 
-
-torch.serialization.add_safe_globals([Execution])

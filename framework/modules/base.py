@@ -27,7 +27,7 @@ from components.interfaces import (
 from framework.checkpoints import compare
 from framework.execution import PLAIN, Execution, data_mesh, materialize, parallelize
 from framework.modules.objective import Objective
-from framework.modules.recipe import describe, recipe
+from framework.modules.recipe import recipe
 from framework.modules.tally import Tally
 from framework.optimization import groups, matrices
 from framework.schedules import ScheduleFactory
@@ -83,8 +83,6 @@ class PredictiveModule(LightningModule):
                 f"{type(self).__name__}: losses={losses} leaves nothing to minimize; name at least one term."
             )
         self.save_hyperparameters()
-        if "_instantiator" not in self.hparams:  # built in Python, not by the command line
-            self.save_hyperparameters(recipe(type(self), self.hparams))
         self.spec = spec
         self.execution = execution
         self._stem, self._backbone, self._head, self._losses = stem, backbone, head, losses
@@ -92,6 +90,15 @@ class PredictiveModule(LightningModule):
         self._tally = Tally()
 
     # Building
+
+    def setup(self, stage: str) -> None:
+        """Writes down how this module was built, where that was done in Python.
+
+        Raises:
+            ValueError: If a factory has no name that a checkpoint could hold.
+        """
+        if "_instantiator" not in self.hparams:
+            self.save_hyperparameters(recipe(type(self), self.hparams))
 
     def configure_model(self) -> None:
         """Builds the parts, and applies `execution`; does nothing when called again."""
@@ -198,6 +205,14 @@ class PredictiveModule(LightningModule):
         """Returns further metrics of a batch: values `[B, T]` and what each counts, by name."""
         return {}
 
+    def summarize(self, means: Mapping[str, float]) -> Mapping[str, float]:
+        """Returns what follows from the means over a whole split, by name."""
+        return {}
+
+    def summarize(self, means: Mapping[str, float]) -> Mapping[str, float]:
+        """Derives further metrics from the means over all data, by name."""
+        return {}
+
     def figures(self, batch: Any) -> Mapping[str, Figure]:
         """Draws what the predictions of a batch look like, by name."""
         return {}
@@ -224,14 +239,17 @@ class PredictiveModule(LightningModule):
 
     def _log_means(self, split: str) -> None:
         means = self._tally.means(self.device)
-        self.log_dict({f"{split}/{name}": mean for name, mean in means.items()}, sync_dist=True)
+        means |= self.summarize(means)
+        reported = {**means, **self.summarize(means)}
+        self.log_dict({f"{split}/{name}": x for name, x in reported.items()}, sync_dist=True)
 
     # Checkpoints
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keeps the recipe when a checkpoint is what built this module."""
         if self._trainer is None and self.CHECKPOINT_HYPER_PARAMS_KEY in checkpoint:
-            self.save_hyperparameters(describe(checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY]))
+            options = checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY]
+            self.save_hyperparameters(recipe(type(self), options))
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **options: Any) -> Any:
         """Loads parameters.

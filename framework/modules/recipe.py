@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from functools import partial
 from inspect import isclass, isroutine
 from typing import Any
@@ -15,7 +17,7 @@ def describe(value: Any) -> Any:
     """Turns factories into class paths and options, wherever they are nested; leaves data alone.
 
     Args:
-        value: A class, a `functools.partial` of one, or data; specs and other frozen facts stay.
+        value: A class, a `functools.partial` of one, a dataclass of options, or plain data.
 
     Returns:
         What the command line would have stored: `{"class_path": ..., "init_args": {...}}`.
@@ -36,8 +38,12 @@ def describe(value: Any) -> Any:
             return {"class_path": _path(value.func), "init_args": describe(value.keywords)}
         case Mapping():
             return {name: describe(item) for name, item in value.items()}
+        case Namespace():  # what jsonargparse leaves in a dictionary that it has read
+            return describe(vars(value))
         case list():
             return [describe(item) for item in value]
+        case _ if is_dataclass(value) and not isclass(value):
+            return {field.name: describe(getattr(value, field.name)) for field in fields(value)}
         case _ if isclass(value) or isroutine(value):
             return {"class_path": _path(value)}
         case _:
@@ -45,13 +51,16 @@ def describe(value: Any) -> Any:
 
 
 def recipe(kind: type, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Describes a module that was built in Python as the command line describes one.
+    """Describes a module as the command line would.
 
     Args:
         kind: Class of the module.
-        options: Arguments of its constructor.
+        options: Arguments of its constructor, factories or descriptions of them. The spec stays as
+            it is: a fact of the data, not an option.
     """
-    return {"_class_path": _path(kind), "_instantiator": INSTANTIATOR, **describe(options)}
+    described = {name: describe(value) for name, value in options.items() if name != "spec"}
+    facts = {"_class_path": _path(kind), "_instantiator": INSTANTIATOR, "spec": options["spec"]}
+    return {**facts, **described}
 
 
 def _path(factory: Any) -> str:

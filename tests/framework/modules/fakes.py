@@ -29,20 +29,27 @@ class FakeStem(Stem):
         return Embedded(self.project((batch.features - self.offset).unsqueeze(1)))
 
 
+class FakeBlock(nn.Module):
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return hidden + self.dropout(self.linear(hidden).tanh())
+
+
 class FakeBackbone(Backbone):
     def __init__(self, width: int = 8, depth: int = 2, dropout: float = 0.0) -> None:
         super().__init__()
         self.dim = width
-        self.blocks = nn.ModuleList(
-            nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Dropout(dropout))
-            for _ in range(depth)
-        )
+        self.blocks = nn.ModuleList(FakeBlock(width, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
 
     def forward(self, inputs: Embedded, cache: None = None) -> Tensor:
         hidden = inputs.states
         for block in self.blocks:
-            hidden = hidden + block(hidden)
+            hidden = block(hidden)
         return self.norm(hidden)
 
     def new_cache(self, batch_size: int, length: int) -> None:
