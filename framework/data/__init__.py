@@ -1,1 +1,52 @@
-"""Data modules: each publishes a spec once and serves batches of raw outcomes at every step."""
+"""Data modules: each publishes a spec once and serves batches of raw outcomes at every step.
+
+What they read from (corpora, tokenizers, panels, problems) is imported here too, so that a command
+line knows it by name.
+"""
+
+from framework.data.corpora import Corpus, StateOfTheUnion, TextFiles
+from framework.data.density import DensityData
+from framework.data.hub import HubText, SavedText
+from framework.data.module import Examples, PredictiveData
+from framework.data.panels import Competition, PanelSource
+from framework.data.problems import Problem, Synthetic
+from framework.data.processes import Gaussian, Process, SignedBeta, TwoGaussians
+from framework.data.regression import Table
+from framework.data.scaling import MeanScaling, Scaling, StandardScaling
+from framework.data.series import SeriesData
+from framework.data.tables import LongTable, WideTable
+from framework.data.token_files import TokenFiles
+from framework.data.tokenizer import BytePairTokenizer, ByteTokenizer, FileTokenizer, Tokenizer
+from framework.data.tokens import TokenData
+
+__all__ = [
+    "BytePairTokenizer",
+    "ByteTokenizer",
+    "Competition",
+    "Corpus",
+    "DensityData",
+    "Examples",
+    "FileTokenizer",
+    "Gaussian",
+    "HubText",
+    "LongTable",
+    "MeanScaling",
+    "PanelSource",
+    "PredictiveData",
+    "Problem",
+    "Process",
+    "SavedText",
+    "Scaling",
+    "SeriesData",
+    "SignedBeta",
+    "StandardScaling",
+    "StateOfTheUnion",
+    "Synthetic",
+    "Table",
+    "TextFiles",
+    "TokenData",
+    "TokenFiles",
+    "Tokenizer",
+    "TwoGaussians",
+    "WideTable",
+]

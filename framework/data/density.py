@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,22 +19,11 @@ class DensityData(PredictiveData):
 
     Args:
         source: Where the observations come from.
-        batch_size: Observations in one (micro-)batch over all processes together.
-        eval_batch_size: Observations in one evaluation batch of one process; if not given, as many
-            as in training.
-        num_workers: Processes that prepare batches beside each training process.
-        seed: Seed of the order of the training observations.
+        options: Batch sizes, workers and seed, as in `PredictiveData`.
     """
 
-    def __init__(
-        self,
-        source: Problem,
-        batch_size: int = 32,
-        eval_batch_size: int | None = None,
-        num_workers: int = 0,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(batch_size, eval_batch_size, num_workers, seed)
+    def __init__(self, source: Problem, **options: Any) -> None:
+        super().__init__(**options)
         self.source = source
 
     @property

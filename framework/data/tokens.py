@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,11 +29,7 @@ class TokenData(PredictiveData):
         tokenizer: How text becomes tokens; if not given, a byte-pair encoding of 4,096 tokens that
             is trained on it.
         length: Positions in a window.
-        batch_size: Windows in one (micro-)batch over all processes together.
-        eval_batch_size: Windows in one evaluation batch of one process; if not given, as many as
-            in training.
-        num_workers: Processes that prepare batches beside each training process.
-        seed: Seed of the order of the training windows.
+        options: Batch sizes, workers and seed, as in `PredictiveData`.
 
     Raises:
         ValueError: If `length` is not positive, or the training text is shorter than one window.
@@ -43,12 +40,9 @@ class TokenData(PredictiveData):
         source: Corpus,
         tokenizer: Tokenizer | None = None,
         length: int = 256,
-        batch_size: int = 32,
-        eval_batch_size: int | None = None,
-        num_workers: int = 0,
-        seed: int = 0,
+        **options: Any,
     ) -> None:
-        super().__init__(batch_size, eval_batch_size, num_workers, seed)
+        super().__init__(**options)
         if length < 1:
             raise ValueError(f"TokenData: length={length} holds no token; use at least 1.")
         self.source, self.tokenizer, self.length = source, tokenizer, length

@@ -6,6 +6,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.strategies import ModelParallelStrategy
+from torch.distributed.fsdp import fully_shard
 
 from components.data import DensityBatch, DensitySpec
 from components.supports import Interval
@@ -162,6 +164,36 @@ def test_ranks_together_evaluate_what_one_does(tmp_path):
     assert sum(share["count"] for share in shares) == 11
     assert sum(share["total"] for share in shares) == pytest.approx(alone["total"], rel=1e-12)
     assert shares[0]["batches"] == shares[1]["batches"] == 3
+
+
+def shares_of_training(folder, world):
+    model, _ = fit(folder, 5, devices=world, strategy="ddp" if world > 1 else "auto")
+    return {"seen": model.seen, "weight": model.layer.weight}
+
+
+def test_ranks_together_train_on_the_batches_of_one(tmp_path):
+    alone = run_ranks(shares_of_training, 1, tmp_path, 1)[0]
+    left, right = run_ranks(shares_of_training, 2, tmp_path, 2)
+    assert [a + b for a, b in zip(left["seen"], right["seen"], strict=True)] == alone["seen"]
+    torch.testing.assert_close(left["weight"], alone["weight"], rtol=1e-12, atol=0)
+
+
+class MeshLine(Line):
+    def configure_model(self):
+        fully_shard(self.layer, mesh=self.device_mesh["data_parallel"])
+
+
+def evaluate_on_mesh(folder, data_parallel, tensor_parallel):
+    strategy = ModelParallelStrategy(data_parallel, tensor_parallel)
+    model = MeshLine()
+    run = trainer(folder, devices=2, strategy=strategy)
+    run.test(model, NumberData(batch_size=4, eval_batch_size=2), verbose=False)
+    return model.count
+
+
+def test_only_ranks_with_different_data_share_them(tmp_path):
+    assert run_ranks(evaluate_on_mesh, 2, tmp_path, 2, 1) == [5, 6]
+    assert run_ranks(evaluate_on_mesh, 2, tmp_path, 1, 2) == [11, 11]
 
 
 def test_lightning_must_not_share_the_data_too(tmp_path):
