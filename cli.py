@@ -26,6 +26,7 @@ FACES = (  # whose classes can be chosen by their short names, once they are imp
     "framework.data",
     "framework.modules",
     "framework.schedules",
+    "framework.strategies",
 )
 
 

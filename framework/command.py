@@ -11,8 +11,14 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
 from framework import resumption
-from framework.callbacks import ParameterTable, Predictions, Progress, Report, StepSeed
-from framework.callbacks.checkpoint import Checkpoint
+from framework.callbacks import (
+    Checkpoint,
+    ParameterTable,
+    Predictions,
+    Progress,
+    Report,
+    StepSeed,
+)
 from framework.data.module import PredictiveData
 from framework.mistakes import Mistake
 from framework.modules.base import PredictiveModule

@@ -1,0 +1,36 @@
+"""Strategies of parallel training that Lightning's trainer cannot be told by options alone."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from lightning.pytorch.strategies import ModelParallelStrategy
+
+
+class FullyShardedStrategy(ModelParallelStrategy):
+    """Shards parameters, gradients and optimizer states over all processes (FSDP2).
+
+    Lightning's own strategy divides the processes of a node among *tensors* unless it is told how many processes
+    there are; here all of them divide the data, as many as there are. Modules shard themselves in `configure_model`.
+
+    Args:
+        save_distributed_checkpoint: Write a folder with one file per process instead of one file. Needed where one
+            process cannot hold the model; a folder can be read by this strategy only, a file by all.
+        process_group_backend: Backend of `torch.distributed`, by default the one that suits the device.
+    """
+
+    def __init__(
+        self,
+        save_distributed_checkpoint: bool = False,
+        process_group_backend: Literal["nccl", "gloo"] | None = None,
+    ) -> None:
+        super().__init__(
+            tensor_parallel_size=1,
+            save_distributed_checkpoint=save_distributed_checkpoint,
+            process_group_backend=process_group_backend,
+        )
+
+    def setup_environment(self) -> None:
+        """Counts the processes, before the mesh of devices is made."""
+        self._data_parallel_size = self.num_nodes * self.num_processes
+        super().setup_environment()
