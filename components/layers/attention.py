@@ -201,8 +201,10 @@ def _divide(dim: int, heads: int, kv_heads: int | None) -> tuple[int, int]:
 
 
 def _split(vectors: Tensor, head_dim: int) -> Tensor:
-    return vectors.unflatten(-1, (-1, head_dim)).transpose(1, 2)  # [B, S, H·E] -> [B, H, S, E]
+    """Cuts `[B, S, H·E]` into heads, `[B, H, S, E]`."""
+    return vectors.view(*vectors.shape[:2], -1, head_dim).transpose(1, 2)
 
 
 def _join(vectors: Tensor) -> Tensor:
-    return vectors.transpose(1, 2).flatten(2)  # [B, H, S, E] -> [B, S, H·E]
+    """Joins heads `[B, H, S, E]` to `[B, S, H·E]`."""
+    return vectors.transpose(1, 2).flatten(2)

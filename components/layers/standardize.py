@@ -1,0 +1,53 @@
+"""Standardize: brings measured quantities to zero mean and unit spread, and tames outliers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class Standardize(nn.Module):
+    r"""Subtracts a known mean, divides by a known spread and squashes.
+
+    .. math:: y = \mathrm{asinh}((x - \mathrm{mean}) / \mathrm{std})
+
+    The squash is the identity near zero and a logarithm far out: an outlier of a million spreads
+    becomes 14.5 and keeps its order. Mean and spread are facts of the data, which its spec holds;
+    they are no part of a state dictionary.
+
+    Args:
+        mean: Mean of each component.
+        std: Spread of each component, positive.
+        shape: Shape of a value, of as many components.
+
+    Raises:
+        ValueError: If mean, spread and shape are not of the same number of components.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], shape: Sequence[int]) -> None:
+        super().__init__()
+        size = torch.Size(shape).numel()
+        if not len(mean) == len(std) == size:
+            raise ValueError(
+                f"Standardize needs one mean and one std for each of {size} components, got "
+                f"{len(mean)} and {len(std)}; compute both over flat values."
+            )
+        self.shape, self.facts = tuple(shape), (tuple(mean), tuple(std))
+        self.register_buffer("mean", torch.empty(size), persistent=False)
+        self.register_buffer("std", torch.empty(size), persistent=False)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Fills in the facts, also after the module was made without memory."""
+        for buffer, fact in zip((self.mean, self.std), self.facts, strict=True):
+            buffer.copy_(torch.tensor(fact))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Standardizes `[..., *shape]`."""
+        mean, std = self.mean.view(self.shape), self.std.view(self.shape)
+        return ((values - mean) / std).asinh()

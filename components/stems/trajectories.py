@@ -1,0 +1,67 @@
+"""TrajectoryStem: embeds an episode as returns-to-go, observations and actions in turn."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from components.data import TrajectoryBatch, TrajectorySpec
+from components.interfaces import Embedded, Stem
+from components.layers.linear import Embedding, Linear
+from components.layers.standardize import Standardize
+from components.stems.kinds import require
+from components.stems.observations import FlatObservation, ObservationFactory
+
+
+class TrajectoryStem(Stem):
+    """Turns a time step into three states: the return wanted from here, what is seen and done.
+
+    The state of the observation predicts the action: it has seen all earlier steps, the return and
+    the observation of its own, not the action. A learned vector of the time within the episode is
+    added to all three; times beyond the longest episode of the data share its last.
+
+    Args:
+        dim: Width of the states.
+        spec: Facts of the episodes.
+        observation: Makes the encoder of observations, which come standardized: `FlatObservation`
+            for vectors, `ConvObservation` for images.
+        dropout: Probability to drop a component of a state, while training.
+
+    Raises:
+        ValueError: If the data are not trajectories.
+
+    Source: Chen et al., "Decision Transformer" (arXiv:2106.01345), section 3.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        spec: TrajectorySpec,
+        observation: ObservationFactory = FlatObservation,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        facts = require(TrajectorySpec, spec)
+        self.support, self.horizon = facts.support, facts.horizon
+        self.standardize = Standardize(facts.mean, facts.std, facts.observation)
+        self.standardize_return = Standardize([0.0], [facts.return_scale], [1])
+        self.return_to_go = Linear(1, dim)
+        self.observation = observation(dim=dim, shape=facts.observation)
+        self.action = Linear(self.support.width, dim)
+        self.time = Embedding(facts.horizon, dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, batch: TrajectoryBatch) -> Embedded:
+        """Embeds T time steps as states `[B, 3T, D]`."""
+        dtype = self.time.weight.dtype
+        wanted = self.standardize_return(batch.return_to_go.unsqueeze(-1)).to(dtype)
+        seen = self.standardize(batch.observation).to(dtype)
+        done = self.support.encode(batch.action).to(dtype)
+        parts = self.return_to_go(wanted), self.observation(seen), self.action(done)
+        time = self.time(batch.time.clamp(max=self.horizon - 1))
+        steps = torch.stack(parts, 2) + time.unsqueeze(2)  # [B, T, 3, D]
+        return Embedded(self.dropout(steps.flatten(1, 2)), batch.mask.repeat_interleave(3, 1))
+
+    def readout(self, hidden: Tensor) -> Tensor:
+        """Selects the observations among hidden states: `[B, 3T, D]` to `[B, T, D]`."""
+        return hidden[:, 1::3]
