@@ -71,7 +71,7 @@ class FourierHead(Head):
         if init not in ("uniform", "official"):
             raise ValueError(f"FourierHead: init={init!r} is neither 'uniform' nor 'official'.")
         continuous = isinstance(support, Interval) and bins is None
-        if eps < 0 or (continuous and eps > 0):
+        if not eps >= 0 or (continuous and eps > 0):
             raise ValueError(
                 f"FourierHead: eps={eps} is added to probabilities of cells, so it is at least 0, "
                 "and 0 for a density without cells; drop it or give bins."

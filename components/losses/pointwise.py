@@ -1,0 +1,110 @@
+"""Losses that score single numbers read off a law: its mean, its quantiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache, singledispatch
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Independent
+
+from components.distributions import Affine
+from components.interfaces import Loss
+from components.losses.refusal import refuse
+
+
+class SquaredError(Loss):
+    r"""Asks for the right mean, whatever the law around it.
+
+    .. math:: \lVert \mathbb{E}[x] - y \rVert^2
+
+    In squared units of the outcome. Over tokens it is that of their numbers, which means something
+    where they are ordered.
+
+    Args:
+        weight: Factor of this term in the objective, at least 0.
+    """
+
+    def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
+        """Scores targets `[B, T, *event]`: squared units `[B, T]`."""
+        with refuse(self, prediction, "a law with a mean"):
+            mean = prediction.mean
+        return _total((mean - target).square(), prediction)
+
+
+class Pinball(Loss):
+    r"""Asks for the right quantiles: the mean over levels of the pinball loss.
+
+    .. math:: \max(\tau (y - q_\tau), (\tau - 1)(y - q_\tau))
+
+    In the units of the outcome. Over many levels it approaches half the CRPS.
+
+    Args:
+        levels: Levels of the quantiles, each between 0 and 1.
+        weight: Factor of this term in the objective, at least 0.
+
+    Raises:
+        ValueError: If there is no level, or one is not between 0 and 1.
+
+    Source: Koenker & Bassett, "Regression Quantiles" (1978).
+    """
+
+    def __init__(
+        self,
+        levels: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
+        weight: float = 1.0,
+    ) -> None:
+        super().__init__(weight)
+        if not levels or not all(0 < level < 1 for level in levels):
+            raise ValueError(
+                f"Pinball: levels={list(levels)}; it needs one or more, each between 0 and 1."
+            )
+        self.levels = tuple(levels)
+
+    def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
+        """Scores targets `[B, T, *event]`: units of the outcome `[B, T]`."""
+        levels = _column(self.levels, target.device).view(-1, *(1,) * target.dim())
+        with refuse(self, prediction, "real values, which have quantiles"):
+            difference = target - quantiles(prediction, levels)
+        losses = torch.maximum(levels * difference, (levels - 1) * difference).mean(0)
+        return _total(losses, prediction)
+
+
+@lru_cache(maxsize=32)
+@torch.inference_mode(
+    False
+)  # a tensor made in a validation step must serve training steps as well
+def _column(levels: tuple[float, ...], device: torch.device) -> Tensor:
+    return torch.tensor(levels, dtype=torch.float32, device=device)
+
+
+@singledispatch
+def quantiles(prediction: Distribution, levels: Tensor) -> Tensor:
+    """Computes quantiles of each component of the outcome, `[Q, B, T, *event]`.
+
+    Args:
+        prediction: The law.
+        levels: Their levels, `[Q, 1, ...]` with an axis for each of a target.
+
+    Raises:
+        NotImplementedError: If the law has no quantiles.
+    """
+    return prediction.icdf(levels)
+
+
+@quantiles.register
+def _(prediction: Independent, levels: Tensor) -> Tensor:
+    return quantiles(prediction.base_dist, levels)
+
+
+@quantiles.register
+def _(prediction: Affine, levels: Tensor) -> Tensor:
+    return prediction.loc + prediction.scale * quantiles(prediction.base, levels)
+
+
+def _total(values: Tensor, prediction: Distribution) -> Tensor:
+    """Adds up the components of vectors: `[B, T, *event]` to `[B, T]`."""
+    return (
+        values.flatten(len(prediction.batch_shape)).sum(-1) if prediction.event_shape else values
+    )

@@ -1,0 +1,70 @@
+"""Losses that look at the prediction alone: its roughness, its logits, its certainty."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.distributions import Distribution
+
+from components.distributions.functionals import entropy, log_normalizer, roughness
+from components.interfaces import Loss
+from components.losses.refusal import refuse
+
+
+class Roughness(Loss):
+    r"""Penalizes a predicted density for bending, so that neighbors get similar probabilities.
+
+    .. math:: \int p'(x)^2 \, dx
+
+    Exact where the law knows its Fourier coefficients (Parseval), a finite difference where it is
+    a histogram. With outcomes in units u the integral has the unit u⁻³, so a weight tuned on
+    scaled values does not carry over to raw ones.
+
+    Args:
+        weight: Factor of this term in the objective, at least 0.
+
+    Source: Gillman et al., "Fourier Head" (arXiv:2410.22269), regularization. They penalize
+        coefficients before normalization; this penalizes the density, which does not depend on
+        the scale of the coefficients.
+    """
+
+    def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
+        """Measures predictions of batch shape `[B, T]`: `[B, T]`."""
+        with refuse(self, prediction, "a density with a slope"):
+            return roughness(prediction)
+
+
+class ZLoss(Loss):
+    r"""Keeps the normalizer of logits close to one, where half precision is finest.
+
+    .. math:: \log^2 \sum_k e^{l_k}
+
+    Args:
+        weight: Factor of this term in the objective, at least 0; 1e-4 is usual.
+
+    Source: Chowdhery et al., "PaLM" (arXiv:2204.02311), section 5.
+    """
+
+    def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
+        """Measures predictions of batch shape `[B, T]`: `[B, T]`."""
+        with refuse(self, prediction, "raw logits"):
+            return log_normalizer(prediction).square()
+
+
+class Entropy(Loss):
+    r"""Rewards uncertainty: it is the negative entropy, and a small weight keeps laws open.
+
+    .. math:: \mathbb{E}[\log p(x)]
+
+    In nats. For policies that must explore, and classifiers that must not be overconfident.
+
+    Args:
+        weight: Factor of this term in the objective, at least 0.
+
+    Source: Williams & Peng, "Function Optimization using Connectionist Reinforcement Learning
+        Algorithms" (1991); Pereyra et al. (arXiv:1701.06548).
+    """
+
+    def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
+        """Measures predictions of batch shape `[B, T]`: nats `[B, T]`."""
+        with refuse(self, prediction, "a law with an entropy"):
+            return -entropy(prediction)

@@ -1,0 +1,56 @@
+"""Every head on every kind of support that it serves."""
+
+from functools import partial
+
+import torch
+
+from components.heads.fan import FanHead
+from components.heads.fourier import FourierHead
+from components.heads.linear import LinearHead
+from components.heads.parametric import MixtureHead, NormalHead, StudentTHead
+from components.heads.quantile import QuantileHead
+from components.supports import Bins, Interval, Tokens
+
+DIM = 8
+
+CELLS = [
+    LinearHead,
+    FanHead,
+    partial(FanHead, layers=2, hidden=6, p=0.5, gated=True),
+    FourierHead,
+    partial(FourierHead, frequencies=3, eps=1e-5, init="official", bins=7),
+    partial(FourierHead, frequencies=30, bins=7),
+]
+REAL = [NormalHead, StudentTHead, MixtureHead, partial(MixtureHead, components=1), QuantileHead]
+
+TOKENS = [Tokens(7), Tokens(1)]
+INTERVALS = [Interval(-2.0, 3.0), Interval(0.0, 1.0, (2,))]
+BINS = [Bins((-1.0, 0.0, 0.5, 4.0)), Bins.uniform(0.0, 1.0, 5, (2,))]
+
+
+def name(factory):
+    if isinstance(factory, partial):
+        options = ",".join(f"{key}={value}" for key, value in factory.keywords.items())
+        return f"{factory.func.__name__}({options})"
+    return factory.__name__
+
+
+def _serves(head, support):
+    own_bins = isinstance(head, partial) and "bins" in head.keywords
+    return isinstance(support, Interval) or not own_bins
+
+
+PAIRS = [(head, s) for head in CELLS for s in TOKENS + INTERVALS + BINS if _serves(head, s)]
+PAIRS += [(head, support) for head in REAL for support in INTERVALS + BINS]
+IDS = [f"{name(head)}-{support}" for head, support in PAIRS]
+
+
+def outcomes(support, *batch):
+    """Outcomes of a support, drawn evenly: `[*batch, *support.shape]`."""
+    match support:
+        case Tokens():
+            return torch.randint(support.size, batch)
+        case Interval():
+            return support.low + (support.high - support.low) * torch.rand(*batch, *support.shape)
+        case Bins():
+            return outcomes(support.interval, *batch)

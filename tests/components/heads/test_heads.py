@@ -1,0 +1,241 @@
+"""Laws that every head keeps on every support that it serves."""
+
+import gc
+import math
+from functools import _lru_cache_wrapper
+
+import pytest
+import torch
+from every_head import BINS, CELLS, DIM, IDS, INTERVALS, PAIRS, REAL, TOKENS, name, outcomes
+from torch.distributions import Distribution
+
+from components.heads.fan import FanHead
+from components.heads.fourier import FourierHead
+from components.heads.linear import LinearHead
+from components.heads.parametric import MixtureHead, NormalHead
+from components.heads.quantile import QuantileHead
+from components.supports import Interval, Tokens
+
+every_head = pytest.mark.parametrize(("factory", "support"), PAIRS, ids=IDS)
+
+TABLES = [
+    each
+    for each in gc.get_objects()
+    if type(each) is _lru_cache_wrapper and each.__module__.startswith("components.")
+]
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+@every_head
+def test_predicts_one_law_per_position(factory, support):
+    head = factory(dim=DIM, support=support)
+    prediction = head(torch.randn(2, 3, DIM))
+    assert isinstance(prediction, Distribution)
+    assert prediction.batch_shape == (2, 3)
+    assert prediction.event_shape == support.shape
+    assert head.support is support
+    assert prediction.log_prob(outcomes(support, 2, 3)).shape == (2, 3)
+    assert prediction.sample((4,)).shape == (4, 2, 3, *support.shape)
+    assert prediction.mean.shape == (2, 3, *support.shape)
+
+
+@every_head
+def test_total_probability_is_one(factory, support):
+    head = factory(dim=DIM, support=support).double()
+    prediction = head(torch.randn(3, DIM, dtype=torch.float64))
+    if isinstance(support, Tokens):
+        every = torch.arange(support.size).unsqueeze(-1).expand(-1, 3)
+        total = prediction.log_prob(every).exp().sum(0)
+        torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-6)
+        return
+    middle, width = (support.encode(torch.zeros(())) * 0).sum(), 60.0  # heads start close by
+    law = prediction.base_dist if support.shape else prediction
+    ends = [middle - width, middle + width]
+    low, high = (law.cdf(torch.as_tensor(end, dtype=torch.float64)) for end in ends)
+    torch.testing.assert_close(high - low, torch.ones_like(low), rtol=0, atol=2e-3)
+
+
+@every_head
+def test_laws_are_float32_under_autocast(factory, support):
+    head = factory(dim=DIM, support=support)
+    target = outcomes(support, 2, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        nats = head(torch.randn(2, 3, DIM)).log_prob(target)
+    assert nats.dtype == torch.float32
+    assert nats.isfinite().all()
+
+
+@every_head
+def test_computes_in_float64_where_asked(factory, support):
+    head = factory(dim=DIM, support=support).double()
+    hidden = torch.randn(2, 3, DIM, dtype=torch.float64)
+    assert head(hidden).log_prob(outcomes(support, 2, 3)).dtype == torch.float64
+
+
+@every_head
+def test_projection_holds_all_parameters_and_the_gradient_reaches_each(factory, support):
+    head = factory(dim=DIM, support=support)
+    assert {id(each) for each in head.parameters()} == {
+        id(each) for each in head.projection.parameters()
+    }
+    assert not list(head.buffers())
+    nats = head(torch.randn(16, 3, DIM)).log_prob(outcomes(support, 16, 3))
+    if nats.requires_grad:
+        nats.sum().backward()
+    certain = isinstance(support, Tokens) and support.size == 1
+    for label, parameter in head.named_parameters():
+        assert parameter.grad is not None, label
+        assert parameter.grad.isfinite().all(), label
+        assert certain or parameter.grad.abs().sum() > 0, label
+
+
+@every_head
+def test_projection_maps_tensors_to_tensors(factory, support):
+    head = factory(dim=DIM, support=support)
+    assert isinstance(head.projection(torch.randn(2, 3, DIM)), torch.Tensor)
+
+
+@every_head
+def test_built_without_storage_and_reset_it_is_what_it_would_have_been(factory, support):
+    torch.manual_seed(7)
+    built = factory(dim=DIM, support=support)
+    with torch.device("meta"):
+        late = factory(dim=DIM, support=support)
+    late.to_empty(device="cpu")
+    torch.manual_seed(7)
+    for module in late.modules():
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
+    for (label, ours), (_, theirs) in zip(
+        built.state_dict().items(), late.state_dict().items(), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=0, msg=label)
+    hidden, target = torch.randn(2, 3, DIM), outcomes(support, 2, 3)
+    torch.testing.assert_close(built(hidden).log_prob(target), late(hidden).log_prob(target))
+
+
+@every_head
+def test_a_law_that_was_validated_first_can_still_be_trained(factory, support):
+    """Tables kept between calls must not belong to a pass without gradients."""
+    head, target = factory(dim=DIM, support=support), outcomes(support, 2, 3)
+    hidden = torch.randn(2, 3, DIM, requires_grad=True)
+
+    def value():
+        prediction = head(hidden)
+        return prediction.log_prob(target).sum() + prediction.mean.sum()
+
+    for table in TABLES:
+        table.cache_clear()
+    with torch.inference_mode():
+        value()
+    value().backward()
+    assert all(each.grad is not None for each in head.parameters())
+
+
+@every_head
+def test_absurd_hidden_states_and_outcomes_score_finitely(factory, support):
+    head = factory(dim=DIM, support=support)
+    hidden = 1e4 * torch.randn(16, 3, DIM)
+    target = outcomes(support, 16, 3)
+    if not isinstance(support, Tokens):
+        target = 100 * target
+    nats = head(hidden).log_prob(target)
+    assert not nats.isnan().any()
+    assert not (nats == math.inf).any()
+
+
+@pytest.mark.parametrize("factory", REAL, ids=name)
+def test_real_laws_refuse_tokens_in_one_sentence(factory):
+    with pytest.raises(ValueError, match=r"\w+Head .*Tokens\(size=7\); use LinearHead, .*\.$"):
+        factory(dim=DIM, support=TOKENS[0])
+
+
+@pytest.mark.parametrize("factory", CELLS[:3], ids=name)
+def test_cells_that_are_there_are_not_divided_again(factory):
+    with pytest.raises(ValueError, match=r"drop bins=9"):
+        factory(dim=DIM, support=TOKENS[0], bins=9)
+    with pytest.raises(ValueError, match=r"drop bins=9"):
+        factory(dim=DIM, support=BINS[0], bins=9)
+    assert factory(dim=DIM, support=INTERVALS[0], bins=9)(torch.zeros(DIM)).cells.size == 9
+
+
+BAD = [
+    (FanHead, {"p": 0.6}, "p=0.6"),
+    (FanHead, {"p": -0.1}, "p=-0.1"),
+    (FanHead, {"layers": 0}, "layers=0"),
+    (FanHead, {"hidden": 0}, "hidden=0"),
+    (LinearHead, {"bins": 0}, "bins=0"),
+    (FourierHead, {"frequencies": 0}, "frequencies=0"),
+    (FourierHead, {"bins": 0}, "bins=0"),
+    (FourierHead, {"bins": 5, "eps": -1e-5}, "eps=-1e-05"),
+    (FourierHead, {"bins": 5, "eps": float("nan")}, "eps=nan"),
+    (FourierHead, {"eps": 1e-5}, "eps=1e-05"),
+    (FourierHead, {"init": "random"}, "init='random'"),
+    (MixtureHead, {"components": 0}, "components=0"),
+    (QuantileHead, {"levels": [0.5, 0.1]}, r"levels=\[0.5, 0.1\]"),
+    (QuantileHead, {"levels": [0.0, 0.5]}, r"levels=\[0.0, 0.5\]"),
+    (QuantileHead, {"levels": [0.5, 1.5]}, r"levels=\[0.5, 1.5\]"),
+    (QuantileHead, {"levels": [0.5]}, r"levels=\[0.5\]"),
+]
+
+
+@pytest.mark.parametrize(("head", "options", "said"), BAD)
+def test_options_out_of_range_end_in_one_sentence(head, options, said):
+    with pytest.raises(ValueError, match=said + r"[^\n]*\.$"):
+        head(dim=DIM, support=Interval(0.0, 1.0), **options)
+
+
+@pytest.mark.parametrize(("factory", "support"), [p for p in PAIRS if p[0] in REAL])
+def test_real_laws_start_close_to_the_uniform_law_on_the_interval(factory, support):
+    bounds = support if isinstance(support, Interval) else support.interval
+    head = factory(dim=DIM, support=support)
+    law = head(torch.randn(64, DIM))
+    middle, width = (bounds.low + bounds.high) / 2, bounds.high - bounds.low
+    assert (law.mean - middle).abs().max() < 0.1 * width
+    assert law.stddev.min() > 0.25 * width
+    assert law.stddev.max() < 0.4 * width
+
+
+def test_scales_stay_positive_whatever_is_asked_for():
+    head = NormalHead(DIM, Interval(-1.0, 1.0))
+    with torch.no_grad():
+        head.projection.bias[1] = -1e6
+    assert head(torch.zeros(DIM)).scale > 0
+    assert head(torch.zeros(DIM)).log_prob(torch.tensor(0.0)).isfinite()
+
+
+def test_quantiles_never_cross_and_start_where_the_uniform_law_has_them():
+    levels = [0.05, 0.5, 0.6, 0.99]
+    head = QuantileHead(DIM, Interval(10.0, 20.0), levels)
+    found = head(torch.zeros(DIM)).icdf(torch.tensor(levels))
+    torch.testing.assert_close(found, 10 + 10 * torch.tensor(levels), rtol=0, atol=2e-3)
+    wild = head(1e3 * torch.randn(50, DIM)).icdf(torch.tensor(levels).unsqueeze(-1))
+    assert (wild.diff(dim=0) > 0).all()
+
+
+def test_linear_head_over_tokens_is_torchs_softmax():
+    head = LinearHead(DIM, Tokens(5))
+    hidden, target = torch.randn(2, 3, DIM), torch.randint(5, (2, 3))
+    logits = hidden @ head.projection.weight.T + head.projection.bias
+    expected = torch.distributions.Categorical(logits=logits).log_prob(target)
+    torch.testing.assert_close(head(hidden).log_prob(target), expected)
+
+
+def test_linear_head_over_an_interval_is_a_histogram():
+    head = LinearHead(DIM, Interval(0.0, 2.0), bins=4)
+    hidden = torch.randn(DIM)
+    probs = (hidden @ head.projection.weight.T + head.projection.bias).softmax(-1)
+    found = head(hidden).log_prob(torch.tensor(1.1))
+    torch.testing.assert_close(found, (probs[2] / 0.5).log())
+
+
+def test_components_of_a_vector_are_independent():
+    head = LinearHead(DIM, Interval(0.0, 1.0, (2,)), bins=3)
+    hidden, target = torch.randn(DIM), torch.tensor([0.1, 0.9])
+    logits = head.projection(hidden).view(2, 3)
+    cells = (logits.softmax(-1) * 3).log()
+    torch.testing.assert_close(head(hidden).log_prob(target), cells[0, 0] + cells[1, 2])

@@ -1,0 +1,236 @@
+"""Laws of all losses over all distributions, and the closed form of each loss."""
+
+import math
+
+import pytest
+import torch
+from every_law import LAWS, TOKENS, B, K, T, raw_for, target_for
+from scipy import integrate, stats
+from torch.distributions import Independent, Normal
+from torch.nn.functional import cross_entropy
+
+from components.distributions import Affine, Categorical, FourierDensity, Histogram
+from components.losses.likelihood import LabelSmoothing, NegativeLogLikelihood
+from components.losses.pointwise import Pinball, SquaredError
+from components.losses.regularizers import Entropy, Roughness, ZLoss
+from components.losses.scores import CRPS
+
+LOSSES = [
+    NegativeLogLikelihood,
+    LabelSmoothing,
+    SquaredError,
+    Pinball,
+    CRPS,
+    ZLoss,
+    Roughness,
+    Entropy,
+]
+CELLS = {"categorical", "fourier_categorical", "histogram", "fourier_histogram"}
+RAW = {"categorical", "histogram"}
+
+
+def kind(law):
+    return law.removeprefix("vector_").removeprefix("moved_")
+
+
+def refused(loss, law):
+    """Which losses no law of a kind can have."""
+    if loss is LabelSmoothing:
+        return kind(law) not in CELLS
+    if loss is ZLoss:
+        return kind(law) not in RAW
+    return loss is Pinball and law in TOKENS
+
+
+PAIRS = [(loss, law) for loss in LOSSES for law in LAWS]
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize(("loss", "law"), [pair for pair in PAIRS if not refused(*pair)])
+def test_one_finite_value_per_position_with_a_gradient(loss, law):
+    raw = raw_for(law)
+    value = loss()(LAWS[law](raw), target_for(law))
+    assert value.shape == (B, T)
+    assert value.dtype == torch.float32
+    assert value.isfinite().all()
+    value.sum().backward()
+    assert raw.grad.isfinite().all()
+    assert raw.grad.abs().sum() > 1e-6
+
+
+@pytest.mark.parametrize(("loss", "law"), [pair for pair in PAIRS if refused(*pair)])
+def test_what_a_law_has_not_got_is_refused_in_one_sentence(loss, law):
+    prediction = LAWS[law](raw_for(law))
+    inner = kind(law).replace("fourier_histogram", "histogram").replace("_", "")
+    with pytest.raises(ValueError, match=rf"(?i){loss.__name__} cannot score a {inner}[^\n]*\.$"):
+        loss()(prediction, target_for(law))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_weights_are_kept_and_not_applied(loss):
+    raw, target = raw_for("categorical"), target_for("categorical")
+    law = "categorical" if loss is not Pinball else "histogram"
+    prediction, target = LAWS[law](raw), target_for(law)
+    heavy, light = loss(weight=3.0), loss()
+    assert (heavy.weight, light.weight) == (3.0, 1.0)
+    torch.testing.assert_close(heavy(prediction, target), light(prediction, target))
+    with pytest.raises(ValueError, match=rf"{loss.__name__}: weight=-1 is negative"):
+        loss(weight=-1)
+
+
+@pytest.mark.parametrize("loss", [each for each in LOSSES if each is not ZLoss])
+def test_components_of_a_vector_add_up(loss):
+    raw, target = raw_for("vector_histogram"), target_for("vector_histogram")
+    whole = loss()(LAWS["vector_histogram"](raw), target)
+    parts = [loss()(LAWS["histogram"](raw[:, :, a]), target[:, :, a]) for a in range(2)]
+    torch.testing.assert_close(whole, parts[0] + parts[1])
+
+
+@pytest.mark.parametrize("loss", [SquaredError, Pinball, NegativeLogLikelihood, CRPS])
+def test_nothing_is_lost_between_validation_and_training(loss):
+    raw, target = raw_for("fourier_density"), target_for("fourier_density")
+    with torch.inference_mode():
+        loss()(LAWS["fourier_density"](raw), target)
+    loss()(LAWS["fourier_density"](raw), target).sum().backward()
+    assert raw.grad.abs().sum() > 0
+
+
+def test_nll_is_torchs_cross_entropy():
+    raw, target = raw_for("categorical"), target_for("categorical")
+    expected = cross_entropy(raw.movedim(-1, 1), target, reduction="none")
+    torch.testing.assert_close(NegativeLogLikelihood()(Categorical(raw), target), expected)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
+def test_label_smoothing_is_torchs(smoothing):
+    raw, target = raw_for("categorical"), target_for("categorical")
+    expected = cross_entropy(
+        raw.movedim(-1, 1), target, reduction="none", label_smoothing=smoothing
+    )
+    torch.testing.assert_close(LabelSmoothing(smoothing)(Categorical(raw), target), expected)
+
+
+def test_label_smoothing_of_a_histogram_is_the_integral():
+    raw, target = raw_for("histogram"), target_for("histogram")
+    law = _moved_histogram(raw)
+    grid = torch.linspace(0, 1, 100_001)[:-1] + 5e-6
+    points = 2 + 3 * grid
+    everywhere = -law.log_prob(points[:, None, None]).mean(0)
+    target = 2 + 3 * target
+    expected = -0.7 * law.log_prob(target) + 0.3 * everywhere
+    torch.testing.assert_close(LabelSmoothing(0.3)(law, target), expected, rtol=1e-4, atol=1e-4)
+
+
+def _moved_histogram(raw):
+    return Affine(LAWS["histogram"](raw), torch.tensor(2.0), torch.tensor(3.0))
+
+
+def test_squared_error_of_a_normal_law_is_that_of_its_location():
+    loc, scale, target = torch.randn(3, B, T).unbind(0)
+    found = SquaredError()(Normal(loc, scale.exp()), target)
+    torch.testing.assert_close(found, (loc - target).square())
+
+
+def test_squared_error_over_tokens_is_that_of_the_mean_number():
+    raw, target = raw_for("categorical"), target_for("categorical")
+    mean = raw.softmax(-1) @ torch.arange(K).float()
+    torch.testing.assert_close(SquaredError()(Categorical(raw), target), (mean - target).square())
+
+
+def test_pinball_of_a_normal_law_uses_the_quantiles_of_scipy():
+    loc, target = torch.randn(2, B, T, dtype=torch.float64).unbind(0)
+    law, levels = Normal(loc, torch.full_like(loc, 2.0)), [0.1, 0.25, 0.9]
+    expected = torch.zeros_like(loc)
+    for level in levels:
+        difference = target - torch.from_numpy(stats.norm.ppf(level, loc, 2.0))
+        losses = torch.where(difference > 0, level * difference, (level - 1) * difference)
+        expected += losses / 3
+    torch.testing.assert_close(Pinball(levels)(law, target), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("law", ["histogram", "fourier_density", "student", "mixture"])
+def test_pinball_over_many_levels_is_half_the_crps(law):
+    prediction, target = LAWS[law](raw_for(law)), target_for(law)
+    count = 2000
+    levels = [(k + 0.5) / count for k in range(count)]
+    half = CRPS()(prediction, target) / 2
+    torch.testing.assert_close(Pinball(levels)(prediction, target), half, rtol=2e-3, atol=1e-4)
+
+
+def test_pinball_sees_through_units_of_vectors():
+    raw, target = raw_for("vector_histogram"), target_for("vector_histogram")
+    loc, scale = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0])
+    base = LAWS["vector_histogram"](raw)
+    found = Pinball()(Affine(base, loc, scale), loc + scale * target)
+    parts = [
+        scale[a] * Pinball()(LAWS["histogram"](raw[:, :, a]), target[:, :, a]) for a in range(2)
+    ]
+    torch.testing.assert_close(found, parts[0] + parts[1])
+
+
+@pytest.mark.parametrize("law", ["histogram", "normal", "mixture", "moved_histogram"])
+def test_crps_is_its_integral(law):
+    prediction, target = LAWS[law](raw_for(law)), target_for(law)
+    low, high = -60.0, 60.0
+    grid = torch.linspace(low, high, 240_001)
+    steps = (grid[:, None, None] >= target).float()
+    with torch.no_grad():
+        values = (prediction.cdf(grid[:, None, None].expand_as(steps)) - steps).square()
+    expected = torch.from_numpy(integrate.trapezoid(values.numpy(), dx=5e-4, axis=0)).float()
+    torch.testing.assert_close(CRPS()(prediction, target), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_z_loss_is_the_squared_normalizer():
+    raw, target = raw_for("categorical"), target_for("categorical")
+    expected = raw.exp().sum(-1).log().square()
+    torch.testing.assert_close(ZLoss()(Categorical(raw), target), expected)
+
+
+def test_z_loss_sees_the_logits_of_a_moved_histogram():
+    raw, target = raw_for("histogram"), target_for("histogram")
+    expected = raw.exp().sum(-1).log().square()
+    torch.testing.assert_close(ZLoss()(_moved_histogram(raw), target), expected)
+
+
+def test_roughness_of_a_fourier_density_is_the_integral_of_its_squared_slope():
+    raw = torch.randn(B, T, K, dtype=torch.float64, requires_grad=True)
+    law = FourierDensity(raw, 0.0, 1.0)
+    x = torch.linspace(0, 1, 20_001, dtype=torch.float64)
+    density = law.log_prob(x[:, None, None]).exp()
+    expected = (density.diff(dim=0) * 20_000).square().mean(0)
+    found = Roughness()(law, target_for("fourier_density"))
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-8)
+
+
+def test_roughness_does_not_depend_on_the_scale_of_coefficients():
+    raw, target = raw_for("fourier_density"), target_for("fourier_density")
+    there, here = (Roughness()(FourierDensity(raw * c, 0.0, 1.0), target) for c in (1.0, 100.0))
+    torch.testing.assert_close(there, here)
+
+
+def test_entropy_of_known_laws():
+    target = torch.zeros(B, T)
+    normal = Normal(torch.zeros(B, T), torch.full((B, T), 2.0))
+    assert Entropy()(normal, target)[0, 0].item() == pytest.approx(-stats.norm(0, 2).entropy())
+    even = Histogram(Categorical(torch.zeros(B, T, K)), torch.linspace(0, 5, K + 1))
+    assert Entropy()(even, target)[0, 0].item() == pytest.approx(-math.log(5), abs=1e-6)
+    both = Independent(normal, 1)
+    assert Entropy()(both, target)[0].item() == pytest.approx(-T * stats.norm(0, 2).entropy())
+
+
+@pytest.mark.parametrize(
+    ("loss", "options", "said"),
+    [
+        (LabelSmoothing, {"smoothing": 1.5}, "smoothing=1.5"),
+        (LabelSmoothing, {"smoothing": -0.1}, "smoothing=-0.1"),
+        (Pinball, {"levels": []}, r"levels=\[\]"),
+        (Pinball, {"levels": [0.0, 0.5]}, r"levels=\[0.0, 0.5\]"),
+    ],
+)
+def test_options_out_of_range_end_in_one_sentence(loss, options, said):
+    with pytest.raises(ValueError, match=said + r"[^\n]*\.$"):
+        loss(**options)
