@@ -1,7 +1,21 @@
 """Predictive distributions: torch distributions that are lazy, precise and tell what is asked."""
 
-from components.distributions.categorical import Categorical
+from components.distributions.affine import Affine
+from components.distributions.categorical import Categorical, Discrete
 from components.distributions.fourier import FourierCategorical, FourierDensity
 from components.distributions.histogram import Histogram
+from components.distributions.mixture import Mixture
+from components.distributions.quantiles import Quantiles
+from components.distributions.student import StudentT
 
-__all__ = ["Categorical", "FourierCategorical", "FourierDensity", "Histogram"]
+__all__ = [
+    "Affine",
+    "Categorical",
+    "Discrete",
+    "FourierCategorical",
+    "FourierDensity",
+    "Histogram",
+    "Mixture",
+    "Quantiles",
+    "StudentT",
+]

@@ -53,7 +53,8 @@ def center_angles(index: Tensor, size: int, terms: int, dtype: torch.dtype) -> T
     integer = torch.int32 if 2 * terms * size < 2**31 else torch.int64
     k = torch.arange(terms, dtype=integer, device=index.device)
     multiple = k * (2 * index + 1 - size).to(integer).unsqueeze(-1)
-    return (torch.remainder(multiple + size, 2 * size) - size).to(dtype) * (math.pi / size)
+    multiple.add_(size).remainder_(2 * size).sub_(size)
+    return multiple.to(dtype).mul_(math.pi / size)
 
 
 def angles(z: Tensor, terms: int) -> Tensor:

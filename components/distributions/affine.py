@@ -1,0 +1,98 @@
+"""A law in other units: stretched and moved."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+from torch.types import _size
+
+from components.distributions.rows import joint_shape
+
+
+class Affine(Distribution):
+    r"""The law of loc + scale · X, where X follows the base.
+
+    A model that works in scaled units predicts in the data's own units this way, and its nats are
+    theirs: :math:`\log p(y) = \log p_X((y - loc)/scale) - \log scale`.
+
+    Args:
+        base: The law of X, batch shape `[...]`; over vectors, each component is mapped by itself.
+        loc: Where 0 goes, of a shape that broadcasts to batch and event shape of the base.
+        scale: What a unit becomes, positive, of such a shape too.
+
+    Raises:
+        ValueError: If `loc` or `scale` have more elements than there are laws to move.
+    """
+
+    arg_constraints = {}  # noqa: RUF012 - torch's declaration; checks are off per object
+
+    def __init__(self, base: Distribution, loc: Tensor, scale: Tensor) -> None:
+        whole = base.batch_shape + base.event_shape
+        if joint_shape(whole, loc, scale) != whole:
+            raise ValueError(
+                f"Affine: loc {tuple(loc.shape)} and scale {tuple(scale.shape)} do not broadcast "
+                f"to the shape of the base, {tuple(whole)}; expand the base first."
+            )
+        self.base = base
+        self.loc = loc
+        self.scale = scale
+        super().__init__(base.batch_shape, base.event_shape, validate_args=False)
+
+    @property
+    def has_rsample(self) -> bool:  # type: ignore[override] # torch declares a plain attribute
+        """Whether the base can be sampled with gradients."""
+        return self.base.has_rsample
+
+    @property
+    def log_scale(self) -> Tensor:
+        """What the logarithm of a density loses, summed over the event, `[...]`."""
+        whole = self.scale.log().expand(self.batch_shape + self.event_shape)
+        return whole.flatten(len(self.batch_shape)).sum(-1) if self.event_shape else whole
+
+    def standardize(self, value: Tensor) -> Tensor:
+        """Maps outcomes to those of the base."""
+        return (value - self.loc) / self.scale
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Computes the log-density at values `[...]`, in units of the values."""
+        return self.base.log_prob(self.standardize(value)) - self.log_scale
+
+    def cdf(self, value: Tensor) -> Tensor:
+        """Computes the probability of at most `value`, `[...]`."""
+        return self.base.cdf(self.standardize(value))
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """Computes quantiles at probabilities `[...]`."""
+        return self._move(self.base.icdf(value))
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean, `[...]`."""
+        return self._move(self.base.mean)
+
+    @property
+    def variance(self) -> Tensor:
+        """Variance, `[...]`."""
+        return self.base.variance * self.scale.square()
+
+    @property
+    def mode(self) -> Tensor:
+        """Where the density is highest, `[...]`."""
+        return self._move(self.base.mode)
+
+    def entropy(self) -> Tensor:
+        """Computes the differential entropy in nats, `[...]`."""
+        return self.base.entropy() + self.log_scale
+
+    def rsample(self, sample_shape: _size = ()) -> Tensor:
+        """Draws values `[*sample_shape, ...]` with gradients."""
+        return self._move(self.base.rsample(torch.Size(sample_shape)))
+
+    def sample(self, sample_shape: _size = ()) -> Tensor:
+        """Draws values `[*sample_shape, ...]`."""
+        with torch.no_grad():
+            return self._move(self.base.sample(torch.Size(sample_shape)))
+
+    def _move(self, value: Tensor) -> Tensor:
+        return self.loc + self.scale * value

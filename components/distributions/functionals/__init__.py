@@ -1,0 +1,8 @@
+"""Numbers that a loss or a metric asks of any law: one function each, closed where it can be."""
+
+from components.distributions.functionals.information import entropy, log_normalizer
+from components.distributions.functionals.masses import probabilities
+from components.distributions.functionals.ranked import crps
+from components.distributions.functionals.smoothness import roughness
+
+__all__ = ["crps", "entropy", "log_normalizer", "probabilities", "roughness"]

@@ -1,0 +1,111 @@
+r"""Roughness of a density, :math:`\int p'(x)^2 dx`: how much it bends."""
+
+from __future__ import annotations
+
+import math
+from functools import singledispatch
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Independent, Normal
+
+from components.distributions.affine import Affine
+from components.distributions.categorical import Discrete
+from components.distributions.fourier import FourierDensity
+from components.distributions.histogram import Histogram
+from components.distributions.mixture import Mixture
+from components.distributions.quantiles import Quantiles
+from components.distributions.student import StudentT
+
+
+@singledispatch
+def roughness(distribution: Distribution) -> Tensor:
+    r"""Computes :math:`\int p'(x)^2 dx` of a law over real values, in units of the outcome⁻³.
+
+    Where the density is constant in cells, the derivative is the difference between neighboring
+    cells over the distance of their middles; over numbered outcomes, between neighboring ones.
+    Jumps at the ends of the range do not count. Of a vector, the components' values are added.
+
+    Args:
+        distribution: A law of batch shape `[...]`.
+
+    Returns:
+        Values `[...]`, at least 0.
+
+    Raises:
+        TypeError: If no formula is known for the law.
+    """
+    raise TypeError(
+        f"The roughness of a {type(distribution).__name__} is unknown; "
+        "register a formula with `roughness.register` or drop the Roughness term."
+    )
+
+
+@roughness.register(Independent)
+def _(distribution: Independent[Distribution]) -> Tensor:
+    values = roughness(distribution.base_dist)
+    return values.flatten(-distribution.reinterpreted_batch_ndims).sum(-1)
+
+
+@roughness.register
+def _(distribution: Affine) -> Tensor:
+    if not distribution.event_shape:
+        return roughness(distribution.base) / distribution.scale.pow(3)
+    raise TypeError("The roughness of an Affine of vectors is unknown; move each component first.")
+
+
+@roughness.register
+def _(distribution: FourierDensity) -> Tensor:
+    g = torch.view_as_real(distribution.correlations).square().sum(-1)
+    k = torch.arange(1, distribution.terms, dtype=g.dtype, device=g.device)
+    return math.pi**2 * (k.square() * g).sum(-1) / distribution.half_width**3  # Parseval
+
+
+@roughness.register
+def _(distribution: Discrete) -> Tensor:
+    return distribution.probs.diff(dim=-1).square().sum(-1)
+
+
+@roughness.register
+def _(distribution: Histogram) -> Tensor:
+    return _stepwise(distribution.densities, distribution.widths)
+
+
+@roughness.register
+def _(distribution: Quantiles) -> Tensor:
+    densities = distribution.densities
+    lower, upper = distribution.decays
+    tails = densities[..., 0].square() / lower + densities[..., -1].square() / upper
+    return _stepwise(densities, distribution.widths) + tails / 2
+
+
+@roughness.register
+def _(distribution: Normal) -> Tensor:
+    return 1 / (4 * math.sqrt(math.pi) * distribution.scale.pow(3))
+
+
+@roughness.register
+def _(distribution: Mixture) -> Tensor:
+    r"""Pairs of components: the integral of :math:`p_i' p_j'` is minus a normal's curvature."""
+    distance = distribution.loc.unsqueeze(-1) - distribution.loc.unsqueeze(-2)
+    variance = distribution.scale.square()
+    spread = variance.unsqueeze(-1) + variance.unsqueeze(-2)
+    z2 = distance.square() / spread
+    pairs = (-z2 / 2).exp() * (1 - z2) / (math.sqrt(2 * math.pi) * spread.pow(1.5))
+    shares = distribution.shares
+    return (shares.unsqueeze(-1) * shares.unsqueeze(-2) * pairs).sum((-2, -1))
+
+
+@roughness.register
+def _(distribution: StudentT) -> Tensor:
+    r"""Substitute :math:`t^2/\nu = x/(1 - x)`: a beta function."""
+    df = distribution.df.double()
+    log_peak = torch.lgamma((df + 1) / 2) - torch.lgamma(df / 2) - (math.pi * df).log() / 2
+    log_beta = torch.lgamma(df + 1.5) - torch.lgamma(df + 3) + math.log(math.pi) / 2 - math.log(2)
+    log_unit = 2 * log_peak + 2 * torch.log1p(1 / df) + 1.5 * df.log() + log_beta
+    return log_unit.exp().to(distribution.scale.dtype) / distribution.scale.pow(3)
+
+
+def _stepwise(densities: Tensor, widths: Tensor) -> Tensor:
+    distances = (widths[..., 1:] + widths[..., :-1]) / 2
+    return (densities.diff(dim=-1).square() / distances).sum(-1)

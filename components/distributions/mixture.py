@@ -1,0 +1,107 @@
+"""A mixture of normal laws."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+from torch.distributions.utils import lazy_property
+from torch.types import _size
+
+from components.distributions.categorical import Categorical
+from components.distributions.inversion import bisect, implicit
+from components.distributions.precision import tiny, widen
+from components.distributions.rows import joint_shape, pick
+
+ASCENTS = 64  # steps toward each peak; the rate is that of expectation maximization
+
+
+class Mixture(Distribution):
+    r"""Several normal laws, each with its share: :math:`p(x) = \sum_k w_k N(x; m_k, s_k)`.
+
+    Args:
+        logits: Logarithms of the shares up to a constant, `[..., K]`.
+        loc: Means of the components, `[..., K]`, in the units of the outcome.
+        scale: Standard deviations of the components, positive, `[..., K]`, in the same units.
+    """
+
+    arg_constraints = {}  # noqa: RUF012 - torch's declaration; checks are off per object
+    has_rsample = True
+
+    def __init__(self, logits: Tensor, loc: Tensor, scale: Tensor) -> None:
+        logits, loc, scale = (widen(t) for t in (logits, loc, scale))
+        shape = joint_shape(logits, loc, scale)
+        self.log_shares = logits.log_softmax(-1).expand(shape)
+        self.loc = loc.expand(shape)
+        self.scale = scale.expand(shape)
+        super().__init__(shape[:-1], validate_args=False)
+
+    @lazy_property
+    def shares(self) -> Tensor:
+        """Probabilities of the components, `[..., K]`."""
+        return self.log_shares.exp()
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Computes the log-density at values `[...]`."""
+        return self._joint(value).logsumexp(-1)
+
+    def cdf(self, value: Tensor) -> Tensor:
+        """Computes the probability of at most `value`, `[...]`."""
+        below: Tensor = torch.special.ndtr(self._standardize(value))
+        return (self.shares * below).sum(-1)
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """Computes quantiles at probabilities `[...]`: the inverse of `cdf`, differentiable."""
+        shape = joint_shape(value, self.batch_shape)
+        level = value.to(self.shares.dtype).expand(shape)
+        # the quantile lies between those of the components
+        inside = level.clamp(tiny(level), 1 - torch.finfo(level.dtype).eps)
+        quantiles = self.loc + self.scale * torch.special.ndtri(inside).unsqueeze(-1)
+        x = bisect(lambda x: self.cdf(x) - level, quantiles.amin(-1), quantiles.amax(-1))
+        return implicit(x, self.cdf(x) - level, self.log_prob(x).exp())
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean, `[...]`."""
+        return (self.shares * self.loc).sum(-1)
+
+    @property
+    def variance(self) -> Tensor:
+        """Variance between and within components, `[...]`."""
+        between = (self.loc - self.mean.unsqueeze(-1)).square()
+        return (self.shares * (between + self.scale.square())).sum(-1)
+
+    @property
+    @torch.no_grad()
+    def mode(self) -> Tensor:
+        """Where the density is highest, `[...]`, without gradient.
+
+        Climbs from every component's mean by the fixed point that peaks satisfy, which never
+        descends, and takes the highest peak.
+        """
+        precision = self.scale.square().reciprocal()
+        peaks = self.loc.movedim(-1, 0)
+        for _ in range(ASCENTS):
+            pull = self._joint(peaks).softmax(-1) * precision
+            peaks = (pull * self.loc).sum(-1) / pull.sum(-1)
+        return pick(peaks.movedim(0, -1), self.log_prob(peaks).argmax(0))
+
+    def rsample(self, sample_shape: _size = ()) -> Tensor:
+        """Draws values `[*sample_shape, ...]`, with the implicit gradient."""
+        shape = self._extended_shape(torch.Size(sample_shape))
+        with torch.no_grad():
+            chosen = Categorical(self.log_shares).sample(sample_shape)
+            noise = torch.randn(shape, dtype=self.shares.dtype, device=self.shares.device)
+            drawn = pick(self.loc, chosen) + pick(self.scale, chosen) * noise
+        below = self.cdf(drawn)
+        return implicit(drawn, below - below.detach(), self.log_prob(drawn).exp())
+
+    def _joint(self, value: Tensor) -> Tensor:
+        """Log-density of each component, times its share, `[..., K]`."""
+        peak = self.log_shares - self.scale.log() - math.log(2 * math.pi) / 2
+        return peak - self._standardize(value).square() / 2
+
+    def _standardize(self, value: Tensor) -> Tensor:
+        return (value.unsqueeze(-1) - self.loc) / self.scale
