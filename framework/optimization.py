@@ -1,8 +1,8 @@
-"""Which parameters decay: matrices do, biases, gains and other vectors do not."""
+"""Which parameters decay (matrices do), and optimizer states that go by the names of parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Callable, Hashable, Mapping, Sequence, Set
 from typing import Any
 
 from torch import nn
@@ -25,8 +25,50 @@ def groups(module: nn.Module, decayed: Set[str]) -> list[dict[str, Any]]:
     Returns:
         One or two parameter groups; the second sets `weight_decay` to 0.
     """
-    trained = [(n.replace(FLATTENED, ""), p) for n, p in module.named_parameters() if p.requires_grad]
-    decay = [p for name, p in trained if name in decayed]
-    rest = [p for name, p in trained if name not in decayed]
+    parameters = {name.replace(FLATTENED, ""): p for name, p in module.named_parameters()}
+    decay, rest = ([parameters[name] for name in names] for names in _split(module, decayed))
     options: list[dict[str, Any]] = [{"params": decay}, {"params": rest, "weight_decay": 0.0}]
     return [group for group in options if group["params"]]
+
+
+def numbering(module: nn.Module, decayed: Set[str]) -> list[str]:
+    """Returns the names of the parameters in the order in which the optimizer numbers them."""
+    decay, rest = _split(module, decayed)
+    return decay + rest
+
+
+def by_name(state: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Replaces the numbers of parameters in the state of an optimizer by names.
+
+    Numbers depend on how parameters were grouped, and Lightning takes them for the order in the
+    model when a run goes on with sharded parameters.
+
+    Args:
+        state: State dict of an optimizer; one that goes by names already is returned as it is.
+        names: The name of each number.
+    """
+    return _rekey(state, lambda key: names[key] if isinstance(key, int) else key)
+
+
+def by_number(state: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Undoes `by_name`."""
+    numbers = {name: number for number, name in enumerate(names)}
+    return _rekey(state, lambda key: numbers.get(key, key))
+
+
+def _rekey(state: Mapping[str, Any], rename: Callable[[Any], Hashable]) -> dict[str, Any]:
+    if "state" not in state:  # of a process that does not write
+        return dict(state)
+    return {
+        **state,
+        "state": {rename(key): value for key, value in state["state"].items()},
+        "param_groups": [
+            {**group, "params": [rename(key) for key in group["params"]]}
+            for group in state["param_groups"]
+        ],
+    }
+
+
+def _split(module: nn.Module, decayed: Set[str]) -> tuple[list[str], list[str]]:
+    trained = [n.replace(FLATTENED, "") for n, p in module.named_parameters() if p.requires_grad]
+    return [n for n in trained if n in decayed], [n for n in trained if n not in decayed]

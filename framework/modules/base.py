@@ -29,7 +29,7 @@ from framework.execution import PLAIN, Execution, data_mesh, materialize, parall
 from framework.modules.objective import Objective
 from framework.modules.recipe import recipe
 from framework.modules.tally import Tally
-from framework.optimization import groups, matrices
+from framework.optimization import by_name, by_number, groups, matrices, numbering
 from framework.schedules import ScheduleFactory
 
 if TYPE_CHECKING:
@@ -245,11 +245,20 @@ class PredictiveModule(LightningModule):
 
     # Checkpoints
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Writes the states of optimizers by the names of parameters, the same for any strategy."""
+        grouped = self.trainer.strategy.lightning_restore_optimizer
+        names = numbering(self, self._matrices) if grouped else list(dict(self.named_parameters()))
+        states = checkpoint.get("optimizer_states", [])
+        states[:] = [by_name(state, names) for state in states]
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps the recipe when a checkpoint is what built this module."""
-        if self._trainer is None and self.CHECKPOINT_HYPER_PARAMS_KEY in checkpoint:
-            options = checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY]
+        """Takes from a checkpoint what Lightning does not: the recipe, if the checkpoint built this."""
+        if self._trainer is None:
+            options = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, self.hparams)
             self.save_hyperparameters(recipe(type(self), options))
+        states = checkpoint.get("optimizer_states", [])
+        states[:] = [by_number(state, numbering(self, self._matrices)) for state in states]
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **options: Any) -> Any:
         """Loads parameters.

@@ -1,9 +1,11 @@
 """Parts so small that a closed form or a loop can check what is done with them."""
 
+import os
 from functools import partial
 
 import torch
 from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
+from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.utils.data import DataLoader, Dataset
@@ -78,8 +80,8 @@ class FakeError(Loss):
         return (prediction.mean - target) ** 2
 
 
-def module(**changes: object) -> PredictiveModule:
-    options = {
+def options(**changes: object) -> dict[str, object]:
+    parts = {
         "spec": SPEC,
         "stem": FakeStem,
         "backbone": FakeBackbone,
@@ -88,7 +90,11 @@ def module(**changes: object) -> PredictiveModule:
         "optimizer": partial(torch.optim.AdamW, lr=0.01, weight_decay=0.1),
         "schedule": partial(WarmupCosine, warmup=2),
     }
-    return PredictiveModule(**{**options, **changes})
+    return {**parts, **changes}
+
+
+def module(**changes: object) -> PredictiveModule:
+    return PredictiveModule(**options(**changes))
 
 
 def examples(size: int, dtype: torch.dtype = torch.float32) -> DensityBatch:
@@ -125,7 +131,8 @@ class FakeData(LightningDataModule):
         def start() -> int:
             return self.trainer.global_step * self.trainer.accumulate_grad_batches
 
-        sampler = StepSampler(len(self.batch.target), self.batch_size, 1, *self._place(), start)
+        size = len(self.batch.target)
+        sampler = StepSampler(size, self.batch_size, 1, *self._place(), start)
         return _loader(self.batch, sampler)
 
     def val_dataloader(self) -> DataLoader:
@@ -147,7 +154,7 @@ def data() -> FakeData:
     return FakeData(examples(48), 8, examples(7))
 
 
-def trainer(**options: object) -> Trainer:
+def trainer(**settings: object) -> Trainer:
     quiet = {
         "accelerator": "cpu",
         "devices": 1,
@@ -161,7 +168,7 @@ def trainer(**options: object) -> Trainer:
         "limit_val_batches": 0,
         "log_every_n_steps": 1,
     }
-    return Trainer(**{**quiet, **options})
+    return Trainer(**{**quiet, **settings})
 
 
 class Record(Callback):
@@ -172,7 +179,7 @@ class Record(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
         metrics = {k: float(v) for k, v in trainer.callback_metrics.items()}
-        if not self.rows or self.rows[-1] != metrics:
+        if metrics and (not self.rows or self.rows[-1] != metrics):
             self.rows.append(metrics)
 
 
@@ -184,21 +191,30 @@ def whole(model: PredictiveModule) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in full.items()}
 
 
-def fit(options: dict[str, object], changes: dict[str, object] | None = None) -> dict[str, object]:
+def fit(
+    settings: dict[str, object], changes: dict[str, object] | None = None, ckpt_path: str | None = None
+) -> dict[str, object]:
     """Trains the fake for a few steps; returns its weights and what it logged."""
     seed_everything(1, verbose=False)
     record = Record()
     model = module(**(changes or {}))
-    runner = trainer(callbacks=[record], **options)
-    runner.fit(model, data())
+    runner = trainer(**{**settings, "callbacks": [record, *settings.get("callbacks", [])]})
+    runner.fit(model, data(), ckpt_path=ckpt_path)
     return {"weights": whole(model), "rows": record.rows}
 
 
-def fit_on(world: int, strategy: object, **options: object) -> list[dict[str, object]]:
-    """Trains the fake on several ranks; `strategy` is made on each."""
+def fsdp2(**options: object) -> ModelParallelStrategy:
+    """Shards over as many ranks as there are."""
+    world = int(os.environ["WORLD_SIZE"])
+    return ModelParallelStrategy(data_parallel_size=world, tensor_parallel_size=1, **options)
+
+
+def on_ranks(world: int, strategy: object, **details: object) -> list[dict[str, object]]:
+    """Calls `fit` on several ranks; a callable strategy is made on each."""
+    settings = details.pop("settings", {})
 
     def rank() -> dict[str, object]:
         made = strategy() if callable(strategy) else strategy
-        return fit({"devices": world, "strategy": made, **options})
+        return fit({"devices": world, "strategy": made, **settings}, **details)
 
     return run_ranks(rank, world)
