@@ -54,7 +54,11 @@ class SeriesStem(Stem):
         self.future = nn.Linear(2 * len(self.lags), dim)
 
     def forward(self, batch: SeriesBatch) -> Embedded:
-        """Embeds a past `[B, C]` as context `[B, C, D]`, a target `[B, H]` as states `[B, H, D]`."""
+        """Embeds a past `[B, C]` as context `[B, C, D]`, a target `[B, H]` as states `[B, H, D]`.
+
+        Both are in the precision of the parameters, so that autocast does not round the stream
+        that blocks add to.
+        """
         length, dtype = batch.past.shape[1], self.past.weight.dtype
         values = torch.cat((batch.past, batch.target), 1)
         known = torch.cat((batch.observed, batch.weight > 0), 1)

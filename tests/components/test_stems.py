@@ -1,0 +1,373 @@
+"""Laws of all stems: predictions never see their own target, and what is missing stays missing."""
+
+import math
+
+import pytest
+import torch
+
+from components.backbones import MLP, Decoder, EncoderDecoder
+from components.data import (
+    DensityBatch,
+    DensitySpec,
+    SeriesBatch,
+    SeriesSpec,
+    TokenBatch,
+    TokenSpec,
+    TrajectoryBatch,
+    TrajectorySpec,
+)
+from components.interfaces import Embedded
+from components.stems import (
+    ConvObservation,
+    FeatureStem,
+    FlatObservation,
+    SeriesStem,
+    TokenStem,
+    TrajectoryStem,
+)
+from components.supports import Bins, Interval, Tokens
+
+BATCH, DIM = 3, 16
+ACTIONS = {
+    "discrete": Tokens(4),
+    "scalar": Interval(-2.0, 2.0),
+    "vector": Interval(-1.0, 1.0, (2,)),
+    "binned": Bins.uniform(-1.0, 1.0, 5, (2,)),
+}
+SERIES = SeriesSpec(Interval(-5.0, 5.0), context=8, horizon=6, season=3)
+DENSITY = DensitySpec(Interval(0.0, 1.0), features=2)
+
+
+def trajectory_spec(support, shape=(3,)):
+    size = math.prod(shape)
+    return TrajectorySpec(support, shape, 5, 20, "", (0.5,) * size, (2.0,) * size, 10.0)
+
+
+def outcomes(support, *axes):
+    if isinstance(support, Tokens):
+        return torch.randint(support.size, axes)
+    return torch.empty(*axes, *support.shape).uniform_(-1.0, 1.0)
+
+
+def text():
+    tokens = torch.randint(7, (BATCH, 6))
+    return TokenBatch(tokens[:, :-1], tokens[:, 1:], torch.ones(BATCH, 5))
+
+
+def episodes(support, shape=(3,), steps=5):
+    mask = torch.arange(steps) >= torch.tensor([[0], [2], [4]])
+    action = outcomes(support, BATCH, steps)
+    return TrajectoryBatch(
+        observation=torch.randn(BATCH, steps, *shape),
+        action=action,
+        return_to_go=torch.randn(BATCH, steps),
+        time=torch.arange(steps).expand(BATCH, steps),
+        mask=mask,
+        target=action.clone(),
+        weight=mask.float(),
+    )
+
+
+def panel():
+    observed = torch.rand(BATCH, SERIES.context) > 0.3
+    observed[:, -1] = True
+    observed[0, :3] = False  # padding
+    return SeriesBatch(
+        past=torch.randn(BATCH, SERIES.context) * observed,
+        observed=observed,
+        loc=torch.randn(BATCH, 1),
+        scale=torch.rand(BATCH, 1) + 0.5,
+        error=torch.ones(BATCH, 1),
+        target=torch.randn(BATCH, SERIES.horizon),
+        weight=torch.ones(BATCH, SERIES.horizon),
+    )
+
+
+def regression():
+    return DensityBatch(torch.randn(BATCH, 2), torch.rand(BATCH, 1), torch.ones(BATCH, 1))
+
+
+def hide_text(batch, t):
+    """Changes a batch as if the world had gone another way from target t on."""
+    tokens, target = batch.tokens.clone(), batch.target.clone()
+    tokens[:, t + 1 :] = (tokens[:, t + 1 :] + 3) % 7
+    target[:, t:] = (target[:, t:] + 3) % 7
+    return batch._replace(tokens=tokens, target=target)
+
+
+def hide_episodes(support):
+    def hide(batch, t):
+        other = outcomes(support, *batch.mask.shape)
+        action = torch.cat((batch.action[:, :t], other[:, t:]), 1)
+        later = torch.arange(batch.mask.shape[1]) > t
+        return batch._replace(
+            action=action,
+            target=action,
+            return_to_go=batch.return_to_go + later,
+            observation=batch.observation + later.view(-1, *[1] * (batch.observation.dim() - 2)),
+        )
+
+    return hide
+
+
+def hide_panel(batch, t):
+    target, weight = batch.target.clone(), batch.weight.clone()
+    target[:, t:] += 7
+    weight[:, t:] = 0
+    return batch._replace(target=target, weight=weight)
+
+
+def hide_regression(batch, t):
+    return batch._replace(target=batch.target + 7)
+
+
+ALL = {
+    "tokens": (lambda: TokenStem(DIM, TokenSpec(Tokens(7), 5)), text, hide_text),
+    "series": (lambda: SeriesStem(DIM, SERIES), panel, hide_panel),
+    "lags": (lambda: SeriesStem(DIM, SERIES, lags=[2, 8]), panel, hide_panel),
+    "features": (lambda: FeatureStem(DIM, DENSITY), regression, hide_regression),
+    "deep features": (lambda: FeatureStem(DIM, DENSITY, hidden=8), regression, hide_regression),
+}
+for name, support in ACTIONS.items():
+    ALL[name] = (
+        lambda support=support: TrajectoryStem(DIM, trajectory_spec(support)),
+        lambda support=support: episodes(support),
+        hide_episodes(support),
+    )
+ALL["images"] = (
+    lambda: TrajectoryStem(
+        DIM, trajectory_spec(Tokens(4), (2, 36, 40)), observation=ConvObservation
+    ),
+    lambda: episodes(Tokens(4), (2, 36, 40)),
+    hide_episodes(Tokens(4)),
+)
+cases = pytest.mark.parametrize(("make", "sample", "hide"), ALL.values(), ids=ALL.keys())
+
+
+def build(make, sample):
+    torch.manual_seed(0)
+    return make(), sample()
+
+
+@cases
+@pytest.mark.parametrize("second", [False, True], ids=["Decoder", "other"])
+def test_no_prediction_depends_on_its_target_or_on_what_comes_later(make, sample, hide, second):
+    stem, batch = build(make, sample)
+    embedded = stem(batch)
+    other = MLP(DIM, 2) if embedded.context is None else EncoderDecoder(DIM, 2, 2)
+    backbone = other if second else Decoder(DIM, 2, 2)
+    with torch.no_grad():
+        predicted = stem.readout(backbone(embedded))
+        assert predicted.shape == (*batch.weight.shape, DIM)
+        for t in range(batch.weight.shape[1]):
+            changed = stem.readout(backbone(stem(hide(batch, t))))
+            assert torch.equal(changed[:, : t + 1], predicted[:, : t + 1])
+            if t + 1 < batch.weight.shape[1]:
+                assert not torch.equal(changed[:, t + 1 :], predicted[:, t + 1 :])
+
+
+@cases
+def test_states_are_float32_also_under_autocast(make, sample, hide):
+    stem, batch = build(make, sample)
+    with torch.autocast("cpu", torch.bfloat16):
+        embedded = stem(batch)
+    assert embedded.states.dtype == torch.float32
+    assert embedded.context is None or embedded.context.dtype == torch.float32
+
+
+@cases
+def test_gradients_reach_every_parameter(make, sample, hide):
+    stem, batch = build(make, sample)
+    embedded = stem(batch)
+    sum(x.square().sum() for x in (embedded.states, embedded.context) if x is not None).backward()
+    assert all(p.grad is not None and p.grad.any() for p in stem.parameters())
+
+
+@cases
+def test_an_empty_shell_is_initialized_by_its_modules(make, sample, hide):
+    with torch.device("meta"):
+        stem = make()
+    stem.to_empty(device="cpu")
+    for tensor in (*stem.parameters(), *stem.buffers()):
+        torch.nn.init.constant_(tensor, math.nan)
+    for module in stem.modules():
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
+    assert all(x.isfinite().all() for x in (*stem.parameters(), *stem.buffers()))
+    assert set(stem.state_dict()) == {name for name, _ in stem.named_parameters()}
+    stem.load_state_dict(make().state_dict())
+    torch.manual_seed(0)
+    whole, batch = make(), sample()
+    stem.load_state_dict(whole.state_dict())
+    assert torch.equal(stem(batch).states, whole(batch).states)
+
+
+@pytest.mark.parametrize("support", ACTIONS.values(), ids=ACTIONS.keys())
+def test_trajectories_interleave_return_observation_and_action(support):
+    stem, batch = build(
+        lambda: TrajectoryStem(DIM, trajectory_spec(support)), lambda: episodes(support)
+    )
+    embedded = stem(batch)
+    assert embedded.states.shape == (BATCH, 15, DIM)
+    torch.testing.assert_close(embedded.mask, torch.stack((batch.mask,) * 3, 2).flatten(1))
+    scaled = ((batch.observation - 0.5) / 2.0).asinh()
+    for t in range(5):
+        at = stem.time.weight[t]
+        wanted = (batch.return_to_go[:, t, None] / 10.0).asinh() * stem.return_to_go.weight[:, 0]
+        seen = scaled[:, t] @ stem.observation.projection.weight.T
+        done = support.encode(batch.action[:, t]) @ stem.action.weight.T
+        for k, expected in enumerate((wanted, seen, done)):
+            torch.testing.assert_close(embedded.states[:, 3 * t + k], expected + at)
+    torch.testing.assert_close(
+        stem.readout(embedded.states), embedded.states[:, [1, 4, 7, 10, 13]]
+    )
+
+
+def test_times_beyond_the_longest_episode_share_its_last():
+    stem = TrajectoryStem(DIM, trajectory_spec(Tokens(4)))
+    batch = episodes(Tokens(4))
+    last = stem(batch._replace(time=torch.full_like(batch.time, 19))).states
+    assert torch.equal(stem(batch._replace(time=torch.full_like(batch.time, 99))).states, last)
+
+
+@pytest.mark.parametrize("shape", [(4, 84, 84), (1, 36, 45)])
+def test_images_are_encoded_step_by_step(shape):
+    encoder = ConvObservation(DIM, shape)
+    images = torch.rand(2, 3, *shape)
+    vectors = encoder(images)
+    assert vectors.shape == (2, 3, DIM)
+    torch.testing.assert_close(vectors[1, 2], encoder(images[1:, 2:])[0, 0], rtol=1e-4, atol=1e-6)
+
+
+def test_series_features_equal_a_loop():
+    torch.manual_seed(0)
+    stem, batch = SeriesStem(DIM, SERIES, lags=[2, 5]), panel()
+    batch.weight[1, 2] = 0
+    embedded = stem(batch)
+
+    def feature(b, t, lag):
+        source = t - lag
+        if source < 0:
+            return [0.0, 0.0]
+        if source < SERIES.context:
+            value, known = batch.past[b, source], batch.observed[b, source]
+        else:
+            value = batch.target[b, source - SERIES.context]
+            known = batch.weight[b, source - SERIES.context] > 0
+        z = math.asinh((value - batch.loc[b, 0]) / batch.scale[b, 0])
+        return [z, 1.0] if known else [0.0, 0.0]
+
+    def expected(linear, b, t):
+        return linear(torch.tensor([x for lag in (1, 2, 5) for x in feature(b, t, lag)]))
+
+    for b in range(BATCH):
+        for c in range(SERIES.context):
+            torch.testing.assert_close(embedded.context[b, c], expected(stem.past, b, c + 1))
+        for h in range(SERIES.horizon):
+            state = expected(stem.future, b, SERIES.context + h)
+            torch.testing.assert_close(embedded.states[b, h], state)
+
+
+def test_series_read_season_and_last_value_by_default():
+    assert SeriesStem(DIM, SERIES).lags == [1, 3, 6]
+    assert SeriesStem(DIM, SeriesSpec(Interval(0, 1), 4, 2, season=4)).lags == [1, 4]
+    assert SeriesStem(DIM, SeriesSpec(Interval(0, 1), 4, 2, season=1)).lags == [1, 2]
+
+
+def test_unknown_values_of_series_change_nothing():
+    torch.manual_seed(0)
+    stem, batch = SeriesStem(DIM, SERIES), panel()
+    batch.weight[:, 1:3] = 0
+    clean = stem(batch)
+    nothing = torch.tensor(float("nan"))
+    dirty = stem(
+        batch._replace(
+            past=torch.where(batch.observed, batch.past, nothing),
+            target=torch.where(batch.weight > 0, batch.target, nothing),
+        )
+    )
+    assert torch.equal(clean.states, dirty.states)
+    assert torch.equal(clean.context, dirty.context)
+    assert clean.context_mask[0].tolist() == [False] * 3 + [
+        bool(o) for o in batch.observed[0, 3:].cumsum(0) > 0
+    ]
+
+
+def test_series_states_do_not_depend_on_the_unit():
+    torch.manual_seed(0)
+    stem, batch = SeriesStem(DIM, SERIES).double(), panel()
+    batch = SeriesBatch(*(x.double() if x.is_floating_point() else x for x in batch))
+    other = batch._replace(
+        past=batch.past * 1e3 + 5,
+        loc=batch.loc * 1e3 + 5,
+        scale=batch.scale * 1e3,
+        target=batch.target * 1e3 + 5,
+    )
+    torch.testing.assert_close(stem(other).states, stem(batch).states, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("size", [1e3, 1e6, 1e30])
+def test_outliers_do_not_explode(size):
+    stem, batch = SeriesStem(DIM, SERIES), panel()
+    states = stem(batch._replace(target=torch.full_like(batch.target, size))).states
+    assert states.abs().max() < 1e3
+    features = torch.full((1, 2), size)
+    assert (
+        FeatureStem(DIM, DENSITY)(regression()._replace(features=features)).states.abs().max()
+        < 1e3
+    )
+
+
+def test_dropout_acts_in_training_only():
+    stem = TokenStem(DIM, TokenSpec(Tokens(7), 5), dropout=0.5)
+    states = stem(text()).states
+    assert (states == 0).float().mean() > 0.2
+    assert (stem.eval()(text()).states != 0).all()
+
+
+def test_mistakes_are_one_sentence():
+    with pytest.raises(
+        ValueError,
+        match=r"TokenStem .* a TokenSpec, these publish a SeriesSpec; choose SeriesStem\.",
+    ):
+        TokenStem(DIM, SERIES)
+    with pytest.raises(ValueError, match=r"SeriesStem .* choose FeatureStem\."):
+        SeriesStem(DIM, DENSITY)
+    with pytest.raises(
+        ValueError, match=r"FeatureStem .* these publish a dict; publish a DensitySpec\."
+    ):
+        FeatureStem(DIM, {})
+    with pytest.raises(ValueError, match=r"TrajectoryStem .* choose TokenStem\."):
+        TrajectoryStem(DIM, TokenSpec(Tokens(2), 1))
+    with pytest.raises(
+        ValueError, match=r"lags=\[0, 9\] .* from 1 to the length of the context, 8"
+    ):
+        SeriesStem(DIM, SERIES, lags=[0, 9, 8])
+    with pytest.raises(ValueError, match=r"of shape \(3,\); choose FlatObservation"):
+        ConvObservation(DIM, (3,))
+    crooked = TrajectorySpec(Tokens(2), (3,), 5, 9, "", (0.0,), (1.0,))
+    with pytest.raises(ValueError, match="each of 3 components, got 1 and 1"):
+        TrajectoryStem(DIM, crooked)
+
+
+def test_flat_observations_of_any_shape_are_read():
+    encoder = FlatObservation(DIM, (2, 3))
+    assert encoder(torch.rand(2, 4, 2, 3)).shape == (2, 4, DIM)
+
+
+def test_sampling_by_cache_equals_the_forward_pass_on_the_sampled_path():
+    torch.manual_seed(0)
+    stem, batch = SeriesStem(DIM, SERIES).double(), panel()
+    batch = SeriesBatch(*(x.double() if x.is_floating_point() else x for x in batch))
+    for make in (Decoder, EncoderDecoder):
+        backbone = make(DIM, 2, 2).double().eval()
+        with torch.no_grad():
+            cache, hidden = backbone.new_cache(BATCH, SERIES.context + SERIES.horizon), []
+            path = torch.zeros_like(batch.target)
+            for h in range(SERIES.horizon):
+                inputs = stem(batch._replace(target=path))
+                new = inputs._replace(states=inputs.states[:, h : h + 1])
+                hidden.append(backbone(new if h == 0 else Embedded(new.states), cache))
+                path[:, h] = hidden[-1].sum((1, 2))
+            whole = backbone(stem(batch._replace(target=path)))
+        torch.testing.assert_close(torch.cat(hidden, 1), whole, rtol=0, atol=1e-10)
