@@ -162,7 +162,7 @@ def _stepwise(masses: Tensor, edges: Tensor, above: Tensor, target: Tensor) -> T
 
 
 def _fourier(distribution: FourierDensity, z: Tensor) -> Tensor:
-    r"""The score over [-1, 1], from :math:`F(z) = z/2 + c + \Re \sum g_k e^{i \pi k z}/(i \pi k)`."""
+    r"""The score over [-1, 1]: :math:`F = z/2 + c + \Re \sum g_k e^{i \pi k z}/(i \pi k)`."""
     g = distribution.correlations
     k = math.pi * torch.arange(1, distribution.terms, dtype=z.dtype, device=z.device)
     sign = 1 - 2 * (torch.arange(1, distribution.terms, device=z.device) % 2)

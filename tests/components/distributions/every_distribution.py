@@ -1,0 +1,128 @@
+"""One of each law, in float64, for tests that hold for all of them."""
+
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Normal
+
+from components.distributions import (
+    Affine,
+    Categorical,
+    Discrete,
+    FourierCategorical,
+    FourierDensity,
+    Histogram,
+    Mixture,
+    Quantiles,
+    StudentT,
+)
+
+EDGES = (-2.0, -1.5, -0.7, -0.5, 0.3, 0.9, 1.0, 1.8, 2.5)
+LEVELS = (0.05, 0.2, 0.5, 0.7, 0.95)
+
+
+def randn(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
+
+
+def tensor(*values: float, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.tensor(values, dtype=dtype)
+
+
+# Every law as a function of a shape of rows and a dtype.
+DISCRETE = {
+    "Categorical": lambda shape, dtype: Categorical(randn(*shape, 8, dtype=dtype)),
+    "FourierCategorical": lambda shape, dtype: FourierCategorical(
+        randn(*shape, 12, dtype=dtype), 8
+    ),
+    "FourierCategorical, eps": lambda shape, dtype: FourierCategorical(
+        randn(*shape, 6, dtype=dtype), 8, 0.01
+    ),
+    "FourierCategorical, folded": lambda shape, dtype: FourierCategorical(
+        randn(*shape, 44, dtype=dtype), 8
+    ),
+    "FourierCategorical, zero": lambda shape, dtype: FourierCategorical(
+        torch.zeros(*shape, 6, dtype=dtype), 8
+    ),
+}
+
+
+def histogram(cells: str, shape: tuple[int, ...], dtype: torch.dtype) -> Histogram:
+    return Histogram(DISCRETE[cells](shape, dtype), tensor(*EDGES))
+
+
+def affine(base: str, shape: tuple[int, ...], dtype: torch.dtype) -> Affine:
+    loc, scale = tensor(0.5, 2.5, dtype=dtype)
+    return Affine(REAL[base](shape, dtype), loc, scale)
+
+
+REAL = {
+    **{f"Histogram({name})": partial(histogram, name) for name in DISCRETE},
+    "FourierDensity": lambda shape, dtype: FourierDensity(randn(*shape, 14, dtype=dtype), -1, 3),
+    "FourierDensity, zero": lambda shape, dtype: FourierDensity(
+        torch.zeros(*shape, 14, dtype=dtype), -1, 3
+    ),
+    "StudentT": lambda shape, dtype: StudentT(
+        4.5 + randn(*shape, dtype=dtype).abs(),
+        randn(*shape, seed=1, dtype=dtype),
+        randn(*shape, seed=2, dtype=dtype).exp() / 3,
+    ),
+    "Mixture": lambda shape, dtype: Mixture(
+        randn(*shape, 3, dtype=dtype),
+        randn(*shape, 3, seed=1, dtype=dtype),
+        randn(*shape, 3, seed=2, dtype=dtype).exp() / 3,
+    ),
+    "Quantiles": lambda shape, dtype: Quantiles(
+        randn(*shape, 5, dtype=dtype).exp().cumsum(-1) - 2, tensor(*LEVELS)
+    ),
+    "Normal": lambda shape, dtype: Normal(
+        randn(*shape, dtype=dtype),
+        randn(*shape, seed=1, dtype=dtype).exp(),
+        validate_args=False,
+    ),
+}
+REAL |= {
+    f"Affine({name})": partial(affine, name)
+    for name in ("Histogram(Categorical)", "FourierDensity", "StudentT", "Quantiles", "Mixture")
+}
+
+NO_CLOSED_ENTROPY = ("Mixture", "Affine(Mixture)")
+
+
+def discrete(name: str, *shape: int, dtype: torch.dtype = torch.float64) -> Discrete:
+    return DISCRETE[name](shape, dtype)
+
+
+def real(name: str, *shape: int, dtype: torch.dtype = torch.float64) -> Distribution:
+    return REAL[name](shape, dtype)
+
+
+def integrate(function, law: Distribution) -> Tensor:
+    """Integrates over all but 2e-11 of the mass of a law: Gauss-Legendre on many short panels."""
+    low, high = law.icdf(tensor(1e-11)[0]), law.icdf(tensor(1 - 1e-11)[0])
+    even = low + (high - low) * torch.linspace(0, 1, 3001, dtype=torch.float64)
+    jumps = [corners[(corners > low) & (corners < high)] for corners in breaks(law)]
+    corners = torch.cat((even, *jumps)).unique()
+    x, w = legendre(6)
+    half = corners.diff() / 2
+    points = (corners[:-1] + half).unsqueeze(-1) + half.unsqueeze(-1) * x
+    return (function(points.flatten()).view_as(points) * w * half.unsqueeze(-1)).sum()
+
+
+def breaks(law: Distribution) -> list[Tensor]:
+    """Where the density jumps."""
+    if isinstance(law, Affine):
+        return [law.loc + law.scale * corners for corners in breaks(law.base)]
+    if isinstance(law, Histogram):
+        return [law.edges]
+    return [law.values.flatten()] if isinstance(law, Quantiles) else []
+
+
+def legendre(order: int) -> tuple[Tensor, Tensor]:
+    """Golub and Welsch: nodes and weights are eigenvalues and eigenvectors of a small matrix."""
+    k = torch.arange(1, order, dtype=torch.float64)
+    off = k / (4 * k.square() - 1).sqrt()
+    nodes, vectors = torch.linalg.eigh(torch.diag(off, 1) + torch.diag(off, -1))
+    return nodes, 2 * vectors[0].square()

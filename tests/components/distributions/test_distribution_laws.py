@@ -1,0 +1,208 @@
+"""Laws that every distribution obeys, against quadrature, scipy and finite differences."""
+
+import pytest
+import scipy.stats
+import torch
+from every_distribution import DISCRETE, NO_CLOSED_ENTROPY, REAL, discrete, integrate, randn, real
+from torch.autograd import gradcheck
+from torch.distributions import Independent
+
+from components.distributions import Affine
+from components.distributions.functionals import crps, entropy, probabilities, roughness
+
+every_real = pytest.mark.parametrize("name", REAL)
+every_discrete = pytest.mark.parametrize("name", DISCRETE)
+LEVELS = torch.tensor([0.001, 0.07, 0.31, 0.5, 0.62, 0.9, 0.999], dtype=torch.float64)
+
+
+@every_real
+def test_density_integrates_to_one(name):
+    law = real(name)
+    torch.testing.assert_close(
+        integrate(lambda x: law.log_prob(x).exp(), law), LEVELS.new_tensor(1.0), atol=1e-7, rtol=0
+    )
+
+
+@every_real
+def test_moments_are_integrals(name):
+    law = real(name)
+    mean = integrate(lambda x: x * law.log_prob(x).exp(), law)
+    variance = integrate(lambda x: (x - mean).square() * law.log_prob(x).exp(), law)
+    torch.testing.assert_close(law.mean, mean, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(law.variance, variance, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(law.stddev, variance.sqrt(), atol=1e-5, rtol=1e-5)
+
+
+@every_real
+def test_entropy_is_its_integral(name):
+    law = real(name)
+    expected = integrate(lambda x: -law.log_prob(x).exp() * law.log_prob(x), law)
+    torch.testing.assert_close(entropy(law), expected, atol=2e-5, rtol=0)
+    if name not in NO_CLOSED_ENTROPY:
+        torch.testing.assert_close(law.entropy(), entropy(law))
+
+
+@every_real
+def test_cdf_differentiates_to_density(name):
+    law = real(name)
+    x = law.icdf(LEVELS + 0.0007).detach().requires_grad_()  # off the corners of histograms
+    (slope,) = torch.autograd.grad(law.cdf(x).sum(), x)
+    torch.testing.assert_close(slope, law.log_prob(x).exp(), rtol=1e-8, atol=1e-10)
+    step = 1e-6
+    difference = (law.cdf(x + step) - law.cdf(x - step)) / (2 * step)
+    torch.testing.assert_close(difference, slope, rtol=1e-5, atol=1e-8)
+
+
+@every_real
+def test_icdf_inverts_cdf(name):
+    law = real(name, 2, 3)
+    levels = LEVELS.view(-1, 1, 1)
+    torch.testing.assert_close(
+        law.cdf(law.icdf(levels)), levels.expand(-1, 2, 3), atol=1e-10, rtol=0
+    )
+
+
+@every_real
+def test_mode_is_highest(name):
+    law = real(name)
+    x = law.icdf(torch.linspace(1e-4, 1 - 1e-4, 5001, dtype=torch.float64))
+    assert law.log_prob(law.mode) >= law.log_prob(x).max() - 1e-6
+
+
+@every_real
+def test_samples_follow_cdf(name):
+    torch.manual_seed(1)
+    law = real(name)
+    draws = law.sample((4000,))
+    assert draws.shape == (4000,)
+    assert not draws.requires_grad
+    assert scipy.stats.kstest(law.cdf(draws).numpy(), "uniform").pvalue > 1e-3
+
+
+@every_real
+def test_log_prob_has_its_gradient_in_value(name):
+    law = real(name)
+    x = law.icdf(LEVELS + 0.0007).detach().requires_grad_()
+    assert gradcheck(law.log_prob, (x,))
+
+
+@every_real
+def test_icdf_has_its_gradient_in_level(name):
+    law = real(name)
+    assert gradcheck(law.icdf, ((LEVELS + 0.0007).clamp(0.01, 0.99).requires_grad_(),), atol=1e-4)
+
+
+@every_real
+def test_rows_do_not_mix(name):
+    law = real(name, 2, 3)
+    assert law.batch_shape == (2, 3)
+    x = randn(4, 2, 3, seed=7)
+    u = torch.rand(4, 2, 3, dtype=torch.float64)
+    for method, argument in ((law.log_prob, x), (law.cdf, x), (law.icdf, u)):
+        whole = method(argument)
+        assert whole.shape == (4, 2, 3)
+        torch.testing.assert_close(method(argument[1]), whole[1])
+        torch.testing.assert_close(method(argument[1, 1, 2])[1, 2], whole[1, 1, 2])
+    for value in (law.mean, law.variance, law.mode, entropy(law), roughness(law)):
+        assert value.shape == (2, 3)
+    assert law.sample((5,)).shape == (5, 2, 3)
+    assert law.rsample().shape == (2, 3)
+    assert crps(law, x).shape == (4, 2, 3)
+
+
+@every_real
+def test_any_value_scores_finitely(name):
+    law = real(name, dtype=torch.float32)
+    x = torch.tensor([-1e4, -3.0, 0.0, 3.0, 1e4], requires_grad=True)
+    log_prob = law.log_prob(x)
+    assert log_prob.isfinite().all()
+    if log_prob.requires_grad:  # a histogram is flat
+        log_prob.sum().backward()
+        assert x.grad.isfinite().all()
+    assert ((law.cdf(x) >= 0) & (law.cdf(x) <= 1 + 1e-6)).all()
+
+
+@every_real
+def test_affine_changes_variables(name):
+    base = real(name, 4)
+    loc, scale = randn(4, seed=8), randn(4, seed=9).exp()
+    law = Affine(base, loc, scale)
+    x = base.icdf(torch.full((4,), 0.37, dtype=torch.float64))
+    y = loc + scale * x
+    torch.testing.assert_close(law.log_prob(y), base.log_prob(x) - scale.log())
+    torch.testing.assert_close(law.cdf(y), base.cdf(x))
+    torch.testing.assert_close(law.icdf(base.cdf(x)), y)
+    torch.testing.assert_close(entropy(law), entropy(base) + scale.log())
+    torch.testing.assert_close(crps(law, y), crps(base, x) * scale)
+    torch.testing.assert_close(roughness(law), roughness(base) / scale**3)
+
+
+@every_real
+def test_independent_adds_components(name):
+    base = real(name, 2, 3)
+    law = Independent(base, 1, validate_args=False)
+    x = randn(2, 3, seed=7)
+    torch.testing.assert_close(law.log_prob(x), base.log_prob(x).sum(-1))
+    torch.testing.assert_close(entropy(law), entropy(base).sum(-1))
+    torch.testing.assert_close(crps(law, x), crps(base, x).sum(-1))
+    torch.testing.assert_close(roughness(law), roughness(base).sum(-1))
+    moved = Affine(law, torch.ones(2, 1, dtype=torch.float64), randn(3, seed=1).exp())
+    torch.testing.assert_close(
+        moved.log_prob(x), law.log_prob((x - 1) / randn(3, seed=1).exp()) - randn(3, seed=1).sum()
+    )
+
+
+@every_real
+def test_probabilities_are_integrals(name):
+    law = real(name)
+    edges = torch.tensor([-3.0, -1.0, 0.0, 0.5, 4.0], dtype=torch.float64)
+    torch.testing.assert_close(probabilities(law, edges), law.cdf(edges[1:]) - law.cdf(edges[:-1]))
+
+
+def test_affine_refuses_to_invent_rows():
+    with pytest.raises(ValueError, match="do not broadcast"):
+        Affine(real("Normal", 3), torch.zeros(2, 3), torch.ones(2, 3))
+
+
+@every_discrete
+def test_probabilities_sum_to_one(name):
+    law = discrete(name, 2, 3)
+    torch.testing.assert_close(law.probs.sum(-1), torch.ones(2, 3, dtype=torch.float64))
+    torch.testing.assert_close(law.log_probs.exp(), law.probs)
+    torch.testing.assert_close(law.logits.log_softmax(-1), law.log_probs)
+
+
+@every_discrete
+def test_one_outcome_scores_as_among_all(name):
+    law = discrete(name, 2, 3)
+    index = torch.arange(law.size).view(-1, 1, 1).expand(-1, 2, 3)
+    torch.testing.assert_close(law.log_prob(index), law.log_probs.movedim(-1, 0))
+    torch.testing.assert_close(law.log_prob(index[5]), law.log_probs[..., 5])
+    torch.testing.assert_close(law.log_prob(index[5, 0, 0].int()), law.log_probs[..., 5])
+
+
+@every_discrete
+def test_discrete_summaries_are_torchs(name):
+    law = discrete(name, 2, 3)
+    reference = torch.distributions.Categorical(logits=law.log_probs)
+    index = torch.arange(law.size, dtype=torch.float64)
+    mean = (reference.probs * index).sum(-1)
+    torch.testing.assert_close(law.entropy(), reference.entropy())
+    torch.testing.assert_close(law.mean, mean)
+    torch.testing.assert_close(law.variance, (reference.probs * index**2).sum(-1) - mean**2)
+    assert torch.equal(law.probs.gather(-1, law.mode.unsqueeze(-1))[..., 0], law.probs.amax(-1))
+
+
+@every_discrete
+def test_discrete_samples_follow_probabilities(name):
+    torch.manual_seed(0)
+    law = discrete(name, 2)
+    counts = torch.stack(
+        [torch.bincount(row, minlength=law.size) for row in law.sample((20000,)).T]
+    )
+    torch.testing.assert_close(counts / 20000, law.probs.float(), atol=0.015, rtol=0)
+
+
+def test_categorical_refuses_what_is_no_outcome():
+    with pytest.raises(IndexError, match="out of bounds"):
+        discrete("Categorical", 2).log_prob(torch.tensor([1, -100]))
