@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent
 from torch.nn.functional import one_hot
 
+from components.distributions.categorical import Discrete
 from components.distributions.histogram import Histogram
 
 DEFAULT_BINS = 256  # resolution of a histogram head that is not told otherwise
@@ -61,7 +62,7 @@ class Tokens:
             raise ValueError(f"Tokens are discrete already ({self.size} of them); drop bins={bins}.")
         return self
 
-    def law(self, categorical: Distribution, device: torch.device) -> Distribution:
+    def law(self, categorical: Discrete, device: torch.device) -> Distribution:
         """Reads a categorical over the cells as a law of the outcome: it is one."""
         return categorical
 
@@ -185,7 +186,7 @@ class Bins:
             raise ValueError(f"The data are divided into {self.size} bins already; drop bins={bins}.")
         return self
 
-    def law(self, categorical: Distribution, device: torch.device) -> Distribution:
+    def law(self, categorical: Discrete, device: torch.device) -> Distribution:
         """Reads a categorical `[..., *shape]` over the cells as a density of the outcome, `[...]`."""
         histogram = Histogram(categorical, _edges(self, device))
         if not self.shape:
@@ -198,5 +199,6 @@ Support = Tokens | Interval | Bins
 
 
 @lru_cache(maxsize=32)
+@torch.inference_mode(False)  # edges made in a validation step must serve training as well
 def _edges(bins: Bins, device: torch.device) -> Tensor:
     return torch.tensor(bins.edges, dtype=torch.float32, device=device)

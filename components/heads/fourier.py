@@ -77,7 +77,7 @@ class FourierHead(Head):
                 "and 0 for a density without cells; drop it or give bins."
             )
         self.support = support
-        self.cells = None if continuous else support.divide(bins)
+        self.cells = support if continuous else support.divide(bins)
         self.eps = eps
         self.coefficients = 2 * (frequencies + 1)
         laws = math.prod(support.shape)
@@ -91,11 +91,13 @@ class FourierHead(Head):
         """Predicts from hidden states `[..., D]`: batch shape `[...]`."""
         shape = self.support.shape
         coefficients = self.projection(hidden).unflatten(-1, (*shape, self.coefficients))
-        if self.cells is not None:
-            law = FourierCategorical(coefficients, self.cells.size, self.eps)
-            return self.cells.law(law, hidden.device)
-        density = FourierDensity(coefficients, self.support.low, self.support.high)
-        return Independent(density, len(shape), validate_args=False) if shape else density
+        match self.cells:
+            case Interval(low, high):
+                density = FourierDensity(coefficients, low, high)
+                return Independent(density, len(shape), validate_args=False) if shape else density
+            case cells:
+                law = FourierCategorical(coefficients, cells.size, self.eps)
+                return cells.law(law, hidden.device)
 
 
 class _Random(nn.Linear):

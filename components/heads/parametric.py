@@ -10,12 +10,12 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 from torch.nn.functional import softplus
 
 from components.distributions import Mixture, StudentT
+from components.distributions.precision import widen
 from components.heads.preset import PresetLinear
 from components.interfaces import Head
 from components.supports import Bins, Interval, Support, Tokens
@@ -55,7 +55,7 @@ class ParametricHead(Head):
         """Predicts from hidden states `[..., D]`: batch shape `[...]`."""
         shape = self.support.shape
         raw = self.projection(hidden).unflatten(-1, (*shape, self.parameters_per_law))
-        law = self.law(raw.to(torch.promote_types(raw.dtype, torch.float32)))
+        law = self.law(widen(raw))
         return Independent(law, len(shape), validate_args=False) if shape else law
 
     def location(self, raw: Tensor) -> Tensor:
@@ -138,7 +138,7 @@ class MixtureHead(ParametricHead):
 
     def law(self, raw: Tensor) -> Distribution:
         """Reads logits, locations and scales of the components."""
-        logits, location, scale = raw.unflatten(-1, (3, -1)).unbind(-2)
+        logits, location, scale = raw.chunk(3, -1)
         return Mixture(logits, self.location(location), self.scale(scale))
 
 

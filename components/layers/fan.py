@@ -75,7 +75,9 @@ class FanLayer(Pointwise):
     def forward(self, hidden: Tensor) -> Tensor:
         """Maps `[..., dim]` to `[..., width]`: cosines, sines, then the rest."""
         phases, rest = self._mix(hidden)
-        features: Tensor = _Concatenate.apply(phases, self.activation(rest))
+        features: Tensor = _Concatenate.apply(  # type: ignore[no-untyped-call] # torch's
+            phases, self.activation(rest)
+        )
         if self.gate is None:
             return features
         share = torch.sigmoid(self.gate)
@@ -88,7 +90,7 @@ class FanLayer(Pointwise):
         bias = self.bias if len(self.bias) == rows else pad(self.bias, (rows - len(self.bias), 0))
         device = hidden.device.type
         if not torch.is_autocast_enabled(device) and hidden.dtype.itemsize >= 4:
-            phases, rest = linear(hidden, self.weight, bias).split((count, rows - count), -1)
+            phases, rest = linear(hidden, self.weight, bias).tensor_split((count,), -1)
             return phases, rest
         rest = linear(hidden, self.weight[count:], bias[count:])
         with torch.autocast(device, enabled=False):

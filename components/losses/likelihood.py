@@ -90,6 +90,6 @@ def _(prediction: Affine) -> Tensor:
     return uniform_nll(prediction.base) + prediction.log_scale
 
 
-@uniform_nll.register
-def _(prediction: Independent) -> Tensor:
+@uniform_nll.register(Independent)
+def _(prediction: Independent[Distribution]) -> Tensor:
     return uniform_nll(prediction.base_dist).flatten(-prediction.reinterpreted_batch_ndims).sum(-1)

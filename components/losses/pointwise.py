@@ -93,8 +93,8 @@ def quantiles(prediction: Distribution, levels: Tensor) -> Tensor:
     return prediction.icdf(levels)
 
 
-@quantiles.register
-def _(prediction: Independent, levels: Tensor) -> Tensor:
+@quantiles.register(Independent)
+def _(prediction: Independent[Distribution], levels: Tensor) -> Tensor:
     return quantiles(prediction.base_dist, levels)
 
 

@@ -21,11 +21,11 @@ def refuse(loss: Loss, prediction: Distribution, wanted: str) -> Iterator[None]:
         wanted: What laws would do.
 
     Raises:
-        ValueError: If the block finds something not implemented.
+        ValueError: If the block finds that something is not there for the law.
     """
     try:
         yield
-    except NotImplementedError as error:
+    except (NotImplementedError, TypeError) as error:
         raise ValueError(
             f"{type(loss).__name__} cannot score a {_name(prediction)}: it needs {wanted}; "
             "drop the term or choose another head."

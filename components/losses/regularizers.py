@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.distributions import Distribution
+from torch.distributions import Distribution, Independent
 
+from components.distributions import Affine
 from components.distributions.functionals import entropy, log_normalizer, roughness
 from components.interfaces import Loss
 from components.losses.refusal import refuse
@@ -38,6 +39,8 @@ class ZLoss(Loss):
 
     .. math:: \log^2 \sum_k e^{l_k}
 
+    The components of a vector add up.
+
     Args:
         weight: Factor of this term in the objective, at least 0; 1e-4 is usual.
 
@@ -47,7 +50,7 @@ class ZLoss(Loss):
     def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
         """Measures predictions of batch shape `[B, T]`: `[B, T]`."""
         with refuse(self, prediction, "raw logits"):
-            return log_normalizer(prediction).square()
+            return _squared(prediction)
 
 
 class Entropy(Loss):
@@ -68,3 +71,14 @@ class Entropy(Loss):
         """Measures predictions of batch shape `[B, T]`: nats `[B, T]`."""
         with refuse(self, prediction, "a law with an entropy"):
             return -entropy(prediction)
+
+
+def _squared(law: Distribution) -> Tensor:
+    """Squares the log-normalizer of each component of a vector, so that they cannot cancel."""
+    match law:
+        case Affine():
+            return _squared(law.base)
+        case Independent():
+            return _squared(law.base_dist).flatten(-law.reinterpreted_batch_ndims).sum(-1)
+        case _:
+            return log_normalizer(law).square()

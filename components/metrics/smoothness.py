@@ -8,6 +8,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from components.distributions.precision import widen
+
 SCALES = 100  # widths of the filters, in cells; the sum over all integers is cut there
 
 
@@ -31,10 +33,11 @@ def smoothness(probabilities: Tensor) -> Tensor:
         are those of their code, which does not make up for the cut at 100.
     """
     cells = probabilities.shape[-1]
-    values = probabilities.to(torch.promote_types(probabilities.dtype, torch.float32))
+    values = widen(probabilities)
     power = torch.fft.rfft(values).abs().square()
     response = _response(cells, values.dtype, values.device)
-    return (power @ response).sqrt() @ _weights(values.dtype, values.device)
+    total: Tensor = (power @ response).sqrt() @ _weights(values.dtype, values.device)
+    return total
 
 
 @lru_cache(maxsize=16)
@@ -56,7 +59,8 @@ def _response(cells: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     twice[0] = 1
     if cells % 2 == 0:
         twice[-1] = 1
-    return (removed.square() * twice / cells).T.contiguous().to(device, dtype)
+    response: Tensor = removed.square() * twice / cells
+    return response.T.contiguous().to(device, dtype)
 
 
 @lru_cache(maxsize=16)

@@ -1,0 +1,71 @@
+"""Parts of models in pure PyTorch: every class that a recipe may name, by its short name."""
+
+from components.backbones import MLP, Decoder, EncoderDecoder
+from components.heads import (
+    FanHead,
+    FourierHead,
+    LinearHead,
+    MixtureHead,
+    NormalHead,
+    QuantileHead,
+    StudentTHead,
+)
+from components.layers.attention import ScaledDotProduct
+from components.layers.fan import FanLayer
+from components.layers.feedforward import FeedForward, SwiGLU
+from components.layers.norms import LayerNorm, RMSNorm
+from components.layers.positions import Learned, NoPositions, Rotary
+from components.losses import (
+    CRPS,
+    Entropy,
+    LabelSmoothing,
+    NegativeLogLikelihood,
+    Pinball,
+    Roughness,
+    SquaredError,
+    ZLoss,
+)
+from components.stems import (
+    ConvObservation,
+    FeatureStem,
+    FlatObservation,
+    SeriesStem,
+    TokenStem,
+    TrajectoryStem,
+)
+
+__all__ = [
+    "CRPS",
+    "MLP",
+    "ConvObservation",
+    "Decoder",
+    "EncoderDecoder",
+    "Entropy",
+    "FanHead",
+    "FanLayer",
+    "FeatureStem",
+    "FeedForward",
+    "FlatObservation",
+    "FourierHead",
+    "LabelSmoothing",
+    "LayerNorm",
+    "Learned",
+    "LinearHead",
+    "MixtureHead",
+    "NegativeLogLikelihood",
+    "NoPositions",
+    "NormalHead",
+    "Pinball",
+    "QuantileHead",
+    "RMSNorm",
+    "Rotary",
+    "Roughness",
+    "ScaledDotProduct",
+    "SeriesStem",
+    "SquaredError",
+    "StudentTHead",
+    "SwiGLU",
+    "TokenStem",
+    "TrajectoryStem",
+    "ZLoss",
+]

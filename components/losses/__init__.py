@@ -1,0 +1,17 @@
+"""Losses: the terms of an objective, each a functional of what was predicted and what happened."""
+
+from components.losses.likelihood import LabelSmoothing, NegativeLogLikelihood
+from components.losses.pointwise import Pinball, SquaredError
+from components.losses.regularizers import Entropy, Roughness, ZLoss
+from components.losses.scores import CRPS
+
+__all__ = [
+    "CRPS",
+    "Entropy",
+    "LabelSmoothing",
+    "NegativeLogLikelihood",
+    "Pinball",
+    "Roughness",
+    "SquaredError",
+    "ZLoss",
+]
