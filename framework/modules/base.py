@@ -206,10 +206,6 @@ class PredictiveModule(LightningModule):
         return {}
 
     def summarize(self, means: Mapping[str, float]) -> Mapping[str, float]:
-        """Returns what follows from the means over a whole split, by name."""
-        return {}
-
-    def summarize(self, means: Mapping[str, float]) -> Mapping[str, float]:
         """Derives further metrics from the means over all data, by name."""
         return {}
 
@@ -239,7 +235,6 @@ class PredictiveModule(LightningModule):
 
     def _log_means(self, split: str) -> None:
         means = self._tally.means(self.device)
-        means |= self.summarize(means)
         reported = {**means, **self.summarize(means)}
         self.log_dict({f"{split}/{name}": x for name, x in reported.items()}, sync_dist=True)
 
