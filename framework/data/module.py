@@ -24,7 +24,7 @@ class Examples(Dataset[Any], ABC):
         """Returns the number of examples."""
 
     @abstractmethod
-    def __getitems__(self, indices: list[int]) -> Batch:
+    def __getitems__(self, indices: list[int]) -> Any:
         """Returns examples as one batch, in the order of the indices."""
 
 
@@ -75,22 +75,21 @@ class PredictiveData(LightningDataModule, ABC):
             _rewind(self.trainer)
         return self._loader(dataset, sampler)
 
-    def val_dataloader(self) -> DataLoader[Batch]:
+    def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
         """Makes the loader of the validation examples of this process."""
-        return self._evaluation("val")
+        return self._evaluation(self.dataset("val"))
 
-    def test_dataloader(self) -> DataLoader[Batch]:
+    def test_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
         """Makes the loader of the test examples of this process."""
-        return self._evaluation("test")
+        return self._evaluation(self.dataset("test"))
 
     def predict_dataloader(self) -> DataLoader[Batch]:
         """Makes the loader of the examples of this process to predict."""
         # Lightning looks for a `drop_last` in samplers it does not know; ours drops nothing.
         warnings.filterwarnings("ignore", "You are using a custom batch sampler `ShardSampler`")
-        return self._evaluation("predict")
+        return self._evaluation(self.dataset("predict"))
 
-    def _evaluation(self, split: str) -> DataLoader[Batch]:
-        dataset = self.dataset(split)
+    def _evaluation(self, dataset: Examples) -> DataLoader[Batch]:
         rank, world = self._place()
         batch_size = self.eval_batch_size
         if batch_size is None:

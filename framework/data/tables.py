@@ -152,7 +152,8 @@ def _grid(rows: pd.DataFrame, frequency: str | None, path: Path) -> tuple[Any, C
         )
     except (ValueError, TypeError) as error:
         raise ValueError(
-            f"{path}: the time column cannot be read as time stamps ({error}); write them as 2026-01-31 or 2026-01-31T12:00."
+            f"{path}: the time column cannot be read as time stamps ({error}); "
+            "write them as 2026-01-31 or 2026-01-31T12:00."
         ) from error
     if frequency is not None:
         return stamps, Calendar.parse(frequency)

@@ -136,7 +136,7 @@ def test_mistakes_get_one_sentence(tmp_path, change, options, message):
 
 
 def test_a_missing_file_and_an_empty_table_get_one_sentence(tmp_path):
-    with pytest.raises(ValueError, match="There is no file '/no/where.csv'"):
+    with pytest.raises(ValueError, match=r"There is no file '/no/where\.csv'"):
         _ = SeriesData(LongTable("/no/where.csv"), horizon=1).spec
     path = write(long_frame()[["time"]], tmp_path / "p.csv")
     with pytest.raises(ValueError, match="has no column beside 'time'"):

@@ -1,0 +1,189 @@
+"""Archives: episodes in memory-mapped files, with what is measured of them once."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.supports import Interval, Tokens
+from framework.data.cache import cached
+from framework.data.environments import Environment
+from framework.data.episodes import Episodes, EpisodeSource, returns_to_go
+from framework.data.mapped import Mapped
+
+Integers = NDArray[np.int64]
+SPLIT_SEED = 0  # of which episodes are held out: the same ones whatever the seed of training
+DEGENERATE = 1e-6  # an observation that varies less is constant: its deviation counts as 1
+
+
+class Facts(NamedTuple):
+    """What is measured of the training episodes and of the environment."""
+
+    mean: tuple[float, ...]  # of each component of the observations
+    std: tuple[float, ...]  # of the same, positive
+    random_return: float  # mean return of random actions, nan without an environment
+
+
+class Archive:
+    """Episodes of a source, prepared when first asked for and kept in the cache.
+
+    Args:
+        source: Where the episodes come from.
+        holdout: Share of the episodes that is held out for validation, and again for the test; at
+            least one each.
+    """
+
+    def __init__(self, source: EpisodeSource, holdout: float) -> None:
+        self.source, self.holdout = source, holdout
+
+    @cached_property
+    def folder(self) -> Path:
+        """The directory of the arrays."""
+        return cached("episodes", self.source.key(), lambda f: _save(self.source.read(), f))
+
+    def mapped(self, name: str) -> Mapped:
+        """Opens the array `observation`, `action` or `return_to_go`, `[N, ...]`."""
+        return Mapped(self.folder / f"{name}.npy")
+
+    @cached_property
+    def length(self) -> Integers:
+        """Steps of each episode."""
+        return np.asarray(np.load(self.folder / "length.npy"))
+
+    @cached_property
+    def first(self) -> Integers:
+        """Where each episode begins."""
+        return np.cumsum(self.length) - self.length
+
+    @cached_property
+    def returns(self) -> NDArray[np.float64]:
+        """Return of each training episode."""
+        return self.mapped("return_to_go")[self.first[self.split["train"]]].astype(np.float64)
+
+    @cached_property
+    def environment(self) -> Environment | None:
+        """The environment to play in.
+
+        Raises:
+            ValueError: If it cannot be made, or observations differ from its own in shape.
+        """
+        if not self.source.environment:
+            return None
+        environment = Environment(self.source.environment)
+        shape = self.mapped("observation").array.shape[1:]
+        if shape != environment.observation:
+            raise ValueError(
+                f"{type(self.source).__name__}: observations have the shape {shape}, those of "
+                f"{environment.name} {environment.observation}; name the one they are from."
+            )
+        return environment
+
+    @cached_property
+    def support(self) -> Tokens | Interval:
+        """The actions that can be taken: those of the environment, or else of the episodes.
+
+        Raises:
+            ValueError: If an action of the episodes cannot be taken.
+        """
+        action, environment = self.mapped("action").array, self.environment
+        support = _range(action) if environment is None else environment.support
+        _check_actions(action, support, type(self.source).__name__)
+        return support
+
+    @cached_property
+    def split(self) -> dict[str, Integers]:
+        """The numbers of the episodes of "train", "val" and "test".
+
+        Raises:
+            ValueError: If there are too few.
+        """
+        count = len(self.length)
+        held = max(1, round(self.holdout * count))
+        if count < 2 * held + 1:
+            raise ValueError(
+                f"{type(self.source).__name__}: {count} episodes cannot be split into training, "
+                "validation and test; give at least 3."
+            )
+        order = np.random.default_rng(SPLIT_SEED).permutation(count)
+        parts = {"val": order[:held], "test": order[held : 2 * held], "train": order[2 * held :]}
+        return {name: np.sort(part) for name, part in parts.items()}
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What is measured once, and then kept in the cache."""
+        key: dict[str, object] = {
+            **self.source.key(),
+            "holdout": self.holdout,
+            "environment": self.source.environment,
+            "gymnasium": version("gymnasium"),
+        }
+        stored = (cached("episode_facts", key, self._measure) / "facts.json").read_text()
+        mean, std, random_return = json.loads(stored)
+        return Facts(tuple(mean), tuple(std), random_return)
+
+    def _measure(self, folder: Path) -> None:
+        train, environment = self.split["train"], self.environment
+        spans = zip(self.first[train], self.length[train], strict=True)
+        mean, std = _moments(self.mapped("observation"), [(a, a + n) for a, n in spans])
+        random_return = float("nan")
+        if environment is not None:
+            random_return = environment.random_return(environment.limit or int(self.length.max()))
+        facts = Facts(tuple(mean.tolist()), tuple(std.tolist()), random_return)
+        (folder / "facts.json").write_text(json.dumps(facts))
+
+
+def _save(episodes: Episodes, folder: Path) -> None:
+    episodes = episodes.checked()
+    to_go = returns_to_go(episodes.reward, episodes.length)
+    np.save(folder / "observation.npy", episodes.observation)
+    np.save(folder / "action.npy", episodes.action)
+    np.save(folder / "return_to_go.npy", to_go.astype(np.float32))
+    np.save(folder / "length.npy", episodes.length)
+
+
+def _moments(values: Mapped, spans: list[tuple[int, int]]) -> tuple[Any, Any]:
+    """Computes mean and deviation of each component over stretches, in two passes."""
+    steps = sum(end - begin for begin, end in spans)
+    parts = [slice(begin, end) for begin, end in spans]
+    mean = sum(_flat(values[part]).sum(0) for part in parts) / steps
+    variance = sum(((_flat(values[part]) - mean) ** 2).sum(0) for part in parts) / steps
+    std = np.sqrt(variance)
+    return mean, np.where(std > DEGENERATE, std, 1.0)
+
+
+def _flat(values: NDArray[Any]) -> NDArray[np.float64]:
+    return values.reshape(len(values), -1).astype(np.float64)
+
+
+def _range(action: NDArray[Any]) -> Tokens | Interval:
+    """Finds the smallest support of actions `[N, ...]`."""
+    if action.dtype.kind == "i":
+        return Tokens(int(action.max()) + 1)
+    return Interval(float(action.min()), float(action.max()), action.shape[1:])
+
+
+def _check_actions(action: NDArray[Any], support: Tokens | Interval, source: str) -> None:
+    """Refuses actions that are of another kind or outside of what can be taken."""
+    match support:
+        case Tokens(size=size):
+            kind, low, high = "i", 0.0, size - 1.0
+        case Interval(low=low, high=high):
+            kind = "f"
+    if action.dtype.kind != kind or action.shape[1:] != support.shape:
+        raise ValueError(
+            f"{source}: actions are {action.dtype} of shape {action.shape[1:]}, which are none of "
+            f"{support}; name the environment they are from."
+        )
+    slack = DEGENERATE * (high - low)
+    least, most = float(action.min()), float(action.max())
+    if least < low - slack or most > high + slack:
+        raise ValueError(
+            f"{source}: action {least if least < low - slack else most:g} lies outside [{low:g}, "
+            f"{high:g}]; record actions as the environment took them."
+        )

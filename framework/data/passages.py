@@ -1,0 +1,133 @@
+"""Passages: stretches of episodes, padded on the left, and episodes to be played."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from components.data import EpisodeBatch, TrajectoryBatch
+from framework.data.mapped import Mapped
+from framework.data.module import Examples
+
+Integers = NDArray[np.int64]
+
+
+class Passages(Examples):
+    """Windows that end at some step of an episode and reach back `span` steps or to its beginning.
+
+    Args:
+        observation: What was seen, all episodes one after the other, `[N, *observation]`.
+        action: What was done, `[N, *shape]`.
+        return_to_go: Sum of the rewards from each step to the end of its episode, `[N]`.
+        first: Where each episode of this split begins, `[episodes]`.
+        length: Its steps, `[episodes]`.
+        span: Steps in a window.
+    """
+
+    def __init__(
+        self,
+        observation: Mapped,
+        action: Mapped,
+        return_to_go: Mapped,
+        first: Integers,
+        length: Integers,
+        span: int,
+    ) -> None:
+        self.observation, self.action, self.return_to_go = observation, action, return_to_go
+        self.first, self.length, self.span = first, length, span
+        self.last = np.cumsum(self.count(length))  # windows up to and with each episode
+
+    @abstractmethod
+    def count(self, length: Integers) -> Integers:
+        """Tells how many windows there are in episodes of some length, `[episodes]`."""
+
+    @abstractmethod
+    def stretch(self, rank: Integers, length: Integers) -> tuple[Integers, Integers]:
+        """Tells for the window of this rank in its episode, `[B]`, which steps are targets.
+
+        Returns:
+            The first of them, and the step after the last, where the window ends.
+        """
+
+    def __len__(self) -> int:
+        return int(self.last[-1])
+
+    def __getitems__(self, indices: list[int]) -> TrajectoryBatch:
+        """Cuts windows `[B, T]`."""
+        index = np.asarray(indices)
+        episode = np.searchsorted(self.last, index, side="right")
+        length = self.length[episode]
+        rank = index - (self.last[episode] - self.count(length))
+        begin, end = self.stretch(rank, length)
+        step = end[:, None] + np.arange(-self.span, 0)
+        mask = step >= 0
+        time = np.where(mask, step, 0)
+        where = self.first[episode][:, None] + time
+        action = _cut(self.action, where, mask)
+        return TrajectoryBatch(
+            observation=_cut(self.observation, where, mask),
+            action=action,
+            return_to_go=_cut(self.return_to_go, where, mask),
+            time=torch.from_numpy(time),
+            mask=torch.from_numpy(mask),
+            target=action,
+            weight=torch.from_numpy((step >= begin[:, None]).astype(np.float32)),
+        )
+
+
+class AnyPassages(Passages):
+    """A window for every step, which it ends with; all its steps are targets. For training."""
+
+    def count(self, length: Integers) -> Integers:
+        """As many windows as steps."""
+        return length
+
+    def stretch(self, rank: Integers, length: Integers) -> tuple[Integers, Integers]:
+        """Begins with the first step that is not padding."""
+        return np.maximum(rank + 1 - self.span, 0), rank + 1
+
+
+class CoveringPassages(Passages):
+    """Windows in which every step is a target exactly once. For evaluation.
+
+    They lie next to each other. The last one of an episode reaches back into the one before rather
+    than being padded, and those steps are no targets there.
+    """
+
+    def count(self, length: Integers) -> Integers:
+        """As many windows as it takes to cover the episode."""
+        return -(-length // self.span)
+
+    def stretch(self, rank: Integers, length: Integers) -> tuple[Integers, Integers]:
+        """Begins where the window before ended."""
+        return rank * self.span, np.minimum((rank + 1) * self.span, length)
+
+
+class Starts(Examples):
+    """Episodes to be played.
+
+    Args:
+        seeds: What the environment is reset with.
+        return_to_go: The return that the policy is asked for.
+    """
+
+    def __init__(self, seeds: range, return_to_go: float) -> None:
+        self.seeds, self.return_to_go = seeds, return_to_go
+
+    def __len__(self) -> int:
+        return len(self.seeds)
+
+    def __getitems__(self, indices: list[int]) -> EpisodeBatch:
+        """Returns seeds and returns, `[B]` each."""
+        seed = torch.tensor([self.seeds[index] for index in indices])
+        return EpisodeBatch(seed, torch.full((len(indices),), self.return_to_go))
+
+
+def _cut(values: Mapped, where: Integers, mask: NDArray[np.bool_]) -> torch.Tensor:
+    """Reads values at `[B, T]`, 0 on padding."""
+    read = values[where]
+    read[~mask] = 0
+    return torch.from_numpy(read)

@@ -1,0 +1,130 @@
+"""Recorded episodes, as windows in which each action is to be predicted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch.utils.data import DataLoader
+
+from components.data import TrajectorySpec
+from framework.data.archives import Archive
+from framework.data.episodes import EpisodeSource
+from framework.data.module import Examples, PredictiveData
+from framework.data.passages import AnyPassages, CoveringPassages, Starts
+
+FIRST_SEED = {"val": 1_000_000, "test": 2_000_000, "predict": 3_000_000}  # of episodes to play
+ASKED = 0.9  # quantile of the returns of the training episodes that is asked for
+
+
+class TrajectoryData(PredictiveData):
+    """Serves windows of recorded episodes, and episodes to be played.
+
+    Whole episodes are held out, for validation and for the test as many each. A training window
+    ends at any step of the other ones. In evaluation every step of the held-out episodes is
+    predicted once; if there is an environment, a second loader serves seeds of episodes to play,
+    and the return to ask for. To predict is to play.
+
+    Args:
+        source: Where the episodes come from.
+        length: Steps in a window.
+        holdout: Share of the episodes that is held out for validation, and again for the test; at
+            least one each.
+        episodes: Episodes to play in an evaluation.
+        target_return: Return that a policy is asked for; if not given, what the best tenth of the
+            training episodes reach.
+        options: Batch sizes, workers and seed, as in `PredictiveData`.
+
+    Raises:
+        ValueError: If an option is out of its range, there are fewer than three episodes, an
+            action cannot be taken in the environment, or the source cannot be read.
+    """
+
+    def __init__(
+        self,
+        source: EpisodeSource,
+        length: int = 20,
+        holdout: float = 0.1,
+        episodes: int = 16,
+        target_return: float | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        for name, value in {"length": length, "episodes": episodes}.items():
+            if value < 1:
+                raise ValueError(f"TrajectoryData: {name}={value} is too small; use at least 1.")
+        if not 0 < holdout < 0.5:
+            raise ValueError(
+                f"TrajectoryData: holdout={holdout} is taken twice, for validation and test; "
+                "use a share between 0 and 0.5."
+            )
+        self.source, self.archive = source, Archive(source, holdout)
+        self.length, self.episodes = length, episodes
+        self._target_return = target_return
+
+    @property
+    def spec(self) -> TrajectorySpec:
+        """Facts of the environment and of the training episodes."""
+        archive, environment = self.archive, self.archive.environment
+        limit = environment.limit if environment else 0
+        return TrajectorySpec(
+            support=archive.support,
+            observation=archive.mapped("observation").array.shape[1:],
+            length=self.length,
+            horizon=max(limit, int(archive.length.max())),
+            environment=self.source.environment,
+            mean=archive.facts.mean,
+            std=archive.facts.std,
+            return_scale=float(np.abs(archive.returns).mean()) or 1.0,
+            random_return=archive.facts.random_return,
+            data_return=float(archive.returns.mean()),
+        )
+
+    @property
+    def target_return(self) -> float:
+        """The return that a policy is asked for."""
+        if self._target_return is not None:
+            return self._target_return
+        return float(np.quantile(self.archive.returns, ASKED))
+
+    def dataset(self, split: str) -> Examples:
+        """Returns the windows of "train", "val" or "test", or the episodes to "predict"."""
+        if split == "predict":
+            return self.starts(split)
+        _ = self.archive.support  # refuses actions that cannot be taken
+        passages = AnyPassages if split == "train" else CoveringPassages
+        archive, chosen = self.archive, self.archive.split[split]
+        return passages(
+            archive.mapped("observation"),
+            archive.mapped("action"),
+            archive.mapped("return_to_go"),
+            archive.first[chosen],
+            archive.length[chosen],
+            self.length,
+        )
+
+    def starts(self, split: str) -> Starts:
+        """Returns the episodes to play in "val", "test" or "predict".
+
+        Raises:
+            ValueError: If there is no environment to play in.
+        """
+        if not self.source.environment:
+            raise ValueError(
+                f"TrajectoryData: {type(self.source).__name__} names no environment to play in; "
+                "give it the gymnasium id of one."
+            )
+        first = FIRST_SEED[split]
+        return Starts(range(first, first + self.episodes), self.target_return)
+
+    def val_dataloader(self) -> list[DataLoader[Any]]:
+        """Makes the loaders of the validation windows and, where possible, of episodes."""
+        return self._loaders("val")
+
+    def test_dataloader(self) -> list[DataLoader[Any]]:
+        """Makes the loaders of the test windows and, where possible, of episodes."""
+        return self._loaders("test")
+
+    def _loaders(self, split: str) -> list[DataLoader[Any]]:
+        played = [self.starts(split)] if self.source.environment else []
+        return [self._evaluation(examples) for examples in (self.dataset(split), *played)]

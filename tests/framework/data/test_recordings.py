@@ -1,0 +1,144 @@
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from framework.data.recordings import MinariEpisodes, NpzEpisodes, TableEpisodes
+
+
+def episode(steps, seed=0):
+    rng = np.random.default_rng(seed)
+    return {
+        "observation": rng.normal(size=(steps, 2, 3)),
+        "action": rng.integers(5, size=steps),
+        "reward": rng.normal(size=steps),
+    }
+
+
+def assert_holds(episodes, parts):
+    assert episodes.length.tolist() == [len(part["reward"]) for part in parts]
+    for name in ("observation", "action", "reward"):
+        wanted = np.concatenate([part[name] for part in parts])
+        np.testing.assert_array_equal(getattr(episodes, name), wanted)
+
+
+PARTS = [episode(4, 1), episode(1, 2), episode(6, 3)]
+
+
+def test_archives_hold_one_episode_or_several(tmp_path):
+    for k, part in enumerate(PARTS):
+        np.savez(tmp_path / f"{k}.npz", **part)
+    assert_holds(NpzEpisodes(str(tmp_path)).read(), PARTS)
+    joined = {name: np.concatenate([part[name] for part in PARTS]) for name in PARTS[0]}
+    np.savez_compressed(tmp_path / "all.npz", **joined, length=[4, 1, 6])
+    assert_holds(NpzEpisodes(str(tmp_path / "all.npz")).read(), PARTS)
+
+
+def table():
+    rows = []
+    for name, part in zip("bca", PARTS, strict=True):
+        seen = [[list(row) for row in frame] for frame in part["observation"]]
+        columns = {"observation": seen, "action": part["action"], "reward": part["reward"]}
+        rows.append(pd.DataFrame({"episode": name, **columns}))
+    return pd.concat(rows, ignore_index=True)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow", ".feather"])
+def test_tables_hold_a_step_a_row(tmp_path, suffix):
+    path = tmp_path / f"episodes{suffix}"
+    (table().to_parquet if suffix == ".parquet" else table().to_feather)(path)
+    source = TableEpisodes(str(path), "Any-v0")
+    assert_holds(source.read(), PARTS)
+    assert source.environment == "Any-v0"
+
+
+def ragged(frame):
+    frame.at[2, "observation"] = [[1.0, 2.0, 3.0]]
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.rename(columns={"action": "act"}), "no column 'action'; it has episode, obs"),
+        (lambda t: t.assign(reward=[None, *t.reward[1:]]), "column 'reward' has gaps"),
+        (lambda t: t.iloc[[0, 4, 1]], "the rows of an episode are apart; sort them"),
+        (ragged, "lists in column 'observation' differ in length"),
+    ],
+)
+def test_mistakes_in_tables_get_one_sentence(tmp_path, change, message):
+    path = tmp_path / "episodes.parquet"
+    change(table()).to_parquet(path)
+    with pytest.raises(ValueError, match=message):
+        TableEpisodes(str(path)).read()
+
+
+def test_mistakes_in_archives_get_one_sentence(tmp_path):
+    for path in (tmp_path, tmp_path / "none.npz"):
+        with pytest.raises(ValueError, match="There are no episodes at"):
+            NpzEpisodes(str(path)).key()
+    with pytest.raises(ValueError, match="give the path of a .parquet, .arrow or .feather file"):
+        TableEpisodes("none.parquet").key()
+    np.savez(tmp_path / "a.npz", observation=[1.0], action=[1])
+    with pytest.raises(ValueError, match="has no array 'reward'; it has observation, action"):
+        NpzEpisodes(str(tmp_path)).read()
+    np.savez(tmp_path / "a.npz", **PARTS[0])
+    np.savez(tmp_path / "b.npz", **{**PARTS[0], "observation": np.zeros((4, 2))})
+    with pytest.raises(ValueError, match="differ in the shape of an observation"):
+        NpzEpisodes(str(tmp_path)).read()
+
+
+class FakeMinari:
+    """What this package uses of Minari: there is one more observation than there are actions."""
+
+    def load_dataset(self, name):
+        if name != "pendulum/test-v0":
+            raise FileNotFoundError(name)
+        episodes = [
+            SimpleNamespace(
+                observations=np.concatenate([part["observation"], np.zeros((1, 2, 3))]),
+                actions=part["action"],
+                rewards=part["reward"],
+            )
+            for part in PARTS
+        ]
+        spec = SimpleNamespace(env_spec=SimpleNamespace(id="Pendulum-v1"))
+        return SimpleNamespace(spec=spec, total_steps=11, iterate_episodes=lambda: iter(episodes))
+
+
+def test_minari_data_sets_are_read(monkeypatch):
+    monkeypatch.setitem(sys.modules, "minari", FakeMinari())
+    source = MinariEpisodes("pendulum/test-v0")
+    assert_holds(source.read(), PARTS)
+    assert source.environment == "Pendulum-v1"
+    with pytest.raises(ValueError, match="'no/such-v0' is not on this machine; minari download"):
+        MinariEpisodes("no/such-v0").read()
+    monkeypatch.setitem(sys.modules, "minari", None)
+    with pytest.raises(ValueError, match="MinariEpisodes needs the package minari; pip install"):
+        source.read()
+
+
+def test_minari_itself_agrees(tmp_path, monkeypatch):
+    minari = pytest.importorskip("minari")
+    gymnasium = pytest.importorskip("gymnasium")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    collector = minari.DataCollector(gymnasium.make("CartPole-v1"))
+    for seed in range(3):
+        over = False
+        collector.reset(seed=seed)
+        while not over:
+            _, _, terminated, truncated, _ = collector.step(collector.action_space.sample())
+            over = terminated or truncated
+    collector.create_dataset(dataset_id="cartpole/test-v0")
+    source = MinariEpisodes("cartpole/test-v0")
+    episodes = source.read()
+    assert source.environment == "CartPole-v1"
+    np.testing.assert_array_equal(
+        episodes.length,
+        [
+            r
+            for r in np.add.reduceat(episodes.reward, np.cumsum(episodes.length) - episodes.length)
+        ],
+    )

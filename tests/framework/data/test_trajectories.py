@@ -1,0 +1,266 @@
+import math
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from components.supports import Interval, Tokens
+from framework.data.episodes import Episodes, EpisodeSource, returns_to_go
+from framework.data.playing import CartPole, Pendulum
+from framework.data.trajectories import TrajectoryData
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("OVERTONE_CACHE", str(tmp_path / "cache"))
+
+
+class Fixed(EpisodeSource):
+    """Episodes that a test made."""
+
+    def __init__(self, episodes, environment="", name="fixed"):
+        self.episodes, self.environment, self.name = episodes, environment, name
+
+    def key(self):
+        return {"test": self.name}
+
+    def read(self):
+        return self.episodes
+
+
+def made(lengths=(7, 3, 12, 1, 8, 5), observation=(2,), action=(), seed=0):
+    """Episodes whose every step can be told: the first component of what is seen counts steps."""
+    rng = np.random.default_rng(seed)
+    steps = sum(lengths)
+    seen = rng.normal(size=(steps, *observation))
+    seen.reshape(steps, -1)[:, 0] = np.arange(steps)
+    done = rng.normal(size=(steps, *action)) if action else rng.integers(4, size=steps)
+    return Episodes(seen, done, rng.normal(size=steps), np.array(lengths))
+
+
+def everything(dataset):
+    return dataset.__getitems__(list(range(len(dataset))))
+
+
+def brute_force(episodes, episode, end, fresh, span):
+    """One window by a loop over its steps."""
+    start = int(sum(episodes.length[:episode]))
+    reward = episodes.reward[start : start + episodes.length[episode]]
+    rows = []
+    for step in range(end - span, end):
+        if step < 0:
+            zeros = np.zeros(episodes.observation.shape[1:])
+            rows.append((zeros, np.zeros(episodes.action.shape[1:]), 0.0, 0, False, 0.0))
+        else:
+            at = start + step
+            seen, done = episodes.observation[at], episodes.action[at]
+            rows.append((seen, done, sum(reward[step:]), step, True, float(step >= fresh)))
+    return [np.stack(column) for column in zip(*rows, strict=True)]
+
+
+@pytest.mark.parametrize("action", [(), (2,)])
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_windows_equal_a_loop(split, action):
+    span, episodes = 4, made(action=action)
+    data = TrajectoryData(Fixed(episodes), length=span, holdout=0.34)
+    expected = []
+    for episode in data.archive.split[split]:
+        n = int(episodes.length[episode])
+        if split == "train":
+            windows = [(end, 0) for end in range(1, n + 1)]
+        else:
+            windows = [(min(begin + span, n), begin) for begin in range(0, n, span)]
+        expected += [brute_force(episodes, episode, *window, span) for window in windows]
+    batch = everything(data.dataset(split))
+    assert len(batch.time) == len(expected)
+    fields = (*batch[:5], batch.weight)
+    for k, columns in enumerate(expected):
+        for got, wanted in zip(fields, columns, strict=True):
+            np.testing.assert_allclose(got[k], wanted, rtol=1e-6)
+    assert torch.equal(batch.target, batch.action)
+    assert batch.action.dtype == (torch.float32 if action else torch.int64)
+    order = torch.randperm(len(expected)).tolist()
+    shuffled = data.dataset(split).__getitems__(order)
+    assert all(torch.equal(a, b[order]) for a, b in zip(shuffled, batch, strict=True))
+
+
+@pytest.mark.parametrize("span", [1, 3, 5, 40])
+def test_evaluation_predicts_every_step_once_and_training_never(span):
+    episodes = made(lengths=(9, 4, 6, 5, 11, 3, 8, 2))
+    data = TrajectoryData(Fixed(episodes), length=span, holdout=0.25)
+    steps = {}
+    for split in ("train", "val", "test"):
+        batch = everything(data.dataset(split))
+        counted = batch.observation[..., 0][batch.weight > 0].int().tolist()
+        steps[split] = set(counted)
+        assert split == "train" or len(counted) == len(steps[split])
+    assert set.union(*steps.values()) == set(range(48))
+    assert sum(map(len, steps.values())) == 48
+
+
+def test_the_held_out_episodes_do_not_depend_on_the_seed_of_training():
+    splits = [TrajectoryData(Fixed(made()), seed=seed).archive.split for seed in (0, 1)]
+    for split in splits[0]:
+        np.testing.assert_array_equal(splits[0][split], splits[1][split])
+
+
+def test_returns_to_go_equal_a_loop():
+    episodes = made()
+    got = returns_to_go(episodes.reward, episodes.length)
+    start = 0
+    for n in episodes.length:
+        for step in range(start, start + n):
+            assert got[step] == pytest.approx(sum(episodes.reward[step : start + n]))
+        start += n
+
+
+def test_spec_measures_the_training_episodes():
+    episodes = made(observation=(2, 3), action=(2,))
+    episodes.observation[:, 1, 1] = 5.0
+    data = TrajectoryData(Fixed(episodes), length=4, holdout=0.2)
+    first = np.cumsum(episodes.length) - episodes.length
+    chosen = [slice(first[k], first[k] + episodes.length[k]) for k in data.archive.split["train"]]
+    seen = np.concatenate([episodes.observation[part].reshape(-1, 6) for part in chosen])
+    returns = np.array([episodes.reward[part].sum() for part in chosen])
+    std = seen.std(0)
+    std[4] = 1.0  # it never varies
+    spec = data.spec
+    np.testing.assert_allclose(spec.mean, seen.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(spec.std, std, rtol=1e-5)
+    assert spec.data_return == pytest.approx(returns.mean(), rel=1e-5)
+    assert spec.return_scale == pytest.approx(np.abs(returns).mean(), rel=1e-5)
+    assert data.target_return == pytest.approx(np.quantile(returns, 0.9), rel=1e-5)
+    assert (spec.observation, spec.horizon, spec.length) == ((2, 3), 12, 4)
+    assert math.isnan(spec.random_return)
+    low, high = episodes.action.min(), episodes.action.max()
+    assert spec.support == Interval(np.float32(low).item(), np.float32(high).item(), (2,))
+    assert TrajectoryData(Fixed(made(), name="choices")).spec.support == Tokens(4)
+
+
+def test_frames_stay_bytes():
+    episodes = made()
+    frames = np.random.default_rng(0).integers(256, size=(36, 3, 5, 4)).astype(np.uint8)
+    data = TrajectoryData(Fixed(episodes._replace(observation=frames)), length=4)
+    batch = everything(data.dataset("train"))
+    assert batch.observation.dtype == torch.uint8
+    assert data.spec.observation == (3, 5, 4)
+    assert len(data.spec.mean) == 60
+
+
+def test_a_worker_gets_the_place_of_the_steps_and_not_the_steps():
+    episodes = made(lengths=(5_000,) * 4, observation=(8,))
+    dataset = TrajectoryData(Fixed(episodes)).dataset("train")
+    stored = pickle.dumps(dataset)
+    assert len(stored) < 5_000
+    again = pickle.loads(stored).__getitems__([3, 7_000])
+    assert torch.equal(again.observation, dataset.__getitems__([3, 7_000]).observation)
+
+
+@pytest.mark.parametrize(
+    ("source", "support", "expert", "random"),
+    [
+        (Pendulum, Interval(-2, 2, (1,)), (-250, -100), (-1500, -900)),
+        (CartPole, Tokens(2), (500, 500), (15, 30)),
+    ],
+)
+def test_controllers_are_experts(source, support, expert, random):
+    data = TrajectoryData(source(steps=4_000, noise=[0.0], seed=1), holdout=0.1)
+    spec = data.spec
+    assert spec.support == support
+    assert expert[0] <= spec.data_return <= expert[1]
+    assert random[0] <= spec.random_return <= random[1]
+
+
+def test_noise_makes_good_and_bad_episodes():
+    returns = {}
+    for scale in (0.25, 1.0, 4.0):
+        episodes = Pendulum(steps=4_000, noise=[scale]).read()
+        returns[scale] = episodes.reward.sum() / len(episodes.length)
+    assert returns[0.25] > returns[1.0] > returns[4.0]
+
+
+def test_playing_is_a_function_of_the_seed():
+    first, again, other = (Pendulum(steps=500, seed=seed).read() for seed in (3, 3, 4))
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not np.array_equal(first.observation, other.observation)
+    assert Pendulum(seed=3).key() != Pendulum(seed=4).key()
+
+
+def test_recorded_actions_lead_to_what_was_seen_next():
+    import gymnasium
+
+    episodes = CartPole(steps=300, seed=0).read()
+    environment = gymnasium.make("CartPole-v1").unwrapped
+    environment.reset()
+    for step in range(int(episodes.length[0]) - 1):
+        environment.state = episodes.observation[step].astype(np.float64)
+        seen = environment.step(int(episodes.action[step]))[0]
+        np.testing.assert_allclose(seen, episodes.observation[step + 1], atol=1e-5)
+
+
+def test_evaluation_plays_episodes_of_its_own():
+    data = TrajectoryData(Pendulum(steps=1_000), episodes=5, batch_size=2)
+    windows, played = data.val_dataloader()
+    assert sum(len(batch.time) for batch in windows) == len(data.dataset("val"))
+    batches = list(played)
+    seeds = {split: data.starts(split).seeds for split in ("val", "test", "predict")}
+    assert torch.cat([b.seed for b in batches]).tolist() == list(seeds["val"])
+    assert len(set().union(*seeds.values())) == 15
+    assert all(b.return_to_go.eq(data.target_return).all() for b in batches)
+    (batch,) = TrajectoryData(
+        data.source, episodes=5, target_return=-7.0, eval_batch_size=8
+    ).predict_dataloader()
+    assert batch.return_to_go.tolist() == [-7.0] * 5
+    assert batch.seed.dtype == torch.int64
+
+
+def test_without_an_environment_there_is_nothing_to_play():
+    data = TrajectoryData(Fixed(made()))
+    assert len(data.test_dataloader()) == 1
+    with pytest.raises(ValueError, match="Fixed names no environment to play in"):
+        data.predict_dataloader()
+
+
+def nan_seen(episodes):
+    episodes.observation[8, 1] = np.nan
+    return episodes
+
+
+@pytest.mark.parametrize(
+    ("episodes", "environment", "message"),
+    [
+        (made()._replace(action=np.zeros(35)), "", "differ in length .*action has 35"),
+        (made(lengths=(4, 0, 3)), "", "an episode without steps"),
+        (nan_seen(made()), "", "The observation of episode 1 at step 1 is NaN or infinite"),
+        (made(lengths=(4, 3)), "", "Fixed: 2 episodes cannot be split .* give at least 3"),
+        (made(), "Pendulum-v99", "The environment 'Pendulum-v99' cannot be made"),
+        (made(observation=(4,)), "Pendulum-v1", r"shape \(4,\), those of Pendulum-v1 \(3,\)"),
+        (made(observation=(3,)), "Pendulum-v1", "actions are int64 of shape .* none of Interval"),
+        (made(observation=(4,)), "CartPole-v1", r"action 3 lies outside \[0, 1\]; record"),
+        (made(observation=(3,), action=(1,)), "Pendulum-v1", r"lies outside \[-2, 2\]"),
+    ],
+)
+def test_mistakes_get_one_sentence(episodes, environment, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        _ = TrajectoryData(Fixed(episodes, environment)).spec
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"length": 0}, "TrajectoryData: length=0 is too small"),
+        ({"episodes": 0}, "TrajectoryData: episodes=0 is too small"),
+        ({"holdout": 0.5}, "TrajectoryData: holdout=0.5 is taken twice"),
+    ],
+)
+def test_options_out_of_range_get_one_sentence(options, message):
+    with pytest.raises(ValueError, match=message):
+        TrajectoryData(Pendulum(), **options)
+
+
+def test_noise_that_cannot_be_played_gets_one_sentence():
+    for options in ({"steps": 0}, {"noise": []}, {"noise": [-1.0]}):
+        with pytest.raises(ValueError, match="Pendulum: steps=.* cannot be played"):
+            Pendulum(**options)
