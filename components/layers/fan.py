@@ -61,7 +61,8 @@ class FanLayer(Pointwise):
         rows = outputs - self.phases
         self.weight = nn.Parameter(torch.empty(rows, dim))
         self.bias = nn.Parameter(torch.empty(rows if p_bias else rows - self.phases))
-        self.gate = nn.Parameter(torch.empty(())) if gated else None
+        # one number, in a row of its own: sharded training has no place for scalars
+        self.gate = nn.Parameter(torch.empty(1)) if gated else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
