@@ -6,11 +6,14 @@ line knows it by name.
 
 from framework.data.corpora import Corpus, StateOfTheUnion, TextFiles
 from framework.data.density import DensityData
+from framework.data.episodes import EpisodeSource
 from framework.data.hub import HubText, SavedText
 from framework.data.module import Examples, PredictiveData
 from framework.data.panels import Competition, PanelSource
+from framework.data.playing import CartPole, Pendulum
 from framework.data.problems import Problem, Synthetic
 from framework.data.processes import Gaussian, Process, SignedBeta, TwoGaussians
+from framework.data.recordings import MinariEpisodes, NpzEpisodes, TableEpisodes
 from framework.data.regression import Table
 from framework.data.scaling import MeanScaling, Scaling, StandardScaling
 from framework.data.series import SeriesData
@@ -18,20 +21,26 @@ from framework.data.tables import LongTable, WideTable
 from framework.data.token_files import TokenFiles
 from framework.data.tokenizer import BytePairTokenizer, ByteTokenizer, FileTokenizer, Tokenizer
 from framework.data.tokens import TokenData
+from framework.data.trajectories import TrajectoryData
 
 __all__ = [
     "BytePairTokenizer",
     "ByteTokenizer",
+    "CartPole",
     "Competition",
     "Corpus",
     "DensityData",
+    "EpisodeSource",
     "Examples",
     "FileTokenizer",
     "Gaussian",
     "HubText",
     "LongTable",
     "MeanScaling",
+    "MinariEpisodes",
+    "NpzEpisodes",
     "PanelSource",
+    "Pendulum",
     "PredictiveData",
     "Problem",
     "Process",
@@ -43,10 +52,12 @@ __all__ = [
     "StateOfTheUnion",
     "Synthetic",
     "Table",
+    "TableEpisodes",
     "TextFiles",
     "TokenData",
     "TokenFiles",
     "Tokenizer",
+    "TrajectoryData",
     "TwoGaussians",
     "WideTable",
 ]
