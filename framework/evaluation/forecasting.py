@@ -69,7 +69,8 @@ def sample_paths(
     Returns:
         Paths in the series' own units, `[B, paths.samples, H]`.
     """
-    blank = batch._replace(target=torch.zeros_like(batch.target))
+    weight = torch.ones_like(batch.weight)  # what is drawn is known, whatever the data know
+    blank = batch._replace(target=torch.zeros_like(batch.target), weight=weight)
     inputs = stem(blank)
     past = 0 if inputs.context is None else inputs.context.shape[1]
     cache = backbone.new_cache(len(batch.past), past + inputs.states.shape[1])

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from components.data import EpisodeBatch, TrajectoryBatch, TrajectorySpec
 from components.supports import Support, Tokens
+from framework.data.environments import make
 
 
 class Policy(Protocol):
@@ -58,7 +59,7 @@ def play(
     Raises:
         ValueError: If the environment cannot be made.
     """
-    environments = [_make(spec.environment) for _ in episodes.seed]
+    environments = [make(spec.environment) for _ in episodes.seed]
     draws = [np.random.default_rng(seed) for seed in episodes.seed.tolist()]
     try:
         starts = zip(environments, episodes.seed.tolist(), strict=True)
@@ -83,18 +84,6 @@ def play(
     finally:
         for environment in environments:
             environment.close()
-
-
-def _make(name: str) -> Any:
-    import gymnasium  # takes a while to import; only rollouts need it
-
-    try:
-        return gymnasium.make(name)
-    except (gymnasium.error.Error, ImportError) as error:
-        raise ValueError(
-            f"DecisionModel cannot make the environment {name!r} ({error}); "
-            "install what it needs: pip install 'overtone[rl]'."
-        ) from error
 
 
 def _empty(spec: TrajectorySpec, episodes: EpisodeBatch) -> TrajectoryBatch:

@@ -64,7 +64,7 @@ class DecisionModel(PredictiveModule):
                 return {"accuracy": (hit.float(), batch.weight)}
             case _:
                 error = (prediction.mean - batch.target).abs()
-                return {"absolute_error": (error.flatten(1, -1).mean(-1), batch.weight)}
+                return {"absolute_error": (error.unsqueeze(2).flatten(2).mean(-1), batch.weight)}
 
     def predict_step(
         self, batch: EpisodeBatch, batch_idx: int, dataloader_idx: int = 0

@@ -101,9 +101,7 @@ def test_episodes_end_on_their_own():
 
 def test_missing_environment_is_one_sentence():
     spec = TrajectorySpec(**{**vars(PENDULUM), "environment": "Nowhere-v0"})
-    with pytest.raises(
-        ValueError, match=r"cannot make the environment 'Nowhere-v0'.*overtone\[rl\]"
-    ):
+    with pytest.raises(ValueError, match=r"'Nowhere-v0' cannot be made .*overtone\[rl\]"):
         play(policy, spec, EPISODES)
 
 

@@ -1,0 +1,167 @@
+"""The decision model against loops, and in a real environment."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from components.backbones.decoder import Decoder
+from components.data import EpisodeBatch, TrajectoryBatch, TrajectorySpec
+from components.heads.fan import FanHead
+from components.heads.fourier import FourierHead
+from components.heads.linear import LinearHead
+from components.heads.parametric import NormalHead
+from components.stems import TrajectoryStem
+from components.supports import Interval, Tokens
+from framework.evaluation.acting import mean, mode, sample
+from framework.modules import DecisionModel
+from tests.framework.modules.parts import FixedData, options, train, trainer
+from tests.ranks import run_ranks
+
+CARTPOLE = TrajectorySpec(
+    support=Tokens(2),
+    observation=(4,),
+    length=5,
+    horizon=30,
+    environment="CartPole-v1",
+    mean=(0.0,) * 4,
+    std=(1.0,) * 4,
+    return_scale=20.0,
+    random_return=22.0,
+    data_return=122.0,
+)
+PENDULUM = TrajectorySpec(
+    support=Interval(-2.0, 2.0, (1,)),
+    observation=(3,),
+    length=4,
+    horizon=6,
+    environment="Pendulum-v1",
+    mean=(0.0,) * 3,
+    std=(1.0, 1.0, 5.0),
+    return_scale=1000.0,
+)
+EPISODES = EpisodeBatch(torch.tensor([5, 6, 7]), torch.tensor([30.0, 60.0, 90.0]))
+
+
+def batch(spec, size=6):
+    generator = torch.Generator().manual_seed(6)
+    shape = size, spec.length
+    match spec.support:
+        case Tokens(size=choices):
+            action = torch.randint(choices, shape, generator=generator)
+        case _:
+            action = torch.rand(*shape, 1, generator=generator) * 4 - 2
+    mask = torch.arange(spec.length) >= torch.arange(size)[:, None] % spec.length
+    return TrajectoryBatch(
+        observation=torch.randn(*shape, *spec.observation, generator=generator),
+        action=action,
+        return_to_go=torch.rand(shape, generator=generator) * 50,
+        time=torch.arange(spec.length).expand(shape) * mask,
+        mask=mask,
+        target=action,
+        weight=mask.float(),
+    )
+
+
+def model(spec, head=LinearHead, **changes):
+    backbone = partial(Decoder, dim=16, depth=1, heads=2)
+    return DecisionModel(**options(spec, TrajectoryStem, head, backbone), **changes)
+
+
+def data(spec, **changes):
+    return FixedData(batch(spec), EPISODES, predict=1, **changes)
+
+
+def test_choices_are_scored_by_accuracy_and_return():
+    module = model(CARTPOLE, act="mode")
+    metrics = train(module, data(CARTPOLE))
+    known = batch(CARTPOLE)
+    with torch.no_grad():
+        likeliest = module.eval()(known).probs.argmax(-1)
+    hits = [
+        (likeliest[b, t] == known.target[b, t]).item()
+        for b in range(6)
+        for t in range(5)
+        if known.mask[b, t]
+    ]
+    assert metrics["val/accuracy"] == pytest.approx(np.mean(hits))
+    returns = module.play(EPISODES)
+    assert metrics["val/return"] == pytest.approx(returns.mean().item())
+    assert metrics["val/normalized_return"] == pytest.approx(returns.mean().item() - 22, rel=1e-5)
+
+
+def test_quantities_are_scored_by_absolute_error():
+    module = model(PENDULUM, NormalHead)
+    metrics = train(module, data(PENDULUM))
+    known = batch(PENDULUM)
+    with torch.no_grad():
+        errors = (module.eval()(known).mean - known.target).abs()[known.mask]
+    assert metrics["val/absolute_error"] == pytest.approx(errors.mean().item(), rel=1e-5)
+    assert "val/normalized_return" not in metrics, "of unknown returns"
+
+
+@pytest.mark.parametrize("spec", [CARTPOLE, PENDULUM], ids=["choices", "quantities"])
+@pytest.mark.parametrize("head", [LinearHead, FanHead, FourierHead], ids=lambda h: h.__name__)
+def test_two_steps_episodes_and_figures(spec, head):
+    module, served = model(spec, head), data(spec)
+    metrics = train(module, served)
+    assert np.isfinite(list(metrics.values())).all()
+    rows = [row for rows in trainer().predict(module, served) for row in rows]
+    assert [row["seed"] for row in rows] == [5, 6, 7]
+    assert [row["return_to_go"] for row in rows] == [30.0, 60.0, 90.0]
+    assert np.mean([row["return"] for row in rows]) == pytest.approx(metrics["val/return"])
+    figure = module.figures(batch(spec))["actions"]
+    taken, predicted = figure.axes[1].patches
+    assert taken.get_data().values.sum() == pytest.approx(1)
+    assert predicted.get_data().values.sum() == pytest.approx(1, abs=1e-4)
+    (mesh, _) = figure.axes[0].collections
+    shown = np.asarray(mesh.get_array()).sum(0)
+    np.testing.assert_allclose(shown, np.ones(spec.length), atol=1e-4)
+
+
+def test_actions_are_drawn_by_inversion():
+    uniform = torch.arange(0.0005, 1, 0.001)
+    probs = torch.tensor([0.2, 0.0, 0.5, 0.3])
+    law = torch.distributions.Categorical(probs.expand(1000, 4))
+    counts = sample(law, uniform, Tokens(4)).bincount(minlength=4)
+    assert counts.tolist() == [200, 0, 500, 300]
+    normal = torch.distributions.Normal(torch.full((1000, 1), 1.0), 2.0)
+    vector = torch.distributions.Independent(normal, 1)
+    drawn = sample(vector, uniform[:, None], Interval(-9, 9, (1,)))
+    torch.testing.assert_close(normal.cdf(drawn), uniform[:, None])
+    ends = sample(vector, torch.tensor([0.0, 1.0]).repeat(500)[:, None], Interval(-9, 9, (1,)))
+    assert ends.isfinite().all()
+
+
+def test_other_acts_use_no_randomness():
+    normal = torch.distributions.Normal(torch.tensor([1.0, 2.0]), 2.0)
+    assert mean(normal, torch.rand(2), Interval(-9, 9)).tolist() == [1.0, 2.0]
+    assert mode(normal, torch.rand(2), Interval(-9, 9)).tolist() == [1.0, 2.0]
+
+
+def test_choices_cannot_be_averaged():
+    with pytest.raises(ValueError, match="DecisionModel cannot average 2 choices with act=mean"):
+        model(CARTPOLE, act="mean").act(None, torch.zeros(1), CARTPOLE.support)
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+def test_episodes_on_ranks_are_those_on_one(strategy):
+    """Episodes end at different times; a rank that asked no more would hang the other."""
+
+    def play():
+        from lightning.pytorch.strategies import ModelParallelStrategy
+
+        made = {"ddp": "ddp", "fsdp2": ModelParallelStrategy(2, 1)}[strategy]
+        module = model(CARTPOLE, act="mode")
+        torch.manual_seed(0)
+        runner = trainer(strategy=made, devices=2)
+        runner.test(module, data(CARTPOLE), verbose=False)
+        return {name: float(value) for name, value in runner.callback_metrics.items()}
+
+    torch.manual_seed(0)
+    runner = trainer()
+    runner.test(model(CARTPOLE, act="mode"), data(CARTPOLE), verbose=False)
+    for metrics in run_ranks(play, 2):
+        for name, value in runner.callback_metrics.items():
+            assert metrics[name] == pytest.approx(float(value), rel=1e-5), name

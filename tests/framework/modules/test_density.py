@@ -1,0 +1,96 @@
+"""The density model against closed forms, with real parts."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import norm
+from torch.distributions import Normal, kl_divergence
+
+from components.backbones.mlp import MLP
+from components.data import DensityBatch, DensitySpec
+from components.heads.fourier import FourierHead
+from components.heads.linear import LinearHead
+from components.heads.parametric import NormalHead
+from components.stems import FeatureStem
+from components.supports import Interval
+from framework.modules import DensityModel
+from framework.modules.density import divergence
+from tests.framework.modules.parts import FixedData, options, train, trainer
+
+SPEC = DensitySpec(Interval(-3.0, 3.0), features=2)
+BACKBONE = partial(MLP, dim=16, depth=1)
+
+
+def batch():
+    generator = torch.Generator().manual_seed(5)
+    features = torch.randn(40, 2, generator=generator)
+    target = features[:, :1] * 0.5 + 0.3 * torch.randn(40, 1, generator=generator)
+    return DensityBatch(features, target, (torch.rand(40, 1, generator=generator) > 0.2).float())
+
+
+class Known(FixedData):
+    """Knows the law that its outcomes come from."""
+
+    def truth(self, features):
+        return Normal(features[..., 0] * 0.5, 0.3, validate_args=False)
+
+
+def model(head=NormalHead):
+    return DensityModel(**options(SPEC, FeatureStem, head, BACKBONE))
+
+
+def test_metrics_of_a_normal_law_equal_closed_forms():
+    module = model()
+    metrics = train(module, Known(batch(), size=16))
+    known = batch()
+    with torch.no_grad():
+        law = module.eval()(known)
+    loc, std = law.mean.double().numpy(), law.stddev.double().numpy()
+    y, w = known.target.double().numpy(), known.weight.double().numpy()
+    z = (y - loc) / std  # Gneiting & Raftery (2007), equation 21
+    crps = std * (z * (2 * norm.cdf(z) - 1) + 2 * norm.pdf(z) - 1 / np.sqrt(np.pi))
+    truth = Normal(known.features[:, :1].double() * 0.5, 0.3)
+    kl = kl_divergence(truth, Normal(torch.from_numpy(loc), torch.from_numpy(std))).numpy()
+
+    def mean(x):
+        return (x * w).sum() / w.sum()
+
+    assert metrics["val/nll"] == pytest.approx(mean(-norm.logpdf(y, loc, std)), rel=1e-5)
+    assert metrics["val/crps"] == pytest.approx(mean(crps), rel=1e-4)
+    assert metrics["val/squared_error"] == pytest.approx(mean((y - loc) ** 2), rel=1e-5)
+    assert metrics["val/kl"] == pytest.approx(mean(kl), rel=1e-3)
+
+
+def test_divergence_of_a_histogram_is_a_sum():
+    values = torch.linspace(-0.95, 0.95, 20, dtype=torch.float64)
+    p = torch.rand(3, 20, dtype=torch.float64) + 0.1
+    q = torch.rand(3, 20, dtype=torch.float64) + 0.1
+    p, q = (x / x.sum(-1, keepdim=True) for x in (p, q))
+    width = float(values[1] - values[0])
+    expected = (p * (p / q).log()).sum(-1)
+    torch.testing.assert_close(divergence((p / width).log(), (q / width).log(), width), expected)
+
+
+def test_no_divergence_from_an_unknown_truth():
+    assert "val/kl" not in train(model(), FixedData(batch(), size=16))
+
+
+@pytest.mark.parametrize("head", [LinearHead, FourierHead, NormalHead], ids=lambda h: h.__name__)
+@pytest.mark.parametrize("data", [FixedData, Known])
+def test_two_steps_figures_and_predictions(head, data):
+    module, served = model(head), data(batch(), size=16)
+    assert np.isfinite(list(train(module, served).values())).all()
+    figure = module.figures(batch())["densities"]
+    drawn = [line.get_label() for line in figure.axes[0].lines]
+    assert ("truth" in drawn) == (data is Known)
+    curve = next(line for line in figure.axes[0].lines if line.get_label() == "predicted")
+    area = np.trapezoid(curve.get_ydata(), curve.get_xdata())
+    with torch.no_grad():
+        law = module(batch())
+    within = (law.cdf(torch.tensor(3.0)) - law.cdf(torch.tensor(-3.0)))[0].item()
+    assert area == pytest.approx(within, rel=0.02)
+    rows = [row for rows in trainer().predict(module, served) for row in rows]
+    assert [row["target"] for row in rows] == batch().target[:, 0].tolist()
+    assert all(row["std"] > 0 for row in rows)

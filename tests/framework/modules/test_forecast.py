@@ -1,0 +1,150 @@
+"""The forecaster against loops over series, with real parts."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from components.backbones.decoder import Decoder
+from components.backbones.encoder_decoder import EncoderDecoder
+from components.data import SeriesBatch, SeriesSpec
+from components.heads.fourier import FourierHead
+from components.heads.linear import LinearHead
+from components.heads.parametric import MixtureHead, NormalHead, StudentTHead
+from components.heads.quantile import QuantileHead
+from components.stems import SeriesStem
+from components.supports import Interval
+from framework.evaluation.forecasting import Paths
+from framework.modules import Forecaster
+from framework.modules.forecast import LEVELS, score
+from tests.framework.modules.parts import FixedData, options, train, trainer
+
+SPEC = SeriesSpec(Interval(-8.0, 8.0), context=12, horizon=4, season=3)
+BACKBONES = [partial(kind, dim=16, depth=1, heads=2) for kind in (Decoder, EncoderDecoder)]
+
+
+def batch():
+    generator = torch.Generator().manual_seed(4)
+    values = torch.randn(5, 16, generator=generator).cumsum(1) * 20 + 300
+    weight = torch.ones(5, 4)
+    weight[1, 2:] = 0
+    weight[3, 0] = 0
+    observed = torch.ones(5, 12, dtype=torch.bool)
+    observed[2, :5] = False
+    past = torch.where(observed, values[:, :12], 0.0)
+    loc = values[:, :12].mean(1, keepdim=True)
+    error = torch.rand(5, 1, generator=generator) * 30
+    error[4] = 0  # a constant past has no scale
+    return SeriesBatch(
+        past, observed, loc, torch.full((5, 1), 25.0), error, values[:, 12:], weight
+    )
+
+
+def model(head=NormalHead, backbone=BACKBONES[0], **changes):
+    return Forecaster(**options(SPEC, SeriesStem, head, backbone), **changes)
+
+
+def test_scores_equal_loops():
+    known = batch()
+    quantiles = torch.randn(5, 4, 9, dtype=torch.float64).sort(-1).values * 40 + 300
+    ratios, losses, size, inside, count = [], 0.0, 0.0, 0.0, 0.0
+    for k in range(5):
+        errors = []
+        for h in range(4):
+            y = known.target[k, h].item()
+            if known.weight[k, h] == 0:
+                continue
+            q = quantiles[k, h].tolist()
+            errors.append(abs(y - q[4]))
+            losses += (
+                2
+                * sum(max(t * (y - v), (t - 1) * (y - v)) for t, v in zip(LEVELS, q, strict=True))
+                / 9
+            )
+            size += abs(y)
+            inside += q[0] <= y <= q[8]
+            count += 1
+        if known.error[k] > 0:
+            ratios.append(np.mean(errors) / known.error[k].item())
+    scores = {name: (v * w).sum() / w.sum() for name, (v, w) in score(quantiles, known).items()}
+    assert scores["mase"].item() == pytest.approx(np.mean(ratios), rel=1e-6)
+    assert scores["wql"].item() == pytest.approx(losses / size, rel=1e-6)
+    assert scores["coverage_80"].item() == pytest.approx(inside / count)
+
+
+def test_scores_do_not_depend_on_the_division_into_batches():
+    known = batch()
+    quantiles = torch.randn(5, 4, 9, dtype=torch.float64).sort(-1).values * 40 + 300
+    whole = score(quantiles, known)
+    parts = [
+        score(quantiles[rows], SeriesBatch(*(field[rows] for field in known)))
+        for rows in (slice(0, 1), slice(1, 5))
+    ]
+    for name, (value, weight) in whole.items():
+        total = sum((part[name][0] * part[name][1]).sum() for part in parts)
+        weights = sum(part[name][1].sum() for part in parts)
+        torch.testing.assert_close(total / weights, (value * weight).sum() / weight.sum())
+
+
+def test_nats_are_in_the_units_of_the_series():
+    """Of values in another unit the density is smaller by the factor between the units."""
+    module = model()
+    module.configure_model()
+    known = batch()
+    thousandth = known._replace(
+        **{k: getattr(known, k) * 1000 for k in ("past", "loc", "scale", "error", "target")}
+    )
+    here, there = (module(x).log_prob(x.target) for x in (known, thousandth))
+    torch.testing.assert_close(here - np.log(1000), there, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [LinearHead, FourierHead, NormalHead, StudentTHead, MixtureHead, QuantileHead],
+    ids=lambda head: head.__name__,
+)
+@pytest.mark.parametrize("backbone", BACKBONES, ids=["decoder", "encoder_decoder"])
+def test_two_steps_validation_and_test(head, backbone):
+    module = model(head, backbone, paths=Paths(samples=6, at_once=4, in_validation=True))
+    metrics = train(module, FixedData(batch()))
+    runner = trainer()
+    runner.test(module, FixedData(batch()), verbose=False)
+    tested = {name: float(value) for name, value in runner.callback_metrics.items()}
+    for name in ("nll", "outside", "mase", "wql", "coverage_80"):
+        assert np.isfinite(metrics[f"val/{name}"])
+        assert tested[f"test/{name}"] == pytest.approx(metrics[f"val/{name}"], rel=1e-5)
+
+
+def test_a_validation_is_cheap_unless_asked():
+    assert "val/mase" not in train(model(), FixedData(batch()))
+
+
+def test_predictions_are_quantiles_of_the_samples():
+    module, data = model(paths=Paths(samples=9)), FixedData(batch(), size=5)
+    runner = trainer()
+    (rows,) = runner.predict(module, data)
+    futures = module.eval().sample(batch(), 0).double().detach().numpy()
+    assert len(rows) == 5
+    for row, paths in zip(rows, futures, strict=True):
+        np.testing.assert_allclose(row["mean"], paths.mean(0), rtol=1e-5)
+        for level in LEVELS:
+            expected = np.quantile(paths, level, axis=0)
+            np.testing.assert_allclose(row["quantiles"][str(level)], expected, rtol=1e-5)
+
+
+def test_what_is_drawn_does_not_depend_on_what_the_future_weighs():
+    module, data = model(paths=Paths(samples=3)), FixedData(batch(), size=5)
+    trainer().predict(module, data)
+    known = batch()
+    known.weight.fill_(1.0)
+    torch.testing.assert_close(module.sample(batch(), 0), module.sample(known, 0))
+
+
+def test_figures_spread_over_the_batch():
+    module = model(paths=Paths(samples=5))
+    train(module, FixedData(batch()))
+    figure = module.figures(batch())["forecasts"]
+    assert len(figure.axes) == 4
+    last = figure.axes[3].lines[1].get_ydata()
+    np.testing.assert_allclose(last, batch().past[4].numpy())

@@ -1,0 +1,91 @@
+"""The language model against brute force over its own predictions, with real parts."""
+
+import math
+from functools import partial
+
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from components.backbones.decoder import Decoder
+from components.data import TokenBatch, TokenSpec
+from components.heads.fourier import FourierHead
+from components.heads.linear import LinearHead
+from components.layers.positions import Learned
+from components.stems import TokenStem
+from components.supports import Tokens
+from framework.evaluation.generation import Sampling
+from framework.modules import LanguageModel
+from tests.framework.modules.parts import FixedData, options, train, trainer
+
+SPEC = TokenSpec(Tokens(13), length=10, bytes_per_token=2.5)
+
+
+def batch():
+    generator = torch.Generator().manual_seed(3)
+    tokens = torch.randint(13, (7, 11), generator=generator)
+    weight = (torch.rand(7, 10, generator=generator) > 0.3).float()
+    return TokenBatch(tokens[:, :-1], tokens[:, 1:], weight)
+
+
+def model(head=LinearHead, **changes):
+    return LanguageModel(**options(SPEC, TokenStem, head), **changes)
+
+
+@pytest.mark.parametrize("head", [LinearHead, partial(FourierHead, frequencies=4)])
+def test_metrics_equal_brute_force(head):
+    module, data = model(head), FixedData(batch())
+    metrics = train(module, data)
+    known = batch()
+    with torch.no_grad():
+        log_probs = module.eval()(known).log_probs
+    nll, hits, count = 0.0, 0.0, 0.0
+    for b in range(7):
+        for t in range(10):
+            if known.weight[b, t] > 0:
+                nll -= log_probs[b, t, known.target[b, t]].item()
+                hits += log_probs[b, t].argmax() == known.target[b, t]
+                count += 1
+    assert metrics["val/nll"] == pytest.approx(nll / count, rel=1e-5)
+    assert metrics["val/accuracy"] == pytest.approx(float(hits) / count)
+    assert metrics["val/perplexity"] == pytest.approx(math.exp(nll / count), rel=1e-5)
+    assert metrics["val/bits_per_byte"] == pytest.approx(nll / count / math.log(2) / 2.5, rel=1e-5)
+    assert metrics["val/outside"] == 0
+
+
+def test_prediction_continues_the_beginning_of_each_window():
+    module, data = model(sampling=Sampling(length=4, temperature=0.0)), FixedData(batch())
+    data.decode = lambda tokens: "".join(chr(97 + token) for token in tokens)
+    rows = [row for rows in trainer().predict(module, data) for row in rows]
+    assert len(rows) == 7
+    tokens = batch().tokens
+    with torch.no_grad():
+        for row, window in zip(rows, tokens, strict=True):
+            assert row["prompt"] == data.decode(window[:6].tolist())
+            assert row["text"] == data.decode(row["tokens"])
+            read = window[:6].tolist()
+            for token in row["tokens"]:  # the likeliest after everything before it
+                seen = torch.tensor([read])
+                law = module(TokenBatch(seen, seen, torch.ones(seen.shape)))
+                assert token == law.logits[0, -1].argmax()
+                read.append(token)
+
+
+def test_prediction_fits_a_table_of_learned_positions():
+    backbone = partial(
+        Decoder, dim=16, depth=1, heads=2, positions=partial(Learned, length=SPEC.length)
+    )
+    module = LanguageModel(
+        **options(SPEC, TokenStem, LinearHead, backbone), sampling=Sampling(length=9)
+    )
+    rows = trainer().predict(module, FixedData(batch()))[0]
+    assert [len(row["tokens"]) for row in rows] == [9, 9]
+    assert rows[0]["prompt"] == str(batch().tokens[0, 0].item()), "numbers where nothing decodes"
+
+
+def test_figures_show_the_first_text():
+    module, data = model(), FixedData(batch())
+    train(module, data)
+    figures = module.figures(batch())
+    assert isinstance(figures["next_tokens"], Figure)
+    assert len(figures["next_tokens"].axes) == 6
