@@ -9,7 +9,7 @@ from framework.data.density import DensityData
 from framework.data.episodes import EpisodeSource
 from framework.data.hub import HubText, SavedText
 from framework.data.module import Examples, PredictiveData
-from framework.data.panels import Competition, PanelSource
+from framework.data.panels import Arrays, Competition, PanelSource
 from framework.data.playing import CartPole, Pendulum
 from framework.data.problems import Problem, Synthetic
 from framework.data.processes import Gaussian, Process, SignedBeta, TwoGaussians
@@ -24,6 +24,7 @@ from framework.data.tokens import TokenData
 from framework.data.trajectories import TrajectoryData
 
 __all__ = [
+    "Arrays",
     "BytePairTokenizer",
     "ByteTokenizer",
     "CartPole",

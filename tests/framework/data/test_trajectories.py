@@ -262,5 +262,5 @@ def test_options_out_of_range_get_one_sentence(options, message):
 
 def test_noise_that_cannot_be_played_gets_one_sentence():
     for options in ({"steps": 0}, {"noise": []}, {"noise": [-1.0]}):
-        with pytest.raises(ValueError, match="Pendulum: steps=.* cannot be played"):
+        with pytest.raises(ValueError, match=r"Pendulum: steps=.* cannot be played"):
             Pendulum(**options)
