@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,6 @@ from framework.modules.base import PredictiveModule
 from framework.parsing import explain
 
 SEED = 1  # of a run that sets none
-COMMANDS = ("fit", "validate", "test", "predict")
 
 
 class Interrupted(KeyboardInterrupt):
@@ -41,7 +41,8 @@ class Recipe(SaveConfigCallback):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Saves it as `config.yaml`, or `config-1.yaml` and so on beside that of another run."""
         folder = Path(trainer.log_dir or trainer.default_root_dir)  # on all ranks: it is broadcast
-        if not trainer.is_global_zero:
+        leaves_something = bool(trainer.loggers or trainer.checkpoint_callback)
+        if not (trainer.is_global_zero and leaves_something):
             return
         dirpath = Path(getattr(trainer.checkpoint_callback, "dirpath", None) or folder)
         if not dirpath.is_relative_to(folder):
@@ -81,6 +82,8 @@ class Command(LightningCLI):
     """
 
     def __init__(self, args: list[str], name: str, prog: str, version: str) -> None:
+        self._verbs = [word for word in args if word in LightningCLI.subcommands()][:1]
+        logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
         super().__init__(
             PredictiveModule,
             PredictiveData,
@@ -102,6 +105,11 @@ class Command(LightningCLI):
             args=_with_recipe_of_checkpoint(args),
         )
 
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # static there
+        """Lists the commands: only the one that was given, as building a parser takes its time."""
+        every = LightningCLI.subcommands()
+        return {verb: every[verb] for verb in self._verbs or every}
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds options of the checkpoints, and the wire from the data to the model."""
         parser.add_lightning_class_args(Checkpoint, "checkpoint")
@@ -112,9 +120,8 @@ class Command(LightningCLI):
         try:
             self.config = parser.parse_args(args)
         except ArgumentError as error:
-            verb = next((word for word in args if word in COMMANDS), None)
-            subparser = self._subcommand_parsers[verb] if verb else parser
-            raise Mistake(explain(error.message, subparser)) from error
+            named = self._subcommand_parsers[self._verbs[0]] if self._verbs else parser
+            raise Mistake(explain(error.message, named)) from error
 
     def _parse_ckpt_path(self) -> None:
         """Checks a checkpoint; takes no hyper-parameters from it, as the recipe rules."""
@@ -127,7 +134,7 @@ class Command(LightningCLI):
         """Builds the trainer, without the callbacks that its options turn off."""
         config = self._get(self.config_init, "trainer")
         disabled = Progress if config.enable_progress_bar is False else ()
-        if config.enable_checkpointing is False or self.subcommand != "fit":
+        if config.enable_checkpointing is False:
             self._parser(self.subcommand).callback_keys.remove("checkpoint")
         defaults = self.trainer_defaults["callbacks"]
         kept = [callback for callback in defaults if not isinstance(callback, disabled)]
@@ -146,6 +153,10 @@ class Command(LightningCLI):
     def _resumption(self) -> str:
         last = getattr(self.trainer.checkpoint_callback, "last_model_path", "")
         return f"; go on with --ckpt_path {last}" if last else ""
+
+
+def _is_no_advertisement(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("💡")
 
 
 def _trainer_defaults(name: str) -> dict[str, Any]:

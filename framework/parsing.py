@@ -114,7 +114,8 @@ def _no_such_class(name: str, complaint: Complaint, parser: ArgumentParser) -> s
     close = get_close_matches(name.rpartition(".")[2], choices, n=2)
     if close:
         return f"there is no class '{name}' to choose here; did you mean {' or '.join(close)}?"
-    return f"there is no class '{name}' to choose here; choose from {', '.join(choices)}"
+    remedy = f"choose from {', '.join(choices)}" if choices else "give the path to import it by"
+    return f"there is no class '{name}' to choose here; {remedy}"
 
 
 def _no_such_option(name: str, owner: str) -> str:

@@ -60,7 +60,7 @@ def recipes() -> list[Path]:
 
 
 def listing() -> Iterator[str]:
-    """Describes each shipped recipe in a line: its shortest unique name and first sentence."""
+    """Describes each shipped recipe in a line: the name that finds it and its first sentence."""
     names = {path: _shortest_name(path) for path in recipes()}
     width = max((len(name) for name in names.values()), default=0)
     for path, name in names.items():
@@ -83,6 +83,8 @@ def _parts(path: Path) -> tuple[str, ...]:
 
 def _shortest_name(path: Path) -> str:
     parts = _parts(path)
+    if parts[0] == "overlays":  # these go by their kind: heads/fourier
+        return "/".join(parts[1:])
     others = [_parts(other) for other in recipes() if other != path]
     for length in range(1, len(parts)):
         tail = parts[-length:]

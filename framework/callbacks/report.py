@@ -93,7 +93,7 @@ class Report(Callback):
         for name, figure in self._figures.items():
             path = Path(directory or ".").resolve() / "figures" / f"{name}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            FigureCanvasAgg(figure).print_png(path, dpi=DPI)
+            FigureCanvasAgg(figure).print_figure(path, dpi=DPI)
             print(f"Picture: {path}", flush=True)
         self._figures = {}
 

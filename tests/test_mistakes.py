@@ -1,0 +1,212 @@
+"""A mistake of the user ends in one sentence and status 2; a bug keeps its traceback."""
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+
+import cli
+
+PEAKS = ("fit", "--config", "two_peaks")
+
+
+def fails(capsys, *args):
+    """What the command line says on its last line, after checking that it is one sentence."""
+    with pytest.raises(SystemExit) as end:
+        cli.main(list(args))
+    assert end.value.code == 2
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    assert said.count("error:") == 1
+    return said.splitlines()[-1]
+
+
+COMMAND_LINES = {
+    "no command": ([], "lightning: error: a command is missing; choose from fit,"),
+    "misspelt command": (["fti"], "there is no command 'fti'; choose from fit, validate,"),
+    "no recipe": (["fit"], "nothing says what data and model to use; name a recipe, for example"),
+    "unknown option": ([*PEAKS, "--trainer.max_step", "3"], "did you mean --trainer.max_steps or"),
+    "no such option": ([*PEAKS, "--zzz=3"], "there is no option --zzz; --help lists all."),
+    "superfluous word": ([*PEAKS, "now"], "there is no option now;"),
+    "no value": ([*PEAKS, "--config"], "argument -c/--config: expected one argument"),
+    "bad value": (
+        [*PEAKS, "--trainer.max_steps", "many"],
+        "trainer.max_steps: expected int, got many",
+    ),
+    "bad nested value": (
+        [*PEAKS, "--model.head.frequencies", "many"],
+        "model.head.frequencies: expected int, got many",
+    ),
+    "bad choice": ([*PEAKS, "--trainer.precision", "bf17"], "'bf16', got bf17"),
+    "misspelt head": ([*PEAKS, "--model.head", "FouriertHead"], "did you mean FourierHead or"),
+    "misspelt model": ([*PEAKS, "--model", "DensityModl"], "did you mean DensityModel or"),
+    "misspelt data": ([*PEAKS, "--data", "DensityDta"], "did you mean DensityData?"),
+    "misspelt optimizer": ([*PEAKS, "--model.optimizer", "Adamm"], "did you mean Adam or"),
+    "misspelt loss": ([*PEAKS, "--model.losses.bend", "Rougness"], "did you mean Roughness?"),
+    "class of another kind": (
+        [*PEAKS, "--model.head", "MLP"],
+        "model.head: there is no class 'MLP' to choose",
+    ),
+    "unknown option of a head": (
+        [*PEAKS, "--model.head.frequences", "3"],
+        "did you mean frequencies?",
+    ),
+    "option that code provides": (
+        [*PEAKS, "--model.head.dim", "3"],
+        "FourierHead gets 'dim' from the model and the data; drop it",
+    ),
+    "no such recipe": (["fit", "--config", "two_peeks"], "did you mean two_peaks"),
+    "no such file": (
+        ["fit", "--config=nowhere/x.yaml"],
+        "there is no file and no shipped recipe 'nowhere/x.yaml'",
+    ),
+    "no such checkpoint": ([*PEAKS, "--ckpt_path", "no.ckpt"], "There is no checkpoint 'no.ckpt'"),
+    "no such checkpoint and no recipe": (
+        ["test", "--ckpt_path=no.ckpt"],
+        "There is no checkpoint",
+    ),
+    "refused by a constructor": (
+        [*PEAKS, "--model.losses={}"],
+        "losses={} leaves nothing to minimize",
+    ),
+    "arguments of a list": (
+        ["recipes", "please"],
+        "lightning recipes: error: recipes takes no arguments",
+    ),
+    "interpolation": ([*PEAKS, "--data.seed", "${nope}"], "Interpolation key 'nope' not found"),
+}
+
+
+@pytest.mark.parametrize(("args", "expected"), COMMAND_LINES.values(), ids=COMMAND_LINES)
+def test_command_line(args, expected, capsys):
+    said = fails(capsys, *args)
+    assert said.startswith("lightning")
+    assert expected in said
+
+
+RECIPES = {
+    "syntax": ("model:\n  head: [LinearHead\ntrainer:\n", "recipe.yaml, line 3, column"),
+    "nesting": (
+        "model: DensityModel\n  head: LinearHead\n",
+        "recipe.yaml, line 2, column 7: this is not YAML",
+    ),
+    "tab": ("model:\n\thead: LinearHead\n", "recipe.yaml, line 2, column 1: this is not YAML"),
+    "list": ("- model\n- data\n", "a recipe is a mapping"),
+    "empty": ("", "a recipe is a mapping"),
+    "unknown key": ("modle: DensityModel\n", "there is no option modle; did you mean model?"),
+    "unknown nested key": ("trainer:\n  max_step: 3\n", "did you mean trainer.max_steps"),
+    "misspelt class": (
+        "model:\n  head: FouriertHead\n",
+        "model.head: there is no class 'FouriertHead'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), RECIPES.values(), ids=RECIPES)
+def test_recipe(text, expected, tmp_path, capsys):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(text)
+    assert expected in fails(capsys, *PEAKS, "--config", str(recipe))
+
+
+def test_a_head_that_cannot_serve_a_support(tmp_path, capsys):
+    text = tmp_path / "text.txt"
+    text.write_text("to be or not to be, " * 200)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        f"data: {{class_path: TokenData, init_args: {{length: 8, tokenizer: ByteTokenizer, source:"
+        f" {{class_path: TextFiles, init_args: {{train: {text}, holdout: 0.3}}}}}}}}\n"
+    )
+    base = ("fit", "--config", "sotu", "--config", str(recipe), "--config", "smoke")
+    root = f"--trainer.default_root_dir={tmp_path}"
+    said = fails(capsys, *base, root, "--model.head", "NormalHead")
+    assert "NormalHead" in said
+    said = fails(capsys, *base, root, "--model.head", "LinearHead", "--model.head.bins", "8")
+    assert "error: Tokens are discrete already" in said
+    assert said.endswith("drop bins=8.")
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("--model.head.frequencies=0", "FourierHead: frequencies=0; it needs at least 1"),
+        ("--model.losses.nll.weight=-1", "NegativeLogLikelihood: weight=-1.0 is negative"),
+        ("--model.optimizer.lr=-1", "Invalid learning rate: -1.0"),
+        ("--trainer.strategy=ddpp", "strategy='ddpp'"),
+        ("--trainer.devices=0", "devices='0'"),
+    ],
+)
+def test_value_that_is_refused_when_parts_are_built(option, expected, tmp_path, capsys):
+    root = f"--trainer.default_root_dir={tmp_path}"
+    assert expected in fails(capsys, *PEAKS, "--config", "smoke", root, option)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    options = ("--trainer.enable_checkpointing=true", f"--trainer.default_root_dir={folder}")
+    cli.main([*PEAKS, "--config", "smoke", *options])
+    return folder / "checkpoints" / "last.ckpt"
+
+
+@pytest.mark.parametrize("command", ["fit", "validate"])
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        (
+            "--model.head=LinearHead",
+            "was made with the head FourierHead, the recipe says LinearHead",
+        ),
+        ("--model.backbone.dim=32", "of another architecture: stem.embedding.weight is [64, "),
+    ],
+)
+def test_checkpoint_of_another_architecture(
+    command, option, expected, checkpoint, tmp_path, capsys
+):
+    root = f"--trainer.default_root_dir={tmp_path}"
+    base = (command, "--config", "two_peaks", "--config", "smoke", root)
+    assert expected in fails(capsys, *base, "--ckpt_path", str(checkpoint), option)
+
+
+def test_damaged_checkpoint(checkpoint, tmp_path, capsys):
+    damaged = tmp_path / "damaged.ckpt"
+    damaged.write_bytes(checkpoint.read_bytes()[:1000])
+    assert "damaged" in fails(capsys, *PEAKS, "--ckpt_path", str(damaged))
+
+
+def test_checkpoint_with_code_in_it(tmp_path, capsys):
+    unsafe = tmp_path / "unsafe.ckpt"
+    torch.save({"state_dict": Callback()}, unsafe)
+    assert "unsafe.ckpt" in fails(capsys, *PEAKS, "--ckpt_path", str(unsafe))
+
+
+def test_checkpoint_without_a_recipe(checkpoint, tmp_path, capsys):
+    lonely = tmp_path / "lonely.ckpt"
+    lonely.write_bytes(checkpoint.read_bytes())
+    assert "say with --config which one made it" in fails(
+        capsys, "test", "--ckpt_path", str(lonely)
+    )
+
+
+class Buggy(Callback):
+    def on_train_batch_start(self, *_):
+        torch.zeros(2).view(3)
+
+
+class Refusing(Callback):
+    def on_train_batch_start(self, *_):
+        raise ValueError("someone else's bug")
+
+
+@pytest.mark.parametrize(("bug", "error"), [("Buggy", RuntimeError), ("Refusing", ValueError)])
+def test_a_bug_keeps_its_traceback(bug, error, tmp_path):
+    root = f"--trainer.default_root_dir={tmp_path}"
+    with pytest.raises(error):
+        cli.main(
+            [*PEAKS, "--config", "smoke", root, f"--trainer.callbacks=tests.test_mistakes.{bug}"]
+        )
+
+
+def test_debugging_shows_the_traceback_of_a_mistake(monkeypatch):
+    monkeypatch.setenv("OVERTONE_DEBUG", "1")
+    with pytest.raises(Exception, match="FouriertHead"):
+        cli.main([*PEAKS, "--model.head", "FouriertHead"])
