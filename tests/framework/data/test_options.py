@@ -16,11 +16,6 @@ from framework.data import (
 )
 
 
-@pytest.fixture(autouse=True)
-def _cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("OVERTONE_CACHE", str(tmp_path / "cache"))
-
-
 def build(recipe):
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(PredictiveData, "data")

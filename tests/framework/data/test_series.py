@@ -25,11 +25,6 @@ PUBLISHED = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("OVERTONE_CACHE", str(tmp_path / "cache"))
-
-
 def everything(data, split):
     dataset = data.dataset(split)
     return dataset.__getitems__(list(range(len(dataset))))

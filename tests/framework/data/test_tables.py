@@ -7,11 +7,6 @@ from framework.data.series import SeriesData
 from framework.data.tables import LongTable, WideTable
 
 
-@pytest.fixture(autouse=True)
-def _cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("OVERTONE_CACHE", str(tmp_path / "cache"))
-
-
 def long_frame():
     """Two monthly series in any order; b starts later, a misses a row and a value."""
     a = pd.DataFrame({"id": "a", "time": pd.date_range("2020-01-31", periods=8, freq="ME")})

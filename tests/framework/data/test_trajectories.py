@@ -11,11 +11,6 @@ from framework.data.playing import CartPole, Pendulum
 from framework.data.trajectories import TrajectoryData
 
 
-@pytest.fixture(autouse=True)
-def _cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("OVERTONE_CACHE", str(tmp_path / "cache"))
-
-
 class Fixed(EpisodeSource):
     """Episodes that a test made."""
 
