@@ -41,8 +41,11 @@ class StudentT(TorchStudentT):
     def cdf(self, value: Tensor) -> Tensor:
         """Computes the probability of at most `value`, `[...]`."""
         t = ((value - self.loc) / self.scale).double()
-        tail = _tail(t.abs(), self.df.double())
-        return torch.where(t > 0, 1 - tail, tail).to(self.df.dtype)
+        held, df = t.detach(), self.df.double()
+        tail = _tail(held.abs(), df)
+        below = torch.where(held > 0, 1 - tail, tail)
+        slope = _log_density(held, df).exp().detach()
+        return (below + slope * (t - held)).to(self.df.dtype)
 
     def icdf(self, value: Tensor) -> Tensor:
         """Computes quantiles at probabilities `[...]`: the inverse of `cdf`, differentiable."""
@@ -63,9 +66,7 @@ def _log_density(t: Tensor, df: Tensor) -> Tensor:
 
 def _tail(t: Tensor, df: Tensor) -> Tensor:
     """The mass beyond t ≥ 0 of the standard law: half the incomplete beta function, float64."""
-    held = t.detach()
-    mass = incomplete_beta(df / 2, torch.full_like(df, 0.5), held.square() / df) / 2
-    return mass - _log_density(held, df).exp().detach() * (t - held)
+    return incomplete_beta(df / 2, torch.full_like(df, 0.5), t.square() / df) / 2
 
 
 @torch.no_grad()

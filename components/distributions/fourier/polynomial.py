@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from components.distributions.precision import tiny
 
@@ -87,7 +86,7 @@ def log_power(coefficients: Tensor, at: Basis) -> Tensor:
         at: The basis, each part `[*samples, *batch, 2(N + 1)]`.
 
     Returns:
-        Values `[*samples, *batch]`; once differentiable.
+        Values `[*samples, *batch]`.
     """
     rows = coefficients.expand(at[0].shape)
     value: Tensor = _LogPower.apply(rows, *at)  # type: ignore[no-untyped-call] # torch's
@@ -97,25 +96,28 @@ def log_power(coefficients: Tensor, at: Basis) -> Tensor:
 class _LogPower(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor, straight: Tensor, turned: Tensor) -> Tensor:
-        real, imaginary = (rows * straight).sum(-1), (rows * turned).sum(-1)
-        norm = rows.square().sum(-1)
-        power = real.square() + imaginary.square()
-        ctx.save_for_backward(rows, straight, turned, real, imaginary, norm, power)
-        least = tiny(norm)
-        value = (power / norm).clamp_min(least).log()
-        return torch.where(norm < least, 0.0, value)
+        parts = _LogPower.parts(rows, straight, turned)
+        ctx.save_for_backward(rows, straight, turned, *parts)
+        *_, power, norm = parts
+        return torch.where(norm < tiny(norm), 0.0, (power / norm).clamp_min(tiny(norm)).log())
 
     @staticmethod
-    @once_differentiable
+    def parts(rows: Tensor, straight: Tensor, turned: Tensor) -> tuple[Tensor, ...]:
+        real, imaginary = (rows * straight).sum(-1), (rows * turned).sum(-1)
+        return real, imaginary, real.square() + imaginary.square(), rows.square().sum(-1)
+
+    @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        rows, straight, turned, real, imaginary, norm, power = ctx.saved_tensors
-        least = tiny(norm)
-        twice = torch.where(norm < least, 0.0, 2 * gradient)
-        by_power = torch.where(power < least, 0.0, twice / power)
+        rows, straight, turned, *parts = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a second derivative is wanted, which has to see the parts
+            parts = _LogPower.parts(rows, straight, turned)
+        real, imaginary, power, norm = parts
+        twice = torch.where(norm < tiny(norm), 0.0, 2 * gradient)
+        by_power = twice / power.clamp_min(tiny(power))
         u, v = (by_power * real).unsqueeze(-1), (by_power * imaginary).unsqueeze(-1)
         to_rows = to_straight = to_turned = None
         if ctx.needs_input_grad[0]:
-            by_norm = torch.where(norm < least, 0.0, twice / norm).unsqueeze(-1)
+            by_norm = (twice / norm.clamp_min(tiny(norm))).unsqueeze(-1)
             to_rows = (u * straight).addcmul_(v, turned).addcmul_(by_norm, rows, value=-1)
         if ctx.needs_input_grad[1]:
             to_straight, to_turned = u * rows, v * rows

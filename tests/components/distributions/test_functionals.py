@@ -1,0 +1,135 @@
+"""Scores and functionals against their defining integrals and brute-force sums."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+from every_distribution import DISCRETE, EDGES, REAL, discrete, integrate, real, tensor
+from torch.distributions import Independent, Laplace
+from torch.distributions import StudentT as TorchStudentT
+
+from components.distributions import (
+    Affine,
+    Categorical,
+    FourierCategorical,
+    FourierDensity,
+    Histogram,
+    StudentT,
+)
+from components.distributions.functionals import crps, entropy, log_normalizer, roughness
+from components.distributions.functionals.quadrature import levels_and_weights
+
+SMOOTH = [name for name in REAL if "Histogram" not in name and "Quantiles" not in name]
+
+
+@pytest.mark.parametrize("target", [-4.0, -0.6, 0.35, 1.7, 6.0])
+@pytest.mark.parametrize("name", REAL)
+def test_crps_is_its_integral(name, target):
+    law = real(name)
+    expected = integrate(lambda x: (law.cdf(x) - (x >= target).to(x.dtype)).square(), law, target)
+    torch.testing.assert_close(
+        crps(law, torch.tensor(target).double()), expected, atol=1e-6, rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("name", DISCRETE)
+def test_discrete_crps_is_its_sum(name):
+    law = discrete(name, 2)
+    target = torch.tensor([0, 5])
+    draws = torch.arange(law.size, dtype=torch.float64)
+    p = law.probs
+    near = (p * (draws - target.unsqueeze(-1)).abs()).sum(-1)
+    apart = torch.einsum("bi,bj,ij->b", p, p, (draws[:, None] - draws).abs())
+    torch.testing.assert_close(crps(law, target), near - apart / 2)
+
+
+def test_crps_of_an_unknown_law_is_integrated():
+    law = Laplace(tensor(0.3, -1.0), tensor(0.7, 2.0))
+    y = tensor(0.1, 2.0)
+    z = (y - law.loc) / law.scale
+    closed = law.scale * (z.abs() + torch.exp(-z.abs()) - 0.75)  # Jordan et al., appendix A
+    torch.testing.assert_close(crps(law, y), closed, atol=1e-3, rtol=1e-3)
+
+
+def test_crps_of_a_point_is_its_distance():
+    sharp = FourierDensity(torch.cat((torch.ones(400), torch.zeros(400))).double(), -1, 1)
+    far = crps(sharp, tensor(0.5)[0])
+    assert abs(far - 0.5) < 0.02
+    assert crps(sharp, tensor(0.0)[0]) < 0.02
+
+
+def test_crps_without_mean_is_infinite():
+    law = StudentT(tensor(1.0), tensor(0.0), tensor(1.0))
+    assert crps(law, tensor(0.5)).isposinf().all()
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_roughness_is_its_integral(name):
+    law = real(name)
+
+    def square_of_slope(x):
+        x = x.requires_grad_()
+        (slope,) = torch.autograd.grad(law.log_prob(x).exp().sum(), x)
+        return slope.square()
+
+    torch.testing.assert_close(
+        roughness(law), integrate(square_of_slope, law), rtol=1e-6, atol=1e-9
+    )
+
+
+def test_roughness_of_a_histogram_is_a_finite_difference():
+    law = real("Histogram(FourierCategorical)")
+    expected = 0.0
+    width = [b - a for a, b in pairwise(EDGES)]
+    density = [law.cells.probs[k].item() / width[k] for k in range(len(width))]
+    for k in range(len(width) - 1):
+        distance = (width[k] + width[k + 1]) / 2
+        expected += (density[k + 1] - density[k]) ** 2 / distance
+    assert roughness(law).item() == pytest.approx(expected)
+
+
+def test_roughness_of_fine_cells_is_that_of_the_density():
+    coefficients = torch.randn(10, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    fine = Histogram(
+        FourierCategorical(coefficients, 4000), torch.linspace(-2, 2, 4001, dtype=torch.float64)
+    )
+    density = FourierDensity(coefficients, -2, 2)
+    torch.testing.assert_close(roughness(fine), roughness(density), rtol=1e-3, atol=0)
+
+
+def test_roughness_needs_a_formula():
+    with pytest.raises(TypeError, match="roughness of a Laplace is unknown"):
+        roughness(Laplace(tensor(0.0), tensor(1.0)))
+
+
+def test_log_normalizer_reads_raw_logits():
+    logits = tensor(*range(8)).view(2, 4) * 100
+    law = Categorical(logits)
+    torch.testing.assert_close(log_normalizer(law), logits.logsumexp(-1))
+    edges = tensor(0, 1, 2, 4, 5)
+    histogram = Histogram(law, edges)
+    torch.testing.assert_close(log_normalizer(histogram), logits.logsumexp(-1))
+    scaled = Affine(histogram, tensor(1.0), tensor(2.0))
+    torch.testing.assert_close(log_normalizer(scaled), logits.logsumexp(-1))
+    vector = Independent(histogram, 1)
+    torch.testing.assert_close(log_normalizer(vector), logits.logsumexp(-1).sum())
+
+
+@pytest.mark.parametrize("name", ["FourierDensity", "Histogram(FourierCategorical)", "Normal"])
+def test_log_normalizer_names_laws_without_logits(name):
+    with pytest.raises(TypeError, match="has no raw logits"):
+        log_normalizer(real(name))
+
+
+def test_entropy_is_torchs_where_torch_has_it():
+    law = TorchStudentT(tensor(3.0), tensor(0.0), tensor(2.0))
+    torch.testing.assert_close(entropy(law), law.entropy())
+
+
+def test_quadrature_integrates_over_levels():
+    levels, weights = levels_and_weights(tensor(0.0))
+    torch.testing.assert_close(
+        (weights * levels.square()).sum(), tensor(1 / 3)[0], atol=1e-5, rtol=0
+    )
+    logs = (weights * levels.log()).sum()
+    torch.testing.assert_close(logs, tensor(-1.0)[0], atol=3e-5, rtol=0)

@@ -1,0 +1,53 @@
+"""Student's t against scipy, far into both tails and for many degrees of freedom."""
+
+import pytest
+import scipy.stats
+import torch
+from every_distribution import tensor
+
+from components.distributions import StudentT
+
+DF = tensor(0.3, 1.0, 2.1, 5.5, 30.0, 1e3).unsqueeze(-1)
+
+
+def standard(dtype=torch.float64):
+    return StudentT(DF.to(dtype), torch.zeros((), dtype=dtype), torch.ones((), dtype=dtype))
+
+
+@pytest.mark.parametrize(("dtype", "rtol"), [(torch.float64, 1e-9), (torch.float32, 1e-6)])
+def test_distribution_function_is_scipys(dtype, rtol):
+    t = tensor(-1e4, -50.0, -8.0, -3.0, -1.0, -0.1, -1e-6, 0.0, 1e-4, 0.5, 2.0, 7.0, 30.0)
+    expected = torch.from_numpy(scipy.stats.t.cdf(t.numpy(), DF.numpy()))
+    got = standard(dtype).cdf(t.to(dtype)).double()
+    keep = expected > torch.finfo(dtype).tiny
+    torch.testing.assert_close(got[keep], expected[keep], rtol=rtol, atol=0)
+
+
+@pytest.mark.parametrize(("dtype", "rtol"), [(torch.float64, 1e-9), (torch.float32, 1e-6)])
+def test_quantiles_are_scipys(dtype, rtol):
+    u = torch.tensor([1e-6, 1e-3, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99], dtype=dtype)
+    rounded = DF.to(dtype).double()
+    expected = torch.from_numpy(scipy.stats.t.ppf(u.double().numpy(), rounded.numpy()))
+    got = standard(dtype).icdf(u).double()
+    torch.testing.assert_close(got, expected, rtol=rtol, atol=1e-12)
+
+
+def test_log_density_keeps_its_digits_for_many_degrees_of_freedom():
+    df, t = torch.tensor([3.0, 1e3, 1e5]), torch.tensor([0.5, -2.0, 3.0])
+    law = StudentT(df, torch.zeros(3), torch.ones(3))
+    expected = torch.from_numpy(scipy.stats.t.logpdf(t.double().numpy(), df.double().numpy()))
+    torch.testing.assert_close(law.log_prob(t).double(), expected, atol=1e-5, rtol=0)
+
+
+def test_certain_levels_have_no_finite_quantile():
+    law = StudentT(tensor(3.0), tensor(0.0), tensor(1.0))
+    assert law.icdf(tensor(0.0)).isneginf().all()
+    assert law.icdf(tensor(1.0)).isposinf().all()
+
+
+def test_gradient_at_the_center_is_finite():
+    df, x = tensor(3.0).requires_grad_(), tensor(0.0).requires_grad_()
+    law = StudentT(df, tensor(0.0), tensor(1.0))
+    (law.cdf(x) + law.icdf(tensor(0.5))).sum().backward()
+    assert df.grad.isfinite().all()
+    torch.testing.assert_close(x.grad, law.log_prob(x).exp().detach())
