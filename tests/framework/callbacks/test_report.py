@@ -1,0 +1,114 @@
+"""The report: the table that ends a run, and pictures that can be opened."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from framework.callbacks import Report
+from framework.modules.base import PredictiveModule
+from tests.framework.modules.fakes import data, options, trainer
+from tests.ranks import run_ranks
+
+
+class Drawing(PredictiveModule):
+    """Draws the predicted means of a batch, and remembers for which it was asked."""
+
+    def __init__(self, **changes):
+        super().__init__(**changes)
+        self.asked = []
+
+    def figures(self, batch):
+        self.asked.append(batch.target.clone())
+        with torch.no_grad():
+            mean = self(batch).mean
+        figure = Figure(figsize=(2, 1))
+        figure.add_subplot().plot(mean[:, 0])
+        return {"means": figure}
+
+
+VALIDATE = {"limit_val_batches": 1.0, "val_check_interval": 2, "check_val_every_n_epoch": None}
+
+
+def table_of(text):
+    """Reads the printed table back."""
+    lines = text[text.index("metric") :].splitlines()
+    head = lines[0].split()
+    rows = [line for line in lines[2:] if re.match(r"\w+  ", line)]
+    starts = [lines[0].index(word) + len(word) for word in head]
+    return {
+        (row.split()[0], stage): row[before:end].strip()
+        for row in rows
+        for stage, before, end in zip(head[1:], starts, starts[1:], strict=False)
+    }
+
+
+@pytest.mark.parametrize("logger", [TensorBoardLogger, CSVLogger])
+def test_a_run_ends_with_a_table_and_a_picture(logger, tmp_path, capsys):
+    model = Drawing(**options())
+    runner = trainer(logger=logger(tmp_path), callbacks=[Report()], **VALIDATE)
+    runner.fit(model, data())
+    out = capsys.readouterr().out
+    assert "Metrics after 4 steps" in out
+    shown = table_of(out)
+    for stage, name in (("train", "loss"), ("val", "nll"), ("val", "outside")):
+        value = float(runner.callback_metrics[f"{stage}/{name}"])
+        assert float(shown[name, stage]) == pytest.approx(value, rel=1e-4)
+    path = Path(re.search(r"Picture: (.*)", out)[1])
+    assert path.is_absolute()
+    assert path.is_relative_to(runner.log_dir)
+    assert imread(path).shape[:2] == (120, 240)
+    assert np.ptp(imread(path)) > 0
+
+
+def test_the_same_batch_is_drawn_after_every_validation(tmp_path):
+    model = Drawing(**options())
+    trainer(
+        logger=TensorBoardLogger(tmp_path),
+        callbacks=[Report()],
+        num_sanity_val_steps=1,
+        **VALIDATE,
+    ).fit(model, data())
+    assert len(model.asked) == 2, "after steps 2 and 4, not in the sanity check"
+    assert torch.equal(*model.asked)
+    (folder,) = Path(tmp_path).rglob("version_0")
+    events = EventAccumulator(str(folder)).Reload()
+    assert [image.step for image in events.Images("means")] == [2, 4]
+
+
+@pytest.mark.parametrize("verb", ["validate", "test"])
+def test_evaluations_end_with_one_table(verb, tmp_path, capsys):
+    model = Drawing(**options())
+    runner = trainer(default_root_dir=tmp_path, callbacks=[Report()], limit_val_batches=1.0)
+    getattr(runner, verb)(model, data())
+    out = capsys.readouterr().out
+    assert out.count("outside") == 1, "and none of Lightning's own"
+    stage = {"validate": "val", "test": "test"}[verb]
+    assert float(table_of(out)["nll", stage]) == pytest.approx(
+        float(runner.callback_metrics[f"{stage}/nll"]), rel=1e-4
+    )
+    assert (tmp_path / "figures" / "means.png").exists()
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+def test_one_of_many_processes_writes(strategy, tmp_path):
+    """All draw, or a sharded forward pass would wait for ever; the first one saves."""
+
+    def fit():
+        from lightning.pytorch.strategies import ModelParallelStrategy
+
+        made = {"ddp": "ddp", "fsdp2": ModelParallelStrategy(2, 1)}[strategy]
+        model = Drawing(**options())
+        trainer(
+            default_root_dir=tmp_path, callbacks=[Report()], strategy=made, devices=2, **VALIDATE
+        ).fit(model, data())
+        return len(model.asked)
+
+    assert run_ranks(fit, 2) == [2, 2]
+    assert [path.name for path in tmp_path.rglob("*.png")] == ["means.png"]
