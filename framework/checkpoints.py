@@ -1,4 +1,4 @@
-"""Checkpoints that cannot be used, said in one sentence: missing, damaged, unsafe, of another model."""
+"""Checkpoints that cannot be used, said in one sentence: missing, damaged, of another model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def read(path: str | Path) -> dict[str, Any]:
     """Reads a checkpoint file into memory, without running any code that it may hold.
 
     Args:
-        path: The file, or the folder of a sharded checkpoint (of which all but the parameters is read).
+        path: The file, or the folder of a sharded checkpoint: then all but the parameters is read.
 
     Raises:
         ValueError: If there is no such file, it is damaged, or it holds more than data.
@@ -28,12 +28,13 @@ def read(path: str | Path) -> dict[str, Any]:
         checkpoint: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
-            f"The checkpoint {str(path)!r} holds objects that are not plain data, or no checkpoint at all; "
-            "use one that was saved by Overtone."
+            f"The checkpoint {str(path)!r} holds objects that are not plain data, or no "
+            "checkpoint at all; use one that was saved by Overtone."
         ) from error
     except (RuntimeError, EOFError, OSError) as error:
         raise ValueError(
-            f"The checkpoint {str(path)!r} is damaged (perhaps its writing was interrupted); use an earlier one."
+            f"The checkpoint {str(path)!r} is damaged (perhaps its writing was interrupted); "
+            "use an earlier one."
         ) from error
     return checkpoint
 

@@ -1,4 +1,4 @@
-"""How a model is run: compiled, checkpointed, sharded. Applied from outside, in one visible order."""
+"""How a model is run: compiled, checkpointed, sharded; applied from outside, in one order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 import torch.distributed as dist
 from torch import nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
@@ -28,8 +27,8 @@ class Execution:
             step then takes seconds to minutes.
         checkpoint: Keep only the inputs of each block for the backward pass and compute the rest
             again: less memory for about a third more time.
-        meta: Where parameters are sharded, let only the first process build the model and send each
-            other process its share, so that a host need not hold the model once per process.
+        meta: Where parameters are sharded, let only the first process build the model and send
+            each other process its share, so that a host need not hold it once per process.
     """
 
     compile: bool = False
@@ -53,7 +52,7 @@ def parallelize(
         backbone: The backbone; each of its blocks is a unit, and what is left of it another.
         head: The head; its projection is a unit (its law is no tensor, and has no parameters).
         execution: What to apply.
-        mesh: The processes over which parameters are sharded (FSDP2), or `None` to keep them whole.
+        mesh: The processes over which parameters are sharded (FSDP2), `None` to keep them whole.
             A mesh of one process is sharded too: checkpoints are then alike for any world size.
     """
     for block in backbone.blocks:
@@ -126,9 +125,9 @@ def materialize(module: nn.Module, build: Callable[[], nn.Module], mesh: DeviceM
 def gathered(module: nn.Module) -> Iterator[None]:
     """Keeps sharded parameters whole while the block runs, so that forward passes need no partner.
 
-    For loops without gradients whose length differs between processes (episodes, generation): there
-    a forward pass must not be a collective. Every process must enter. Does nothing where parameters
-    are not sharded.
+    For loops without gradients whose length differs between processes (episodes, generation):
+    there a forward pass must not be a collective. Every process must enter. Does nothing where
+    parameters are not sharded.
     """
     shards = [part for part in module.modules() if isinstance(part, FSDPModule)]
     for shard in shards:
@@ -140,4 +139,3 @@ def gathered(module: nn.Module) -> Iterator[None]:
         for shard in shards:
             shard.reshard()
             shard.set_reshard_after_forward(True, recurse=False)
-

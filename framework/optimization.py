@@ -1,4 +1,4 @@
-"""Which parameters decay (matrices do), and optimizer states that go by the names of parameters."""
+"""Which parameters decay (matrices do), and states of optimizers that go by name."""
 
 from __future__ import annotations
 

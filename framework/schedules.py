@@ -12,7 +12,8 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 class ScheduleFactory(Protocol):
     """Builds a schedule for an optimizer and the number of steps that it will take."""
 
-    def __call__(self, *, optimizer: Optimizer, steps: int) -> LRScheduler: ...
+    def __call__(self, *, optimizer: Optimizer, steps: int) -> LRScheduler:
+        """Builds it."""
 
 
 class WarmupCosine(LambdaLR):
@@ -110,8 +111,8 @@ class Constant(LambdaLR):
         super().__init__(optimizer, factor)
 
 
-# The factors above are closures: a checkpoint holds the step reached but not `steps`, so that a run
-# resumed with more steps follows the longer schedule.
+# The factors above are closures: a checkpoint holds the step reached but not `steps`, so that a
+# run resumed with more steps follows the longer schedule.
 
 
 def _rise(step: int, warmup: int, start: float) -> float:
@@ -124,7 +125,9 @@ def _progress(step: int, warmup: int, steps: int) -> float:
 
 def _check(name: str, warmup: int, floor: float, start: float) -> None:
     if warmup < 0:
-        raise ValueError(f"{name}: warmup={warmup} is negative; give a number of steps, 0 for none.")
+        raise ValueError(
+            f"{name}: warmup={warmup} is negative; give a number of steps, 0 for none."
+        )
     for option, value in (("floor", floor), ("start", start)):
         if not 0 <= value <= 1:
             raise ValueError(

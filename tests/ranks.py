@@ -1,4 +1,4 @@
-"""Runs a function in several processes that are forked from this one and talk over gloo: 0.2 s where a launch takes 10."""
+"""Several ranks for a test, forked from its process: 0.2 s where a launch takes 10."""
 
 import multiprocessing
 import os
@@ -16,10 +16,11 @@ import torch
 def run_ranks(
     function: Callable[..., Any], world: int, *args: Any, timeout: float = 60.0
 ) -> list[Any]:
-    """Calls `function(*args)` on ranks 0 to world - 1 and returns what each returned, in that order.
+    """Calls `function(*args)` on `world` ranks and returns what they returned, in order.
 
-    The ranks see the environment of torchrun, so a Trainer with `devices=world` joins them by itself. Results are sent
-    back by pickle (tensors by value); an error on any rank is raised here with its traceback.
+    The ranks see the environment of torchrun, so a Trainer with `devices=world` joins them by
+    itself. Results are sent back by pickle (tensors by value); an error on any rank is raised here
+    with its traceback.
     """
     context = multiprocessing.get_context("fork")
     results = context.Queue()
@@ -61,7 +62,12 @@ def _collect(ranks: list[Any], results: Any, timeout: float) -> list[Any]:
 
 
 def _call(
-    function: Callable[..., Any], args: tuple[Any, ...], rank: int, world: int, port: int, results: Any
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    rank: int,
+    world: int,
+    port: int,
+    results: Any,
 ) -> None:
     os.environ.update(
         RANK=str(rank),

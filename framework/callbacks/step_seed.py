@@ -13,8 +13,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 class StepSeed(Callback):
     """Seeds torch before each training batch, so that dropout resumes exactly.
 
-    What is drawn is a function of seed, optimizer step, micro-batch and rank: neither an interruption
-    nor an evaluation in between changes it, and no generator needs to be saved.
+    What is drawn is a function of seed, optimizer step, micro-batch and rank: neither an
+    interruption nor an evaluation in between changes it, and no generator needs to be saved.
 
     Args:
         seed: Seed of the run; if not given, that of `seed_everything`.

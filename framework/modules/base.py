@@ -1,10 +1,10 @@
-"""What all modules share: parts built late, an exact objective, exact metrics, checkpoints that explain themselves."""
+"""What all modules share: parts built late, exact objective and metrics, telling checkpoints."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from lightning.pytorch import LightningModule
@@ -20,6 +20,7 @@ from components.interfaces import (
     BackboneFactory,
     Head,
     HeadFactory,
+    Loss,
     LossFactory,
     Stem,
     StemFactory,
@@ -44,8 +45,8 @@ class PredictiveModule(LightningModule):
 
         batch ─► stem ─► backbone ─► stem.readout ─► head ─► Distribution ─► losses, metrics
 
-    The parts arrive as factories and are built in `configure_model`, once the data are known and the processes are
-    connected. The initial weights depend on the global seed alone.
+    The parts arrive as factories and are built in `configure_model`, once the data are known and
+    the processes are connected. The initial weights depend on the global seed alone.
 
     Args:
         spec: Facts of the data; wired to the data module.
@@ -80,9 +81,10 @@ class PredictiveModule(LightningModule):
         super().__init__()
         if not losses:
             raise ValueError(
-                f"{type(self).__name__}: losses={losses} leaves nothing to minimize; name at least one term."
+                f"{type(self).__name__}: losses={losses} leaves nothing to minimize; "
+                "name at least one term."
             )
-        self.save_hyperparameters()
+        self.save_hyperparameters(logger=False)  # loggers choke on a frozen spec
         self.spec = spec
         self.execution = execution
         self._stem, self._backbone, self._head, self._losses = stem, backbone, head, losses
@@ -98,24 +100,23 @@ class PredictiveModule(LightningModule):
             ValueError: If a factory has no name that a checkpoint could hold.
         """
         if "_instantiator" not in self.hparams:
-            self.save_hyperparameters(recipe(type(self), self.hparams))
+            self.save_hyperparameters(recipe(type(self), self.hparams_initial), logger=False)
 
     def configure_model(self) -> None:
         """Builds the parts, and applies `execution`; does nothing when called again."""
         if hasattr(self, "head"):
             return
         mesh = data_mesh(self.device_mesh)
-        meta = self.execution.meta and mesh is not None
-        with torch.device("meta") if meta else nullcontext():
+        later = mesh if self.execution.meta else None  # where to fill in what is built empty
+        with torch.device("meta") if later else nullcontext():
             for name, part in self._build().items():
                 self.add_module(name, part)
-        self._objective = Objective(self.losses, type(self).__name__)
         self._matrices = matrices(self)
         # Buffers are constants: without this, DDP sends them around before every forward pass.
         self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
         parallelize(self.stem, self.backbone, self.head, self.execution, mesh)
-        if meta:
-            materialize(self, self._build, mesh)
+        if later:
+            materialize(self, self._build, later)
 
     def _build(self) -> nn.ModuleDict:
         torch.manual_seed(torch.initial_seed())  # whatever was drawn before, on whatever rank
@@ -126,8 +127,9 @@ class PredictiveModule(LightningModule):
         return nn.ModuleDict({"stem": stem, "backbone": backbone, "head": head, "losses": losses})
 
     def forward(self, batch: Batch) -> Distribution:
-        """Predicts a batch: a distribution with batch shape `[B, T]` and the event shape of the support."""
-        return self.head(self.stem.readout(self.backbone(self.stem(batch))))
+        """Predicts a batch: batch shape `[B, T]`, event shape that of the support."""
+        prediction: Distribution = self.head(self.stem.readout(self.backbone(self.stem(batch))))
+        return prediction
 
     # Training
 
@@ -139,51 +141,46 @@ class PredictiveModule(LightningModule):
         """
         steps = self.trainer.estimated_stepping_batches
         if steps == float("inf"):
-            raise ValueError("A schedule needs the length of the run, got trainer.max_steps=-1; set it.")
+            raise ValueError(
+                "A schedule needs the length of the run, got trainer.max_steps=-1; set it."
+            )
         optimizer = self._optimizer(groups(self, self._matrices))
         schedule = self._schedule(optimizer=optimizer, steps=int(steps))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
 
     def on_train_start(self) -> None:
-        """Starts the means that are logged."""
-        self._weight, self._sums = 0.0, [0.0] * len(self.losses)
+        """Starts the sums of the objective."""
+        losses = cast("dict[str, Loss]", dict(self.losses.items()))
+        self._objective = Objective(losses, type(self).__name__)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Returns what Lightning differentiates: weighted sums, which the end of the step divides.
 
-        The factor undoes that Lightning divides by the number of micro-batches and averages over processes.
+        The factor undoes that Lightning divides by the number of micro-batches, and that gradients
+        are averaged over processes.
         """
         share = self.trainer.distributed_sampler_kwargs or {"num_replicas": 1}
-        return self._objective.add(self(batch), batch) * (
-            share["num_replicas"] * self.trainer.accumulate_grad_batches
-        )
+        factor: int = share["num_replicas"] * self.trainer.accumulate_grad_batches
+        return self._objective.add(self(batch), batch) * factor
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Turns gradients of sums into gradients of means, after unscaling and before clipping."""
         step = self.trainer.global_step
-        weight, sums = self._objective.close(self.parameters(), step)
-        self._weight += weight
-        self._sums = [total + new for total, new in zip(self._sums, sums, strict=True)]
-        every = self.trainer.log_every_n_steps
+        self._objective.close(self.parameters(), step)
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # set from outside
         if (every and (step + 1) % every == 0) or step + 1 == self.trainer.max_steps:
-            self._log_training(optimizer)
-
-    def _log_training(self, optimizer: Optimizer) -> None:
-        """Logs means since the last time; they are the same on all processes already."""
-        if self._weight:
-            means = {
-                name: total / self._weight
-                for name, total in zip(self.losses, self._sums, strict=True)
-            }
-            self.log("train/loss", self._objective.total(means))
-            self.log_dict({f"train/{name}": mean for name, mean in means.items()})
-        self.log("lr", optimizer.param_groups[0]["lr"])
-        self.on_train_start()
+            self.log_dict({f"train/{name}": x for name, x in self._objective.means().items()})
+            self.log("lr", optimizer.param_groups[0]["lr"])
 
     # Evaluation
 
     def evaluate(self, batch: Any, dataloader_idx: int) -> Mapping[str, Ratio]:
-        """Returns what a batch adds to each metric. Override where a second loader serves something else.
+        """Returns what a batch adds to each metric, by name.
+
+        Override it where a second loader serves something else than the first.
 
         Args:
             batch: A batch of the loader.
@@ -241,17 +238,17 @@ class PredictiveModule(LightningModule):
     # Checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Writes the states of optimizers by the names of parameters, the same for any strategy."""
+        """Writes the states of optimizers by name, the same for any strategy."""
         grouped = self.trainer.strategy.lightning_restore_optimizer
         names = numbering(self, self._matrices) if grouped else list(dict(self.named_parameters()))
         states = checkpoint.get("optimizer_states", [])
         states[:] = [by_name(state, names) for state in states]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Takes from a checkpoint what Lightning does not: the recipe, if the checkpoint built this."""
+        """Takes the recipe, if the checkpoint built this module, and numbers what goes by name."""
         if self._trainer is None:
             options = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, self.hparams)
-            self.save_hyperparameters(recipe(type(self), options))
+            self.save_hyperparameters(recipe(type(self), options), logger=False)
         states = checkpoint.get("optimizer_states", [])
         states[:] = [by_number(state, numbering(self, self._matrices)) for state in states]
 

@@ -1,4 +1,4 @@
-"""The objective: a sum of named terms, each a weighted mean over all processes and micro-batches."""
+"""The objective: named terms, each a weighted mean over all processes and micro-batches."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from components.data import Batch
 from components.interfaces import Loss
 
 UNIT = 2.0**-12
-"""Factor of the sums that are differentiated: about one over the positions of a usual batch, which keeps float16
-gradients in range. A power of two, so it rounds nothing, and it cancels."""
+"""Factor of the sums that are differentiated: about one over the positions of a usual batch, which
+keeps float16 gradients in range. A power of two, so it rounds nothing, and it cancels."""
 
 
 class Objective:
@@ -24,9 +24,10 @@ class Objective:
 
     .. math:: \sum_{\text{terms } l} \lambda_l \frac{\sum_i w_i \, l_i}{\sum_i w_i}
 
-    where i runs over the positions of *all* processes and *all* micro-batches of an optimizer step. The denominator is
-    known only after the last micro-batch, so sums are differentiated, and the gradients are divided before they are
-    clipped. Averaging the means of micro-batches instead would give short batches too much weight.
+    where i runs over the positions of *all* processes and *all* micro-batches of an optimizer
+    step. The denominator is known only after the last micro-batch, so sums are differentiated, and
+    the gradients are divided before they are clipped. Averaging the means of micro-batches instead
+    would give short batches too much weight.
 
     Args:
         losses: The terms, by the name under which they are reported.
@@ -37,6 +38,7 @@ class Objective:
         self.losses = dict(losses)
         self.owner = owner
         self._sums: Tensor | None = None
+        self._totals = [0.0] * (1 + len(self.losses))
 
     def add(self, prediction: Distribution, batch: Batch) -> Tensor:
         """Adds a micro-batch, and returns what to differentiate: UNIT times its weighted sums.
@@ -57,15 +59,12 @@ class Objective:
         factors = terms.new_tensor([UNIT * loss.weight for loss in self.losses.values()])
         return terms @ factors
 
-    def close(self, parameters: Iterable[Tensor], step: int) -> tuple[float, list[float]]:
+    def close(self, parameters: Iterable[Tensor], step: int) -> None:
         """Ends an optimizer step: divides the gradients by the total weight.
 
         Args:
             parameters: Those whose gradients hold the sum over processes and micro-batches.
             step: Number of the step, for messages.
-
-        Returns:
-            The total weight, and the weighted sum of each term, over all processes.
 
         Raises:
             ValueError: If a term is not finite; before any parameter is changed, in every process.
@@ -78,17 +77,27 @@ class Objective:
         for name, value in zip(self.losses, sums, strict=True):
             if not math.isfinite(value):
                 raise ValueError(
-                    f"{self.owner}: the loss term {name!r} is {value} at step {step}; lower the learning rate, "
-                    "clip gradients (trainer.gradient_clip_val) or look for such values in the data."
+                    f"{self.owner}: the loss term {name!r} is {value} at step {step}; lower the "
+                    "learning rate, clip gradients (trainer.gradient_clip_val) or look for such "
+                    "values in the data."
                 )
         gradients = [_local(p.grad) for p in parameters if p.grad is not None]
         if gradients:
             torch._foreach_mul_(gradients, 1 / (UNIT * weight) if weight else 0.0)
-        return weight, sums
+        self._totals = [a + b for a, b in zip(self._totals, (weight, *sums), strict=True)]
 
-    def total(self, means: Mapping[str, float]) -> float:
-        """Returns the objective, given the mean of each term."""
-        return sum(loss.weight * means[name] for name, loss in self.losses.items())
+    def means(self) -> dict[str, float]:
+        """Returns the mean of each term since the last call, and the objective as "loss".
+
+        They are the same in every process; there are none where nothing had weight.
+        """
+        weight, *sums = self._totals
+        self._totals = [0.0] * len(self._totals)
+        if not weight:
+            return {}
+        means = {name: total / weight for name, total in zip(self.losses, sums, strict=True)}
+        loss = sum(loss.weight * means[name] for name, loss in self.losses.items())
+        return {**means, "loss": loss}
 
 
 def _local(gradient: Tensor) -> Tensor:

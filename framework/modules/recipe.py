@@ -1,4 +1,4 @@
-"""What a checkpoint says about how its module was built: plain data that rebuild it without YAML."""
+"""How a module was built, in plain data: a checkpoint rebuilds it without YAML."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ def recipe(kind: type, options: Mapping[str, Any]) -> dict[str, Any]:
 def _path(factory: Any) -> str:
     if "<" in factory.__qualname__:  # <lambda>, <locals>
         raise ValueError(
-            f"The factory {factory.__module__}.{factory.__qualname__} cannot be written into a checkpoint, which "
-            "holds names; use a class of a module, with its options in functools.partial(Class, option=value)."
+            f"The factory {factory.__module__}.{factory.__qualname__} cannot be written into a "
+            "checkpoint, which holds names; use a class that can be imported, with its options in "
+            "functools.partial(Class, option=value)."
         )
     return f"{factory.__module__}.{factory.__qualname__}"

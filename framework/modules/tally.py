@@ -25,7 +25,7 @@ class Tally:
             value: Values, any shape.
             weight: How much each counts, of the same shape.
         """
-        # Sums over a whole data set outgrow the 24 bits of float32; Apple's GPUs have nothing else.
+        # Sums over a data set outgrow the 24 bits of float32; Apple's GPUs have nothing else.
         exact = torch.float32 if value.device.type == "mps" else torch.float64
         value, weight = value.detach().to(exact), weight.detach().to(exact)
         sums = torch.stack([torch.where(weight != 0, value * weight, 0).sum(), weight.sum()])

@@ -192,7 +192,9 @@ def whole(model: PredictiveModule) -> dict[str, Tensor]:
 
 
 def fit(
-    settings: dict[str, object], changes: dict[str, object] | None = None, ckpt_path: str | None = None
+    settings: dict[str, object],
+    changes: dict[str, object] | None = None,
+    ckpt_path: str | None = None,
 ) -> dict[str, object]:
     """Trains the fake for a few steps; returns its weights and what it logged."""
     seed_everything(1, verbose=False)

@@ -1,4 +1,4 @@
-"""Training and evaluation give the same numbers on any number of processes, and however a model is run."""
+"""Training and evaluation give the same numbers on any number of ranks, however they are run."""
 
 from pathlib import Path
 
@@ -19,16 +19,18 @@ def assert_same(found: dict, expected: dict, tolerance: float = 1e-6) -> None:
     assert found["weights"].keys() == expected["weights"].keys()
     for name, value in expected["weights"].items():
         torch.testing.assert_close(
-            found["weights"][name], value, rtol=0, atol=tolerance, msg=lambda m, n=name: f"{n}: {m}"
+            found["weights"][name],
+            value,
+            rtol=0,
+            atol=tolerance,
+            msg=lambda m, n=name: f"{n}: {m}",
         )
     assert [row.keys() for row in found["rows"]] == [row.keys() for row in expected["rows"]]
     for row, wanted in zip(found["rows"], expected["rows"], strict=True):
         assert row == pytest.approx(wanted, rel=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("world", "strategy"), [(2, "ddp"), (2, fakes.fsdp2), (1, fakes.fsdp2)]
-)
+@pytest.mark.parametrize(("world", "strategy"), [(2, "ddp"), (2, fakes.fsdp2), (1, fakes.fsdp2)])
 def test_strategies_give_the_same_weights_and_logs(world, strategy):
     # uneven weights, two micro-batches a step, and clipping that bites
     alone = fakes.fit(TWO_STEPS)
@@ -82,7 +84,9 @@ def test_uneven_evaluation_counts_every_example_once(strategy):
         nll = -model(batch).log_prob(batch.target)
     expected = {
         "test/nll": float((nll * batch.weight).sum() / batch.weight.sum()),
-        "test/outside": float(((batch.target.abs() > 2) * batch.weight).sum() / batch.weight.sum()),
+        "test/outside": float(
+            ((batch.target.abs() > 2) * batch.weight).sum() / batch.weight.sum()
+        ),
     }
     assert 0 < expected["test/outside"] < 1
 
@@ -98,7 +102,11 @@ def test_uneven_evaluation_counts_every_example_once(strategy):
 
 
 def test_validation_between_steps_changes_nothing():
-    validating = {"limit_val_batches": 1.0, "val_check_interval": 2, "check_val_every_n_epoch": None}
+    validating = {
+        "limit_val_batches": 1.0,
+        "val_check_interval": 2,
+        "check_val_every_n_epoch": None,
+    }
     settings = {**validating, "num_sanity_val_steps": 0, "callbacks": [StepSeed()]}
     changes = {"backbone": fakes.partial(fakes.FakeBackbone, dropout=0.3)}
     plain = fakes.fit({"callbacks": [StepSeed()]}, changes)

@@ -1,0 +1,160 @@
+"""A checkpoint rebuilds its module without YAML, again and again; or says why it cannot."""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import LightningModule, seed_everything
+from lightning.pytorch.cli import LightningCLI
+
+from framework.checkpoints import read
+from framework.modules.base import PredictiveModule
+from framework.modules.recipe import describe
+from tests.framework.modules import fakes
+
+WIDE = partial(fakes.FakeBackbone, width=12)
+
+
+def train(model: PredictiveModule, path: Path) -> PredictiveModule:
+    """Trains two steps, saves, and loads what was saved as anybody would."""
+    runner = fakes.trainer(max_steps=2)
+    runner.fit(model, fakes.data())
+    runner.save_checkpoint(path)
+    return type(model).load_from_checkpoint(path, weights_only=True)
+
+
+def assert_same_model(found: PredictiveModule, expected: PredictiveModule) -> None:
+    torch.testing.assert_close(fakes.whole(found), fakes.whole(expected), rtol=0, atol=0)
+    batch = fakes.examples(5)
+    with torch.no_grad():
+        torch.testing.assert_close(found(batch).scale, expected(batch).scale, rtol=0, atol=0)
+    assert dict(found.hparams) == dict(expected.hparams)
+
+
+class Sub(PredictiveModule):
+    """A module with an option of its own, as the concrete ones have."""
+
+    def __init__(self, *, extra: int = 2, **options: object) -> None:
+        super().__init__(**options)
+        self.extra = extra
+
+
+@pytest.mark.parametrize("kind", [PredictiveModule, partial(Sub, extra=5)])
+def test_save_load_train_save_load(tmp_path, kind):
+    seed_everything(1, verbose=False)
+    head = partial(fakes.FakeHead, floor=0.3)
+    model = kind(**fakes.options(backbone=WIDE, head=head))
+    first = train(model, tmp_path / "first.ckpt")
+    assert_same_model(first, model)
+    assert first.head.floor == 0.3
+    second = train(first, tmp_path / "second.ckpt")
+    assert_same_model(second, first)
+    assert second.backbone.dim == 12
+    assert getattr(second, "extra", 5) == 5
+    assert second.losses["error"].weight == 0.5
+
+
+class FakeModuleData(fakes.FakeData):
+    """The data of the fakes, as the command line makes them."""
+
+    def __init__(self, size: int = 48) -> None:
+        super().__init__(fakes.examples(size), 8, fakes.examples(7))
+        self.spec = fakes.SPEC
+
+
+class Wired(LightningCLI):
+    def add_arguments_to_parser(self, parser) -> None:
+        parser.link_arguments("data.spec", "model.init_args.spec", apply_on="instantiate")
+
+
+ARGS = """fit --model PredictiveModule --model.stem FakeStem --model.backbone FakeBackbone
+--model.backbone.width 12 --model.head FakeHead --model.head.floor 0.3 --model.losses.nll FakeNLL
+--model.losses.error FakeError --model.losses.error.weight 0.25 --model.optimizer AdamW
+--model.optimizer.lr 0.02 --model.schedule WarmupCosine --model.schedule.warmup 2
+--model.execution.checkpoint true --trainer.max_steps 2 --trainer.accelerator cpu
+--trainer.devices 1 --trainer.logger false --trainer.max_epochs -1 --trainer.limit_val_batches 0
+--trainer.use_distributed_sampler false --trainer.enable_checkpointing false
+--trainer.enable_progress_bar false --trainer.enable_model_summary false --seed_everything 1"""
+
+
+def test_built_by_the_command_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["lightning"])
+    cli = Wired(
+        LightningModule,
+        FakeModuleData,
+        subclass_mode_model=True,
+        args=ARGS.split(),
+        save_config_callback=None,
+    )
+    cli.trainer.save_checkpoint(tmp_path / "first.ckpt")
+    first = PredictiveModule.load_from_checkpoint(tmp_path / "first.ckpt", weights_only=True)
+    assert_same_model(first, cli.model)
+    assert first.execution.checkpoint
+    second = train(first, tmp_path / "second.ckpt")
+    assert_same_model(second, first)
+    assert second.hparams["losses"]["error"]["init_args"] == {"weight": 0.25}
+    assert second.configure_model() is None  # twice is once
+
+
+def test_options_may_be_changed_on_loading(tmp_path):
+    model = fakes.module()
+    train(model, tmp_path / "first.ckpt")
+    slow = {"optimizer": partial(torch.optim.SGD, lr=0.125)}
+    changed = PredictiveModule.load_from_checkpoint(
+        tmp_path / "first.ckpt", weights_only=True, **slow
+    )
+    again = train(changed, tmp_path / "second.ckpt")
+    assert again.hparams["optimizer"]["init_args"] == {"lr": 0.125}
+
+
+def test_resuming_keeps_the_recipe_of_this_run(tmp_path):
+    train(fakes.module(), tmp_path / "first.ckpt")
+    model = fakes.module(optimizer=partial(torch.optim.AdamW, lr=0.125))
+    runner = fakes.trainer(max_steps=3)
+    runner.fit(model, fakes.data(), ckpt_path=tmp_path / "first.ckpt")
+    runner.save_checkpoint(tmp_path / "second.ckpt")
+    saved = read(tmp_path / "second.ckpt")["hyper_parameters"]
+    assert saved["optimizer"]["init_args"] == {"lr": 0.125}
+
+
+@pytest.mark.filterwarnings("ignore:Attribute 'head' removed from hparams")  # Lightning's, before
+def test_factories_without_a_name_are_refused_before_training():
+    model = fakes.module(head=lambda dim, support: fakes.FakeHead(dim, support))
+    with pytest.raises(ValueError, match=r"<lambda> cannot be written into a checkpoint"):
+        fakes.trainer().fit(model, fakes.data())
+    with pytest.raises(ValueError, match="options without names; give them by keyword"):
+        describe(partial(fakes.FakeNLL, 2.0))
+
+
+def test_another_architecture_is_one_sentence(tmp_path):
+    train(fakes.module(), tmp_path / "first.ckpt")
+    other = (
+        r"PredictiveModule: the checkpoint is of another architecture: .*more differences\); use"
+    )
+    model = fakes.module(backbone=WIDE)
+    with pytest.raises(ValueError, match=r"is \[8, 3\] there and \[12, 3\] here") as error:
+        fakes.trainer(max_steps=3).fit(model, fakes.data(), ckpt_path=tmp_path / "first.ckpt")
+    assert error.match(other)
+    deep = partial(fakes.FakeBackbone, depth=3)
+    with pytest.raises(ValueError, match=r"blocks.2.linear.weight is missing there"):
+        PredictiveModule.load_from_checkpoint(tmp_path / "first.ckpt", backbone=deep)
+
+
+def test_unreadable_checkpoints_are_one_sentence(tmp_path):
+    with pytest.raises(ValueError, match="There is no checkpoint"):
+        read(tmp_path / "none.ckpt")
+    train(fakes.module(), tmp_path / "good.ckpt")
+    whole = (tmp_path / "good.ckpt").read_bytes()
+    (tmp_path / "torn.ckpt").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "empty.ckpt").write_bytes(b"")
+    for name in ("torn.ckpt", "empty.ckpt"):
+        with pytest.raises(ValueError, match=f"{name}' is damaged"):
+            read(tmp_path / name)
+    (tmp_path / "text.ckpt").write_text("no checkpoint at all")
+    torch.save({"state_dict": fakes.FakeNLL()}, tmp_path / "objects.ckpt")
+    for name in ("text.ckpt", "objects.ckpt"):
+        with pytest.raises(ValueError, match=f"{name}' holds objects that are not plain data"):
+            read(tmp_path / name)
+    assert read(tmp_path / "good.ckpt")["global_step"] == 2
