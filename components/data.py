@@ -1,8 +1,10 @@
 """Specs and batches: what a data module publishes once, and what it serves at every step.
 
-A spec is a frozen dataclass of plain values (it is stored in checkpoints). A batch is a NamedTuple of tensors without
-optional fields: it collates, pins and moves by itself. Targets are raw outcomes in the units of the data, never bins.
-Axes: B examples, T predicted positions, S positions of a sequence, C positions of context, F features, H horizon.
+A spec is a frozen dataclass of plain values (it is stored in checkpoints). A batch is a NamedTuple
+of tensors without optional fields: it collates, pins and moves by itself. Targets are raw outcomes
+in the units of the data, never bins.
+Axes: B examples, T predicted positions, S positions of a sequence, C positions of context, F
+features, H horizon.
 """
 
 from __future__ import annotations
@@ -43,8 +45,8 @@ class TokenSpec:
     Args:
         support: The vocabulary.
         length: Positions in a window.
-        bytes_per_token: Mean length of a token of the validation text in bytes, which turns nats per token into bits
-            per byte, comparable between tokenizers.
+        bytes_per_token: Mean length of a token of the validation text in bytes, which turns nats
+            per token into bits per byte, comparable between tokenizers.
     """
 
     support: Tokens
@@ -69,9 +71,11 @@ class TrajectorySpec:
         observation: Shape of one observation.
         length: Time steps in a context window.
         horizon: Longest episode in time steps; time steps in a batch are smaller.
-        environment: Gymnasium id in which a policy for these data can be rolled out, "" where there is none.
+        environment: Gymnasium id in which a policy for these data can be rolled out, "" where
+            there is none.
         mean: Mean of each component of the observations, flat; stems subtract it.
-        std: Standard deviation of each component of the observations, flat, positive; stems divide by it.
+        std: Standard deviation of each component of the observations, flat, positive; stems divide
+            by it.
         return_scale: Size of a typical return; stems divide returns-to-go by it.
         random_return: Mean return of a policy that acts at random (`nan` if unknown).
         data_return: Mean return of the episodes (`nan` if unknown).
@@ -93,7 +97,7 @@ class TrajectoryBatch(NamedTuple):
     """Windows of episodes, padded on the left: at each time step the action is predicted."""
 
     observation: Tensor  # [B, T, *observation] float32, raw
-    action: Tensor  # [B, T, *support.shape], the action taken at each step; read for later steps only
+    action: Tensor  # [B, T, *support.shape], what was done, read for later steps
     return_to_go: Tensor  # [B, T] float32, sum of rewards from each step to the end, raw
     time: Tensor  # [B, T] int64, step within the episode; 0 on padding
     mask: Tensor  # [B, T] bool, False on padding
@@ -102,7 +106,7 @@ class TrajectoryBatch(NamedTuple):
 
 
 class EpisodeBatch(NamedTuple):
-    """Episodes to be played: an episode is a datum, and work is sharded over ranks like any other."""
+    """Episodes to be played: an episode is a datum, sharded over ranks like any other."""
 
     seed: Tensor  # [B] int64, what the environment is reset with
     return_to_go: Tensor  # [B] float32, the return that the policy is asked for
@@ -126,13 +130,16 @@ class SeriesSpec:
 
 
 class SeriesBatch(NamedTuple):
-    """Windows of series. Missing or padded values of the past are 0 and not `observed`; those of the future weigh 0."""
+    """Windows of series, whose missing or padded values are 0 and marked.
+
+    Those of the past are not `observed`, those of the future weigh nothing.
+    """
 
     past: Tensor  # [B, C] float32, in the series' own units
     observed: Tensor  # [B, C] bool
     loc: Tensor  # [B, 1] float32, what to subtract to scale a value
     scale: Tensor  # [B, 1] float32, what to divide by, positive
-    error: Tensor  # [B, 1] float32, in-sample mean absolute error of the seasonal naive forecast (for MASE)
+    error: Tensor  # [B, 1] float32, mean absolute error of the seasonal naive forecast before
     target: Tensor  # [B, H] float32, in the series' own units
     weight: Tensor  # [B, H] float32
 
@@ -158,7 +165,7 @@ class DensityBatch(NamedTuple):
     weight: Tensor  # [B, 1] float32
 
 
-# Specs are hyper-parameters of a module: a checkpoint with them must load with `weights_only=True`.
+# Specs are hyper-parameters: a checkpoint with them must load with `weights_only=True`.
 torch.serialization.add_safe_globals(
     [Tokens, Interval, Bins, TokenSpec, TrajectorySpec, SeriesSpec, DensitySpec]
 )

@@ -2,7 +2,8 @@
 
     batch ─► Stem ─► Embedded ─► Backbone ─► hidden ─► Stem.readout ─► Head ─► Distribution ─► Loss
 
-Axes: B examples, S positions of the sequence, C positions of the context, T predicted positions, D width (`dim`).
+Axes: B examples, S positions of the sequence, C positions of the context, T predicted positions, D
+width (`dim`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from components.supports import Support
 
 
 class Embedded(NamedTuple):
-    """A batch as a backbone reads it. `None` says that nothing is padded, or that there is no context."""
+    """A batch as a backbone reads it; `None` says that nothing is padded, or no context."""
 
     states: Tensor  # [B, S, D], read causally: position s sees the context and positions up to s
     mask: Tensor | None = None  # [B, S] bool, False on padding
@@ -32,10 +33,13 @@ class Stem(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, batch: Any) -> Embedded:
-        """Embeds a batch. Position s of the states may depend on what precedes target s, never on target s itself."""
+        """Embeds a batch.
+
+        What predicts a target may depend on what precedes it, never on the target itself.
+        """
 
     def readout(self, hidden: Tensor) -> Tensor:
-        """Selects the hidden states that predict: `[B, S, D]` to `[B, T, D]`. All of them, unless a stem says otherwise."""
+        """Selects the hidden states that predict, `[B, S, D]` to `[B, T, D]`: here all of them."""
         return hidden
 
 
@@ -52,8 +56,9 @@ class Backbone(nn.Module, ABC):
     def forward(self, inputs: Embedded, cache: Cache | None = None) -> Tensor:
         """Computes hidden states `[B, S, D]` of the states (not of the context), causally.
 
-        With a cache, `inputs` holds only what is new: the context with the first call, then further states. The cache
-        is extended in place, and the result equals that of one call with everything.
+        With a cache, `inputs` holds only what is new: the context with the first call, then
+        further states. The cache is extended in place, and the result equals that of one call with
+        everything.
         """
 
     @abstractmethod
@@ -64,8 +69,9 @@ class Backbone(nn.Module, ABC):
 class Head(nn.Module, ABC):
     """Turns hidden states into a predictive distribution.
 
-    All parameters live in `projection`, a tensor-to-tensor module, so that fully sharded training can gather them. The law
-    itself is computed in float32 whatever the precision of the hidden states.
+    All parameters live in `projection`, a tensor-to-tensor module, so that fully sharded training
+    can gather them. The law itself is computed in float32 whatever the precision of the hidden
+    states.
     """
 
     support: Support
@@ -73,7 +79,10 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, hidden: Tensor) -> Distribution:
-        """Predicts from hidden states `[..., D]`: batch shape `[...]`, event shape `support.shape`."""
+        """Predicts from hidden states `[..., D]`.
+
+        The batch shape is `[...]`, the event shape that of the support.
+        """
 
 
 class Loss(nn.Module, ABC):
@@ -90,7 +99,8 @@ class Loss(nn.Module, ABC):
         super().__init__()
         if not weight >= 0:
             raise ValueError(
-                f"{type(self).__name__}: weight={weight} is negative; a term is minimized, use a weight of at least 0."
+                f"{type(self).__name__}: weight={weight} is negative; a term is minimized, "
+                "use a weight of at least 0."
             )
         self.weight = weight
 
@@ -102,25 +112,33 @@ class Loss(nn.Module, ABC):
 class StemFactory(Protocol):
     """Builds a stem for the width of a backbone and the spec of the data."""
 
-    def __call__(self, *, dim: int, spec: Any) -> Stem: ...
+    def __call__(self, *, dim: int, spec: Any) -> Stem:
+        """Builds a stem."""
+        ...
 
 
 class BackboneFactory(Protocol):
     """Builds a backbone; its width is its own option."""
 
-    def __call__(self) -> Backbone: ...
+    def __call__(self) -> Backbone:
+        """Builds a backbone."""
+        ...
 
 
 class HeadFactory(Protocol):
     """Builds a head for the width of a backbone and the support of the data."""
 
-    def __call__(self, *, dim: int, support: Support) -> Head: ...
+    def __call__(self, *, dim: int, support: Support) -> Head:
+        """Builds a head."""
+        ...
 
 
 class LossFactory(Protocol):
     """Builds a term of the objective."""
 
-    def __call__(self) -> Loss: ...
+    def __call__(self) -> Loss:
+        """Builds a term."""
+        ...
 
 
 __all__ = [

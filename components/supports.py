@@ -59,7 +59,9 @@ class Tokens:
             ValueError: If `bins` is given.
         """
         if bins is not None:
-            raise ValueError(f"Tokens are discrete already ({self.size} of them); drop bins={bins}.")
+            raise ValueError(
+                f"Tokens are discrete already ({self.size} of them); drop bins={bins}."
+            )
         return self
 
     def law(self, categorical: Discrete, device: torch.device) -> Distribution:
@@ -71,9 +73,9 @@ class Tokens:
 class Interval:
     """Real values between two bounds, alone or as a vector whose components share the bounds.
 
-    Laws of unbounded support (Normal, Student-t) take the bounds as the range that matters. Histograms and Fourier
-    densities end there: they score a value beyond a bound as if it lay on it, and every module reports how much of the
-    data that concerns (`outside`).
+    Laws of unbounded support (Normal, Student-t) take the bounds as the range that matters.
+    Histograms and Fourier densities end there: they score a value beyond a bound as if it lay on
+    it, and every module reports how much of the data that concerns (`outside`).
 
     Args:
         low: Smallest outcome, in the units of the target.
@@ -117,12 +119,14 @@ class Interval:
 
     def divide(self, bins: int | None = None) -> Bins:
         """Cuts the interval into `bins` equal cells (256 if not told)."""
-        return Bins.uniform(self.low, self.high, DEFAULT_BINS if bins is None else bins, self.shape)
+        return Bins.uniform(
+            self.low, self.high, DEFAULT_BINS if bins is None else bins, self.shape
+        )
 
 
 @dataclass(frozen=True)
 class Bins:
-    """An interval that is divided into cells: what a histogram head resolves, or what data were rounded to.
+    """An interval in cells: what a histogram head resolves, or what data were rounded to.
 
     Args:
         edges: The `size + 1` borders of the cells, increasing, in the units of the target.
@@ -169,11 +173,11 @@ class Bins:
         return self.interval.width
 
     def contains(self, outcome: Tensor) -> Tensor:
-        """Tells which outcomes `[..., *shape]` lie between the outer edges, as booleans `[...]`."""
+        """Tells which outcomes `[..., *shape]` lie between the outer edges, booleans `[...]`."""
         return self.interval.contains(outcome)
 
     def encode(self, outcome: Tensor) -> Tensor:
-        """Describes outcomes `[..., *shape]` to a network: outer edges go to ±1, `[..., width]`."""
+        """Describes outcomes `[..., *shape]` to a network `[..., width]`: outer edges to ±1."""
         return self.interval.encode(outcome)
 
     def divide(self, bins: int | None = None) -> Bins:
@@ -183,11 +187,13 @@ class Bins:
             ValueError: If another resolution is asked for.
         """
         if bins not in (None, self.size):
-            raise ValueError(f"The data are divided into {self.size} bins already; drop bins={bins}.")
+            raise ValueError(
+                f"The data are divided into {self.size} bins already; drop bins={bins}."
+            )
         return self
 
     def law(self, categorical: Discrete, device: torch.device) -> Distribution:
-        """Reads a categorical `[..., *shape]` over the cells as a density of the outcome, `[...]`."""
+        """Reads a categorical `[..., *shape]` over the cells as a density of outcomes, `[...]`."""
         histogram = Histogram(categorical, _edges(self, device))
         if not self.shape:
             return histogram
