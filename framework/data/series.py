@@ -22,8 +22,9 @@ class SeriesData(PredictiveData):
     """Forecasts the end of every series from what came before.
 
     The test windows are the last of each series. The window before them validates; all that
-    precedes it is for training, where a window may begin at any step. Values keep their own
-    units; location and scale of each window come along.
+    precedes it is for training, where a window may lie at any step before which there is as much
+    past as there is future to forecast, or in short series as much as can be: few values tell
+    little of a scale. Values keep their own units; location and scale of each window come along.
 
     Args:
         source: Where the series come from.
@@ -121,9 +122,11 @@ class SeriesData(PredictiveData):
         validation = test - horizon
         self._check(validation)
         one = np.ones_like(test)
-        training = np.where(validation > 1, np.maximum(validation - horizon, 1), 0)
+        latest = np.maximum(validation - horizon, 1)
+        earliest = np.minimum(horizon, latest)
+        training = np.where(validation > 1, latest - earliest + 1, 0)
         return {
-            "train": Cuts(one, training, 1, validation),
+            "train": Cuts(earliest, training, 1, validation),
             "val": Cuts(validation, one, 1, test),
             "test": Cuts(test, one * self.windows, stride, panel.length),
         }

@@ -93,7 +93,7 @@ def test_windows_equal_a_loop(split, windows, stride):
         test = len(values) - horizon - (windows - 1) * (stride or horizon)
         val = test - horizon
         cuts = {
-            "train": (range(1, val - horizon + 1), val),
+            "train": (range(min(horizon, max(val - horizon, 1)), val - horizon + 1), val),
             "val": ([val], test),
             "test": (range(test, len(values) - horizon + 1, stride or horizon), len(values)),
         }
