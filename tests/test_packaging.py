@@ -1,0 +1,111 @@
+"""The wheel holds what runs, from any directory, and the pins admit what is declared."""
+
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import cli
+
+ROOT = Path(cli.__file__).parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+SOURCES = (
+    "cli.py",
+    "components",
+    "framework",
+    "recipes",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel, built from a copy of the sources."""
+    folder = tmp_path_factory.mktemp("wheel")
+    for name in SOURCES:
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, folder / name)
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "--no-build-isolation",
+            ".",
+        ],
+        cwd=folder,
+        check=True,
+    )
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def shipped(suffix):
+    folders = (ROOT / name for name in ("components", "framework", "recipes"))
+    return {str(p.relative_to(ROOT)) for folder in folders for p in folder.rglob(f"*{suffix}")}
+
+
+@pytest.mark.parametrize("suffix", [".py", ".yaml", ".sbatch", "py.typed"])
+def test_wheel_holds_every_file(suffix, wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert "cli.py" in names
+    assert shipped(suffix)
+    assert shipped(suffix) <= names
+
+
+def test_wheel_holds_nothing_else(wheel):
+    tops = {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    metadata = {top for top in tops if top.endswith(".dist-info")}
+    assert tops - metadata == {"cli.py", "components", "framework", "recipes"}
+
+
+def test_wheel_runs_from_any_directory(wheel, tmp_path):
+    site, elsewhere = tmp_path / "site", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    zipfile.ZipFile(wheel).extractall(site)
+    script = "import cli; print(cli.__file__); cli.main(['recipes'])"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=elsewhere, env={"PYTHONPATH": str(site)}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    where, *lines = done.stdout.splitlines()
+    assert where == str(site / "cli.py")
+    assert any(line.startswith("quickstart ") for line in lines)
+
+
+def pins():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = (Requirement(line) for line in lines if not line.startswith("#"))
+    return {canonicalize_name(pin.name): str(pin.specifier).removeprefix("==") for pin in pinned}
+
+
+@pytest.mark.parametrize("extra", [None, "dev"])
+def test_pins_admit_every_declared_dependency(extra):
+    declared = PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
+    for requirement in map(Requirement, declared):
+        pin = pins()[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(pin), requirement
+        assert "+" not in pin  # a local version would bind to one index
+
+
+def test_never_a_compromised_release_nor_the_other_lightning():
+    (lightning,) = (r for r in map(Requirement, PROJECT["dependencies"]) if r.name == "lightning")
+    assert not any(map(lightning.specifier.contains, ("2.6.2", "2.6.3", "3.0")))
+    assert lightning.specifier.contains("2.6.4")
+    assert "import pytorch_lightning" not in (ROOT / "cli.py").read_text()
+
+
+def test_both_scripts_are_main():
+    assert PROJECT["scripts"] == {"overtone": cli.TARGET, "lightning": cli.TARGET}

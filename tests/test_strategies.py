@@ -1,0 +1,51 @@
+"""One process, DDP and FSDP2 by overlay on two: the same recipe ends with the same weights."""
+
+import pytest
+import torch
+
+import cli
+import framework.command  # noqa: F401  # once, before processes are forked
+from tests.ranks import run_ranks
+
+
+def train(folder, processes, *more):
+    """Takes three steps on this rank."""
+    options = (
+        f"default_root_dir={folder}",
+        f"devices={processes}",
+        "enable_checkpointing=true",
+        "limit_val_batches=0",
+        "max_steps=3",
+    )
+    smoke = ("--config", "two_peaks", "--config", "smoke")
+    cli.main(["fit", *smoke, *more, *(f"--trainer.{option}" for option in options)])
+
+
+def evaluate(checkpoint, folder):
+    """Evaluates on this rank what the command names by its checkpoint only."""
+    options = ("limit_test_batches=1", f"default_root_dir={folder}")
+    cli.main(["test", "--ckpt_path", str(checkpoint), *(f"--trainer.{o}" for o in options)])
+
+
+def weights(folder):
+    return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+@pytest.mark.parametrize("overlay", ["strategy/ddp", "strategy/fsdp2"])
+def test_two_processes_end_with_the_weights_of_one(overlay, tmp_path):
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    run_ranks(train, 1, alone, 1)
+    run_ranks(train, 2, together, 2, "--config", overlay)
+    expected, found = weights(alone), weights(together)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_a_folder_of_shards_is_evaluated_by_the_recipe_beside_it(tmp_path):
+    shards = ("--config", "strategy/fsdp2", "--trainer.strategy.save_distributed_checkpoint=true")
+    run_ranks(train, 2, tmp_path, 2, *shards)
+    checkpoint = tmp_path / "checkpoints" / "last.ckpt"
+    assert checkpoint.is_dir()
+    run_ranks(evaluate, 2, checkpoint, tmp_path / "evaluated")
+    assert list((tmp_path / "evaluated" / "figures").glob("*.png"))
