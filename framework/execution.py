@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.fsdp import fully_shard
 from torch.utils.checkpoint import checkpoint
 
 from components.interfaces import Backbone, Head, Stem
@@ -119,23 +118,3 @@ def materialize(module: nn.Module, build: Callable[[], nn.Module], mesh: DeviceM
         if name in buffers:
             buffer.copy_(buffers[name])
         dist.broadcast(buffer, src=0)
-
-
-@contextmanager
-def gathered(module: nn.Module) -> Iterator[None]:
-    """Keeps sharded parameters whole while the block runs, so that forward passes need no partner.
-
-    For loops without gradients whose length differs between processes (episodes, generation):
-    there a forward pass must not be a collective. Every process must enter. Does nothing where
-    parameters are not sharded.
-    """
-    shards = [part for part in module.modules() if isinstance(part, FSDPModule)]
-    for shard in shards:
-        shard.set_reshard_after_forward(False, recurse=False)
-        shard.unshard()
-    try:
-        yield
-    finally:
-        for shard in shards:
-            shard.reshard()
-            shard.set_reshard_after_forward(True, recurse=False)

@@ -115,7 +115,7 @@ class Examples(Dataset):
         return len(self.batch.target)
 
     def __getitems__(self, indices: list[int]) -> DensityBatch:
-        return DensityBatch(*(field[indices] for field in self.batch))
+        return type(self.batch)(*(field[indices] for field in self.batch))
 
 
 class FakeData(LightningDataModule):

@@ -7,8 +7,7 @@ import torch
 from lightning.pytorch import Callback, seed_everything
 
 from framework.callbacks.step_seed import StepSeed
-from framework.execution import Execution, gathered
-from framework.modules.base import PredictiveModule
+from framework.execution import Execution
 from tests.framework.modules import fakes
 from tests.ranks import run_ranks
 
@@ -115,30 +114,6 @@ def test_validation_between_steps_changes_nothing():
         assert_same({**rank, "rows": []}, {**fakes.fit({}), "rows": []})
     again = fakes.fit(settings, changes)
     assert_same({**again, "rows": []}, {**plain, "rows": []}, tolerance=0)
-
-
-class Ragged(PredictiveModule):
-    """Looks at a batch as often as its rank says: without `gathered` this would wait forever."""
-
-    def evaluate(self, batch, dataloader_idx):
-        with gathered(self):
-            for _ in range(1 + 2 * self.global_rank):
-                nll = -self(batch).log_prob(batch.target)
-        return {"nll": (nll, batch.weight)}
-
-
-def test_gathered_models_need_no_partner():
-    def evaluate() -> dict:
-        seed_everything(1, verbose=False)
-        runner = fakes.trainer(devices=2, strategy=fakes.fsdp2())
-        model = Ragged(**fakes.options())
-        means = runner.test(model, fakes.data(), verbose=False)[0]
-        sharded = all(hasattr(p, "full_tensor") for p in model.parameters())
-        return {**means, "sharded": sharded}
-
-    first, second = run_ranks(evaluate, 2, timeout=30)
-    assert first == second
-    assert first["sharded"]
 
 
 class SaveThird(Callback):
