@@ -4,24 +4,29 @@ What they read from (corpora, tokenizers, panels, problems) is imported here too
 line knows it by name.
 """
 
-from framework.data.corpora import Corpus, StateOfTheUnion, TextFiles
-from framework.data.density import DensityData
-from framework.data.episodes import EpisodeSource
-from framework.data.hub import HubText, SavedText
+from framework.data.density.module import DensityData
+from framework.data.density.problems import Problem, Synthetic
+from framework.data.density.processes import Gaussian, Process, SignedBeta, TwoGaussians
+from framework.data.density.regression import Table
 from framework.data.module import Examples, PredictiveData
-from framework.data.panels import Arrays, Competition, PanelSource
-from framework.data.playing import CartPole, Pendulum
-from framework.data.problems import Problem, Synthetic
-from framework.data.processes import Gaussian, Process, SignedBeta, TwoGaussians
-from framework.data.recordings import MinariEpisodes, NpzEpisodes, TableEpisodes
-from framework.data.regression import Table
-from framework.data.scaling import MeanScaling, Scaling, StandardScaling
-from framework.data.series import SeriesData
-from framework.data.tables import LongTable, WideTable
-from framework.data.token_files import TokenFiles
-from framework.data.tokenizer import BytePairTokenizer, ByteTokenizer, FileTokenizer, Tokenizer
-from framework.data.tokens import TokenData
-from framework.data.trajectories import TrajectoryData
+from framework.data.series.module import SeriesData
+from framework.data.series.panels import Arrays, Competition, PanelSource
+from framework.data.series.scaling import MeanScaling, Scaling, StandardScaling
+from framework.data.series.tables import LongTable, WideTable
+from framework.data.tokens.corpora import Corpus, StateOfTheUnion, TextFiles
+from framework.data.tokens.files import TokenFiles
+from framework.data.tokens.hub import HubText, SavedText
+from framework.data.tokens.module import TokenData
+from framework.data.tokens.tokenizer import (
+    BytePairTokenizer,
+    ByteTokenizer,
+    FileTokenizer,
+    Tokenizer,
+)
+from framework.data.trajectories.episodes import EpisodeSource
+from framework.data.trajectories.module import TrajectoryData
+from framework.data.trajectories.playing import CartPole, Pendulum
+from framework.data.trajectories.recordings import MinariEpisodes, NpzEpisodes, TableEpisodes
 
 __all__ = [
     "Arrays",

@@ -3,10 +3,10 @@
 import datasets
 import pytest
 
-from framework.data.corpora import TextFiles
-from framework.data.hub import HubText, SavedText
-from framework.data.tokenizer import ByteTokenizer
-from framework.data.tokens import TokenData
+from framework.data.tokens.corpora import TextFiles
+from framework.data.tokens.hub import HubText, SavedText
+from framework.data.tokens.module import TokenData
+from framework.data.tokens.tokenizer import ByteTokenizer
 
 ROWS = {"train": ["one", "two", "three"], "validation": ["four", "", "five"]}
 

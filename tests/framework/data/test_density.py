@@ -7,10 +7,10 @@ import scipy.stats
 import torch
 
 from components.supports import Interval
-from framework.data.density import DensityData
-from framework.data.problems import Synthetic
-from framework.data.processes import Gaussian, SignedBeta, TwoGaussians
-from framework.data.regression import Table
+from framework.data.density.module import DensityData
+from framework.data.density.problems import Synthetic
+from framework.data.density.processes import Gaussian, SignedBeta, TwoGaussians
+from framework.data.density.regression import Table
 
 PROCESSES = [Gaussian(), TwoGaussians(), SignedBeta()]
 

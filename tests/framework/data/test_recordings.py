@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from framework.data.recordings import MinariEpisodes, NpzEpisodes, TableEpisodes
+from framework.data.trajectories.recordings import MinariEpisodes, NpzEpisodes, TableEpisodes
 
 
 def episode(steps, seed=0):

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from components.supports import Interval
-from framework.data.panels import Arrays, Competition
-from framework.data.scaling import MeanScaling, StandardScaling
-from framework.data.series import SeriesData
-from framework.data.windows import seasonal_error
+from framework.data.series.module import SeriesData
+from framework.data.series.panels import Arrays, Competition
+from framework.data.series.scaling import MeanScaling, StandardScaling
+from framework.data.series.windows import seasonal_error
 
 # Scores of the seasonal naive forecast that the authors of Chronos publish (MASE, WQL).
 # M1 yearly differs in the fourth digit: float64 on the arrays of the package gives 4.89313, too.

@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from framework.data.calendars import Calendar
-from framework.data.series import SeriesData
-from framework.data.tables import LongTable, WideTable
+from framework.data.series.calendars import Calendar
+from framework.data.series.module import SeriesData
+from framework.data.series.tables import LongTable, WideTable
 
 
 def long_frame():

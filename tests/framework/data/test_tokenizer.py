@@ -3,7 +3,12 @@
 import pytest
 from tokenizers import Tokenizer, models
 
-from framework.data.tokenizer import BytePairTokenizer, ByteTokenizer, FileTokenizer, Numerals
+from framework.data.tokens.tokenizer import (
+    BytePairTokenizer,
+    ByteTokenizer,
+    FileTokenizer,
+    Numerals,
+)
 
 TEXT = "It was the best of times,\n\nit was the worst of times … naïve 😀\n" * 20
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from framework.data import streams
-from framework.data.corpora import StateOfTheUnion, TextFiles
-from framework.data.token_files import TokenFiles
-from framework.data.tokenizer import BytePairTokenizer, ByteTokenizer
-from framework.data.tokens import TokenData
+from framework.data.tokens import streams
+from framework.data.tokens.corpora import StateOfTheUnion, TextFiles
+from framework.data.tokens.files import TokenFiles
+from framework.data.tokens.module import TokenData
+from framework.data.tokens.tokenizer import BytePairTokenizer, ByteTokenizer
 
 PROSE = "".join(f"Line {k} of a text — with dashes.\n" for k in range(200))
 

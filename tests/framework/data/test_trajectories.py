@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from components.supports import Interval, Tokens
-from framework.data.episodes import Episodes, EpisodeSource, returns_to_go
-from framework.data.playing import CartPole, Pendulum
-from framework.data.trajectories import TrajectoryData
+from framework.data.trajectories.episodes import Episodes, EpisodeSource, returns_to_go
+from framework.data.trajectories.module import TrajectoryData
+from framework.data.trajectories.playing import CartPole, Pendulum
 
 
 class Fixed(EpisodeSource):

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from framework.data.cache import fingerprint
-from framework.data.calendars import Calendar
-from framework.data.panels import Panel, PanelSource
+from framework.data.series.calendars import Calendar
+from framework.data.series.panels import Panel, PanelSource
 
 TRIED = 32  # series whose time stamps are looked at to find the frequency
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from components.data import SeriesBatch
 from framework.data.mapped import Mapped
 from framework.data.module import Examples
-from framework.data.scaling import Scaling
+from framework.data.series.scaling import Scaling
 
 Integers = NDArray[np.int64]
 

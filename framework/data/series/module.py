@@ -13,9 +13,9 @@ from components.supports import Interval
 from framework.data.cache import cached
 from framework.data.mapped import Mapped
 from framework.data.module import PredictiveData
-from framework.data.panels import Panel, PanelSource
-from framework.data.scaling import MeanScaling, Scaling
-from framework.data.windows import Cuts, SeriesWindows, seasonal_error
+from framework.data.series.panels import Panel, PanelSource
+from framework.data.series.scaling import MeanScaling, Scaling
+from framework.data.series.windows import Cuts, SeriesWindows, seasonal_error
 
 
 class SeriesData(PredictiveData):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from components.supports import Interval
-from framework.data.problems import Problem, Sample
+from framework.data.density.problems import Problem, Sample
 
 
 class Table(Problem):

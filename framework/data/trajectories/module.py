@@ -8,10 +8,10 @@ import numpy as np
 from torch.utils.data import DataLoader
 
 from components.data import TrajectorySpec
-from framework.data.archives import Archive
-from framework.data.episodes import EpisodeSource
 from framework.data.module import Examples, PredictiveData
-from framework.data.passages import AnyPassages, CoveringPassages, Starts
+from framework.data.trajectories.archives import Archive
+from framework.data.trajectories.episodes import EpisodeSource
+from framework.data.trajectories.passages import AnyPassages, CoveringPassages, Starts
 
 FIRST_SEED = {"val": 1_000_000, "test": 2_000_000, "predict": 3_000_000}  # of episodes to play
 ASKED = 0.9  # quantile of the returns of the training episodes that is asked for

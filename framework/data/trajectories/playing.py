@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from framework.data.environments import make
-from framework.data.episodes import Episodes, EpisodeSource
+from framework.data.trajectories.environments import make
+from framework.data.trajectories.episodes import Episodes, EpisodeSource
 
 Floats = NDArray[np.float64]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from framework.data.corpora import Corpus
-from framework.data.streams import SPLITS, Stream, Streams
-from framework.data.tokenizer import Numerals, Tokenizer
+from framework.data.tokens.corpora import Corpus
+from framework.data.tokens.streams import SPLITS, Stream, Streams
+from framework.data.tokens.tokenizer import Numerals, Tokenizer
 
 CHUNK = 1 << 24  # tokens that are checked at once
 

@@ -8,8 +8,8 @@ from glob import glob
 from pathlib import Path
 
 from framework.data.cache import fingerprint
-from framework.data.streams import Streams, tokenized
-from framework.data.tokenizer import BytePairTokenizer, Tokenizer
+from framework.data.tokens.streams import Streams, tokenized
+from framework.data.tokens.tokenizer import BytePairTokenizer, Tokenizer
 
 
 class Corpus(ABC):

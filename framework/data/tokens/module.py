@@ -11,10 +11,10 @@ import torch
 
 from components.data import TokenBatch, TokenSpec
 from components.supports import Tokens
-from framework.data.corpora import Corpus
 from framework.data.module import Examples, PredictiveData
-from framework.data.streams import Stream, Streams
-from framework.data.tokenizer import Tokenizer
+from framework.data.tokens.corpora import Corpus
+from framework.data.tokens.streams import Stream, Streams
+from framework.data.tokens.tokenizer import Tokenizer
 
 
 class TokenData(PredictiveData):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pyarrow import feather, parquet
 
 from framework.data.cache import fingerprint
-from framework.data.episodes import Episodes, EpisodeSource
+from framework.data.trajectories.episodes import Episodes, EpisodeSource
 
 
 class NpzEpisodes(EpisodeSource):

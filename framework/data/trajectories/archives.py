@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from components.supports import Interval, Tokens
 from framework.data.cache import cached
-from framework.data.environments import Environment
-from framework.data.episodes import Episodes, EpisodeSource, returns_to_go
 from framework.data.mapped import Mapped
+from framework.data.trajectories.environments import Environment
+from framework.data.trajectories.episodes import Episodes, EpisodeSource, returns_to_go
 
 Integers = NDArray[np.int64]
 SPLIT_SEED = 0  # of which episodes are held out: the same ones whatever the seed of training

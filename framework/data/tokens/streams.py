@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from framework.data.cache import cached
-from framework.data.tokenizer import Tokenizer, Vocabulary
+from framework.data.tokens.tokenizer import Tokenizer, Vocabulary
 
 SPLITS = ("train", "val", "test")
 PIECE = (

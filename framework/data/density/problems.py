@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from components.supports import Interval
-from framework.data.processes import Process
+from framework.data.density.processes import Process
 
 SPLIT_SEED = 42  # of scikit-learn's train_test_split in the paper's experiments
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from framework.data.cache import fingerprint
-from framework.data.corpora import Corpus
-from framework.data.streams import Streams, tokenized
-from framework.data.tokenizer import BytePairTokenizer, Tokenizer
+from framework.data.tokens.corpora import Corpus
+from framework.data.tokens.streams import Streams, tokenized
+from framework.data.tokens.tokenizer import BytePairTokenizer, Tokenizer
 
 
 class HubText(Corpus):

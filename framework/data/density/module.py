@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from components.data import DensityBatch, DensitySpec
+from framework.data.density.problems import Problem, Sample
 from framework.data.module import Examples, PredictiveData
-from framework.data.problems import Problem, Sample
 
 
 class DensityData(PredictiveData):

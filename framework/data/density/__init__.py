@@ -1,0 +1,1 @@
+"""Regression problems of which the whole conditional law is wanted."""

@@ -1,0 +1,1 @@
+"""Time series as windows of a past and a future, from tables and competitions."""

@@ -1,0 +1,1 @@
+"""Text as windows of tokens, from whatever source and by whatever tokenizer."""

@@ -1,0 +1,1 @@
+"""Episodes as windows of observations and actions, recorded or played."""
