@@ -73,15 +73,17 @@ def _run(words: list[str], program: str) -> None:
     if words[:1] == ["recipes"]:
         _list_recipes(words[1:])
         return
+    if words == ["--version"]:
+        print(program, _version())
+        return
     placed = shelf.place_recipes(words)
 
+    # These imports take seconds, for which a list of recipes or a misspelt one need not wait.
     for face in FACES:
         import_module(face)
-    from framework.command import (
-        Command,
-    )  # takes seconds, for which a list or a typo need not wait
+    from framework.command import Command
 
-    Command(placed, shelf.name_of(words), program, _version())
+    Command(placed, shelf.name_of(words), program)
 
 
 def _version() -> str:

@@ -78,10 +78,9 @@ class Command(LightningCLI):
         args: The words of the command line, with paths for the names of recipes.
         name: Name of the run, a folder in `runs/`.
         prog: What the command is called.
-        version: What `--version` says.
     """
 
-    def __init__(self, args: list[str], name: str, prog: str, version: str) -> None:
+    def __init__(self, args: list[str], name: str, prog: str) -> None:
         self._verbs = [word for word in args if word in LightningCLI.subcommands()][:1]
         logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
         super().__init__(
@@ -95,7 +94,6 @@ class Command(LightningCLI):
             trainer_defaults=_trainer_defaults(name),
             parser_kwargs={
                 "prog": prog,
-                "version": version,
                 "description": f"Trains sequence models with structured outputs. `{prog} recipes` "
                 "lists what can be run.",
                 "parser_mode": "omegaconf+",

@@ -10,13 +10,14 @@ from lightning.pytorch.strategies import ModelParallelStrategy
 class FullyShardedStrategy(ModelParallelStrategy):
     """Shards parameters, gradients and optimizer states over all processes (FSDP2).
 
-    Lightning's own strategy divides the processes of a node among *tensors* unless it is told how many processes
-    there are; here all of them divide the data, as many as there are. Modules shard themselves in `configure_model`.
+    Lightning's own strategy divides the processes of a node among *tensors*, unless it is told how
+    many there are; here all of them divide the data. Modules shard themselves in `configure_model`.
 
     Args:
-        save_distributed_checkpoint: Write a folder with one file per process instead of one file. Needed where one
-            process cannot hold the model; a folder can be read by this strategy only, a file by all.
-        process_group_backend: Backend of `torch.distributed`, by default the one that suits the device.
+        save_distributed_checkpoint: Write a folder with one file per process instead of one file.
+            Needed where one process cannot hold the model; a folder is read by this strategy only,
+            a file by all.
+        process_group_backend: Backend of `torch.distributed`, by default that of the device.
     """
 
     def __init__(

@@ -219,7 +219,7 @@ def test_warns_of_another_owner_of_the_name(monkeypatch, capsys):
 
 
 def test_version(capsys):
-    with pytest.raises(SystemExit) as end:
-        cli.main(["--version"])
-    assert end.value.code == 0
-    assert capsys.readouterr().out.startswith("lightning ")
+    cli.main(["--version"])
+    program, version = capsys.readouterr().out.split(maxsplit=1)
+    assert program == "lightning"
+    assert version.startswith(("0.", "of a checkout"))

@@ -47,7 +47,7 @@ COMMAND_LINES = {
         "model.head: there is no class 'MLP' to choose",
     ),
     "unknown option of a head": (
-        [*PEAKS, "--model.head.frequences", "3"],
+        [*PEAKS, "--model.head.frequency", "3"],
         "did you mean frequencies?",
     ),
     "option that code provides": (
@@ -92,7 +92,7 @@ RECIPES = {
     "tab": ("model:\n\thead: LinearHead\n", "recipe.yaml, line 2, column 1: this is not YAML"),
     "list": ("- model\n- data\n", "a recipe is a mapping"),
     "empty": ("", "a recipe is a mapping"),
-    "unknown key": ("modle: DensityModel\n", "there is no option modle; did you mean model?"),
+    "unknown key": ("models: DensityModel\n", "there is no option models; did you mean model?"),
     "unknown nested key": ("trainer:\n  max_step: 3\n", "did you mean trainer.max_steps"),
     "misspelt class": (
         "model:\n  head: FouriertHead\n",
