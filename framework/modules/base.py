@@ -118,6 +118,7 @@ class PredictiveModule(LightningModule):
         if later:
             materialize(self, self._build, later)
 
+    @torch.random.fork_rng(devices=())
     def _build(self) -> nn.ModuleDict:
         torch.manual_seed(torch.initial_seed())  # whatever was drawn before, on whatever rank
         backbone = self._backbone()

@@ -98,6 +98,20 @@ def test_built_by_the_command_line(tmp_path, monkeypatch):
     assert second.configure_model() is None  # twice is once
 
 
+def test_building_depends_on_the_seed_alone_and_draws_nothing():
+    torch.manual_seed(3)
+    first, second = fakes.module(), fakes.module()
+    first.configure_model()
+    expected = torch.rand(5, generator=torch.Generator().manual_seed(3))
+    torch.testing.assert_close(torch.rand(5), expected, rtol=0, atol=0)
+    second.configure_model()
+    torch.testing.assert_close(fakes.whole(first), fakes.whole(second), rtol=0, atol=0)
+    torch.manual_seed(4)
+    third = fakes.module()
+    third.configure_model()
+    assert not torch.equal(third.head.projection.weight, first.head.projection.weight)
+
+
 def test_options_may_be_changed_on_loading(tmp_path):
     model = fakes.module()
     train(model, tmp_path / "first.ckpt")
