@@ -1,0 +1,54 @@
+"""Every recipe trains two steps with each head that serves its data, and says what to expect."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+import cli
+
+RECIPES = Path(cli.__file__).parent / "recipes"
+OVERLAYS = RECIPES / "overlays"
+HEADS = sorted(path.stem for path in (OVERLAYS / "heads").glob("*.yaml"))
+RECIPE_FILES = sorted(path for path in RECIPES.rglob("*.yaml") if OVERLAYS not in path.parents)
+CATEGORICAL = ("fan", "fourier", "linear")
+
+
+def discrete(recipe: Path) -> bool:
+    """Whether the recipe predicts tokens, which only categorical heads can serve."""
+    text = recipe.read_text()
+    return "TokenData" in text or "CartPole" in text
+
+
+COMBINATIONS = [
+    pytest.param(recipe, head, id=f"{recipe.relative_to(RECIPES).with_suffix('')}-{head}")
+    for recipe in RECIPE_FILES
+    for head in (CATEGORICAL if discrete(recipe) else HEADS)
+]
+
+
+@pytest.mark.parametrize(("recipe", "head"), COMBINATIONS)
+def test_two_steps_with_every_head(recipe, head, tmp_path, capsys):
+    overlays = ["--config", f"heads/{head}", "--config", "smoke"]
+    cli.main(["fit", "--config", str(recipe), *overlays, f"--trainer.default_root_dir={tmp_path}"])
+    table = capsys.readouterr().out
+    assert re.search(r"^nll +-?\d\S* +-?\d", table, re.MULTILINE), table
+
+
+@pytest.mark.parametrize("recipe", RECIPE_FILES, ids=lambda path: path.stem)
+def test_header_states_a_measured_run(recipe):
+    header = [line for line in recipe.read_text().splitlines() if line.startswith("#")]
+    facts = {line.split()[1]: line.split()[2:] for line in header if len(line.split()) > 2}
+    assert facts["command"][:3] == ["lightning", "fit", "--config"]
+    assert facts["machine"]
+    assert re.search(r"\d", " ".join(facts["duration"]))
+    assert re.search(r"\d", " ".join(facts["result"]))
+
+
+@pytest.mark.parametrize("recipe", RECIPE_FILES, ids=lambda path: path.stem)
+def test_states_no_dimension_that_the_code_knows(recipe):
+    model = yaml.safe_load(recipe.read_text())["model"]["init_args"]
+    assert "spec" not in model
+    assert "dim" not in model["head"].get("init_args", {})
+    assert "dim" not in model["stem"].get("init_args", {})
