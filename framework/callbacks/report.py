@@ -61,16 +61,16 @@ class Report(Callback):
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Prints the last metrics of training and validation, and saves the pictures."""
-        self._close(trainer)
+        self._close(trainer, f"Metrics after {trainer.global_step} steps")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Ends a run that only validates."""
         if trainer.state.fn == "validate":
-            self._close(trainer)
+            self._close(trainer, "Metrics of the validation")
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Prints the metrics of the test, and saves the pictures."""
-        self._close(trainer)
+        self._close(trainer, "Metrics of the test")
 
     def _draw(self, trainer: Trainer, pl_module: LightningModule, batch: Any) -> None:
         with trainer.precision_plugin.forward_context():  # as in a validation step
@@ -83,13 +83,13 @@ class Report(Callback):
                             name, _pixels(figure), trainer.global_step, dataformats="HWC"
                         )
 
-    def _close(self, trainer: Trainer) -> None:
+    def _close(self, trainer: Trainer, title: str) -> None:
         directory = trainer.log_dir  # a collective: every process asks
         if not trainer.is_global_zero:
             return
         rows = arrange(trainer.callback_metrics)
         if len(rows) > 1:
-            print(table(f"Metrics after {trainer.global_step} steps", rows), flush=True)
+            print(table(title, rows), flush=True)
         for name, figure in self._figures.items():
             path = Path(directory or ".").resolve() / "figures" / f"{name}.png"
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,7 @@ class Paths:
     """
 
     samples: int = 100
-    at_once: int = 25
+    at_once: int = 10
     in_validation: bool = False
     seed: int = 0
 

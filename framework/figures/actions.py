@@ -58,7 +58,15 @@ def _over_time(
 ) -> None:
     law = array(window.probabilities)
     mesh = axes.pcolormesh(_borders(time), _borders(centres), law.T, cmap="Blues", vmin=0)
-    axes.scatter(time, array(window.taken), s=14, facecolor="none", edgecolor=TRUTH, linewidth=1.1)
+    axes.scatter(
+        time,
+        array(window.taken),
+        s=14,
+        facecolor="none",
+        edgecolor=TRUTH,
+        linewidth=1.1,
+        clip_on=False,
+    )
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     bar = figure.colorbar(mesh, ax=axes, pad=0.01)
     bar.set_label("probability", fontsize=8)

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.strategies import ModelParallelStrategy
 
 from components.backbones.decoder import Decoder
 from components.backbones.encoder_decoder import EncoderDecoder
@@ -19,6 +20,7 @@ from framework.evaluation.forecasting import Paths
 from framework.modules import Forecaster
 from framework.modules.forecast import LEVELS, score
 from tests.framework.modules.parts import FixedData, options, train, trainer
+from tests.ranks import run_ranks
 
 SPEC = SeriesSpec(Interval(-8.0, 8.0), context=12, horizon=4, season=3)
 BACKBONES = [partial(kind, dim=16, depth=1, heads=2) for kind in (Decoder, EncoderDecoder)]
@@ -148,3 +150,22 @@ def test_figures_spread_over_the_batch():
     assert len(figure.axes) == 4
     last = figure.axes[3].lines[1].get_ydata()
     np.testing.assert_allclose(last, batch().past[4].numpy())
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+def test_forecasts_on_ranks_score_like_those_on_one(strategy):
+    """What is drawn differs between the ranks, what is drawn from does not."""
+
+    def test(world):
+        torch.manual_seed(0)
+        made = {"ddp": "ddp", "fsdp2": ModelParallelStrategy(2, 1)}[strategy]
+        runner = trainer(strategy=made if world == 2 else "auto", devices=world)
+        module = model(paths=Paths(samples=400, at_once=400))
+        runner.test(module, FixedData(batch()), verbose=False)
+        return {name: float(value) for name, value in runner.callback_metrics.items()}
+
+    alone = test(1)
+    for metrics in run_ranks(test, 2, 2):
+        assert metrics["test/nll"] == pytest.approx(alone["test/nll"], rel=1e-5)
+        assert metrics["test/mase"] == pytest.approx(alone["test/mase"], rel=0.1)
+        assert metrics["test/wql"] == pytest.approx(alone["test/wql"], rel=0.1)

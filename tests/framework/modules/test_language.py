@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 import torch
+from lightning.pytorch.strategies import ModelParallelStrategy
 from matplotlib.figure import Figure
 
 from components.backbones.decoder import Decoder
@@ -17,6 +18,7 @@ from components.supports import Tokens
 from framework.evaluation.generation import Sampling
 from framework.modules import LanguageModel
 from tests.framework.modules.parts import FixedData, options, train, trainer
+from tests.ranks import run_ranks
 
 SPEC = TokenSpec(Tokens(13), length=10, bytes_per_token=2.5)
 
@@ -89,3 +91,36 @@ def test_figures_show_the_first_text():
     figures = module.figures(batch())
     assert isinstance(figures["next_tokens"], Figure)
     assert len(figures["next_tokens"].axes) == 6
+
+
+def test_options_survive_a_checkpoint(tmp_path):
+    module, path = model(sampling=Sampling(length=4, top_k=2)), tmp_path / "model.ckpt"
+    runner = trainer(max_steps=1)
+    runner.fit(module, FixedData(batch()))
+    runner.save_checkpoint(path)
+    loaded = LanguageModel.load_from_checkpoint(path, weights_only=True)
+    assert loaded.sampling == Sampling(length=4, top_k=2)
+    known = batch()
+    torch.testing.assert_close(loaded.eval()(known).logits, module.eval()(known).logits)
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+def test_texts_on_ranks_are_those_on_one(strategy):
+    """Every forward pass of a sharded model is a collective; both ranks make as many."""
+
+    def predict(world):
+        torch.manual_seed(0)
+        made = {"ddp": "ddp", "fsdp2": ModelParallelStrategy(2, 1)}[strategy]
+        runner = trainer(strategy=made if world == 2 else "auto", devices=world)
+        module = model(sampling=Sampling(length=5, temperature=0.0))
+        rows = runner.predict(module, FixedData(batch()))
+        return [row for part in rows for row in part]
+
+    first, second = run_ranks(predict, 2, 2)
+    alone = predict(1)
+
+    def order(rows):
+        return sorted(rows, key=str)
+
+    assert len(first) != len(second), "batches of different sizes"
+    assert order(first + second) == order(alone)
