@@ -11,7 +11,7 @@ from torch import Tensor
 
 from components.data import EpisodeBatch, TrajectoryBatch, TrajectorySpec
 from components.supports import Support, Tokens
-from framework.data.environments import make
+from framework.data.trajectories.environments import make
 
 
 class Policy(Protocol):
