@@ -96,7 +96,8 @@ def _reason(complaint: Complaint, parser: ArgumentParser) -> str:
 def _unknown_option(option: str, parser: ArgumentParser) -> str:
     name = option.partition("=")[0]
     dashes = "--" if name.startswith("-") else ""
-    known = {word.lstrip("-") for word in parser._option_string_actions}
+    words = (word.lstrip("-") for word in parser._option_string_actions)
+    known = {word for word in words if not word.endswith(".help")}
     bare = name.lstrip("-")
     close = get_close_matches(bare, known, n=2) or get_close_matches(
         bare.partition(".")[0], known, n=1

@@ -11,7 +11,7 @@ class FullyShardedStrategy(ModelParallelStrategy):
     """Shards parameters, gradients and optimizer states over all processes (FSDP2).
 
     Lightning's own strategy divides the processes of a node among *tensors*, unless it is told how
-    many there are; here all of them divide the data. Modules shard themselves in `configure_model`.
+    many there are; here all of them divide the data. Modules shard themselves when they are built.
 
     Args:
         save_distributed_checkpoint: Write a folder with one file per process instead of one file.
