@@ -33,13 +33,6 @@ def saved(folder, name="config.yaml"):
     return yaml.safe_load((folder / name).read_text())
 
 
-def fails(capsys, *args, status=2):
-    with pytest.raises(SystemExit) as end:
-        cli.main(list(args))
-    assert end.value.code == status
-    return capsys.readouterr().err.splitlines()[-1]
-
-
 def test_saves_the_resolved_recipe_beside_the_checkpoints(run):
     recipe = saved(run)
     assert recipe["trainer"]["max_steps"] == 2
@@ -169,18 +162,24 @@ def test_the_recipe_rules_when_a_run_goes_on(run, tmp_path):
 
 
 class PressCtrlC(Callback):
-    def on_train_batch_end(self, *_):
-        raise KeyboardInterrupt
+    def on_train_batch_start(self, trainer, module, batch, batch_idx):
+        if batch_idx == 1:
+            raise KeyboardInterrupt
 
 
-def test_ctrl_c_ends_in_order(tmp_path, capsys):
+def test_ctrl_c_says_how_to_go_on(tmp_path, capsys):
     handler = signal.getsignal(signal.SIGINT)
+    more = ("--trainer.callbacks=tests.test_cli.PressCtrlC", "--checkpoint.every_n_train_steps=1")
     try:
-        callback = "--trainer.callbacks=tests.test_cli.PressCtrlC"
-        said = fails(capsys, "fit", *SMOKE, *options(tmp_path), callback, status=130)
+        with pytest.raises(SystemExit) as end:
+            cli.main(["fit", *SMOKE, *options(tmp_path, "enable_checkpointing=true"), *more])
     finally:
         signal.signal(signal.SIGINT, handler)
-    assert said == "lightning fit: stopped by Ctrl-C"
+    assert end.value.code == 130
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == f"lightning fit: stopped by Ctrl-C; go on with --ckpt_path {last}"
+    assert torch.load(last, weights_only=True)["global_step"] == 1
 
 
 def test_recipes_are_listed_without_waiting_for_torch(tmp_path):

@@ -18,8 +18,8 @@ class Checkpoint(ModelCheckpoint):
         monitor: Logged metric that tells which model is best.
         mode: Whether a small or a large value is good.
         save_top_k: How many of the best models to keep; 0 keeps the last one only.
-        every_n_train_steps: Optimizer steps between checkpoints; if not given, they are written
-            after validation.
+        every_n_train_steps: Optimizer steps after which the last model is written, besides after
+            validation and at the end.
         dirpath: Folder, by default `checkpoints` in the folder of the run.
     """
 
@@ -37,20 +37,26 @@ class Checkpoint(ModelCheckpoint):
             monitor=monitor,
             mode=mode,
             save_top_k=save_top_k,
-            every_n_train_steps=every_n_train_steps,
             save_last=True,
         )
+        self._every = every_n_train_steps
         self._last_step = -1
+
+    def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
+        """Writes the last one when its time has come."""
+        step = trainer.global_step
+        if self._every and step and step % self._every == 0:
+            self._write_last(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes both after validation."""
         super().on_validation_end(trainer, pl_module)
-        if not self._should_skip_saving_checkpoint(trainer):
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self._write_last(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes the last one if the run went on after it had been written."""
-        if trainer.global_step > 0 and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if trainer.global_step:
             self._write_last(trainer)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -59,6 +65,6 @@ class Checkpoint(ModelCheckpoint):
             super().load_state_dict(state_dict)
 
     def _write_last(self, trainer: Trainer) -> None:
-        if self._last_step != trainer.global_step:
+        if trainer.global_step != self._last_step and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
             self._last_step = trainer.global_step
