@@ -47,7 +47,7 @@ def decoder() -> Decoder:
 
 def adamw(groups: Any) -> torch.optim.Optimizer:
     """Builds the optimizer of the language recipe."""
-    return torch.optim.AdamW(groups, lr=2e-3, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
+    return torch.optim.AdamW(groups, lr=2e-3, betas=(0.9, 0.95), weight_decay=0.1)
 
 
 def median_step(ends: list[float]) -> float:

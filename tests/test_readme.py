@@ -1,0 +1,59 @@
+"""The commands of the README work: the two that set up, and every run that it shows."""
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import cli
+import components
+import framework.data
+
+ROOT = Path(cli.__file__).parent
+README = (ROOT / "README.md").read_text()
+COMMANDS = [
+    line
+    for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+]
+RUNS = [
+    shlex.split(line)[1:]
+    for line in COMMANDS
+    # several processes start by running the script again, so they are tested on ranks
+    if line.startswith("lightning ") and "--trainer.devices" not in line
+]
+
+
+def test_the_two_commands():
+    assert COMMANDS[0] == "pip install -c constraints.txt . && lightning fit --config quickstart"
+    assert COMMANDS[1] == "pip install -c constraints.txt -e '.[dev]' && pytest"
+
+
+def test_commands_are_what_is_installed():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["scripts"] == {"overtone": "cli:main", "lightning": "cli:main"}
+    assert "dev" in project["optional-dependencies"]
+    constraints = (ROOT / "constraints.txt").read_text().split()
+    assert "torch==2.13.0" in constraints
+
+
+@pytest.mark.parametrize("run", [["fit", "--config", "quickstart"], *RUNS], ids=" ".join)
+def test_runs_that_are_shown(run, tmp_path, capsys):
+    cli.main([*run, "--config", "smoke", f"--trainer.default_root_dir={tmp_path}"])
+    assert "Metrics after 2 steps" in capsys.readouterr().out
+
+
+def test_paths_that_are_named_exist():
+    named = re.findall(r"`((?:components|framework|recipes|benchmarks)/[\w/.]+)`", README)
+    linked = re.findall(r"\]\((?!http)([^)]+)\)", README)
+    for path in [*named, *linked]:
+        assert (ROOT / path).exists(), path
+
+
+def test_classes_that_are_named_exist():
+    names = re.findall(r"`([A-Z][A-Za-z]+(?:Head|Data|Stem)|MLP|Decoder|EncoderDecoder)`", README)
+    assert names
+    for name in names:
+        assert hasattr(components, name) or hasattr(framework.data, name), name
