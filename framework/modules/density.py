@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from components.distributions.functionals import crps
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from components.data import DensityBatch, DensitySpec
+from components.distributions.functionals import crps
 from framework.figures import draw_densities
 from framework.modules.base import PredictiveModule, Ratio
 
