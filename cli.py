@@ -15,8 +15,8 @@ import sys
 from importlib import import_module, metadata
 from pathlib import Path
 
-from framework import shelf
-from framework.mistakes import Mistake, sentence
+from framework.console import shelf
+from framework.console.mistakes import Mistake, sentence
 
 NAMES = ("overtone", "lightning")
 TARGET = "cli:main"
@@ -81,7 +81,7 @@ def _run(words: list[str], program: str) -> None:
     # These imports take seconds, for which a list of recipes or a misspelt one need not wait.
     for face in FACES:
         import_module(face)
-    from framework.command import Command
+    from framework.console.command import Command
 
     Command(placed, shelf.name_of(words), program)
 

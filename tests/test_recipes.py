@@ -50,5 +50,6 @@ def test_header_states_a_measured_run(recipe):
 def test_states_no_dimension_that_the_code_knows(recipe):
     model = yaml.safe_load(recipe.read_text())["model"]["init_args"]
     assert "spec" not in model
-    assert "dim" not in model["head"].get("init_args", {})
-    assert "dim" not in model["stem"].get("init_args", {})
+    for part in (model["stem"], model["head"]):
+        options = part if isinstance(part, dict) else {}
+        assert not {"dim", "spec", "support"} & set(options.get("init_args", {}))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import cli
-import framework.command  # noqa: F401  # once, before processes are forked
+import framework.console.command  # noqa: F401  # once, before processes are forked
 from tests.ranks import run_ranks
 
 

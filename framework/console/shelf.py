@@ -9,9 +9,9 @@ from pathlib import Path
 
 import yaml
 
-from framework.mistakes import Mistake
+from framework.console.mistakes import Mistake
 
-SHELF = Path(__file__).resolve().parents[1] / "recipes"
+SHELF = Path(__file__).resolve().parents[2] / "recipes"
 
 
 def place_recipes(args: Sequence[str]) -> list[str]:

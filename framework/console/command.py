@@ -11,7 +11,6 @@ from jsonargparse import ArgumentError
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
-from framework import resumption
 from framework.callbacks import (
     Checkpoint,
     ParameterTable,
@@ -20,10 +19,11 @@ from framework.callbacks import (
     Report,
     StepSeed,
 )
+from framework.console import resumption
+from framework.console.mistakes import Mistake
+from framework.console.parsing import explain
 from framework.data.module import PredictiveData
-from framework.mistakes import Mistake
 from framework.modules.base import PredictiveModule
-from framework.parsing import explain
 
 SEED = 1  # of a run that sets none
 

@@ -6,7 +6,7 @@ import linecache
 import traceback
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 OURS = tuple(str(ROOT / name) for name in ("components", "framework", "cli.py"))
 
 

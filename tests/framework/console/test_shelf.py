@@ -2,8 +2,8 @@
 
 import pytest
 
-from framework import shelf
-from framework.mistakes import Mistake
+from framework.console import shelf
+from framework.console.mistakes import Mistake
 
 
 @pytest.fixture
