@@ -14,7 +14,7 @@ import torch
 
 
 def run_ranks(
-    function: Callable[..., Any], world: int, *args: Any, timeout: float = 60.0
+    function: Callable[..., Any], world: int, *args: Any, timeout: float = 180.0
 ) -> list[Any]:
     """Calls `function(*args)` on `world` ranks and returns what they returned, in order.
 
