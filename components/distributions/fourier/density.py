@@ -10,6 +10,7 @@ from torch.distributions import Distribution
 from torch.distributions.utils import lazy_property
 from torch.types import _size
 
+from components.distributions.fourier.inverse import invert
 from components.distributions.fourier.polynomial import (
     angles,
     as_complex,
@@ -92,8 +93,9 @@ class FourierDensity(Distribution):
     def icdf(self, value: Tensor) -> Tensor:
         """Computes quantiles at probabilities `[...]`: the inverse of `cdf`, differentiable."""
         level = value.to(self.coefficients.dtype).expand(joint_shape(value, self.batch_shape))
-        end = torch.ones_like(level)
-        z = bisect(lambda z: self._below(z) - level, -end, end)
+        z = invert(self.correlations, level)
+        if not torch.is_grad_enabled():
+            return self._outcome(z)
         density = self.log_prob(self._outcome(z)).exp() * self.half_width
         return self._outcome(implicit(z, self._below(z) - level, density))
 

@@ -256,6 +256,22 @@ def test_narrow_densities_keep_their_variance_in_float32():
     assert FourierDensity(a, -1, 1).variance.item() == pytest.approx(fine.item(), rel=1e-4)
 
 
+@pytest.mark.parametrize("frequencies", [0, 1, 5, 64, 300])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_quantiles_reach_their_level_to_the_last_digits(frequencies, dtype):
+    rough = randn(40, 2 * (frequencies + 1))
+    sharp = torch.cat((torch.ones(frequencies + 1), torch.zeros(frequencies + 1))).double()
+    a = torch.cat((rough, sharp.unsqueeze(0)))  # the last is nearly zero almost everywhere
+    level = torch.linspace(0, 1, 301, dtype=dtype).unsqueeze(-1)
+    with torch.no_grad():
+        x = FourierDensity(a.to(dtype), -3, 1).icdf(level)
+    reached = FourierDensity(a.to(dtype).double(), -3, 1).cdf(x.double())
+    assert x.shape == (301, 41)
+    assert ((x >= -3) & (x <= 1)).all()
+    rounding = (8 + frequencies) * torch.finfo(dtype).eps  # x is rounded where densities are high
+    assert (reached - level).abs().max() < rounding
+
+
 def test_peak_beside_the_seam_is_found():
     angle = -math.pi * torch.arange(9, dtype=torch.float64) * 0.999
     law = FourierDensity(torch.cat((angle.cos(), angle.sin())), -2, 2)
