@@ -146,6 +146,8 @@ class PredictiveModule(LightningModule):
                 "A schedule needs the length of the run, got trainer.max_steps=-1; set it."
             )
         optimizer = self._optimizer(groups(self, self._matrices))
+        # A fused one would undo the scaling of float16 within its step, too late to clip before.
+        optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]  # of torch.amp
         schedule = self._schedule(optimizer=optimizer, steps=int(steps))
         return {
             "optimizer": optimizer,
@@ -253,12 +255,14 @@ class PredictiveModule(LightningModule):
         states = checkpoint.get("optimizer_states", [])
         states[:] = [by_number(state, numbering(self, self._matrices)) for state in states]
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **options: Any) -> Any:
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
         """Loads parameters.
 
         Raises:
             ValueError: If they are those of another architecture.
         """
-        if options.get("strict", True):
+        if strict:
             compare(type(self).__name__, self.state_dict(), state_dict)
-        return super().load_state_dict(state_dict, *args, **options)
+        return super().load_state_dict(state_dict, strict, assign)

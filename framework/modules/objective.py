@@ -54,7 +54,8 @@ class Objective:
                 for loss in self.losses.values()
             ]
         )
-        sums = torch.cat([batch.weight.sum().to(terms)[None], terms.detach()])
+        total = batch.weight.to(terms).sum()  # bfloat16 could not count to 257
+        sums = torch.cat([total[None], terms.detach()])
         self._sums = sums if self._sums is None else self._sums + sums
         factors = terms.new_tensor([UNIT * loss.weight for loss in self.losses.values()])
         return terms @ factors

@@ -150,16 +150,29 @@ def test_terms_without_weight_may_be_anything():
     assert objective.means() == {}
 
 
+@pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
-def test_mixed_precision_takes_the_same_steps(precision):
+def test_mixed_precision_takes_the_same_steps(precision, fused):
     # a scaler of float16 multiplies the loss; that is undone before gradients are divided
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10) if precision == "16-mixed" else None
-    descent = {"optimizer": partial(torch.optim.SGD, lr=0.1), "schedule": Constant}
+    optimizer = partial(torch.optim.SGD, lr=0.1, fused=fused)
+    descent = {"optimizer": optimizer, "schedule": Constant}
     settings = {"gradient_clip_val": 0.5, "accumulate_grad_batches": 2}
     plain = fakes.fit(settings, descent)
     mixed = fakes.fit({**settings, "plugins": MixedPrecision(precision, "cpu", scaler)}, descent)
     for name, value in plain["weights"].items():
         torch.testing.assert_close(mixed["weights"][name], value, rtol=0, atol=0.01)
+
+
+def test_weights_are_counted_in_single_precision():
+    ones = torch.ones(301, 1, dtype=torch.bfloat16)
+    objective = Objective({"nll": fakes.FakeNLL()}, "Test")
+    law = torch.distributions.Normal(torch.zeros(301, 1), 1.0, validate_args=False)
+    objective.add(law, DensityBatch(ones, 0 * ones, ones))
+    parameter = torch.zeros(1, requires_grad=True)
+    parameter.grad = torch.full((1,), UNIT)
+    objective.close([parameter], step=0)
+    assert parameter.grad.item() == pytest.approx(1 / 301)
 
 
 def test_no_term_is_an_error():
