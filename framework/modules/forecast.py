@@ -12,14 +12,16 @@ from torch.distributions import Distribution
 
 from components.data import SeriesBatch, SeriesSpec
 from components.distributions import Affine
+from components.distributions.precision import widen
 from components.metrics.forecasting import (
+    Ratio,
     absolute_scaled_error,
     coverage,
     weighted_quantile_loss,
 )
 from framework.evaluation.forecasting import PATHS, Paths, sample_paths
 from framework.figures import draw_forecasts
-from framework.modules.base import PredictiveModule, Ratio
+from framework.modules.base import PredictiveModule
 
 LEVELS = tuple(k / 10 for k in range(1, 10))  # of the WQL, as in arXiv:2403.07815, section 5.3
 SHOWN = 4  # series in a figure
@@ -104,8 +106,8 @@ class Forecaster(PredictiveModule):
 
     def _score(self, batch: SeriesBatch, batch_idx: int) -> None:
         quantiles = _quantiles(self.sample(batch, batch_idx))
-        for name, (value, weight) in score(quantiles, batch).items():
-            self._tally.add(name, value, weight)
+        for name, ratio in score(quantiles, batch).items():
+            self._tally.add_ratio(name, *ratio)
 
 
 def score(quantiles: Tensor, batch: SeriesBatch) -> dict[str, Ratio]:
@@ -116,29 +118,23 @@ def score(quantiles: Tensor, batch: SeriesBatch) -> dict[str, Ratio]:
         batch: What came.
 
     Returns:
-        `mase`, the mean over series of the scaled error of each, `[B]`; `wql` and `coverage_80`,
-        ratios of sums over all values.
+        Numerators and denominators, whose sums over all batches make the metric: `mase`, the mean
+        over series of the scaled error of each, `[B]`; `wql` and `coverage_80` over all values,
+        `[B, H]`.
     """
     target, weight = batch.target, batch.weight
     levels = torch.tensor(LEVELS, dtype=quantiles.dtype, device=quantiles.device)
     scaled = absolute_scaled_error(quantiles[..., 4], target, batch.error, weight)
     counts = scaled.denominator.sum(1)
-    wql = weighted_quantile_loss(quantiles, target, weight, levels)
-    covered = coverage(quantiles[..., 0], quantiles[..., -1], target, weight)
     return {
-        "mase": (scaled.numerator.sum(1) / counts.clamp(min=1e-9), (counts > 0).float()),
-        "wql": _ratio(wql.numerator, wql.denominator),
-        "coverage_80": _ratio(covered.numerator, covered.denominator),
+        "mase": Ratio(scaled.numerator.sum(1) / counts.clamp(min=1e-9), (counts > 0).float()),
+        "wql": weighted_quantile_loss(quantiles, target, weight, levels),
+        "coverage_80": coverage(quantiles[..., 0], quantiles[..., -1], target, weight),
     }
-
-
-def _ratio(numerator: Tensor, denominator: Tensor) -> Ratio:
-    """Writes a ratio of sums as one value and its weight."""
-    total = denominator.double().sum()
-    return numerator.double().sum() / total.clamp(min=1e-300), total
 
 
 def _quantiles(futures: Tensor) -> Tensor:
     """Returns the quantiles `[B, H, Q]` of samples `[B, N, H]`."""
+    futures = widen(futures)  # torch has no quantiles of bfloat16
     levels = torch.tensor(LEVELS, dtype=futures.dtype, device=futures.device)
     return futures.quantile(levels, dim=1).movedim(0, -1)

@@ -25,10 +25,20 @@ class Tally:
             value: Values, any shape.
             weight: How much each counts, of the same shape.
         """
-        # Sums over a data set outgrow the 24 bits of float32; Apple's GPUs have nothing else.
-        exact = torch.float32 if value.device.type == "mps" else torch.float64
+        exact = _exact(value.device)
         value, weight = value.detach().to(exact), weight.detach().to(exact)
-        sums = torch.stack([torch.where(weight != 0, value * weight, 0).sum(), weight.sum()])
+        self.add_ratio(name, torch.where(weight != 0, value * weight, 0), weight)
+
+    def add_ratio(self, name: str, numerator: Tensor, denominator: Tensor) -> None:
+        """Adds the parts of a metric that is a ratio of sums; a part counts without the other.
+
+        Args:
+            name: What is measured.
+            numerator: Values, any shape.
+            denominator: Values, any shape.
+        """
+        exact = _exact(numerator.device)
+        sums = torch.stack([x.detach().to(exact).sum() for x in (numerator, denominator)])
         self._sums[name] = self._sums[name] + sums if name in self._sums else sums
 
     def means(self, device: torch.device) -> dict[str, float]:
@@ -38,8 +48,7 @@ class Tally:
             device: Where processes exchange tensors.
         """
         names = self._names()
-        exact = torch.float32 if device.type == "mps" else torch.float64
-        table = torch.zeros(len(names), 2, dtype=exact, device=device)
+        table = torch.zeros(len(names), 2, dtype=_exact(device), device=device)
         for row, name in zip(table, names, strict=True):
             if name in self._sums:
                 row.copy_(self._sums[name])
@@ -58,3 +67,8 @@ class Tally:
             names = [[]] * dist.get_world_size()
             dist.all_gather_object(names, list(self._sums))
         return sorted(set().union(*names))
+
+
+def _exact(device: torch.device) -> torch.dtype:
+    """Chooses the type of sums: over a data set they outgrow the 24 bits of float32."""
+    return torch.float32 if device.type == "mps" else torch.float64  # Apple's GPUs have no other

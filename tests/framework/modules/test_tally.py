@@ -36,6 +36,13 @@ def test_values_without_weight_may_be_anything():
     assert np.isnan(means["nothing"])
 
 
+def test_a_ratio_counts_numerators_without_denominator():
+    tally = Tally()
+    tally.add_ratio("x", torch.tensor([3.0]), torch.tensor([0.0]))
+    tally.add_ratio("x", torch.tensor([1.0, 2.0]), torch.tensor([2.0, 1.0]))
+    assert tally.means(torch.device("cpu")) == {"x": 6 / 3}
+
+
 def test_ranks_may_have_seen_different_names():
     def rank() -> dict[str, float]:
         torch.distributed.init_process_group("gloo")
