@@ -65,12 +65,13 @@ def play(
         starts = zip(environments, episodes.seed.tolist(), strict=True)
         seen = [environment.reset(seed=seed)[0] for environment, seed in starts]
         window = _empty(spec, episodes)
-        returns = torch.zeros_like(episodes.return_to_go)
+        returns = torch.zeros_like(episodes.return_to_go, dtype=torch.float32)
         alive = [True] * len(environments)
         for time in range(spec.horizon):
             window = _see(window, seen, episodes.return_to_go - returns, time)
             uniform = np.stack([rng.random(spec.support.shape) for rng in draws])
-            actions = policy(window, torch.from_numpy(uniform).float().to(returns.device))
+            wanted = policy(window, torch.from_numpy(uniform).float().to(returns.device))
+            actions = _bounded(wanted, environments[0].action_space, spec.support)
             window.action[:, -1] = actions
             for k, environment in enumerate(environments):
                 if alive[k]:
@@ -118,11 +119,21 @@ def _see(
     return moved._replace(target=moved.action)
 
 
+def _bounded(actions: Tensor, space: Any, support: Support) -> Tensor:
+    """Cuts actions to what can be done, which is also what later steps read."""
+    match support:
+        case Tokens():
+            return actions
+        case _:
+            actions = actions.float()
+            low, high = (torch.from_numpy(bound).to(actions) for bound in (space.low, space.high))
+            return actions.clamp(low, high)
+
+
 def _action(space: Any, support: Support, action: Tensor) -> Any:
-    """Turns an action into what the environment takes, within its bounds."""
+    """Turns an action into what the environment takes."""
     match support:
         case Tokens():
             return int(space.start) + int(action)
         case _:
-            value = action.float().cpu().numpy().reshape(space.shape)
-            return value.clip(space.low, space.high)
+            return action.cpu().numpy().reshape(space.shape)

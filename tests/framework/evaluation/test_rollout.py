@@ -99,6 +99,31 @@ def test_episodes_end_on_their_own():
     assert calls == list(range(int(max(lengths))))
 
 
+def test_what_was_done_lies_within_the_bounds():
+    spec, seen = TrajectorySpec(**{**vars(PENDULUM), "horizon": 6}), []
+
+    def wild(window, uniform):
+        seen.append(window.action[:, :-1].clone())
+        return torch.full((2, 1), 7.0)
+
+    def full(window, uniform):
+        return torch.full((2, 1), 2.0)
+
+    torch.testing.assert_close(play(wild, spec, EPISODES), play(full, spec, EPISODES))
+    assert seen[-1].unique().tolist() == [2.0]
+
+
+def test_returns_are_summed_in_single_precision():
+    spec = TrajectorySpec(Tokens(2), (4,), 3, 500, "CartPole-v1", (0.0,) * 4, (1.0,) * 4)
+
+    def balance(window, uniform):
+        gains = torch.tensor([0.1, 0.3, 3.0, 1.0])
+        return (window.observation[:, -1] @ gains > 0).long()
+
+    asked = torch.tensor([500.0], dtype=torch.bfloat16)  # which cannot count beyond 256
+    assert play(balance, spec, EpisodeBatch(torch.tensor([1]), asked)).tolist() == [500.0]
+
+
 def test_missing_environment_is_one_sentence():
     spec = TrajectorySpec(**{**vars(PENDULUM), "environment": "Nowhere-v0"})
     with pytest.raises(ValueError, match=r"'Nowhere-v0' cannot be made .*overtone\[rl\]"):
