@@ -11,13 +11,13 @@ import torch
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """Reads a checkpoint file into memory, without running any code that it may hold.
+    """Reads a checkpoint file without running any code in it; tensors stay there until used.
 
     Args:
         path: The file, or the folder of a sharded checkpoint: then all but the parameters is read.
 
     Raises:
-        ValueError: If there is no such file, it is damaged, or it holds more than data.
+        ValueError: If there is no such file, it is no checkpoint, or it holds more than data.
     """
     file = Path(path)
     if file.is_dir():
@@ -25,16 +25,18 @@ def read(path: str | Path) -> dict[str, Any]:
     if not file.is_file():
         raise ValueError(f"There is no checkpoint {str(path)!r}; check the path.")
     try:
-        checkpoint: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        checkpoint: dict[str, Any] = torch.load(
+            file, map_location="cpu", weights_only=True, mmap=True
+        )
     except pickle.UnpicklingError as error:
         raise ValueError(
-            f"The checkpoint {str(path)!r} holds objects that are not plain data, or no "
-            "checkpoint at all; use one that was saved by Overtone."
+            f"The checkpoint {str(path)!r} holds objects that are not plain data; "
+            "use one that was saved by Overtone."
         ) from error
     except (RuntimeError, EOFError, OSError) as error:
         raise ValueError(
-            f"The checkpoint {str(path)!r} is damaged (perhaps its writing was interrupted); "
-            "use an earlier one."
+            f"The checkpoint {str(path)!r} is damaged (perhaps its writing was interrupted) or "
+            "none at all; use an earlier one."
         ) from error
     return checkpoint
 

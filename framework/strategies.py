@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from lightning.pytorch.strategies import ModelParallelStrategy
+
+from framework.checkpoints import compare, read
 
 
 class FullyShardedStrategy(ModelParallelStrategy):
@@ -35,3 +38,16 @@ class FullyShardedStrategy(ModelParallelStrategy):
         """Counts the processes, before the mesh of devices is made."""
         self._data_parallel_size = self.num_nodes * self.num_processes
         super().setup_environment()
+
+    def load_checkpoint(
+        self, checkpoint_path: str | Path, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Loads parameters and returns the rest of a checkpoint, on all processes.
+
+        Raises:
+            ValueError: If a file holds the parameters of another architecture.
+        """
+        path, module = Path(self.broadcast(checkpoint_path)), self.lightning_module
+        if path.is_file() and module is not None and module.strict_loading:
+            compare(type(module).__name__, module.state_dict(), read(path)["state_dict"])
+        return super().load_checkpoint(path, weights_only)

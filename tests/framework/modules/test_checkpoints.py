@@ -12,7 +12,9 @@ from lightning.pytorch.cli import LightningCLI
 from framework.checkpoints import read
 from framework.modules.base import PredictiveModule
 from framework.modules.recipe import describe
+from framework.strategies import FullyShardedStrategy
 from tests.framework.modules import fakes
+from tests.ranks import run_ranks
 
 WIDE = partial(fakes.FakeBackbone, width=12)
 
@@ -156,6 +158,20 @@ def test_another_architecture_is_one_sentence(tmp_path):
         PredictiveModule.load_from_checkpoint(tmp_path / "first.ckpt", backbone=deep)
 
 
+def test_another_architecture_is_one_sentence_to_shards(tmp_path):
+    train(fakes.module(), tmp_path / "first.ckpt")
+    deep = partial(fakes.FakeBackbone, depth=3)
+
+    def rank() -> None:
+        runner = fakes.trainer(max_steps=3, devices=2, strategy=FullyShardedStrategy())
+        with pytest.raises(ValueError, match=r"blocks.2.linear.weight is missing there"):
+            runner.fit(
+                fakes.module(backbone=deep), fakes.data(), ckpt_path=tmp_path / "first.ckpt"
+            )
+
+    run_ranks(rank, 2)
+
+
 def test_unreadable_checkpoints_are_one_sentence(tmp_path):
     with pytest.raises(ValueError, match="There is no checkpoint"):
         read(tmp_path / "none.ckpt")
@@ -163,12 +179,11 @@ def test_unreadable_checkpoints_are_one_sentence(tmp_path):
     whole = (tmp_path / "good.ckpt").read_bytes()
     (tmp_path / "torn.ckpt").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "empty.ckpt").write_bytes(b"")
-    for name in ("torn.ckpt", "empty.ckpt"):
+    (tmp_path / "text.ckpt").write_text("hello")
+    for name in ("torn.ckpt", "empty.ckpt", "text.ckpt"):
         with pytest.raises(ValueError, match=f"{name}' is damaged"):
             read(tmp_path / name)
-    (tmp_path / "text.ckpt").write_text("no checkpoint at all")
     torch.save({"state_dict": fakes.FakeNLL()}, tmp_path / "objects.ckpt")
-    for name in ("text.ckpt", "objects.ckpt"):
-        with pytest.raises(ValueError, match=f"{name}' holds objects that are not plain data"):
-            read(tmp_path / name)
+    with pytest.raises(ValueError, match=r"objects.ckpt' holds objects that are not plain data"):
+        read(tmp_path / "objects.ckpt")
     assert read(tmp_path / "good.ckpt")["global_step"] == 2
