@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,10 +11,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from torch import Tensor
+from torch import Tensor, nn
 
 from framework.callbacks.table import table
-from framework.modules.base import PredictiveModule
 
 DPI = 120  # dots per inch of a picture: readable on a screen, small on a disk
 
@@ -27,7 +27,7 @@ class Report(Callback):
     """
 
     def __init__(self) -> None:
-        self._figures: dict[str, Figure] = {}
+        self._figures: Mapping[str, Figure] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Leaves the table to this callback: Lightning would print one of its own."""
@@ -73,8 +73,11 @@ class Report(Callback):
         self._close(trainer, "Metrics of the test")
 
     def _draw(self, trainer: Trainer, pl_module: LightningModule, batch: Any) -> None:
+        strategy, model = trainer.strategy, cast(nn.Module, trainer.strategy.model)
         with trainer.precision_plugin.forward_context():  # as in a validation step
-            self._figures = dict(cast(PredictiveModule, pl_module).figures(batch))
+            # Through the wrapper, if the strategy has one: FSDP gathers the parameters in there.
+            drawn: Any = strategy._forward_redirection(model, pl_module, "figures", batch)
+        self._figures = drawn
         if trainer.is_global_zero:
             for logger in trainer.loggers:
                 if isinstance(logger, TensorBoardLogger):  # others have no common way to take one
