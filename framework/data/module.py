@@ -99,6 +99,8 @@ class PredictiveData(LightningDataModule, ABC):
     def _loader(
         self, dataset: Dataset[Any], sampler: StepSampler | ShardSampler
     ) -> DataLoader[Batch]:
+        # Lightning 2.6 says it whenever it takes a loader; it is about its own code.
+        warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)
         on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
         return DataLoader(
             dataset,

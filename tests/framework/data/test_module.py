@@ -1,6 +1,7 @@
 """Loaders read on where a checkpoint was written; any number of ranks evaluates the same."""
 
 import itertools
+import warnings
 from types import SimpleNamespace
 
 import pytest
@@ -100,6 +101,14 @@ def fit(folder, steps, accumulate=1, workers=0, callbacks=(), ckpt_path=None, **
     data = NumberData(batch_size=4, num_workers=workers, seed=5)
     run.fit(model, data, ckpt_path=ckpt_path)
     return model, run
+
+
+def test_lightning_does_not_complain_of_its_own_code(tmp_path):
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        fit(tmp_path, 1)
+        trainer(tmp_path).predict(Line(), NumberData())
+    assert [str(x.message) for x in said if "LeafSpec" in str(x.message)] == []
 
 
 @pytest.mark.parametrize("workers", [0, 2])
