@@ -7,6 +7,7 @@ half of one. Processes that want the same entry at the same time wait for the fi
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -20,6 +21,7 @@ from filelock import FileLock
 
 FORMAT = 1  # part of every key: raise it when what is stored changes its meaning
 MANIFEST = "manifest.json"
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)  # the last: a read-only file system
 PROBE = 1 << 16  # bytes at either end of a file that are checked whenever an entry is opened
 
 logger = logging.getLogger(__name__)
@@ -50,7 +52,9 @@ def cached(kind: str, key: Mapping[str, object], build: Callable[[Path], None]) 
         with FileLock(entry.with_suffix(".lock")):
             if not _intact(entry):
                 _rebuild(entry, build)
-    except PermissionError as error:
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
         raise ValueError(
             f"The cache {root()} cannot be written ({error.strerror}); "
             "set the environment variable OVERTONE_CACHE to a directory that can."

@@ -50,7 +50,7 @@ class Stream:
                 if path.suffix == ".npy"
                 else np.memmap(path, dtype, "r")
             )
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise ValueError(
                 f"The file of tokens {str(path)!r} cannot be read as {dtype}; "
                 f"check dtype ({error})."

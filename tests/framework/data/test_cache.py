@@ -1,5 +1,6 @@
 """An entry of the cache is built once, is whole or absent, and depends on content alone."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -110,9 +111,10 @@ def test_root_is_the_variable_or_the_home(monkeypatch, cache):
     assert root() == Path.home() / ".cache" / "overtone"
 
 
-def test_a_cache_that_cannot_be_written(monkeypatch, builder):
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS])
+def test_a_cache_that_cannot_be_written(monkeypatch, builder, code):
     def refuse(*_, **__):
-        raise PermissionError(13, "Permission denied")
+        raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(ValueError, match=r"cannot be written.*OVERTONE_CACHE"):

@@ -169,3 +169,5 @@ def test_token_files_that_cannot_be_read(tmp_path):
     }.items():
         with pytest.raises(ValueError, match=message):
             TokenFiles(str(good), str(tmp_path / name), 10)
+    with pytest.raises(ValueError, match="cannot be read as uint17"):
+        TokenFiles(str(good), str(good), 10, dtype="uint17")
