@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -99,7 +100,7 @@ def divergence(truth: Tensor, predicted: Tensor, width: float) -> Tensor:
         Nats, `[...]`; not negative up to the error of the integral.
     """
     shares = truth.softmax(-1)
-    return (shares * (truth.log_softmax(-1) - torch.tensor(width).log() - predicted)).sum(-1)
+    return (shares * (truth.log_softmax(-1) - math.log(width) - predicted)).sum(-1)
 
 
 def _log_density(law: Any, values: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ class LanguageModel(PredictiveModule):
         """Derives perplexity and bits per byte from the mean negative log-likelihood."""
         nll = means["nll"]
         return {
-            "perplexity": math.exp(nll) if nll < 700 else math.inf,  # float64 ends at e^709
+            "perplexity": math.inf if nll > 700 else math.exp(nll),  # float64 ends at e^709
             "bits_per_byte": nll / math.log(2) / self.spec.bytes_per_token,
         }
 
