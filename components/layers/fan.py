@@ -105,16 +105,12 @@ class FanLayer(Pointwise):
 
 
 class _Concatenate(torch.autograd.Function):
-    """(cos P, sin P, G), written into place and differentiated from the result, not the phases."""
+    """(cos P, sin P, G), differentiated from the result, so that phases need not be kept."""
 
     @staticmethod
     def forward(phases: Tensor, rest: Tensor) -> Tensor:
-        count = phases.shape[-1]
-        out = rest.new_empty(*rest.shape[:-1], 2 * count + rest.shape[-1])
-        torch.cos(phases, out=out[..., :count])
-        torch.sin(phases, out=out[..., count : 2 * count])
-        out[..., 2 * count :] = rest
-        return out
+        cosine, sine = phases.cos().to(rest.dtype), phases.sin().to(rest.dtype)
+        return torch.cat((cosine, sine, rest), -1)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:

@@ -126,6 +126,14 @@ def test_phases_keep_their_precision_under_autocast():
     assert layer.weight.grad.isfinite().all()
 
 
+@pytest.mark.filterwarnings("ignore")  # the compiler warns of its own workings
+def test_the_layer_compiles_in_one_piece():
+    torch.manual_seed(0)
+    layer, hidden = FanLayer(4, 8, gated=True), torch.randn(3, 4)
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(compiled(hidden), layer(hidden))
+
+
 def test_half_precision_parameters_run_and_differentiate():
     torch.manual_seed(0)
     layer = FanLayer(8, gated=True).bfloat16()
