@@ -36,7 +36,8 @@ def smoothness(probabilities: Tensor) -> Tensor:
     values = widen(probabilities)
     power = torch.fft.rfft(values).abs().square()
     response = _response(cells, values.dtype, values.device)
-    total: Tensor = (power @ response).sqrt() @ _weights(values.dtype, values.device)
+    with torch.autocast(values.device.type, enabled=False):  # it would multiply in half precision
+        total: Tensor = (power @ response).sqrt() @ _weights(values.dtype, values.device)
     return total
 
 

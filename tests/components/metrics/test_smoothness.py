@@ -76,6 +76,8 @@ def test_float32_and_half_are_computed_in_float32():
     assert smoothness(law.float()).dtype == torch.float32
     assert smoothness(law.float()).item() == pytest.approx(0.008788156, rel=1e-5)
     assert smoothness(law.bfloat16()).dtype == torch.float32
+    with torch.autocast("cpu", torch.bfloat16):
+        assert smoothness(law.float()).item() == pytest.approx(0.008788156, rel=1e-5)
 
 
 def test_tables_made_without_gradients_serve_with_them():
