@@ -6,8 +6,9 @@ import math
 
 import torch
 from torch import Tensor
+from torch.distributions import Chi2, Distribution
 from torch.distributions import StudentT as TorchStudentT
-from torch.distributions.utils import broadcast_all
+from torch.distributions.utils import broadcast_all, lazy_property
 
 from components.distributions.inversion import implicit
 from components.distributions.precision import tiny, widen
@@ -30,8 +31,13 @@ class StudentT(TorchStudentT):
     """
 
     def __init__(self, df: Tensor, loc: Tensor, scale: Tensor) -> None:
-        df, loc, scale = (widen(t) for t in broadcast_all(df, loc, scale))
-        super().__init__(df, loc, scale, validate_args=False)
+        self.df, self.loc, self.scale = (widen(t) for t in broadcast_all(df, loc, scale))
+        # not torch's constructor: its chi-squared law would look at every value of `df`
+        Distribution.__init__(self, self.df.shape, validate_args=False)
+
+    @lazy_property
+    def _chi2(self) -> Chi2:
+        return Chi2(self.df, validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Computes the log-density at values `[...]`."""

@@ -51,3 +51,8 @@ def test_gradient_at_the_center_is_finite():
     (law.cdf(x) + law.icdf(tensor(0.5))).sum().backward()
     assert df.grad.isfinite().all()
     torch.testing.assert_close(x.grad, law.log_prob(x).exp().detach())
+
+
+def test_making_the_law_reads_no_value():
+    law = StudentT(*torch.empty(3, 4, device="meta"))  # a look at `df` would be an error here
+    assert law.rsample((2,)).shape == (2, 4)
