@@ -9,6 +9,7 @@ from torch.distributions import Distribution, Independent
 
 from components.distributions import Affine, Histogram
 from components.distributions.categorical import Discrete
+from components.distributions.functionals import add_components
 from components.interfaces import Loss
 from components.losses.refusal import refuse
 
@@ -92,4 +93,4 @@ def _(prediction: Affine) -> Tensor:
 
 @uniform_nll.register(Independent)
 def _(prediction: Independent[Distribution]) -> Tensor:
-    return uniform_nll(prediction.base_dist).flatten(-prediction.reinterpreted_batch_ndims).sum(-1)
+    return add_components(uniform_nll(prediction.base_dist), prediction)

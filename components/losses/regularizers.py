@@ -6,7 +6,12 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent
 
 from components.distributions import Affine
-from components.distributions.functionals import entropy, log_normalizer, roughness
+from components.distributions.functionals import (
+    add_components,
+    entropy,
+    log_normalizer,
+    roughness,
+)
 from components.interfaces import Loss
 from components.losses.refusal import refuse
 
@@ -79,6 +84,6 @@ def _squared(law: Distribution) -> Tensor:
         case Affine():
             return _squared(law.base)
         case Independent():
-            return _squared(law.base_dist).flatten(-law.reinterpreted_batch_ndims).sum(-1)
+            return add_components(_squared(law.base_dist), law)
         case _:
             return log_normalizer(law).square()

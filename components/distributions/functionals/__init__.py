@@ -4,5 +4,6 @@ from components.distributions.functionals.information import entropy, log_normal
 from components.distributions.functionals.masses import probabilities
 from components.distributions.functionals.ranked import crps
 from components.distributions.functionals.smoothness import roughness
+from components.distributions.functionals.vectors import add_components
 
-__all__ = ["crps", "entropy", "log_normalizer", "probabilities", "roughness"]
+__all__ = ["add_components", "crps", "entropy", "log_normalizer", "probabilities", "roughness"]

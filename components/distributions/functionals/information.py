@@ -10,6 +10,7 @@ from torch.distributions import Distribution, Independent
 from components.distributions.affine import Affine
 from components.distributions.categorical import Categorical
 from components.distributions.functionals.quadrature import quantiles
+from components.distributions.functionals.vectors import add_components
 from components.distributions.histogram import Histogram
 from components.distributions.mixture import Mixture
 from components.distributions.precision import widen
@@ -30,7 +31,7 @@ def entropy(distribution: Distribution) -> Tensor:
 
 @entropy.register(Independent)
 def _(distribution: Independent[Distribution]) -> Tensor:
-    return _sum_events(entropy(distribution.base_dist), distribution)
+    return add_components(entropy(distribution.base_dist), distribution)
 
 
 @entropy.register
@@ -80,8 +81,4 @@ def _(distribution: Affine) -> Tensor:
 
 @log_normalizer.register(Independent)
 def _(distribution: Independent[Distribution]) -> Tensor:
-    return _sum_events(log_normalizer(distribution.base_dist), distribution)
-
-
-def _sum_events(values: Tensor, distribution: Independent[Distribution]) -> Tensor:
-    return values.flatten(-distribution.reinterpreted_batch_ndims).sum(-1)
+    return add_components(log_normalizer(distribution.base_dist), distribution)

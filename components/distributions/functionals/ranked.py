@@ -18,6 +18,7 @@ from components.distributions.categorical import Discrete
 from components.distributions.fourier import FourierDensity
 from components.distributions.fourier.polynomial import angles
 from components.distributions.functionals.quadrature import quantiles
+from components.distributions.functionals.vectors import add_components
 from components.distributions.histogram import Histogram
 from components.distributions.mixture import Mixture
 from components.distributions.quantiles import Quantiles
@@ -50,8 +51,7 @@ def crps(distribution: Distribution, target: Tensor) -> Tensor:
 
 @crps.register(Independent)
 def _(distribution: Independent[Distribution], target: Tensor) -> Tensor:
-    scores = crps(distribution.base_dist, target)
-    return scores.flatten(-distribution.reinterpreted_batch_ndims).sum(-1)
+    return add_components(crps(distribution.base_dist, target), distribution)
 
 
 @crps.register

@@ -12,6 +12,7 @@ from torch.distributions import Distribution, Independent, Normal
 from components.distributions.affine import Affine
 from components.distributions.categorical import Discrete
 from components.distributions.fourier import FourierDensity
+from components.distributions.functionals.vectors import add_components
 from components.distributions.histogram import Histogram
 from components.distributions.mixture import Mixture
 from components.distributions.quantiles import Quantiles
@@ -43,8 +44,7 @@ def roughness(distribution: Distribution) -> Tensor:
 
 @roughness.register(Independent)
 def _(distribution: Independent[Distribution]) -> Tensor:
-    values = roughness(distribution.base_dist)
-    return values.flatten(-distribution.reinterpreted_batch_ndims).sum(-1)
+    return add_components(roughness(distribution.base_dist), distribution)
 
 
 @roughness.register

@@ -146,6 +146,10 @@ def test_independent_adds_components(name):
     torch.testing.assert_close(entropy(law), entropy(base).sum(-1))
     torch.testing.assert_close(crps(law, x), crps(base, x).sum(-1))
     torch.testing.assert_close(roughness(law), roughness(base).sum(-1))
+    same = Independent(base, 0, validate_args=False)  # no axis is one of a vector
+    torch.testing.assert_close(entropy(same), entropy(base))
+    torch.testing.assert_close(crps(same, x), crps(base, x))
+    torch.testing.assert_close(roughness(same), roughness(base))
     moved = Affine(law, torch.ones(2, 1, dtype=torch.float64), randn(3, seed=1).exp())
     torch.testing.assert_close(
         moved.log_prob(x), law.log_prob((x - 1) / randn(3, seed=1).exp()) - randn(3, seed=1).sum()
