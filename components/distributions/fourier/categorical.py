@@ -84,7 +84,7 @@ class FourierCategorical(Discrete):
     def _floored(self, log_q: Tensor) -> Tensor:
         if self.eps == 0:
             return log_q
-        return torch.logaddexp(log_q, log_q.new_tensor(math.log(self.eps)))
+        return torch.logaddexp(log_q, log_q.new_full((), math.log(self.eps)))
 
     def _basis(self, index: Tensor) -> Basis:
         terms, dtype = self.coefficients.shape[-1] // 2, self.coefficients.dtype
