@@ -36,6 +36,15 @@ def test_two_steps_with_every_head(recipe, head, tmp_path, capsys):
     assert re.search(r"^nll +-?\d\S* +-?\d", table, re.MULTILINE), table
 
 
+@pytest.mark.parametrize("precision", ["bf16", "bf16_true"])
+@pytest.mark.parametrize("recipe", RECIPE_FILES, ids=lambda path: path.stem)
+def test_two_steps_and_a_picture_in_bfloat16(recipe, precision, tmp_path, capsys):
+    overlays = ["--config", f"precision/{precision}", "--config", "smoke"]
+    cli.main(["fit", "--config", str(recipe), *overlays, f"--trainer.default_root_dir={tmp_path}"])
+    assert re.search(r"^nll +-?\d\S* +-?\d", capsys.readouterr().out, re.MULTILINE)
+    assert len(list(tmp_path.glob("figures/*.png"))) == 1
+
+
 @pytest.mark.parametrize("recipe", RECIPE_FILES, ids=lambda path: path.stem)
 def test_header_states_a_measured_run(recipe):
     header = [line for line in recipe.read_text().splitlines() if line.startswith("#")]
