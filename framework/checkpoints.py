@@ -8,6 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.distributed.checkpoint import FileSystemReader
+from torch.distributed.checkpoint.metadata import TensorStorageMetadata
+
+PREFIX = "state_dict."  # of the names of parameters in a folder of shards
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -38,7 +43,32 @@ def read(path: str | Path) -> dict[str, Any]:
             f"The checkpoint {str(path)!r} is damaged (perhaps its writing was interrupted) or "
             "none at all; use an earlier one."
         ) from error
+    if "pytorch-lightning_version" not in checkpoint:
+        raise ValueError(
+            f"The file {str(path)!r} is no checkpoint of a run; "
+            "use one that was saved by Overtone."
+        )
     return checkpoint
+
+
+def parameters(path: Path) -> Mapping[str, Tensor]:
+    """Returns the parameters and buffers in a checkpoint by name; of shards, only their shapes.
+
+    Args:
+        path: The file, or the folder of a sharded checkpoint, whose list is a trusted pickle.
+
+    Raises:
+        ValueError: If a file cannot be used.
+    """
+    if path.is_file():
+        state: dict[str, Tensor] = read(path)["state_dict"]
+        return state
+    listed = FileSystemReader(path).read_metadata().state_dict_metadata
+    return {
+        name.removeprefix(PREFIX): torch.empty(entry.size, device="meta")
+        for name, entry in listed.items()
+        if name.startswith(PREFIX) and isinstance(entry, TensorStorageMetadata)
+    }
 
 
 def compare(owner: str, expected: Mapping[str, Any], found: Mapping[str, Any]) -> None:

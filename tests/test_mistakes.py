@@ -187,6 +187,23 @@ def test_checkpoint_without_a_recipe(checkpoint, tmp_path, capsys):
     )
 
 
+def test_a_file_that_is_no_checkpoint(capsys, tmp_path):
+    other = tmp_path / "other.ckpt"
+    torch.save({"weights": torch.zeros(1)}, other)
+    told = fails(capsys, *PEAKS, "--config", "smoke", "--ckpt_path", str(other))
+    assert "is no checkpoint of a run; use one that was saved by Overtone" in told
+
+
+def test_a_module_for_other_data(capsys):
+    told = fails(capsys, *PEAKS, "--config", "smoke", "--model", "LanguageModel")
+    assert "LanguageModel reads data that publish a TokenSpec, these publish a DensitySpec" in told
+
+
+def test_a_negative_number_of_workers(capsys):
+    told = fails(capsys, *PEAKS, "--config", "smoke", "--data.num_workers", "-1")
+    assert "num_workers=-1 is negative; use 0" in told
+
+
 class Buggy(Callback):
     def on_train_batch_start(self, *_):
         torch.zeros(2).view(3)

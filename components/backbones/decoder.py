@@ -12,6 +12,7 @@ from components.layers.feedforward import FeedForward, FeedForwardFactory, Proje
 from components.layers.linear import residual_std
 from components.layers.norms import NormFactory, RMSNorm
 from components.layers.positions import PositionsFactory, Rotary
+from components.layers.sizes import require_positive
 from components.layers.visibility import places, visible
 
 
@@ -38,8 +39,8 @@ class Decoder(Backbone):
             training.
 
     Raises:
-        ValueError: If the heads do not divide as they must, or a sequence is longer than learned
-            positions.
+        ValueError: If a size is below 1, the heads do not divide as they must, or a sequence is
+            longer than learned positions.
 
     Source: Radford et al., "Language Models are Unsupervised Multitask Learners" (GPT-2); prefix:
     Raffel et al., "Exploring the Limits of Transfer Learning" (arXiv:1910.10683), section 3.2.1.
@@ -59,6 +60,7 @@ class Decoder(Backbone):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        require_positive("Decoder", dim=dim, depth=depth, heads=heads)
         self.dim = dim
         self.positions = positions(dim=dim, heads=heads)
         std = residual_std(2 * depth)

@@ -16,6 +16,7 @@ from components.layers.feedforward import FeedForward, FeedForwardFactory, Proje
 from components.layers.linear import residual_std
 from components.layers.norms import NormFactory, RMSNorm
 from components.layers.positions import Positions, PositionsFactory, Rotary
+from components.layers.sizes import require_positive
 from components.layers.visibility import places, visible
 
 
@@ -45,8 +46,8 @@ class EncoderDecoder(Backbone):
             training.
 
     Raises:
-        ValueError: If the heads do not divide as they must, or a sequence is longer than learned
-            positions.
+        ValueError: If a size is below 1, the heads do not divide as they must, or a sequence is
+            longer than learned positions.
 
     Source: Raffel et al., "Exploring the Limits of Transfer Learning" (T5, arXiv:1910.10683),
     section 2.1.
@@ -66,6 +67,7 @@ class EncoderDecoder(Backbone):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        require_positive("EncoderDecoder", dim=dim, depth=depth, heads=heads)
         self.dim, self.depth = dim, depth
         self.context_positions = positions(dim=dim, heads=heads)
         self.positions = positions(dim=dim, heads=heads)

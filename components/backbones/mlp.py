@@ -9,6 +9,7 @@ from components.layers.block import PointwiseBlock
 from components.layers.feedforward import FeedForward, FeedForwardFactory
 from components.layers.linear import residual_std
 from components.layers.norms import NormFactory, RMSNorm
+from components.layers.sizes import require_positive
 
 
 class MLP(Backbone):
@@ -34,6 +35,7 @@ class MLP(Backbone):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        require_positive("MLP", dim=dim, depth=depth)
         self.dim = dim
         std = residual_std(depth)
         self.blocks = nn.ModuleList(

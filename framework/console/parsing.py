@@ -58,7 +58,7 @@ def explain(message: str, parser: ArgumentParser) -> str:
     keys = max((complaint.keys for complaint in complaints), key=len)
     reasons = [_reason(complaint, parser) for complaint in complaints if complaint.keys == keys]
     told = " or ".join(dict.fromkeys(reasons)).replace(" or expected", " or")
-    given = re.search(r"(?:Got|Given) value: (.*)", message)
+    given = re.search(r"(?:Got|Given) value: ((?:(?!\. Got value: ).)*)", message)
     got = f", got {given[1]}" if given and told.startswith("expected") else ""
     return ": ".join(filter(None, [".".join(keys), told + got]))
 

@@ -42,6 +42,9 @@ class PredictiveData(LightningDataModule, ABC):
         num_workers: Processes that prepare batches beside each training process; 0 prepares them
             in it.
         seed: Seed of the order of the training examples.
+
+    Raises:
+        ValueError: If `num_workers` is negative.
     """
 
     def __init__(
@@ -52,6 +55,11 @@ class PredictiveData(LightningDataModule, ABC):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        if num_workers < 0:
+            raise ValueError(
+                f"{type(self).__name__}: num_workers={num_workers} is negative; "
+                "use 0 to prepare batches in the training process."
+            )
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.num_workers = num_workers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 from lightning.pytorch import LightningModule
@@ -59,9 +59,10 @@ class PredictiveModule(LightningModule):
         execution: Whether to compile, to compute activations again, to build on the meta device.
 
     Raises:
-        ValueError: If there is no term to minimize.
+        ValueError: If there is no term to minimize, or the data are of another kind.
     """
 
+    kind: ClassVar[type] = object  # of the spec that the data must publish
     stem: Stem
     backbone: Backbone
     head: Head
@@ -79,6 +80,11 @@ class PredictiveModule(LightningModule):
         execution: Execution = PLAIN,
     ) -> None:
         super().__init__()
+        if not isinstance(spec, self.kind):
+            raise ValueError(
+                f"{type(self).__name__} reads data that publish a {self.kind.__name__}, these "
+                f"publish a {type(spec).__name__}; choose the module for such data."
+            )
         if not losses:
             raise ValueError(
                 f"{type(self).__name__}: losses={losses} leaves nothing to minimize; "

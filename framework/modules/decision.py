@@ -38,6 +38,7 @@ class DecisionModel(PredictiveModule):
     Source: Chen et al., "Decision Transformer" (arXiv:2106.01345).
     """
 
+    kind = TrajectorySpec
     spec: TrajectorySpec
 
     def __init__(self, *, act: Act = "sample", **options: Any) -> None:

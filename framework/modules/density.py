@@ -29,6 +29,7 @@ class DensityModel(PredictiveModule):
             execution.
     """
 
+    kind = DensitySpec
     spec: DensitySpec
 
     def __init__(self, **options: Any) -> None:

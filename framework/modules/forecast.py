@@ -39,6 +39,7 @@ class Forecaster(PredictiveModule):
             execution.
     """
 
+    kind = SeriesSpec
     spec: SeriesSpec
 
     def __init__(self, *, paths: Paths = PATHS, **options: Any) -> None:

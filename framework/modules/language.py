@@ -29,6 +29,7 @@ class LanguageModel(PredictiveModule):
             execution.
     """
 
+    kind = TokenSpec
     spec: TokenSpec
 
     def __init__(self, *, sampling: Sampling = SAMPLING, **options: Any) -> None:

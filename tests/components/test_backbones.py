@@ -294,3 +294,11 @@ def test_a_block_compiles_to_the_same_numbers():
     for block in backbone.blocks:
         block.compile()
     torch.testing.assert_close(backbone(given), exact, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("backbone", [Decoder, EncoderDecoder])
+@pytest.mark.parametrize("option", ["dim", "depth", "heads"])
+def test_sizes_below_one_are_refused(backbone, option):
+    sizes = {"dim": 8, "depth": 1, "heads": 2, option: 0}
+    with pytest.raises(ValueError, match=rf"^{backbone.__name__}: {option}=0 is too small"):
+        backbone(**sizes)
