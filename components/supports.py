@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from torch.distributions import Distribution, Independent
 from torch.nn.functional import one_hot
 
 from components.distributions.categorical import Discrete
+from components.distributions.constants import constant
 from components.distributions.histogram import Histogram
 
 DEFAULT_BINS = 256  # resolution of a histogram head that is not told otherwise
@@ -133,17 +134,19 @@ class Bins:
         shape: Shape of one outcome; every component is divided alike.
 
     Raises:
-        ValueError: If there is no cell or the edges do not increase.
+        ValueError: If there is no cell or the edges, rounded to float32, do not increase.
     """
 
     edges: tuple[float, ...]
     shape: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(self.edges) < 2 or any(
-            not a < b for a, b in zip(self.edges, self.edges[1:], strict=False)
-        ):
-            raise ValueError(f"Bins need at least two increasing edges, got {self.edges[:4]}.")
+        edges = torch.tensor(self.edges, dtype=torch.float32, device="cpu").tolist()
+        if len(edges) < 2 or any(not a < b for a, b in pairwise(edges)):
+            raise ValueError(
+                "Bins need at least two edges that increase, also in float32, got "
+                f"{len(edges)} that begin with {self.edges[:4]}; use fewer or wider cells."
+            )
 
     @classmethod
     def uniform(cls, low: float, high: float, size: int, shape: tuple[int, ...] = ()) -> Bins:
@@ -194,7 +197,7 @@ class Bins:
 
     def law(self, categorical: Discrete, device: torch.device) -> Distribution:
         """Reads a categorical `[..., *shape]` over the cells as a density of outcomes, `[...]`."""
-        histogram = Histogram(categorical, _edges(self, device))
+        histogram = Histogram(categorical, constant(self.edges, torch.float32, device))
         if not self.shape:
             return histogram
         return Independent(histogram, len(self.shape), validate_args=False)
@@ -202,9 +205,3 @@ class Bins:
 
 Support = Tokens | Interval | Bins
 """What a head may be asked to predict."""
-
-
-@lru_cache(maxsize=32)
-@torch.inference_mode(False)  # edges made in a validation step must serve training as well
-def _edges(bins: Bins, device: torch.device) -> Tensor:
-    return torch.tensor(bins.edges, dtype=torch.float32, device=device)

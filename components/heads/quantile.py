@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import pairwise
 
 import torch
@@ -12,6 +11,7 @@ from torch.distributions import Distribution
 from torch.nn.functional import softplus
 
 from components.distributions import Quantiles
+from components.distributions.constants import constant
 from components.heads.parametric import FLOOR, ParametricHead, inverse_softplus
 from components.supports import Support
 
@@ -48,12 +48,4 @@ class QuantileHead(ParametricHead):
         """Reads the lowest quantile and the steps."""
         steps = softplus(raw[..., 1:]) + FLOOR
         values = torch.cat((raw[..., :1], steps), -1).cumsum(-1)
-        return Quantiles(self.location(values), _tensor(self.levels, raw.dtype, raw.device))
-
-
-@lru_cache(maxsize=32)
-@torch.inference_mode(
-    False
-)  # a tensor made in a validation step must serve training steps as well
-def _tensor(levels: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    return torch.tensor(levels, dtype=dtype, device=device)
+        return Quantiles(self.location(values), constant(self.levels, raw.dtype, raw.device))

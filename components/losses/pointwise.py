@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache, singledispatch
+from functools import singledispatch
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent
 
 from components.distributions import Affine
+from components.distributions.constants import constant
 from components.interfaces import Loss
 from components.losses.refusal import refuse
 
@@ -64,19 +65,12 @@ class Pinball(Loss):
 
     def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
         """Scores targets `[B, T, *event]`: units of the outcome `[B, T]`."""
-        levels = _column(self.levels, target.device).view(-1, *(1,) * target.dim())
+        levels = constant(self.levels, torch.float32, target.device)
+        levels = levels.view(-1, *(1,) * target.dim())
         with refuse(self, prediction, "real values, which have quantiles"):
             difference = target - quantiles(prediction, levels)
         losses = torch.maximum(levels * difference, (levels - 1) * difference).mean(0)
         return _total(losses, prediction)
-
-
-@lru_cache(maxsize=32)
-@torch.inference_mode(
-    False
-)  # a tensor made in a validation step must serve training steps as well
-def _column(levels: tuple[float, ...], device: torch.device) -> Tensor:
-    return torch.tensor(levels, dtype=torch.float32, device=device)
 
 
 @singledispatch
