@@ -32,7 +32,7 @@ class Affine(Distribution):
         if joint_shape(whole, loc, scale) != whole:
             raise ValueError(
                 f"Affine: loc {tuple(loc.shape)} and scale {tuple(scale.shape)} do not broadcast "
-                f"to the shape of the base, {tuple(whole)}; expand the base first."
+                f"to the shape of the base, {tuple(whole)}; expand its parameters first."
             )
         self.base = base
         self.loc = loc
