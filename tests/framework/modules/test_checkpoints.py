@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning.pytorch import LightningModule, seed_everything
+from lightning.pytorch import LightningModule, Trainer, seed_everything
 from lightning.pytorch.cli import LightningCLI
 
 from framework.checkpoints import read
@@ -158,18 +158,33 @@ def test_another_architecture_is_one_sentence(tmp_path):
         PredictiveModule.load_from_checkpoint(tmp_path / "first.ckpt", backbone=deep)
 
 
-def test_another_architecture_is_one_sentence_to_shards(tmp_path):
-    train(fakes.module(), tmp_path / "first.ckpt")
-    deep = partial(fakes.FakeBackbone, depth=3)
+@pytest.mark.parametrize("folder", [False, True])
+def test_another_architecture_is_one_sentence_to_shards(tmp_path, folder):
+    path = tmp_path / "first.ckpt"
+
+    def fit(steps: int, ckpt_path: Path | None = None, **backbone: int) -> Trainer:
+        runner = fakes.trainer(max_steps=steps, devices=2, strategy=FullyShardedStrategy(folder))
+        model = fakes.module(backbone=partial(fakes.FakeBackbone, **backbone))
+        runner.fit(model, fakes.data(), ckpt_path=ckpt_path)
+        return runner
 
     def rank() -> None:
-        runner = fakes.trainer(max_steps=3, devices=2, strategy=FullyShardedStrategy())
+        fit(2).save_checkpoint(path)
+        assert fit(3, path).global_step == 3
         with pytest.raises(ValueError, match=r"blocks.2.linear.weight is missing there"):
-            runner.fit(
-                fakes.module(backbone=deep), fakes.data(), ckpt_path=tmp_path / "first.ckpt"
-            )
+            fit(3, path, depth=3)
 
-    run_ranks(rank, 2)
+    def shallow() -> None:
+        with pytest.raises(ValueError, match=r"blocks.1.linear.weight is unknown here"):
+            fit(3, path, depth=1)
+
+    def wide() -> None:
+        with pytest.raises(ValueError, match=r"is \[8, 3\] there and \[12, 3\] here"):
+            fit(3, path, width=12)
+
+    for function in (rank, shallow, wide):
+        run_ranks(function, 2)
+    assert path.is_dir() == folder
 
 
 def test_unreadable_checkpoints_are_one_sentence(tmp_path):
