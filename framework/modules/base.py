@@ -91,7 +91,7 @@ class PredictiveModule(LightningModule):
                 "name at least one term."
             )
         self.save_hyperparameters(logger=False)  # loggers choke on a frozen spec
-        self.spec = spec
+        self.spec: Any = spec
         self.execution = execution
         self._stem, self._backbone, self._head, self._losses = stem, backbone, head, losses
         self._optimizer, self._schedule = optimizer, schedule
