@@ -56,6 +56,7 @@ def test_execution_changes_no_number(world, strategy, execution):
 @pytest.mark.filterwarnings("ignore")  # the compiler's own, about itself
 def test_compiled_blocks_change_no_number():
     def compiled() -> dict:
+        torch._dynamo.utils.counters.clear()  # of the process that was forked
         found = fakes.fit({}, {"execution": Execution(compile=True, checkpoint=True)})
         return {**found, "graphs": torch._dynamo.utils.counters["stats"]["unique_graphs"]}
 
