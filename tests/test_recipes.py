@@ -36,6 +36,34 @@ def test_two_steps_with_every_head(recipe, head, tmp_path, capsys):
     assert re.search(r"^nll +-?\d\S* +-?\d", table, re.MULTILINE), table
 
 
+@pytest.mark.parametrize(
+    ("recipe", "head"),
+    [
+        ("quickstart", "LinearHead"),
+        ("quickstart", "FanHead"),
+        ("sotu", "FanHead"),
+        ("sotu", "FourierHead"),
+        ("pendulum", "LinearHead"),
+        ("pendulum", "FanHead"),
+    ],
+)
+def test_a_head_is_swapped_by_flag_overlay_or_edit(recipe, head, tmp_path, capsys):
+    edited = yaml.safe_load(next(RECIPES.rglob(f"{recipe}.yaml")).read_text())
+    edited["model"]["init_args"]["head"] = head
+    (tmp_path / "edited.yaml").write_text(yaml.safe_dump(edited))
+    ways = (
+        ["--config", recipe, "--model.head", head, "--config", "smoke"],
+        ["--config", recipe, "--config", f"heads/{head[:-4].lower()}", "--config", "smoke"],
+        ["--config", str(tmp_path / "edited.yaml"), "--config", "smoke"],
+    )
+    tables = []
+    for way in ways:
+        cli.main(["fit", *way, f"--trainer.default_root_dir={tmp_path}"])
+        tables.append(capsys.readouterr().out.partition("Metrics after")[2])
+    assert "nll" in tables[0]
+    assert tables[0] == tables[1] == tables[2]
+
+
 @pytest.mark.parametrize("precision", ["bf16", "bf16_true"])
 @pytest.mark.parametrize("recipe", RECIPE_FILES, ids=lambda path: path.stem)
 def test_two_steps_and_a_picture_in_bfloat16(recipe, precision, tmp_path, capsys):
