@@ -71,7 +71,7 @@ def uniform_nll(prediction: Distribution) -> Tensor:
     Raises:
         NotImplementedError: If the law has no cells.
     """
-    raise NotImplementedError
+    raise NotImplementedError(f"A {type(prediction).__name__} has no cells to be uniform over.")
 
 
 @uniform_nll.register
