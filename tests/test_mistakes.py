@@ -199,6 +199,11 @@ def test_a_module_for_other_data(capsys):
     assert "LanguageModel reads data that publish a TokenSpec, these publish a DensitySpec" in told
 
 
+def test_clipping_to_a_negative_norm(capsys):
+    told = fails(capsys, *PEAKS, "--config", "smoke", "--trainer.gradient_clip_val", "-1")
+    assert "trainer.gradient_clip_val=-1 is negative; give a positive norm, or null" in told
+
+
 def test_a_negative_number_of_workers(capsys):
     told = fails(capsys, *PEAKS, "--config", "smoke", "--data.num_workers", "-1")
     assert "num_workers=-1 is negative; use 0" in told

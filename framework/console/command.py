@@ -172,7 +172,6 @@ def _trainer_defaults(name: str) -> dict[str, Any]:
         "use_distributed_sampler": False,
         "check_val_every_n_epoch": None,
         "enable_model_summary": False,
-        "enable_autolog_hparams": False,  # chokes on a frozen spec; the saved recipe says it all
         "callbacks": [StepSeed(), Progress(), ParameterTable(), Report(), Predictions()],
     }
 

@@ -144,8 +144,13 @@ class PredictiveModule(LightningModule):
         """Makes the optimizer, and the schedule that is advanced after each of its steps.
 
         Raises:
-            ValueError: If the run has no end.
+            ValueError: If the run has no end, or gradients are to be clipped to less than nothing.
         """
+        clip = self.trainer.gradient_clip_val
+        if clip is not None and clip < 0:  # Lightning would clip nothing, without a word
+            raise ValueError(
+                f"trainer.gradient_clip_val={clip} is negative; give a positive norm, or null."
+            )
         steps = self.trainer.estimated_stepping_batches
         if steps == float("inf"):
             raise ValueError(
