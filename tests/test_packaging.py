@@ -91,13 +91,21 @@ def pins():
     return {canonicalize_name(pin.name): str(pin.specifier).removeprefix("==") for pin in pinned}
 
 
-@pytest.mark.parametrize("extra", [None, "dev"])
+EXTRAS = PROJECT["optional-dependencies"]
+
+
+@pytest.mark.parametrize("extra", [None, *EXTRAS])
 def test_pins_admit_every_declared_dependency(extra):
-    declared = PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
-    for requirement in map(Requirement, declared):
+    declared = map(Requirement, EXTRAS[extra] if extra else PROJECT["dependencies"])
+    for requirement in (r for r in declared if r.name != PROJECT["name"]):
         pin = pins()[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(pin), requirement
         assert "+" not in pin  # a local version would bind to one index
+
+
+def test_developers_have_every_extra():
+    (own,) = (r for r in map(Requirement, EXTRAS["dev"]) if r.name == PROJECT["name"])
+    assert own.extras == {*EXTRAS} - {"dev"}
 
 
 def test_never_a_compromised_release_nor_the_other_lightning():
