@@ -1,6 +1,7 @@
 """Parts of models in pure PyTorch: every class that a recipe may name, by its short name."""
 
 from components.backbones import MLP, Decoder, EncoderDecoder
+from components.binnings import MixedBins
 from components.heads import (
     FanHead,
     FourierHead,
@@ -51,6 +52,7 @@ __all__ = [
     "LayerNorm",
     "Learned",
     "LinearHead",
+    "MixedBins",
     "MixtureHead",
     "NegativeLogLikelihood",
     "NoPositions",

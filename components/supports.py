@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,6 +15,7 @@ from torch.nn.functional import one_hot
 from components.distributions.categorical import Discrete
 from components.distributions.constants import constant
 from components.distributions.histogram import Histogram
+from components.distributions.rows import cell
 
 DEFAULT_BINS = 256  # resolution of a histogram head that is not told otherwise
 
@@ -53,7 +55,7 @@ class Tokens:
         """Describes outcomes `[...]` to a network: one-hot `[..., size]`."""
         return one_hot(outcome.long(), self.size).to(torch.get_default_dtype())
 
-    def divide(self, bins: int | None = None) -> Tokens:
+    def divide(self, bins: int | Binning | None = None) -> Tokens:
         """Returns itself: tokens are cells already.
 
         Raises:
@@ -118,11 +120,25 @@ class Interval:
         scaled = (outcome - middle) / half
         return scaled.flatten(-len(self.shape)) if self.shape else scaled.unsqueeze(-1)
 
-    def divide(self, bins: int | None = None) -> Bins:
-        """Cuts the interval into `bins` equal cells (256 if not told)."""
+    def divide(self, bins: int | Binning | None = None) -> Bins:
+        """Cuts the interval into `bins` equal cells (256 if not told), or by a binning."""
+        if isinstance(bins, Binning):
+            return bins.divide(self)
         return Bins.uniform(
             self.low, self.high, DEFAULT_BINS if bins is None else bins, self.shape
         )
+
+
+class Binning(ABC):
+    """A way to divide an interval into cells that are not all of one width."""
+
+    @abstractmethod
+    def divide(self, interval: Interval) -> Bins:
+        """Divides the interval.
+
+        Raises:
+            ValueError: If that cannot be done with this interval.
+        """
 
 
 @dataclass(frozen=True)
@@ -183,7 +199,7 @@ class Bins:
         """Describes outcomes `[..., *shape]` to a network `[..., width]`: outer edges to ±1."""
         return self.interval.encode(outcome)
 
-    def divide(self, bins: int | None = None) -> Bins:
+    def divide(self, bins: int | Binning | None = None) -> Bins:
         """Returns itself: the data set the resolution.
 
         Raises:
@@ -194,6 +210,15 @@ class Bins:
                 f"The data are divided into {self.size} bins already; drop bins={bins}."
             )
         return self
+
+    def index(self, value: Tensor) -> Tensor:
+        """Finds the cells of values `[...]`, int64: an end cell for values beyond the edges."""
+        return cell(constant(self.edges, torch.float32, value.device), value)
+
+    def midpoint(self, index: Tensor) -> Tensor:
+        """Returns the midpoints of cells `[...]`: no value is further than half a cell away."""
+        edges = constant(self.edges, torch.float32, index.device)
+        return (edges[index] + edges[index + 1]) / 2
 
     def law(self, categorical: Discrete, device: torch.device) -> Distribution:
         """Reads a categorical `[..., *shape]` over the cells as a density of outcomes, `[...]`."""

@@ -11,7 +11,7 @@ from torch.types import _size
 
 from components.distributions.categorical import Discrete
 from components.distributions.precision import tiny
-from components.distributions.rows import locate, pick
+from components.distributions.rows import cell, locate, pick
 
 
 class Histogram(Distribution):
@@ -63,10 +63,7 @@ class Histogram(Distribution):
 
     def index(self, value: Tensor) -> Tensor:
         """Finds the cell of each value, int64 `[...]`: an end cell for values beyond the edges."""
-        dtype = torch.promote_types(value.dtype, self.edges.dtype)
-        return torch.bucketize(
-            value.to(dtype).contiguous(), self.edges[1:-1].to(dtype), right=True
-        )
+        return cell(self.edges, value)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Computes the log-density at values `[...]`."""

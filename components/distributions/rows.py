@@ -26,6 +26,20 @@ def pick(table: Tensor, index: Tensor) -> Tensor:
     return table.expand(*shape, -1).gather(-1, index.expand(shape).unsqueeze(-1)).squeeze(-1)
 
 
+def cell(edges: Tensor, value: Tensor) -> Tensor:
+    """Finds the cell of each value, from its left edge on and up to its right one.
+
+    Args:
+        edges: Borders of the cells, increasing, `[K + 1]`.
+        value: What to look for, `[...]`.
+
+    Returns:
+        Positions 0 .. K - 1, int64 `[...]`; an end cell for values beyond the edges.
+    """
+    dtype = torch.promote_types(value.dtype, edges.dtype)
+    return torch.bucketize(value.to(dtype).contiguous(), edges[1:-1].to(dtype), right=True)
+
+
 def locate(table: Tensor, value: Tensor) -> Tensor:
     """Counts the entries of each row that are smaller than a value: a bisection per value.
 

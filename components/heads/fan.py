@@ -7,7 +7,7 @@ from torch import nn
 from components.heads.logits import LogitsHead, number_of_logits
 from components.layers.fan import FanLayer
 from components.layers.feedforward import ActivationFactory
-from components.supports import Support
+from components.supports import Binning, Support
 
 
 class FanHead(LogitsHead):
@@ -21,8 +21,8 @@ class FanHead(LogitsHead):
     Args:
         dim: Width of the hidden states.
         support: What can be predicted.
-        bins: Cells that an interval is divided into, 256 if not given. Tokens and bins have
-            theirs.
+        bins: Cells that an interval is divided into, 256 if not given, or a binning that divides
+            it. Tokens and bins have theirs.
         hidden: Width of the FAN layers, `dim` if not given.
         layers: Number of FAN layers, at least 1.
         p: Phases per feature, from 0 to 0.5; each gives a cosine and a sine. At 0 the head is a
@@ -43,7 +43,7 @@ class FanHead(LogitsHead):
         self,
         dim: int,
         support: Support,
-        bins: int | None = None,
+        bins: int | Binning | None = None,
         hidden: int | None = None,
         layers: int = 1,
         p: float = 0.25,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from components.heads.logits import LogitsHead, number_of_logits
-from components.supports import Support
+from components.supports import Binning, Support
 
 
 class LinearHead(LogitsHead):
@@ -14,8 +14,8 @@ class LinearHead(LogitsHead):
     Args:
         dim: Width of the hidden states.
         support: What can be predicted.
-        bins: Cells that an interval is divided into, 256 if not given. Tokens and bins have
-            theirs.
+        bins: Cells that an interval is divided into, 256 if not given, or a binning that divides
+            it. Tokens and bins have theirs.
 
     Raises:
         ValueError: If `bins` is given for a support that has its cells already.
@@ -28,6 +28,6 @@ class LinearHead(LogitsHead):
         torch.Size([2, 3])
     """
 
-    def __init__(self, dim: int, support: Support, bins: int | None = None) -> None:
+    def __init__(self, dim: int, support: Support, bins: int | Binning | None = None) -> None:
         cells = support.divide(bins)
         super().__init__(support, cells, nn.Linear(dim, number_of_logits(cells)))

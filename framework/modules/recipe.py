@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABCMeta
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -17,7 +18,8 @@ def describe(value: Any) -> Any:
     """Turns factories into class paths and options, wherever they are nested; leaves data alone.
 
     Args:
-        value: A class, a `functools.partial` of one, a dataclass of options, or plain data.
+        value: A class, a `functools.partial` of one, a dataclass of options, plain or one of those
+            that an abstract class has, or plain data.
 
     Returns:
         What the command line would have stored: `{"class_path": ..., "init_args": {...}}`.
@@ -43,7 +45,9 @@ def describe(value: Any) -> Any:
         case list():
             return [describe(item) for item in value]
         case _ if is_dataclass(value) and not isclass(value):
-            return {field.name: describe(getattr(value, field.name)) for field in fields(value)}
+            options = {field.name: describe(getattr(value, field.name)) for field in fields(value)}
+            chosen = isinstance(type(value), ABCMeta)  # one of the classes that could stand there
+            return {"class_path": _path(type(value)), "init_args": options} if chosen else options
         case _ if isclass(value) or isroutine(value):
             return {"class_path": _path(value)}
         case _:
