@@ -1,13 +1,19 @@
-"""Smoothness of a predicted categorical: how little its probabilities jump between neighbors."""
+"""Smoothness of a law over ordered cells: how little its probabilities jump between neighbors."""
 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import lru_cache, singledispatch
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution, Independent
+from torch.nn.functional import pad
 
+from components.distributions import Affine, FourierCategorical, Histogram
+from components.distributions.categorical import Discrete
+from components.distributions.fourier.polynomial import correlate
+from components.distributions.functionals import add_components
 from components.distributions.precision import widen
 
 SCALES = 100  # widths of the filters, in cells; the sum over all integers is cut there
@@ -33,31 +39,115 @@ def smoothness(probabilities: Tensor) -> Tensor:
         are those of their code, which does not make up for the cut at 100.
     """
     cells = probabilities.shape[-1]
-    values = widen(probabilities)
-    power = torch.fft.rfft(values).abs().square()
-    response = _response(cells, values.dtype, values.device)
-    with torch.autocast(values.device.type, enabled=False):  # it would multiply in half precision
-        total: Tensor = (power @ response).sqrt() @ _weights(values.dtype, values.device)
+    spectrum = torch.fft.rfft(widen(probabilities))[..., 1:]
+    return _filtered(_squared_modulus(spectrum), cells)
+
+
+def smoothness_of_correlations(correlations: Tensor, cells: int) -> Tensor:
+    r"""Measures the smoothness of a Fourier law over cells without computing its probabilities.
+
+    The spectrum of :math:`q_j = (1 + 2 \Re \sum_{k=1}^N g_k e^{i \pi k z_j}) / m` is known. But for
+    a phase it is g_k as long as k < m - N; from there on g_{m-k} looks alike at the centers, and
+    :math:`|Y_k| = |g_k + (-1)^{m-1} \bar g_{m-k}|`. The cost is that of N frequencies, not of m.
+
+    Args:
+        correlations: The numbers g_1 .. g_N with N < m, complex `[..., N]`.
+        cells: Number of cells, m.
+
+    Returns:
+        One value per law, `[...]`, equal to `smoothness` of its probabilities.
+
+    Raises:
+        ValueError: If there are `cells` frequencies or more.
+    """
+    count = correlations.shape[-1]
+    if count >= cells:
+        raise ValueError(
+            f"smoothness_of_correlations: {count} frequencies look alike at the centers of "
+            f"{cells} cells; fold them to at most {cells - 1} first."
+        )
+    if 2 * count >= cells:
+        alike = pad(correlations, (0, cells - 1 - count))
+        correlations = alike + (1 - 2 * ((cells - 1) % 2)) * alike.flip(-1).conj()
+    return _filtered(_squared_modulus(correlations[..., : cells // 2]), cells)
+
+
+@singledispatch
+def smoothness_of(law: Distribution) -> Tensor:
+    """Measures the smoothness of a law's cells; see `smoothness`.
+
+    Of a histogram it is that of the masses of its cells, whatever their widths and units; of a
+    vector, the mean over its components. Fourier laws give it in closed form.
+
+    Args:
+        law: A law over ordered outcomes, batch shape `[...]`.
+
+    Returns:
+        One value per law, `[...]`.
+
+    Raises:
+        TypeError: If the law has no cells.
+    """
+    raise TypeError(
+        f"The smoothness of a {type(law).__name__} is unknown because it has no cells; give its "
+        "head bins or measure `smoothness` of its masses between edges."
+    )
+
+
+@smoothness_of.register
+def _(law: Discrete) -> Tensor:
+    return smoothness(law.probs)
+
+
+@smoothness_of.register
+def _(law: FourierCategorical) -> Tensor:
+    closed = smoothness_of_correlations(correlate(law.coefficients), law.size)
+    return closed / (1 + law.size * law.eps)
+
+
+@smoothness_of.register
+def _(law: Histogram) -> Tensor:
+    return smoothness_of(law.cells)
+
+
+@smoothness_of.register
+def _(law: Affine) -> Tensor:
+    return smoothness_of(law.base)
+
+
+@smoothness_of.register(Independent)
+def _(law: Independent[Distribution]) -> Tensor:
+    return add_components(smoothness_of(law.base_dist), law) / law.event_shape.numel()
+
+
+def _filtered(power: Tensor, cells: int) -> Tensor:
+    """Sums the norms of what each filter removes, from |Y_k|² for k = 1 .. K, `[..., K]`."""
+    response = _response(cells, power.dtype, power.device)[: power.shape[-1]]
+    with torch.autocast(power.device.type, enabled=False):  # it would multiply in half precision
+        total: Tensor = (power @ response).sqrt() @ _weights(power.dtype, power.device)
     return total
+
+
+def _squared_modulus(values: Tensor) -> Tensor:
+    parts = torch.view_as_real(values.resolve_conj()).square()
+    return parts[..., 0] + parts[..., 1]
 
 
 @lru_cache(maxsize=16)
 @torch.inference_mode(False)
 def _response(cells: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """What each filter removes of the power at each frequency, `[m // 2 + 1, 100]`.
+    """What each filter removes of the power at frequencies k = 1 .. m // 2, `[m // 2, 100]`.
 
     By Parseval the squared norm of a residue is the mean of |Y_k|² (1 - H_k)² over all m
-    frequencies; those between the lowest and the highest occur twice.
+    frequencies; those below m/2 occur twice, and of the mean, k = 0, nothing is removed.
     """
     lag = torch.arange(cells, dtype=torch.float64)
     sigma = torch.arange(1, SCALES + 1, dtype=torch.float64).unsqueeze(-1)
     kernel = torch.exp(-0.5 * (lag / sigma).square())
     kernel[:, 1:] += kernel[:, 1:].flip(-1)  # lags -(m - 1) ... -1, wrapped around
     kernel /= kernel.sum(-1, keepdim=True)
-    removed = 1 - torch.fft.rfft(kernel).real
-    removed[:, 0] = 0  # a filter keeps the mean; rounding must not say otherwise
-    twice = torch.full((cells // 2 + 1,), 2.0, dtype=torch.float64)
-    twice[0] = 1
+    removed = 1 - torch.fft.rfft(kernel).real[:, 1:]
+    twice = torch.full((cells // 2,), 2.0, dtype=torch.float64)
     if cells % 2 == 0:
         twice[-1] = 1
     response: Tensor = removed.square() * twice / cells

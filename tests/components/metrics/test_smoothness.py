@@ -4,10 +4,23 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter1d
+from torch.distributions import Independent
 
-from components.metrics.smoothness import smoothness
+from components.distributions import (
+    Affine,
+    Categorical,
+    FourierCategorical,
+    FourierDensity,
+    Histogram,
+)
+from components.metrics.smoothness import (
+    smoothness,
+    smoothness_of,
+    smoothness_of_correlations,
+)
 
 F64 = torch.float64
+ZERO = torch.zeros(())
 
 
 def delta(cells):
@@ -86,3 +99,56 @@ def test_tables_made_without_gradients_serve_with_them():
     law = raised_cosine(23).requires_grad_()
     smoothness(law).backward()
     assert law.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("frequencies", "cells"),
+    [(0, 1), (1, 2), (2, 5), (3, 5), (4, 5), (8, 18), (9, 18), (14, 18), (17, 18), (40, 18)],
+)
+@pytest.mark.parametrize("eps", [0.0, 1e-2])
+def test_coefficients_give_the_smoothness_of_the_probabilities(frequencies, cells, eps):
+    torch.manual_seed(0)
+    law = FourierCategorical(torch.randn(3, 2 * (frequencies + 1), dtype=F64), cells, eps)
+    torch.testing.assert_close(smoothness_of(law), smoothness(law.probs), rtol=1e-10, atol=1e-15)
+
+
+def test_closed_form_for_less_than_half_as_many_frequencies_as_cells():
+    """The formula of theorem 3.3, written out."""
+    torch.manual_seed(0)
+    cells, a = 18, torch.randn(9, dtype=torch.complex128)
+    c = [(a[k:] * a[: 9 - k].conj()).sum() for k in range(9)]
+    expected = 0.0
+    lag = torch.arange(-(cells - 1), cells, dtype=F64)
+    for sigma in range(1, 101):
+        kernel = torch.exp(-(lag**2) / (2 * sigma**2))
+        kernel /= kernel.sum()
+        kept = [(kernel * torch.cos(2 * math.pi * k * lag / cells)).sum() for k in range(9)]
+        power = sum((c[k] / c[0]).abs() ** 2 * (1 - kept[k]) ** 2 for k in range(1, 9))
+        expected += 6 / (math.pi * sigma) ** 2 * math.sqrt(2 / cells * power)
+    found = smoothness_of_correlations(torch.stack(c[1:]) / c[0], cells)
+    assert found.item() == pytest.approx(float(expected), rel=1e-10)
+
+
+def test_too_many_correlations_are_refused():
+    with pytest.raises(ValueError, match=r"18 frequencies look alike .* at most 17 first\.$"):
+        smoothness_of_correlations(torch.zeros(18, dtype=torch.complex64), 18)
+
+
+def test_laws_with_cells_have_the_smoothness_of_their_cells():
+    torch.manual_seed(0)
+    logits = torch.randn(4, 3, 6, dtype=F64)
+    cells = Categorical(logits)
+    expected = smoothness(logits.softmax(-1))
+    histogram = Histogram(cells, torch.tensor([0.0, 0.1, 0.3, 0.5, 0.6, 0.8, 1.0]))
+    moved = Affine(histogram, torch.tensor(2.0), torch.tensor(3.0))
+    for law in (cells, histogram, moved):
+        torch.testing.assert_close(smoothness_of(law), expected)
+    vector = Affine(Independent(histogram, 1), torch.zeros(3), torch.ones(3))
+    torch.testing.assert_close(smoothness_of(vector), expected.mean(-1))
+
+
+@pytest.mark.parametrize("wrap", [lambda law: law, lambda law: Affine(law, ZERO, 1 + ZERO)])
+def test_laws_without_cells_are_refused_in_one_sentence(wrap):
+    density = FourierDensity(torch.randn(6), -1, 1)
+    with pytest.raises(TypeError, match=r"^The smoothness of a FourierDensity is [^\n]*\.$"):
+        smoothness_of(wrap(density))
