@@ -3,6 +3,7 @@
     overtone recipes                        lists what is shipped, one line each
     lightning fit --config quickstart       trains a recipe, found by name from any directory
     lightning fit --config my.yaml --config heads/fourier --trainer.max_steps 500
+    overtone study toy                      runs many recipes and compares them in a table
     lightning test --ckpt_path runs/quickstart/version_0/checkpoints/best.ckpt
 
 A mistake ends in one sentence and status 2. Set OVERTONE_DEBUG=1 to see where it came from.
@@ -27,6 +28,7 @@ FACES = (  # whose classes can be chosen by their short names, once they are imp
     "framework.modules",
     "framework.schedules",
     "framework.strategies",
+    "framework.studies",
 )
 
 
@@ -81,6 +83,11 @@ def _run(words: list[str], program: str) -> None:
     # These imports take seconds, for which a list of recipes or a misspelt one need not wait.
     for face in FACES:
         import_module(face)
+    if words[:1] == ["study"]:
+        from framework.console.study import run_study
+
+        run_study(words[1:], program)
+        return
     from framework.console.command import Command
 
     Command(placed, shelf.name_of(words), program)

@@ -11,7 +11,12 @@ import cli
 RECIPES = Path(cli.__file__).parent / "recipes"
 OVERLAYS = RECIPES / "overlays"
 HEADS = sorted(path.stem for path in (OVERLAYS / "heads").glob("*.yaml"))
-RECIPE_FILES = sorted(path for path in RECIPES.rglob("*.yaml") if OVERLAYS not in path.parents)
+STUDIES = sorted((RECIPES / "studies").glob("*.yaml"))
+RECIPE_FILES = sorted(
+    path
+    for path in RECIPES.rglob("*.yaml")
+    if OVERLAYS not in path.parents and path not in STUDIES
+)
 CATEGORICAL = ("fan", "fourier", "linear")
 
 
@@ -73,11 +78,12 @@ def test_two_steps_and_a_picture_in_bfloat16(recipe, precision, tmp_path, capsys
     assert len(list(tmp_path.glob("figures/*.png"))) == 1
 
 
-@pytest.mark.parametrize("recipe", RECIPE_FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("recipe", RECIPE_FILES + STUDIES, ids=lambda path: path.stem)
 def test_header_states_a_measured_run(recipe):
     header = [line for line in recipe.read_text().splitlines() if line.startswith("#")]
     facts = {line.split()[1]: line.split()[2:] for line in header if len(line.split()) > 2}
-    assert facts["command"][:3] == ["lightning", "fit", "--config"]
+    verb = ["overtone", "study"] if recipe in STUDIES else ["lightning", "fit", "--config"]
+    assert facts["command"][: len(verb)] == verb
     assert facts["machine"]
     assert re.search(r"\d", " ".join(facts["duration"]))
     assert re.search(r"\d", " ".join(facts["result"]))

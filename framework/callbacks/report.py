@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from framework.callbacks.table import table
 
+METRICS = "metrics.json"  # in the log directory: the numbers of the table, for programs
 DPI = 120  # dots per inch of a picture: readable on a screen, small on a disk
 
 
@@ -23,7 +25,8 @@ class Report(Callback):
 
     The batch is the first of the first validation (or test) loader. Its figures go to TensorBoard
     at every validation, and as PNG files into the log directory at the end; their paths are
-    printed. All processes compute, the first one writes.
+    printed, and the metrics stand in `metrics.json` there. All processes compute, the first one
+    writes.
     """
 
     def __init__(self) -> None:
@@ -93,12 +96,18 @@ class Report(Callback):
         rows = arrange(trainer.callback_metrics)
         if len(rows) > 1:
             print(table(title, rows), flush=True)
+            self._keep(trainer.callback_metrics, Path(directory or "."))
         for name, figure in self._figures.items():
             path = Path(directory or ".").resolve() / "figures" / f"{name}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             FigureCanvasAgg(figure).print_figure(path, dpi=DPI)
             print(f"Picture: {path}", flush=True)
         self._figures = {}
+
+    def _keep(self, metrics: Mapping[str, Tensor], directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        numbers = {name: float(value) for name, value in metrics.items() if "/" in name}
+        (directory / METRICS).write_text(json.dumps(numbers, indent=1), encoding="utf-8")
 
 
 def arrange(metrics: dict[str, Tensor]) -> list[list[str]]:

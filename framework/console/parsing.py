@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 from jsonargparse import ArgumentParser
 from jsonargparse._parameter_resolvers import get_signature_parameters
 
-COMMANDS = "choose from fit, validate, test, predict, recipes"
+COMMANDS = "choose from fit, validate, test, predict, recipes, study"
 WIRED = ("dim", "spec", "support")  # constructor arguments that code passes to a component
 UNINFORMATIVE = (
     "Expected a <class 'NoneType'>",

@@ -12,6 +12,7 @@ import yaml
 from framework.console.mistakes import Mistake
 
 SHELF = Path(__file__).resolve().parents[2] / "recipes"
+STUDIES = "studies"  # the folder of those files that are no recipes of one run
 
 
 def place_recipes(args: Sequence[str]) -> list[str]:
@@ -29,12 +30,13 @@ def place_recipes(args: Sequence[str]) -> list[str]:
     return placed
 
 
-def find(name: str) -> Path:
+def find(name: str, among: Sequence[Path] | None = None) -> Path:
     """Finds a recipe: a file of that name, or else the shipped recipe whose path ends with it.
 
     Args:
         name: Path of a YAML file, or the end of the path of a shipped recipe without its
             extension: `quickstart`, `forecast/quickstart`, `heads/fourier`.
+        among: The shipped files to look among; recipes and overlays if not given.
 
     Raises:
         Mistake: If no recipe, or more than one, goes by that name, or its YAML cannot be read.
@@ -42,13 +44,16 @@ def find(name: str) -> Path:
     if Path(name).is_file():
         return _checked(Path(name))
     wanted = tuple(name.removesuffix(".yaml").split("/"))
-    paths = [path for path in recipes() if _parts(path)[-len(wanted) :] == wanted]
+    shipped = recipes() if among is None else among
+    paths = [path for path in shipped if _parts(path)[-len(wanted) :] == wanted]
     exact = [path for path in paths if _parts(path) == wanted]
     match exact or paths:
         case [path]:
             return _checked(path)
         case []:
-            raise Mistake(f"there is no file and no shipped recipe '{name}'; {_remedy(name)}")
+            raise Mistake(
+                f"there is no file and no shipped recipe '{name}'; {_remedy(name, shipped)}"
+            )
         case several:
             names = ", ".join("/".join(_parts(path)) for path in several)
             raise Mistake(f"several shipped recipes are called '{name}'; name one of {names}")
@@ -56,12 +61,19 @@ def find(name: str) -> Path:
 
 def recipes() -> list[Path]:
     """Lists the shipped recipes: those that run by themselves, then the overlays."""
-    return sorted(SHELF.rglob("*.yaml"), key=lambda path: ("overlays" in _parts(path), path))
+    paths = [path for path in SHELF.rglob("*.yaml") if _parts(path)[0] != STUDIES]
+    return sorted(paths, key=lambda path: ("overlays" in _parts(path), path))
+
+
+def studies() -> list[Path]:
+    """Lists the shipped studies, which `overtone study` runs."""
+    return sorted((SHELF / STUDIES).rglob("*.yaml"))
 
 
 def listing() -> Iterator[str]:
-    """Describes each shipped recipe in a line: the name that finds it and its first sentence."""
+    """Describes each shipped file in a line: the name that finds it and its first sentence."""
     names = {path: _shortest_name(path) for path in recipes()}
+    names |= {path: f"study {_parts(path)[-1]}" for path in studies()}
     width = max((len(name) for name in names.values()), default=0)
     for path, name in names.items():
         yield f"{name:<{width}}  {_first_sentence(path)}"
@@ -103,8 +115,8 @@ def _first_sentence(path: Path) -> str:
     return re.split(r"(?<=[.!?])\s", paragraph, maxsplit=1)[0]
 
 
-def _remedy(name: str) -> str:
-    tails = {"/".join(_parts(path)[-k:]) for path in recipes() for k in range(1, 4)}
+def _remedy(name: str, shipped: Sequence[Path]) -> str:
+    tails = {"/".join(_parts(path)[-k:]) for path in shipped for k in range(1, 4)}
     close = get_close_matches(name.removesuffix(".yaml"), sorted(tails), n=3)
     return f"did you mean {' or '.join(close)}?" if close else "`overtone recipes` lists them."
 

@@ -1,0 +1,96 @@
+"""Results of a study: one number a variant, seed and metric, and their table."""
+
+from __future__ import annotations
+
+import csv
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+Published = Mapping[str, Mapping[str, str]]
+"""Numbers of a paper as it states them, by variant and metric."""
+
+
+class Result(NamedTuple):
+    """One number."""
+
+    variant: str  # what was run
+    seed: int
+    metric: str
+    value: float
+
+
+def write(path: Path, results: Iterable[Result]) -> None:
+    """Writes results as a CSV file, with the names of the columns in the first line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(Result._fields)
+        writer.writerows((*result[:3], f"{result.value:.7g}") for result in results)
+
+
+def read(path: Path) -> list[Result]:
+    """Reads what `write` wrote."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        return [
+            Result(row["variant"], int(row["seed"]), row["metric"], float(row["value"]))
+            for row in rows
+        ]
+
+
+def summary(
+    results: Iterable[Result], metrics: Sequence[str], published: Published | None = None
+) -> list[list[str]]:
+    """Arranges results as a table: a row a variant, mean ± standard deviation over the seeds.
+
+    The deviation is that of the population, as papers state it; one seed has none. A metric that
+    has published numbers gets a column for them beside its own.
+
+    Args:
+        results: The results, in the order in which variants are to appear.
+        metrics: The metrics that are shown, in the order of their columns.
+        published: Published numbers; variants that were not run appear below the others.
+
+    Returns:
+        Rows of cells of one length, the first of which names the columns.
+
+    Example:
+        >>> runs = [Result("linear", 1, "nll", 2.0), Result("linear", 2, "nll", 4.0)]
+        >>> summary(runs, ["nll"], {"linear": {"nll": "2.9"}})
+        [['variant', 'seeds', 'nll', '(published)'], ['linear', '2', '3.000 ± 1.000', '2.9']]
+    """
+    published = published or {}
+    by_variant: dict[str, list[Result]] = {}
+    for result in results:
+        by_variant.setdefault(result.variant, []).append(result)
+    for variant in published:
+        by_variant.setdefault(variant, [])
+    stated = {metric for numbers in published.values() for metric in numbers}
+    head = ["variant", "seeds"]
+    for metric in metrics:
+        head += [metric, "(published)"] if metric in stated else [metric]
+    rows = [head]
+    for variant, found in by_variant.items():
+        row = [variant, str(len({result.seed for result in found}))]
+        for metric in metrics:
+            row.append(_spread([result.value for result in found if result.metric == metric]))
+            if metric in stated:
+                row.append(published.get(variant, {}).get(metric, ""))
+        rows.append(row)
+    return rows
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """Writes a table, whose first row names the columns, as Markdown."""
+    rule = ["---"] * len(rows[0])
+    lines = ["| " + " | ".join(row) + " |" for row in (rows[0], rule, *rows[1:])]
+    return "\n".join(lines) + "\n"
+
+
+def _spread(values: Sequence[float]) -> str:
+    if not values:
+        return ""
+    mean = f"{statistics.fmean(values):#.4g}"
+    return mean if len(values) == 1 else f"{mean} ± {statistics.pstdev(values):#.2g}"

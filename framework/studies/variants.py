@@ -1,0 +1,145 @@
+"""Variants of a recipe over several seeds, each run in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from framework.callbacks.report import METRICS
+from framework.callbacks.table import table
+from framework.studies.results import Published, Result, markdown, summary, write
+from framework.studies.study import Study
+
+LAUNCH = "from cli import main; main()"
+
+
+class Run(NamedTuple):
+    """One training run."""
+
+    variant: str
+    seed: int
+    words: list[str]  # of the command line, without the folder
+
+
+class Variants(Study):
+    """Trains every variant of a recipe with every seed, and compares their last metrics.
+
+    A run is what `lightning fit` does with the words of the recipe and of the variant. The seed
+    is that of the initial weights and of the order of the examples. A run that is finished is not
+    repeated, unless its words have changed; one that fails does not keep others from running.
+
+    Args:
+        recipe: Words of the command line that all runs share, such as `[--config, hopper]`.
+        variants: Further words of each variant, by its name.
+        metrics: The metrics to compare, such as `val/nll`, in the order of the columns.
+        seeds: The seeds.
+        published: Numbers of a paper to put beside, by variant and metric, as it states them.
+
+    Raises:
+        ValueError: If there is nothing to run.
+    """
+
+    def __init__(
+        self,
+        recipe: list[str],
+        variants: dict[str, list[str]],
+        metrics: list[str],
+        seeds: Sequence[int] = (1, 2, 3),
+        published: Published | None = None,
+    ) -> None:
+        if not variants or not seeds or not metrics:
+            raise ValueError(
+                f"Variants: variants={list(variants)}, seeds={list(seeds)} and metrics={metrics} "
+                "leave nothing to compare; name at least one of each."
+            )
+        self.recipe, self.variants, self.metrics = recipe, variants, metrics
+        self.seeds, self.published = list(seeds), published
+
+    def run(self, folder: Path, jobs: int) -> None:
+        """Runs what is not finished, and writes `results.csv` and `table.md`.
+
+        Raises:
+            ValueError: If a run failed; the others are finished and kept.
+        """
+        runs = self.runs()
+        waiting = [run for run in runs if finished(folder, run) is None]
+        print(f"{len(waiting)} of {len(runs)} runs to go, in {folder}", flush=True)
+        with ThreadPoolExecutor(jobs) as pool:
+            failed = [
+                log for log in pool.map(lambda run: _train(run, folder, jobs), waiting) if log
+            ]
+        results = [
+            Result(run.variant, run.seed, metric, float(value))
+            for run in runs
+            for metric, value in (finished(folder, run) or {}).items()
+        ]
+        rows = summary(results, self.metrics, self.published)
+        write(folder / "results.csv", results)
+        (folder / "table.md").write_text(markdown(rows), encoding="utf-8")
+        print(table(f"Last metrics, {folder / 'table.md'}", rows), flush=True)
+        if failed:
+            raise ValueError(
+                f"{len(failed)} of {len(runs)} runs failed; see {failed[0]}, mend the cause and "
+                "run the study again, which repeats only those."
+            )
+
+    def runs(self) -> list[Run]:
+        """Lists all runs, one seed of every variant after the other."""
+        return [
+            Run(variant, seed, [*self.recipe, *words, *_seeded(seed)])
+            for seed in self.seeds
+            for variant, words in self.variants.items()
+        ]
+
+
+def finished(folder: Path, run: Run) -> dict[str, Any] | None:
+    """Returns the metrics of a run that is finished with the same words, None of any other."""
+    path = _place(folder, run) / "finished.json"
+    if not path.is_file():
+        return None
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    metrics: dict[str, Any] = kept["metrics"]
+    return metrics if kept["words"] == run.words else None
+
+
+def _train(run: Run, folder: Path, jobs: int) -> Path | None:
+    """Trains in a process of its own; returns the log if that failed."""
+    place = _place(folder, run)
+    place.mkdir(parents=True, exist_ok=True)
+    log, started = place / "log.txt", time.monotonic()
+    threads = str(max(1, (os.cpu_count() or 1) // jobs))
+    words = ["fit", *run.words, f"--trainer.default_root_dir={place}"]
+    with log.open("w", encoding="utf-8") as file:
+        status = subprocess.run(
+            [sys.executable, "-c", LAUNCH, *words],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env={"OMP_NUM_THREADS": threads, **os.environ},
+            check=False,
+        ).returncode
+    seconds = round(time.monotonic() - started)
+    said = f"{run.variant}, seed {run.seed}: {seconds} s"
+    if status:
+        print(f"{said}, failed with status {status}, see {log}", flush=True)
+        return log
+    newest = max(place.rglob(METRICS), key=lambda path: path.stat().st_mtime)
+    metrics = json.loads(newest.read_text(encoding="utf-8"))
+    kept = {"words": run.words, "seconds": seconds, "metrics": metrics}
+    (place / "finished.json").write_text(json.dumps(kept, indent=1), encoding="utf-8")
+    print(said, flush=True)
+    return None
+
+
+def _place(folder: Path, run: Run) -> Path:
+    return folder / run.variant / f"seed-{run.seed}"
+
+
+def _seeded(seed: int) -> list[str]:
+    return ["--seed_everything", str(seed), "--data.seed", str(seed)]

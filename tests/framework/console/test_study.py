@@ -1,0 +1,78 @@
+"""The verb `study`: finds a study, reads its options, and says in one sentence what is wrong."""
+
+import pytest
+
+import cli
+from framework.console import shelf
+from framework.studies import Study
+
+STUDY = """# Asks something.
+study:
+  class_path: tests.framework.console.test_study.Echo
+  init_args:
+    number: 3
+"""
+
+
+class Echo(Study):
+    """Writes its number.
+
+    Args:
+        number: Any.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def run(self, folder, jobs):
+        folder.mkdir(parents=True)
+        (folder / "number").write_text(f"{self.number} {jobs}")
+
+
+@pytest.fixture
+def shelved(tmp_path, monkeypatch):
+    """A shelf with a study and a recipe of one name."""
+    for name in ("studies/echo", "decision/echo"):
+        path = tmp_path / "shelf" / f"{name}.yaml"
+        path.parent.mkdir(parents=True)
+        path.write_text(STUDY)
+    monkeypatch.setattr(shelf, "SHELF", tmp_path / "shelf")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_study_runs_in_a_folder_of_its_name(shelved):
+    cli.main(["study", "echo", "--study.number", "7", "--jobs", "2"])
+    assert (shelved / "runs" / "studies" / "echo" / "number").read_text() == "7 2"
+
+
+def test_a_study_may_be_a_file_of_ones_own(shelved):
+    (shelved / "mine.yaml").write_text(STUDY)
+    cli.main(["study", "mine.yaml", "--folder", "here", "--jobs", "1"])
+    assert (shelved / "here" / "number").read_text() == "3 1"
+
+
+def test_studies_and_recipes_of_one_name_do_not_collide(shelved, capsys):
+    assert shelf.find("echo") == shelved / "shelf" / "decision" / "echo.yaml"
+    cli.main(["recipes"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0].strip() for line in lines] == ["echo", "study echo"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["study"], "study needs the name of one"),
+        (["study", "ecko"], "did you mean echo"),
+        (["study", "echo", "--jobs", "0"], "--jobs 0 runs nothing"),
+        (["study", "echo", "--study.number", "x"], "study.number: expected"),
+        (["study", "echo", "--job", "3"], "--job"),
+    ],
+)
+def test_a_mistake_is_one_sentence(words, told, shelved, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(words)
+    assert stop.value.code == 2
+    said = capsys.readouterr().err
+    assert told in said.lower()
+    assert len(said.splitlines()) == 1

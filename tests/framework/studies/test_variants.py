@@ -1,0 +1,78 @@
+"""A study runs each variant with each seed once, keeps what is finished, and says what failed."""
+
+import json
+
+import pytest
+
+from framework.studies import Variants, read, variants
+
+FAKE = """
+import json, pathlib, sys
+words = sys.argv[1:]
+folder = pathlib.Path(words[-1].partition("=")[2])
+if "--bad" in words:
+    sys.exit(2)
+place = folder / "name" / "version_0"
+place.mkdir(parents=True, exist_ok=True)
+seed = float(words[words.index("--seed_everything") + 1])
+(place / "metrics.json").write_text(json.dumps({"val/nll": seed, "words": 0}))
+with open(folder / "calls", "a") as file:
+    file.write(" ".join(words[:-1]) + "\\n")
+"""
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    monkeypatch.setattr(variants, "LAUNCH", FAKE)
+
+
+def calls(folder):
+    return sorted(line for path in folder.rglob("calls") for line in path.read_text().splitlines())
+
+
+def test_every_variant_with_every_seed(launched, tmp_path, capsys):
+    study = Variants(["--config", "a"], {"x": [], "y": ["--b"]}, ["val/nll"], seeds=[3, 5])
+    study.run(tmp_path, jobs=2)
+    assert calls(tmp_path) == [
+        "fit --config a --b --seed_everything 3 --data.seed 3",
+        "fit --config a --b --seed_everything 5 --data.seed 5",
+        "fit --config a --seed_everything 3 --data.seed 3",
+        "fit --config a --seed_everything 5 --data.seed 5",
+    ]
+    found = [r for r in read(tmp_path / "results.csv") if r.metric == "val/nll"]
+    assert sorted(found) == [
+        ("x", 3, "val/nll", 3.0),
+        ("x", 5, "val/nll", 5.0),
+        ("y", 3, "val/nll", 3.0),
+        ("y", 5, "val/nll", 5.0),
+    ]
+    assert "4.000 ± 1.0" in capsys.readouterr().out
+    assert "4.000 ± 1.0" in (tmp_path / "table.md").read_text()
+
+
+def test_what_is_finished_is_not_run_again_unless_its_words_changed(launched, tmp_path):
+    for words in ([], [], ["--c"]):
+        study = Variants(["--config", "a"], {"x": words, "y": ["--b"]}, ["val/nll"], seeds=[1])
+        study.run(tmp_path, jobs=1)
+    assert len(calls(tmp_path)) == 3
+
+
+def test_a_failure_is_told_after_the_others_have_run(launched, tmp_path):
+    study = Variants([], {"x": ["--bad"], "y": []}, ["val/nll"], seeds=[1, 2])
+    with pytest.raises(ValueError, match="2 of 4 runs failed; see .*log.txt"):
+        study.run(tmp_path, jobs=1)
+    assert len(calls(tmp_path)) == 2
+    assert (tmp_path / "y" / "seed-2" / "finished.json").is_file()
+    assert not (tmp_path / "x" / "seed-1" / "finished.json").exists()
+
+
+def test_finished_runs_note_how_long_they_took(launched, tmp_path):
+    Variants([], {"x": []}, ["val/nll"], seeds=[1]).run(tmp_path, jobs=1)
+    kept = json.loads((tmp_path / "x" / "seed-1" / "finished.json").read_text())
+    assert kept["seconds"] >= 0
+    assert kept["metrics"]["val/nll"] == 1
+
+
+def test_nothing_to_compare_is_refused():
+    with pytest.raises(ValueError, match="nothing to compare"):
+        Variants([], {}, ["val/nll"])
