@@ -1,4 +1,4 @@
-"""Studies: many runs for one table, mean ± standard deviation over seeds, beside published numbers."""
+"""Studies: many runs for one table, over seeds, beside published numbers."""
 
 from framework.studies.results import Published, Result, read, summary, write
 from framework.studies.study import Study

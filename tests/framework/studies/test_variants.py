@@ -59,7 +59,7 @@ def test_what_is_finished_is_not_run_again_unless_its_words_changed(launched, tm
 
 def test_a_failure_is_told_after_the_others_have_run(launched, tmp_path):
     study = Variants([], {"x": ["--bad"], "y": []}, ["val/nll"], seeds=[1, 2])
-    with pytest.raises(ValueError, match="2 of 4 runs failed; see .*log.txt"):
+    with pytest.raises(ValueError, match=r"2 of 4 runs failed; see .*log\.txt"):
         study.run(tmp_path, jobs=1)
     assert len(calls(tmp_path)) == 2
     assert (tmp_path / "y" / "seed-2" / "finished.json").is_file()
