@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,15 @@ import numpy as np
 from components.supports import Interval, Tokens
 
 RANDOM_EPISODES = 32  # over which the return of a random policy is averaged
+ATARI = {"ram": "AtariRam", "frames": "AtariFrames"}  # what is seen of a game, by class
+ATARI_STEPS = 27_000  # of four frames, in an episode at most
 
 
 class Environment:
     """An environment, by its gymnasium id.
 
     Args:
-        name: The id, such as `Pendulum-v1`.
+        name: The id, as `make` takes it.
 
     Raises:
         ValueError: If there is none of this id, a package that it needs is missing, observations
@@ -54,18 +57,35 @@ class Environment:
 def make(name: str) -> Any:
     """Makes an environment to be played.
 
+    Args:
+        name: A gymnasium id, such as `Pendulum-v1`. Atari games have ids of ours besides: with
+            `overtone/Seaquest-ram` the memory is seen, with `overtone/Seaquest-frames` the last
+            four frames of 84 x 84 pixels (`atari.AtariRam`, `atari.AtariFrames`).
+
     Raises:
         ValueError: If there is none of this id, or a package that it needs is missing.
     """
     import gymnasium  # takes a while to import
 
     try:
+        if name not in gymnasium.registry:
+            _register_atari(name)
         return gymnasium.make(name, disable_env_checker=True)
     except (gymnasium.error.Error, ImportError) as error:
         raise ValueError(
             f"The environment {name!r} cannot be made ({' '.join(str(error).split())}); "
             "check the id, or install what it needs: pip install 'overtone[rl]'."
         ) from error
+
+
+def _register_atari(name: str) -> None:
+    """Tells gymnasium of an Atari game if the id is one of ours."""
+    from gymnasium import register
+
+    if match := re.fullmatch(rf"overtone/(\w+)-({'|'.join(ATARI)})", name):
+        game, kind = match.groups()
+        entry = f"{__package__}.atari:{ATARI[kind]}"
+        register(name, entry, max_episode_steps=ATARI_STEPS, kwargs={"game": game})
 
 
 def _support(space: Any, name: str) -> Tokens | Interval:

@@ -1,0 +1,108 @@
+"""Atari games as they are played in papers: four frames a step, all of the game until it is over.
+
+Imported when gymnasium makes one of them, by the ids that `environments.make` knows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ale_py
+import numpy as np
+from ale_py import roms
+from ale_py.env import AtariEnv
+from gymnasium.spaces import Box
+from numpy.typing import NDArray
+
+from framework.data.trajectories.frames import STACK, Frames, grown, shrink, unseen
+
+ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # it greets otherwise
+
+SKIP = 4  # frames that an action lasts
+NOOPS = 30  # frames at most that pass before an episode begins
+FRAMES = 108_000  # frames of an episode at most: half an hour
+
+
+class AtariRam(AtariEnv):  # type: ignore[misc]  # ale-py has no types
+    """A game of which the 128 bytes of memory are seen.
+
+    An episode begins after 0 to 30 frames without an action, as its seed decides; nothing else is
+    random. A lost life does not end it. Actions are those that the game knows, in the order of the
+    Arcade Learning Environment.
+
+    Args:
+        game: Its name, such as `Seaquest` or `BankHeist`.
+
+    Raises:
+        ValueError: If there is no such game.
+
+    Source: Machado et al., "Revisiting the Arcade Learning Environment" (arXiv:1709.06009), from
+    which it departs by the random beginning in place of actions that repeat themselves, as Chen et
+    al., "Decision Transformer" (arXiv:2106.01345), do.
+    """
+
+    def __init__(self, game: str) -> None:
+        super().__init__(
+            game=_rom(game),
+            obs_type="ram",
+            frameskip=SKIP,
+            repeat_action_probability=0.0,
+            max_num_frames_per_episode=FRAMES,
+        )
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+        """Begins an episode."""
+        super().reset(seed=seed, options=options)
+        for _ in range(int(self.np_random.integers(NOOPS + 1))):
+            self.ale.act(ale_py.Action.NOOP)
+        return self.ale.getRAM(), self._get_info()
+
+
+class AtariFrames(AtariRam):
+    """A game of which the last four frames are seen, 84 x 84 pixels in shades of gray.
+
+    A frame is the lighter of the last two screens of a step at every pixel, since some games draw
+    an object on every second screen only. Before the first frame the screen was black.
+
+    Args:
+        game: Its name, such as `Seaquest` or `BankHeist`.
+
+    Raises:
+        ValueError: If there is no such game.
+
+    Source: Mnih et al., "Human-level control through deep reinforcement learning", Nature 518
+    (2015), methods, preprocessing.
+    """
+
+    def __init__(self, game: str) -> None:
+        super().__init__(game)
+        self.seen = unseen(STACK)
+        self.observation_space = Box(0, 255, self.seen.shape, np.uint8)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Frames, dict[str, Any]]:
+        """Begins an episode."""
+        _, info = super().reset(seed=seed, options=options)
+        self.seen = grown(unseen(STACK), shrink(self.ale.getScreenGrayscale()))
+        return self.seen, info
+
+    def step(self, action: int) -> tuple[Frames, float, bool, bool, dict[str, Any]]:
+        """Acts for four frames."""
+        chosen, reward, screens = self._action_set[action], 0.0, []
+        for _ in range(SKIP):
+            reward += self.ale.act(chosen)
+            screens = [*screens[-1:], self.ale.getScreenGrayscale()]
+        self.seen = grown(self.seen, shrink(np.maximum(*screens)))
+        over = self.ale.game_over(with_truncation=False)
+        return self.seen, reward, over, self.ale.game_truncated(), self._get_info()
+
+
+def _rom(game: str) -> str:
+    """Finds what ale-py calls a game: `bank_heist` for `BankHeist`."""
+    games = {name.title().replace("_", ""): name for name in roms.get_all_rom_ids()}
+    if game not in games:
+        raise ValueError(f"There is no Atari game {game!r}; give its name, such as Seaquest.")
+    return str(games[game])
