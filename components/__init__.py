@@ -1,13 +1,15 @@
 """Parts of models in pure PyTorch: every class that a recipe may name, by its short name."""
 
-from components.backbones import MLP, Decoder, EncoderDecoder
+from components.backbones import MLP, Decoder, EncoderDecoder, Perceptron
 from components.binnings import MixedBins
 from components.heads import (
+    EvenMixtureHead,
     FanHead,
     FourierHead,
     LinearHead,
     MixtureHead,
     NormalHead,
+    PointHead,
     QuantileHead,
     StudentTHead,
 )
@@ -27,21 +29,28 @@ from components.losses import (
     ZLoss,
 )
 from components.stems import (
+    Asinh,
+    CellIndex,
     ConvObservation,
     FeatureStem,
     FlatObservation,
+    PromptStem,
     SeriesStem,
     TokenStem,
     TrajectoryStem,
+    Unscaled,
 )
 
 __all__ = [
     "CRPS",
     "MLP",
+    "Asinh",
+    "CellIndex",
     "ConvObservation",
     "Decoder",
     "EncoderDecoder",
     "Entropy",
+    "EvenMixtureHead",
     "FanHead",
     "FanLayer",
     "FeatureStem",
@@ -57,7 +66,10 @@ __all__ = [
     "NegativeLogLikelihood",
     "NoPositions",
     "NormalHead",
+    "Perceptron",
     "Pinball",
+    "PromptStem",
+    "PointHead",
     "QuantileHead",
     "RMSNorm",
     "Rotary",
@@ -69,5 +81,6 @@ __all__ = [
     "SwiGLU",
     "TokenStem",
     "TrajectoryStem",
+    "Unscaled",
     "ZLoss",
 ]

@@ -52,6 +52,11 @@ class Backbone(nn.Module, ABC):
     dim: int
     blocks: nn.ModuleList
 
+    @property
+    def input_dim(self) -> int:
+        """Width of the states that it reads: as wide as the hidden states, unless it narrows."""
+        return self.dim
+
     @abstractmethod
     def forward(self, inputs: Embedded, cache: Cache | None = None) -> Tensor:
         """Computes hidden states `[B, S, D]` of the states (not of the context), causally.

@@ -3,5 +3,6 @@
 from components.backbones.decoder import Decoder
 from components.backbones.encoder_decoder import EncoderDecoder
 from components.backbones.mlp import MLP
+from components.backbones.perceptron import Perceptron
 
-__all__ = ["MLP", "Decoder", "EncoderDecoder"]
+__all__ = ["MLP", "Decoder", "EncoderDecoder", "Perceptron"]

@@ -42,7 +42,7 @@ class ParametricHead(Head):
     def __init__(self, dim: int, support: Support, start: Sequence[float]) -> None:
         super().__init__()
         self.support = support
-        interval = _interval(support, type(self).__name__)
+        interval = real_interval(support, type(self).__name__)
         self.low, self.size = interval.low, interval.high - interval.low
         self.parameters_per_law = len(start)
         self.projection = PresetLinear(dim, tuple(start) * math.prod(support.shape))
@@ -147,7 +147,7 @@ def inverse_softplus(value: float) -> float:
     return value + math.log(-math.expm1(-value))
 
 
-def _interval(support: Support, name: str) -> Interval:
+def real_interval(support: Support, name: str) -> Interval:
     match support:
         case Interval():
             return support

@@ -128,7 +128,7 @@ class PredictiveModule(LightningModule):
     def _build(self) -> nn.ModuleDict:
         torch.manual_seed(torch.initial_seed())  # whatever was drawn before, on whatever rank
         backbone = self._backbone()
-        stem = self._stem(dim=backbone.dim, spec=self.spec)
+        stem = self._stem(dim=backbone.input_dim, spec=self.spec)
         head = self._head(dim=backbone.dim, support=self.spec.support)
         losses = nn.ModuleDict({name: loss() for name, loss in self._losses.items()})
         return nn.ModuleDict({"stem": stem, "backbone": backbone, "head": head, "losses": losses})

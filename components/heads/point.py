@@ -1,0 +1,51 @@
+"""PointHead: ordinary regression, read as a law."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution, Independent, Normal
+
+from components.distributions.precision import widen
+from components.heads.parametric import SPREAD, real_interval
+from components.interfaces import Head
+from components.supports import Support
+
+
+class PointHead(Head):
+    """Predicts one number per component: the mean of a normal law whose width is fixed.
+
+    Trained with SquaredError it is least squares, the baseline that says what knowing the whole
+    law is worth; its likelihood means as much as the width does.
+
+    Args:
+        dim: Width of the hidden states.
+        support: What can be predicted: real values.
+        std: Standard deviation of the law, in widths of the interval, positive; that of the
+            uniform law if not given.
+
+    Raises:
+        ValueError: If the support is one of tokens, or `std` is not positive.
+    """
+
+    def __init__(self, dim: int, support: Support, std: float | None = None) -> None:
+        super().__init__()
+        std = SPREAD if std is None else std
+        if not std > 0:
+            raise ValueError(f"PointHead: std={std} is not positive; a law has a width.")
+        interval = real_interval(support, type(self).__name__)
+        self.support = support
+        self.half = (interval.high - interval.low) / 2
+        self.middle = interval.low + self.half
+        self.std = 2 * self.half * std
+        self.projection: nn.Module = nn.Linear(dim, math.prod(support.shape))
+
+    def forward(self, hidden: Tensor) -> Distribution:
+        """Predicts from hidden states `[..., D]`: batch shape `[...]`."""
+        shape = self.support.shape
+        raw = widen(self.projection(hidden))
+        loc = self.middle + self.half * (raw.unflatten(-1, shape) if shape else raw.squeeze(-1))
+        law = Normal(loc, torch.full_like(loc, self.std), validate_args=False)
+        return Independent(law, len(shape), validate_args=False) if shape else law
