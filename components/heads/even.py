@@ -69,10 +69,8 @@ class EvenMixtureHead(Head):
         loc, scale = raw.select(axis, 0).tanh(), softplus(raw.select(axis, 1)) + FLOOR
         if self.cells is not None:
             law = Mixture(torch.zeros_like(loc), loc, scale)
-            size = self.cells.size
-            centers = (
-                2 * torch.arange(size, dtype=raw.dtype, device=raw.device) + 1 - size
-            ) / size
+            index = torch.arange(self.cells.size, dtype=raw.dtype, device=raw.device)
+            centers = (2 * index + 1) / self.cells.size - 1
             density = law.log_prob(centers.view(-1, *(1,) * (loc.dim() - 1))).movedim(0, -1)
             return self.cells.law(Categorical((density.exp() + EPS).log()), hidden.device)
         half = (self.high - self.low) / 2

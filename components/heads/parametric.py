@@ -148,6 +148,7 @@ def inverse_softplus(value: float) -> float:
 
 
 def real_interval(support: Support, name: str) -> Interval:
+    """Returns the interval of a support of real values; a head of some name serves no other."""
     match support:
         case Interval():
             return support

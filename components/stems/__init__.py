@@ -2,8 +2,8 @@
 
 from components.stems.features import FeatureStem
 from components.stems.observations import ConvObservation, FlatObservation
-from components.stems.scales import Asinh, CellIndex, Unscaled
 from components.stems.prompts import PromptStem
+from components.stems.scales import Asinh, CellIndex, Unscaled
 from components.stems.series import SeriesStem
 from components.stems.tokens import TokenStem
 from components.stems.trajectories import TrajectoryStem
