@@ -17,7 +17,7 @@ from components.layers.attention import ScaledDotProduct
 from components.layers.fan import FanLayer
 from components.layers.feedforward import FeedForward, SwiGLU
 from components.layers.norms import LayerNorm, RMSNorm
-from components.layers.positions import Learned, NoPositions, Rotary
+from components.layers.positions import Learned, NoPositions, RelativeBias, Rotary
 from components.losses import (
     CRPS,
     Entropy,
@@ -72,6 +72,7 @@ __all__ = [
     "PromptStem",
     "QuantileHead",
     "RMSNorm",
+    "RelativeBias",
     "Rotary",
     "Roughness",
     "ScaledDotProduct",

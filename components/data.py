@@ -79,6 +79,8 @@ class TrajectorySpec:
         return_scale: Size of a typical return; stems divide returns-to-go by it.
         random_return: Mean return of a policy that acts at random (`nan` if unknown).
         data_return: Mean return of the episodes (`nan` if unknown).
+        order: The environment's numbers of its choices, in the order in which the data count them;
+            empty where the data count as the environment does.
     """
 
     support: Tokens | Interval | Bins
@@ -91,6 +93,7 @@ class TrajectorySpec:
     return_scale: float = 1.0
     random_return: float = float("nan")
     data_return: float = float("nan")
+    order: tuple[int, ...] = ()
 
 
 class TrajectoryBatch(NamedTuple):
@@ -165,7 +168,31 @@ class DensityBatch(NamedTuple):
     weight: Tensor  # [B, 1] float32
 
 
+@dataclass(frozen=True)
+class PromptSpec:
+    """Facts of texts that each ask for one real number.
+
+    Args:
+        support: Interval of the number.
+        size: Number of tokens of the vocabulary that the texts are written in.
+        length: Tokens of the longest text.
+    """
+
+    support: Interval | Bins
+    size: int
+    length: int
+
+
+class PromptBatch(NamedTuple):
+    """Texts, padded on the left, so that the last position of all is where the answer is due."""
+
+    tokens: Tensor  # [B, S] int64; 0 on padding
+    mask: Tensor  # [B, S] bool, False on padding
+    target: Tensor  # [B, 1] float32, the number
+    weight: Tensor  # [B, 1] float32
+
+
 # Specs are hyper-parameters: a checkpoint with them must load with `weights_only=True`.
 torch.serialization.add_safe_globals(
-    [Tokens, Interval, Bins, TokenSpec, TrajectorySpec, SeriesSpec, DensitySpec]
+    [Tokens, Interval, Bins, TokenSpec, TrajectorySpec, SeriesSpec, DensitySpec, PromptSpec]
 )

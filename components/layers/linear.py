@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 from torch import nn
 
@@ -38,6 +39,13 @@ class Linear(nn.Linear):
         nn.init.normal_(self.weight, std=self.std)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
+
+
+class EmbeddingFactory(Protocol):
+    """Builds what looks up a vector for each token."""
+
+    def __call__(self, *, size: int, dim: int) -> nn.Embedding:
+        """Builds it for `size` tokens and vectors of width `dim`."""
 
 
 class Embedding(nn.Embedding):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from components.data import DensitySpec, SeriesSpec, TokenSpec, TrajectorySpec
+from components.data import DensitySpec, PromptSpec, SeriesSpec, TokenSpec, TrajectorySpec
 
 STEMS = {
     TokenSpec: "TokenStem",
     TrajectorySpec: "TrajectoryStem",
     SeriesSpec: "SeriesStem",
     DensitySpec: "FeatureStem",
+    PromptSpec: "PromptStem",
 }
 
-Kind = TypeVar("Kind", TokenSpec, TrajectorySpec, SeriesSpec, DensitySpec)
+Kind = TypeVar("Kind", TokenSpec, TrajectorySpec, SeriesSpec, DensitySpec, PromptSpec)
 
 
 def require(kind: type[Kind], spec: object) -> Kind:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from components.data import TokenBatch, TokenSpec
 from components.interfaces import Embedded, Stem
-from components.layers.linear import Embedding
+from components.layers.linear import Embedding, EmbeddingFactory
 from components.stems.kinds import require
 
 
@@ -17,14 +17,21 @@ class TokenStem(Stem):
         dim: Width of the states.
         spec: Facts of the corpus.
         dropout: Probability to drop a component of a vector, while training.
+        embedding: What looks up the vectors; by default they start at random.
 
     Raises:
         ValueError: If the data are not text.
     """
 
-    def __init__(self, dim: int, spec: TokenSpec, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        dim: int,
+        spec: TokenSpec,
+        dropout: float = 0.0,
+        embedding: EmbeddingFactory = Embedding,
+    ) -> None:
         super().__init__()
-        self.embedding = Embedding(require(TokenSpec, spec).support.size, dim)
+        self.embedding = embedding(size=require(TokenSpec, spec).support.size, dim=dim)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, batch: TokenBatch) -> Embedded:

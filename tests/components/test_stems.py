@@ -9,6 +9,8 @@ from components.backbones import MLP, Decoder, EncoderDecoder
 from components.data import (
     DensityBatch,
     DensitySpec,
+    PromptBatch,
+    PromptSpec,
     SeriesBatch,
     SeriesSpec,
     TokenBatch,
@@ -20,6 +22,7 @@ from components.stems import (
     ConvObservation,
     FeatureStem,
     FlatObservation,
+    PromptStem,
     SeriesStem,
     TokenStem,
     TrajectoryStem,
@@ -86,6 +89,12 @@ def regression():
     return DensityBatch(torch.randn(BATCH, 2), torch.rand(BATCH, 1), torch.ones(BATCH, 1))
 
 
+def prompts():
+    mask = torch.arange(5) >= torch.tensor([[0], [2], [4]])
+    tokens = torch.randint(7, (BATCH, 5)) * mask
+    return PromptBatch(tokens, mask, torch.rand(BATCH, 1), torch.ones(BATCH, 1))
+
+
 def hide_text(batch, t):
     """Changes a batch as if the world had gone another way from target t on."""
     tokens, target = batch.tokens.clone(), batch.target.clone()
@@ -121,6 +130,11 @@ def hide_regression(batch, t):
 
 
 ALL = {
+    "prompts": (
+        lambda: PromptStem(DIM, PromptSpec(Interval(-1.0, 1.0), 7, 5)),
+        prompts,
+        hide_regression,
+    ),
     "tokens": (lambda: TokenStem(DIM, TokenSpec(Tokens(7), 5)), text, hide_text),
     "series": (lambda: SeriesStem(DIM, SERIES), panel, hide_panel),
     "lags": (lambda: SeriesStem(DIM, SERIES, lags=[2, 8]), panel, hide_panel),
@@ -236,6 +250,18 @@ def test_images_are_encoded_step_by_step(shape):
     vectors = encoder(images)
     assert vectors.shape == (2, 3, DIM)
     torch.testing.assert_close(vectors[1, 2], encoder(images[1:, 2:])[0, 0], rtol=1e-4, atol=1e-6)
+
+
+def test_padding_changes_no_answer():
+    stem, batch = build(*ALL["prompts"][:2])
+    backbone = Decoder(DIM, 2, 2)
+    with torch.no_grad():
+        together = stem.readout(backbone(stem(batch)))
+        for row in range(BATCH):
+            alone = PromptBatch(*(field[row : row + 1] for field in batch))
+            length = int(alone.mask.sum())
+            cut = alone._replace(tokens=alone.tokens[:, -length:], mask=alone.mask[:, -length:])
+            torch.testing.assert_close(stem.readout(backbone(stem(cut)))[0], together[row])
 
 
 @pytest.mark.parametrize("size", [1e3, 1e6, 1e30])

@@ -1,0 +1,28 @@
+"""Total variation against its definition: the largest difference over all events."""
+
+from itertools import chain, combinations
+
+import pytest
+import torch
+
+from components.metrics.variation import total_variation
+
+
+def events(cells):
+    return chain.from_iterable(combinations(range(cells), k) for k in range(cells + 1))
+
+
+@pytest.mark.parametrize("mass", [1.0, 0.9])
+def test_it_is_the_largest_difference_over_all_events(mass):
+    torch.manual_seed(0)
+    first = torch.rand(6, dtype=torch.float64).softmax(0)
+    second = mass * torch.rand(6, dtype=torch.float64).mul(3).softmax(0)
+    whole = [torch.cat((law, 1 - law.sum(0, keepdim=True))) for law in (first, second)]
+    largest = max(sum(whole[0][k] - whole[1][k] for k in event) for event in events(7))
+    torch.testing.assert_close(total_variation(first, second), torch.as_tensor(largest))
+
+
+def test_equal_laws_and_laws_apart():
+    laws = torch.eye(3)
+    expected = 1 - torch.eye(3)
+    torch.testing.assert_close(total_variation(laws.unsqueeze(1), laws), expected)
