@@ -6,7 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from components.interfaces import Backbone, Cache, Embedded
-from components.layers.attention import Attention, AttentionFactory, ScaledDotProduct
+from components.layers.attention import (
+    Attention,
+    AttentionFactory,
+    ScaledDotProduct,
+    width_of_heads,
+)
 from components.layers.block import Block
 from components.layers.feedforward import FeedForward, FeedForwardFactory, ProjectionFactory
 from components.layers.linear import residual_std
@@ -26,9 +31,10 @@ class Decoder(Backbone):
     Args:
         dim: Width of the hidden states.
         depth: Number of blocks.
-        heads: Number of attention heads, a divisor of `dim`.
+        heads: Number of attention heads, a divisor of `dim` unless `head_dim` is given.
         kv_heads: Number of key and value heads, a divisor of `heads`; by default as many. Fewer
             make the cache smaller.
+        head_dim: Width of a head, by default `dim` / `heads`.
         projection: What stands in front of queries, keys and values in each block; None for
             nothing.
         attention: The operator on queries, keys and values.
@@ -52,6 +58,7 @@ class Decoder(Backbone):
         depth: int,
         heads: int,
         kv_heads: int | None = None,
+        head_dim: int | None = None,
         projection: ProjectionFactory | None = None,
         attention: AttentionFactory = ScaledDotProduct,
         feedforward: FeedForwardFactory = FeedForward,
@@ -62,7 +69,8 @@ class Decoder(Backbone):
         super().__init__()
         require_positive("Decoder", dim=dim, depth=depth, heads=heads)
         self.dim = dim
-        self.positions = positions(dim=dim, heads=heads)
+        width = width_of_heads(dim, heads, head_dim)
+        self.positions = positions(dim=dim, heads=heads, head_dim=width)
         std = residual_std(2 * depth)
         self.blocks = nn.ModuleList(
             Block(
@@ -71,6 +79,7 @@ class Decoder(Backbone):
                     dim,
                     heads,
                     kv_heads,
+                    width,
                     rotate=self.positions.rotate,
                     projection=projection,
                     attention=attention,
@@ -107,8 +116,10 @@ class Decoder(Backbone):
         if cache is not None:
             mask = cache.grow(sequence, mask)
         self.positions.require(known + new)
-        index = places(new, known + new, mask, device)
+        everywhere = places(known + new, known + new, mask, device)
+        index = everywhere[:, known:]
         sight = visible(new, known + new, prefix, mask, device)
+        sight = self.positions.weigh(sight, everywhere, new, ahead=False)
         hidden = self.positions(sequence, index)
         for position, block in enumerate(self.blocks):
             slot = None if cache is None else cache.slots[position]

@@ -10,6 +10,7 @@ from components.layers.attention import (
     AttentionFactory,
     CrossAttention,
     ScaledDotProduct,
+    width_of_heads,
 )
 from components.layers.block import Block
 from components.layers.feedforward import FeedForward, FeedForwardFactory, ProjectionFactory
@@ -23,7 +24,8 @@ from components.layers.visibility import places, visible
 class EncoderDecoder(Backbone):
     """Encodes a context, whose positions all see each other, and decodes states that read it.
 
-    The layout of T5, which Chronos uses, with rotary positions in place of T5's relative biases.
+    The layout of T5, which Chronos uses. T5 itself is `positions=RelativeBias`, an attention of
+    scale 1 and a feed-forward network of ReLUs; the defaults are what has been found since.
     With a cache the context is encoded once, and then each new state costs little, however long
     the context is.
 
@@ -31,9 +33,10 @@ class EncoderDecoder(Backbone):
         dim: Width of the hidden states.
         depth: Number of encoder blocks (attention, feed-forward), and of decoder blocks
             (attention, cross-attention, feed-forward).
-        heads: Number of attention heads, a divisor of `dim`.
+        heads: Number of attention heads, a divisor of `dim` unless `head_dim` is given.
         kv_heads: Number of key and value heads, a divisor of `heads`; by default as many. Fewer
             make the cache smaller.
+        head_dim: Width of a head, by default `dim` / `heads`.
         projection: What stands in front of queries, keys and values of self-attention in each
             block; None for nothing.
         attention: The operator on queries, keys and values.
@@ -59,6 +62,7 @@ class EncoderDecoder(Backbone):
         depth: int,
         heads: int,
         kv_heads: int | None = None,
+        head_dim: int | None = None,
         projection: ProjectionFactory | None = None,
         attention: AttentionFactory = ScaledDotProduct,
         feedforward: FeedForwardFactory = FeedForward,
@@ -69,14 +73,16 @@ class EncoderDecoder(Backbone):
         super().__init__()
         require_positive("EncoderDecoder", dim=dim, depth=depth, heads=heads)
         self.dim, self.depth = dim, depth
-        self.context_positions = positions(dim=dim, heads=heads)
-        self.positions = positions(dim=dim, heads=heads)
+        width = width_of_heads(dim, heads, head_dim)
+        self.context_positions = positions(dim=dim, heads=heads, head_dim=width)
+        self.positions = positions(dim=dim, heads=heads, head_dim=width)
 
         def block(marks: Positions, std: float, cross: CrossAttention | None = None) -> Block:
             reader = Attention(
                 dim,
                 heads,
                 kv_heads,
+                width,
                 rotate=marks.rotate,
                 projection=projection,
                 attention=attention,
@@ -87,7 +93,7 @@ class EncoderDecoder(Backbone):
 
         def cross(std: float) -> CrossAttention:
             return CrossAttention(
-                dim, heads, kv_heads, attention=attention, dropout=dropout, out_std=std
+                dim, heads, kv_heads, width, attention=attention, dropout=dropout, out_std=std
             )
 
         narrow, narrower = residual_std(2 * depth), residual_std(3 * depth)
@@ -124,8 +130,10 @@ class EncoderDecoder(Backbone):
             mask = cache.grow(states, mask)
             context_mask = cache.context_mask = cache.context_mask if started else context_mask
         self.positions.require(known + new)
-        index = places(new, known + new, mask, device)
+        everywhere = places(known + new, known + new, mask, device)
+        index = everywhere[:, known:]
         sight = visible(new, known + new, 0, mask, device)
+        sight = self.positions.weigh(sight, everywhere, new, ahead=False)
         hidden = self.positions(states, index)
         for position, block in enumerate(list(self.blocks)[self.depth :]):
             slot = None if cache is None else cache.slots[position]
@@ -139,6 +147,7 @@ class EncoderDecoder(Backbone):
         self.context_positions.require(size)
         index = places(size, size, mask, device)
         sight = visible(size, size, size, mask, device)
+        sight = self.context_positions.weigh(sight, index, size, ahead=True)
         hidden = self.context_positions(context, index)
         for block in list(self.blocks)[: self.depth]:
             hidden = block(hidden, index, sight)

@@ -41,14 +41,15 @@ class ScaledDotProduct(AttentionOperator):
 
     Args:
         dropout: Probability to drop an attention weight while training.
+        scale: Factor of queries · keys, 1/√E if not given; T5 has 1.
 
     Source: Vaswani et al., "Attention Is All You Need" (arXiv:1706.03762), eq. 1; groups:
     Ainslie et al., "GQA" (arXiv:2305.13245).
     """
 
-    def __init__(self, dropout: float = 0.0) -> None:
+    def __init__(self, dropout: float = 0.0, scale: float | None = None) -> None:
         super().__init__()
-        self.dropout = dropout
+        self.dropout, self.scale = dropout, scale
 
     def forward(self, queries: Tensor, keys: Tensor, values: Tensor, visible: Visible) -> Tensor:
         """Attends with queries `[B, H, Q, E]` to keys and values `[B, G, K, E]`."""
@@ -59,6 +60,7 @@ class ScaledDotProduct(AttentionOperator):
             attn_mask=visible.mask,
             dropout_p=self.dropout if self.training else 0.0,
             is_causal=visible.causal,
+            scale=self.scale,
             enable_gqa=queries.shape[1] != keys.shape[1],
         )
 
@@ -68,9 +70,10 @@ class Attention(nn.Module):
 
     Args:
         dim: Width of the hidden states.
-        heads: Number of query heads, a divisor of `dim`.
+        heads: Number of query heads, a divisor of `dim` unless `head_dim` is given.
         kv_heads: Number of key and value heads, a divisor of `heads`; by default as many. Fewer
             make the cache smaller.
+        head_dim: Width of a head, by default `dim` / `heads`.
         projection: What stands in front of queries, keys and values, applied once to the input;
             None for nothing.
         attention: The operator on queries, keys and values.
@@ -87,6 +90,7 @@ class Attention(nn.Module):
         dim: int,
         heads: int,
         kv_heads: int | None = None,
+        head_dim: int | None = None,
         *,
         rotate: Rotation,
         projection: ProjectionFactory | None = None,
@@ -95,13 +99,14 @@ class Attention(nn.Module):
         out_std: float = INITIAL_STD,
     ) -> None:
         super().__init__()
-        self.head_dim, self.kv_heads = _divide(dim, heads, kv_heads)
+        self.head_dim = width_of_heads(dim, heads, head_dim)
+        self.kv_heads = _groups(heads, kv_heads)
         self.rotate = rotate
         self.projection = nn.Identity() if projection is None else projection(dim=dim)
-        self.query = Linear(dim, dim, bias=False)
+        self.query = Linear(dim, heads * self.head_dim, bias=False)
         self.key_value = Linear(dim, 2 * self.kv_heads * self.head_dim, bias=False)
         self.operator = attention(dropout=dropout)
-        self.out = Linear(dim, dim, bias=False, std=out_std)
+        self.out = Linear(heads * self.head_dim, dim, bias=False, std=out_std)
 
     def forward(
         self, hidden: Tensor, index: Tensor, visible: Visible, slot: Slot | None = None
@@ -122,8 +127,9 @@ class CrossAttention(nn.Module):
 
     Args:
         dim: Width of the hidden states.
-        heads: Number of query heads, a divisor of `dim`.
+        heads: Number of query heads, a divisor of `dim` unless `head_dim` is given.
         kv_heads: Number of key and value heads, a divisor of `heads`; by default as many.
+        head_dim: Width of a head, by default `dim` / `heads`.
         attention: The operator on queries, keys and values.
         dropout: Probability to drop an attention weight while training.
         out_std: Standard deviation of the initial entries of the last matrix.
@@ -137,17 +143,19 @@ class CrossAttention(nn.Module):
         dim: int,
         heads: int,
         kv_heads: int | None = None,
+        head_dim: int | None = None,
         *,
         attention: AttentionFactory = ScaledDotProduct,
         dropout: float = 0.0,
         out_std: float = INITIAL_STD,
     ) -> None:
         super().__init__()
-        self.head_dim, self.kv_heads = _divide(dim, heads, kv_heads)
-        self.query = Linear(dim, dim, bias=False)
+        self.head_dim = width_of_heads(dim, heads, head_dim)
+        self.kv_heads = _groups(heads, kv_heads)
+        self.query = Linear(dim, heads * self.head_dim, bias=False)
         self.key_value = Linear(dim, 2 * self.kv_heads * self.head_dim, bias=False)
         self.operator = attention(dropout=dropout)
-        self.out = Linear(dim, dim, bias=False, std=out_std)
+        self.out = Linear(heads * self.head_dim, dim, bias=False, std=out_std)
 
     def forward(
         self,
@@ -185,19 +193,30 @@ class CrossAttention(nn.Module):
         return keys, values
 
 
-def _divide(dim: int, heads: int, kv_heads: int | None) -> tuple[int, int]:
-    if heads < 1 or dim % heads:
+def width_of_heads(dim: int, heads: int, head_dim: int | None) -> int:
+    """Returns `head_dim`, or what `dim` divided among the heads gives.
+
+    Raises:
+        ValueError: If that leaves a rest, or is no width.
+    """
+    if head_dim is not None and head_dim < 1:
+        raise ValueError(f"Attention: head_dim={head_dim} is too small; use at least 1.")
+    if heads < 1 or (head_dim is None and dim % heads):
         raise ValueError(
             f"Attention divides dim={dim} into heads={heads} equal parts, which leaves a rest; "
-            "choose heads that divide dim."
+            "choose heads that divide dim, or give head_dim."
         )
+    return dim // heads if head_dim is None else head_dim
+
+
+def _groups(heads: int, kv_heads: int | None) -> int:
     groups = heads if kv_heads is None else kv_heads
     if groups < 1 or heads % groups:
         raise ValueError(
             f"Attention shares kv_heads={kv_heads} among heads={heads} queries, which leaves a "
             "rest; choose kv_heads that divide heads."
         )
-    return dim // heads, groups
+    return groups
 
 
 def _split(vectors: Tensor, head_dim: int) -> Tensor:

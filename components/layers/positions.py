@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC
 from typing import Protocol
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from components.layers.linear import Embedding
+from components.layers.visibility import Visible
 
 
 class Positions(nn.Module, ABC):
@@ -29,12 +31,23 @@ class Positions(nn.Module, ABC):
         """
         return queries, keys
 
+    def weigh(self, sight: Visible, index: Tensor, queries: int, ahead: bool) -> Visible:
+        """Adds to how well queries and keys match, once for all blocks.
+
+        Args:
+            sight: Which keys each query sees.
+            index: Where the keys stand, `[B or 1, K]`; the last of them are the queries.
+            queries: Number of queries.
+            ahead: Whether positions see later ones too, as in an encoder.
+        """
+        return sight
+
 
 class PositionsFactory(Protocol):
     """Builds what marks positions."""
 
-    def __call__(self, *, dim: int, heads: int) -> Positions:
-        """Builds it for hidden states of width `dim` that attend with `heads` heads."""
+    def __call__(self, *, dim: int, heads: int, head_dim: int) -> Positions:
+        """Builds it for states of width `dim` that attend with `heads` of width `head_dim`."""
 
 
 class NoPositions(Positions):
@@ -43,12 +56,13 @@ class NoPositions(Positions):
     Args:
         dim: Width of the hidden states.
         heads: Number of attention heads.
+        head_dim: Width of a head.
 
     Source: Haviv et al., "Transformer Language Models without Positional Encodings Still Learn
     Positional Information" (arXiv:2203.16634).
     """
 
-    def __init__(self, dim: int, heads: int) -> None:
+    def __init__(self, dim: int, heads: int, head_dim: int) -> None:
         super().__init__()
 
 
@@ -62,6 +76,7 @@ class Rotary(Positions):
     Args:
         dim: Width of the hidden states.
         heads: Number of attention heads.
+        head_dim: Width of a head, even.
         theta: Base of the wavelengths, which run from 2π to 2π `theta` positions.
 
     Raises:
@@ -70,12 +85,12 @@ class Rotary(Positions):
     Source: Su et al., "RoFormer" (arXiv:2104.09864), eq. 34.
     """
 
-    def __init__(self, dim: int, heads: int, theta: float = 10000.0) -> None:
+    def __init__(self, dim: int, heads: int, head_dim: int, theta: float = 10000.0) -> None:
         super().__init__()
-        if heads > 0 and dim % heads == 0 and dim // heads % 2:  # Attention complains of a rest
+        if head_dim % 2:
             raise ValueError(
                 f"Rotary turns pairs of dimensions, but dim={dim} with heads={heads} gives heads "
-                f"of odd width {dim // heads}; choose an even width or positions=Learned."
+                f"of odd width {head_dim}; choose an even width or positions=Learned."
             )
         self.theta = theta
 
@@ -95,12 +110,13 @@ class Learned(Positions):
     Args:
         dim: Width of the hidden states.
         heads: Number of attention heads.
+        head_dim: Width of a head.
         length: Number of positions that have a vector; longer sequences are refused.
 
     Source: Radford et al., "Language Models are Unsupervised Multitask Learners" (GPT-2).
     """
 
-    def __init__(self, dim: int, heads: int, length: int = 1024) -> None:
+    def __init__(self, dim: int, heads: int, head_dim: int, length: int = 1024) -> None:
         super().__init__()
         self.length = length
         self.table = Embedding(length, dim)
@@ -117,6 +133,66 @@ class Learned(Positions):
         """Adds the vectors of `index` `[B or 1, S]` to states `[B, S, D]`."""
         marked: Tensor = states + self.table(index)
         return marked
+
+
+class RelativeBias(Positions):
+    r"""Adds to each match of a query and a key a learned number for their distance, as T5 does.
+
+    Every head has its own numbers, and all blocks of a stack share them. Distances fall into
+    buckets: below half of them one bucket each, above in logarithmic steps up to `reach`, and one
+    for all beyond. Where positions see later ones too, half of the buckets are for those ahead;
+    in a decoder whose context is a prefix, everything ahead counts as distance 0.
+
+    Distances are counted without padding. The matrix of biases `[B or 1, H, Q, K]` is built once
+    per pass; with it torch has no fused kernel for training, so memory grows with Q · K.
+
+    Args:
+        dim: Width of the hidden states.
+        heads: Number of attention heads.
+        head_dim: Width of a head.
+        buckets: Number of buckets, even, at least 4.
+        reach: Distance from which on all are alike, more than half of `buckets`.
+
+    Raises:
+        ValueError: If `buckets` or `reach` is out of its range.
+
+    Source: Raffel et al., "Exploring the Limits of Transfer Learning" (T5, arXiv:1910.10683),
+    section 2.1.
+    """
+
+    def __init__(
+        self, dim: int, heads: int, head_dim: int, buckets: int = 32, reach: int = 128
+    ) -> None:
+        super().__init__()
+        if buckets < 4 or buckets % 4 or reach <= buckets // 2:
+            raise ValueError(
+                f"RelativeBias: buckets={buckets}, reach={reach}; it needs a multiple of 4 "
+                "buckets and a reach of more than half as many."
+            )
+        self.buckets, self.reach = buckets, reach
+        self.table = Embedding(buckets, heads)
+
+    def weigh(self, sight: Visible, index: Tensor, queries: int, ahead: bool) -> Visible:
+        """Adds the biases to what is seen; see `Positions.weigh`."""
+        distance = index[:, -queries:, None] - index[:, None]  # [B or 1, Q, K]
+        bias = self.table(self.bucket(distance, ahead)).movedim(-1, 1)
+        mask = sight.matrix(queries, index.shape[1], index.device)
+        return Visible(bias if mask is None else bias.masked_fill(~mask, -math.inf))
+
+    def bucket(self, distance: Tensor, ahead: bool) -> Tensor:
+        """Sorts distances, positive to what lies behind, into buckets 0 to `buckets` - 1."""
+        if not ahead:
+            return _bucket(distance.clamp(min=0), self.buckets, self.reach)
+        half = self.buckets // 2
+        return _bucket(distance.abs(), half, self.reach) + half * (distance < 0)
+
+
+def _bucket(distance: Tensor, buckets: int, reach: int) -> Tensor:
+    """Sorts distances from 0 on: half of the buckets hold one each, the others ever more."""
+    exact = buckets // 2
+    octaves = (distance.clamp(min=exact) / exact).log() / math.log(reach / exact)
+    far = exact + (octaves * (buckets - exact)).long()
+    return torch.where(distance < exact, distance, far.clamp(max=buckets - 1))
 
 
 def _turn(vectors: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

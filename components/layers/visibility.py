@@ -9,10 +9,20 @@ from torch import Tensor
 
 
 class Visible(NamedTuple):
-    """Which keys each query sees: by a mask, by the causal rule alone, or else all of them."""
+    """Which keys each query sees: by a mask, by the causal rule alone, or else all of them.
 
-    mask: Tensor | None = None  # [B or 1, 1, Q, K] bool, True where a query sees a key
+    A mask says by booleans whether a query sees a key, or by numbers how much better they match,
+    -inf where it does not see it.
+    """
+
+    mask: Tensor | None = None  # [B or 1, H or 1, Q, K]
     causal: bool = False  # query q sees keys 0 ... q; only if there are as many queries as keys
+
+    def matrix(self, queries: int, keys: int, device: torch.device) -> Tensor | None:
+        """Writes the rule down as a mask `[B or 1, H or 1, Q, K]`; None if all is seen."""
+        if not self.causal:
+            return self.mask
+        return torch.ones(queries, keys, dtype=torch.bool, device=device).tril()[None, None]
 
 
 def visible(

@@ -52,7 +52,7 @@ def test_scaled_dot_product_equals_a_loop(groups, rule):
 def test_attention_projects_reads_and_joins_heads():
     torch.manual_seed(0)
     dim, heads, groups, width = 12, 4, 2, 3
-    layer = Attention(dim, heads, groups, rotate=NoPositions(dim, heads).rotate).double()
+    layer = Attention(dim, heads, groups, rotate=NoPositions(dim, heads, width).rotate).double()
     hidden = torch.randn(2, 5, dim, dtype=torch.float64)
     index = torch.arange(5)[None]
 
@@ -71,7 +71,7 @@ def test_attention_projects_reads_and_joins_heads():
 
 def test_attention_agrees_with_torch():
     torch.manual_seed(0)
-    ours = Attention(12, 3, rotate=NoPositions(12, 3).rotate)
+    ours = Attention(12, 3, rotate=NoPositions(12, 3, 4).rotate)
     theirs = nn.MultiheadAttention(12, 3, bias=False, batch_first=True)
     with torch.no_grad():
         theirs.in_proj_weight.copy_(torch.cat((ours.query.weight, ours.key_value.weight)))
@@ -94,7 +94,7 @@ def test_a_projection_stands_in_front_of_queries_keys_and_values():
             return 2 * hidden
 
     torch.manual_seed(0)
-    rotate = Rotary(8, 2).rotate
+    rotate = Rotary(8, 2, 4).rotate
     plain, doubled = (
         Attention(8, 2, rotate=rotate),
         Attention(8, 2, rotate=rotate, projection=Double),
@@ -111,7 +111,7 @@ def test_an_operator_can_be_replaced():
         def forward(self, queries, keys, values, visible):
             return values
 
-    layer = Attention(8, 2, rotate=Rotary(8, 2).rotate, attention=Last)
+    layer = Attention(8, 2, rotate=Rotary(8, 2, 4).rotate, attention=Last)
     hidden = torch.randn(2, 5, 8)
     value = layer.key_value.weight[8:]
     result = layer(hidden, torch.arange(5)[None], Visible(causal=True))

@@ -1,15 +1,17 @@
 """Laws of all backbones: causality, padding, caches, initialization."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
 
 from components.backbones import MLP, Decoder, EncoderDecoder
 from components.interfaces import Embedded
+from components.layers.attention import ScaledDotProduct
 from components.layers.feedforward import FeedForward, SwiGLU
 from components.layers.norms import LayerNorm, RMSNorm
-from components.layers.positions import Learned, NoPositions, Rotary
+from components.layers.positions import Learned, NoPositions, RelativeBias, Rotary
 
 DIM, BATCH, SIZE, CONTEXT = 16, 3, 6, 5
 
@@ -17,18 +19,38 @@ DIM, BATCH, SIZE, CONTEXT = 16, 3, 6, 5
 class Short(Learned):
     """Learned positions for the lengths of these tests."""
 
-    def __init__(self, dim, heads):
-        super().__init__(dim, heads, length=16)
+    def __init__(self, dim, heads, head_dim):
+        super().__init__(dim, heads, head_dim, length=16)
+
+
+class Near(RelativeBias):
+    """Relative biases whose buckets the short sequences of these tests fill."""
+
+    def __init__(self, dim, heads, head_dim):
+        super().__init__(dim, heads, head_dim, buckets=4, reach=3)
 
 
 DECODERS = {
     "rotary": lambda **k: Decoder(DIM, 2, 4, **k),
     "gpt2": lambda **k: Decoder(DIM, 2, 4, norm=LayerNorm, positions=Short, **k),
     "grouped": lambda **k: Decoder(DIM, 2, 4, kv_heads=2, feedforward=SwiGLU, **k),
+    "biased": lambda **k: Decoder(
+        DIM, 2, 4, kv_heads=2, head_dim=6, positions=Near, feedforward=FeedForward, **k
+    ),
     "multi-query": lambda **k: Decoder(DIM, 2, 4, kv_heads=1, positions=NoPositions, **k),
 }
 ENCODER_DECODERS = {
-    "t5": lambda **k: EncoderDecoder(DIM, 2, 4, **k),
+    "rotary-pair": lambda **k: EncoderDecoder(DIM, 2, 4, **k),
+    "t5": lambda **k: EncoderDecoder(
+        DIM,
+        2,
+        4,
+        head_dim=6,
+        positions=Near,
+        attention=partial(ScaledDotProduct, scale=1.0),
+        feedforward=partial(FeedForward, activation=torch.nn.ReLU),
+        **k,
+    ),
     "t5-grouped": lambda **k: EncoderDecoder(
         DIM, 2, 4, kv_heads=2, positions=Short, feedforward=SwiGLU, norm=LayerNorm, **k
     ),

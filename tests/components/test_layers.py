@@ -1,5 +1,6 @@
 """Layers against loops, closed forms and torch's own."""
 
+import itertools
 import math
 
 import pytest
@@ -12,7 +13,7 @@ from components.layers.cache import Cache
 from components.layers.feedforward import FeedForward, SwiGLU
 from components.layers.linear import Embedding, Linear, residual_std
 from components.layers.norms import LayerNorm, RMSNorm
-from components.layers.positions import Learned, Rotary
+from components.layers.positions import Learned, RelativeBias, Rotary
 from components.layers.standardize import Standardize
 from components.layers.visibility import Visible
 
@@ -23,7 +24,7 @@ def test_rotary_equals_multiplication_by_a_complex_phase():
     torch.manual_seed(0)
     queries, keys = torch.randn(2, 2, 3, 5, 8, dtype=torch.float64)
     index = torch.randint(100, (2, 5))
-    turned = Rotary(24, 3, theta=50.0).rotate(queries, keys, index)
+    turned = Rotary(24, 3, 8, theta=50.0).rotate(queries, keys, index)
     for before, after in zip((queries, keys), turned, strict=True):
         planes = torch.complex(before[..., :4], before[..., 4:])
         speed = torch.tensor([50.0 ** (-2 * i / 8) for i in range(4)], dtype=torch.float64)
@@ -34,7 +35,7 @@ def test_rotary_equals_multiplication_by_a_complex_phase():
 
 def test_rotary_shows_attention_only_distances():
     torch.manual_seed(0)
-    rotary = Rotary(16, 2)
+    rotary = Rotary(16, 2, 8)
     queries, keys = torch.randn(2, 1, 2, 6, 8, dtype=torch.float64)
     index = torch.arange(6)[None]
 
@@ -49,14 +50,14 @@ def test_rotary_shows_attention_only_distances():
 def test_rotary_turns_in_float32_also_in_half_precision():
     queries = torch.zeros(1, 1, 1, 2, dtype=torch.bfloat16)
     queries[..., 0] = 1
-    turned, _ = Rotary(2, 1).rotate(queries, queries, torch.tensor([[1001]]))
+    turned, _ = Rotary(2, 1, 2).rotate(queries, queries, torch.tensor([[1001]]))
     assert turned.dtype == torch.bfloat16
     expected = torch.tensor([math.cos(1001), math.sin(1001)]).bfloat16()
     torch.testing.assert_close(turned[0, 0, 0], expected)  # 1001 itself is no bfloat16
 
 
 def test_learned_positions_are_added():
-    positions = Learned(4, 1, length=6)
+    positions = Learned(4, 1, 4, length=6)
     states, index = torch.randn(2, 3, 4), torch.tensor([[0, 1, 2], [3, 4, 5]])
     expected = states + positions.table.weight.view(2, 3, 4)
     torch.testing.assert_close(positions(states, index), expected)
@@ -115,7 +116,7 @@ def test_both_networks_cost_about_the_same(dim):
 
 def test_a_block_adds_what_its_parts_make_of_the_normed_stream():
     torch.manual_seed(0)
-    rotate = Rotary(8, 2).rotate
+    rotate = Rotary(8, 2, 4).rotate
     block = Block(
         8, Attention(8, 2, rotate=rotate), SwiGLU(8), LayerNorm, cross=CrossAttention(8, 2)
     )
@@ -178,3 +179,40 @@ def test_standardize_equals_its_formula():
     expected = [[0.0, math.asinh(4.0)], [math.asinh(1.0), math.asinh(-2e6)]]
     torch.testing.assert_close(standardize(values), torch.tensor(expected))
     assert not standardize.state_dict()
+
+
+def buckets(distance, ahead, size, reach):
+    """Sorts one distance as the paper describes it: exact, then logarithmic, then all alike."""
+    if ahead:
+        half = size // 2
+        return buckets(abs(distance), False, half, reach) + (half if distance < 0 else 0)
+    exact, distance = size // 2, max(distance, 0)
+    if distance < exact:
+        return distance
+    steps = math.log(distance / exact) / math.log(reach / exact) * (size - exact)
+    return min(exact + int(steps + 1e-6), size - 1)
+
+
+@pytest.mark.parametrize(("size", "reach"), [(32, 128), (8, 20), (4, 3)])
+@pytest.mark.parametrize("ahead", [False, True])
+def test_relative_biases_sort_distances_as_a_loop_does(size, reach, ahead):
+    distance = torch.arange(-300, 301)
+    found = RelativeBias(8, 2, 4, size, reach).bucket(distance, ahead)
+    assert found.tolist() == [buckets(d, ahead, size, reach) for d in distance.tolist()]
+
+
+@pytest.mark.parametrize("sight", [Visible(), Visible(causal=True)])
+def test_relative_biases_are_added_where_keys_are_seen(sight):
+    positions = RelativeBias(8, 2, 4)
+    index = torch.tensor([[0, 1, 2, 3], [0, 0, 0, 1]])
+    bias, causal = positions.weigh(sight, index, 4, ahead=False)
+    assert not causal
+    for b, h, q, k in itertools.product(range(2), range(2), range(4), range(4)):
+        learned = positions.table.weight[max(int(index[b, q] - index[b, k]), 0), h]
+        assert bias[b, h, q, k] == (-math.inf if sight.causal and k > q else learned)
+
+
+@pytest.mark.parametrize("wrong", [{"buckets": 6}, {"buckets": 0}, {"reach": 16}])
+def test_relative_biases_refuse_buckets_that_do_not_fill(wrong):
+    with pytest.raises(ValueError, match=r"RelativeBias: buckets=.*\.$"):
+        RelativeBias(8, 2, 4, **wrong)
