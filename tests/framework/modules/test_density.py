@@ -13,10 +13,10 @@ from components.data import DensityBatch, DensitySpec
 from components.heads.fourier import FourierHead
 from components.heads.linear import LinearHead
 from components.heads.parametric import NormalHead
+from components.metrics.densities import divergence
 from components.stems import FeatureStem
 from components.supports import Interval
 from framework.modules import DensityModel
-from framework.modules.density import divergence
 from tests.framework.modules.parts import FixedData, options, train, trainer
 
 SPEC = DensitySpec(Interval(-3.0, 3.0), features=2)

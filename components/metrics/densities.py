@@ -1,0 +1,138 @@
+"""How good predicted densities are: scores, and distances from the truth where it is known."""
+
+from __future__ import annotations
+
+import math
+from functools import singledispatch
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from components.distributions import Histogram
+from components.distributions.functionals import crps
+from components.metrics.smoothness import smoothness_of
+from components.supports import Interval
+
+CELLS = 512  # of the range of the outcome, for the integral of the KL divergence and for figures
+FINE = 1000  # cells that a density is read in by `read_cells`, as in the paper
+FLOOR = 1e-10  # added to the predicted share of a cell, as in the paper
+
+
+class Cells(NamedTuple):
+    """A law as shares of cells."""
+
+    centers: Tensor  # [G]
+    log_shares: Tensor  # [..., G]
+
+
+def measure(
+    prediction: Any, target: Tensor, truth: Distribution | None, interval: Interval
+) -> dict[str, Tensor]:
+    """Measures predictions of outcomes whose law may be known.
+
+    `kl` is the divergence of densities and compares between all heads. `kl_cells` is what the
+    Fourier head's authors report: the divergence on the law's own cells, or on 1000 cells of a
+    density, from the truth at their centers, with 1e-10 added to every share.
+
+    Args:
+        prediction: The predicted law, batch shape `[...]`.
+        target: What happened, `[...]`.
+        truth: The true law of the same batch shape, `None` if unknown.
+        interval: Range of the outcome.
+
+    Returns:
+        Values `[...]` by name: CRPS and squared error of the mean; of laws over cells also their
+            smoothness and the squared errors of cells; with a truth also both divergences, in
+            nats.
+    """
+    found = {
+        "crps": crps(prediction, target),
+        "squared_error": (prediction.mean - target).square(),
+        **errors_of_cells(prediction, target),
+    }
+    if truth is not None:
+        values, width = grid(interval, CELLS, target.device)
+        predicted, true = log_density(prediction, values), log_density(truth, values)
+        found["kl"] = divergence(true, predicted, width)
+        found["kl_cells"] = divergence_of_cells(truth, read_cells(prediction, interval))
+    return found
+
+
+def divergence(truth: Tensor, predicted: Tensor, width: float) -> Tensor:
+    r"""Integrates the KL divergence from a truth, within the range of a grid.
+
+    .. math:: \int p(x) \log \frac{p(x)}{q(x)} \, dx
+
+    Args:
+        truth: Log-density of the truth at equally spaced values, `[..., G]`; normalized there.
+        predicted: Log-density of the prediction, `[..., G]`.
+        width: Distance of the values.
+
+    Returns:
+        Nats, `[...]`; not negative up to the error of the integral.
+    """
+    shares = truth.softmax(-1)
+    return (shares * (truth.log_softmax(-1) - math.log(width) - predicted)).sum(-1)
+
+
+def divergence_of_cells(truth: Distribution, cells: Cells) -> Tensor:
+    r"""Computes the KL divergence :math:`\sum_j p_j \log(p_j / (q_j + 10^{-10}))`, in nats.
+
+    Args:
+        truth: The true law, batch shape `[...]`; its density at the centers gives the shares p.
+        cells: The shares q that were predicted.
+    """
+    true = log_density(truth, cells.centers).log_softmax(-1)
+    floor = true.new_full((), math.log(FLOOR))
+    return (true.exp() * (true - torch.logaddexp(cells.log_shares, floor))).sum(-1)
+
+
+@singledispatch
+def read_cells(law: Distribution, interval: Interval) -> Cells:
+    """Reads a law as shares of cells: its own, or 1000 of the interval, density times width."""
+    values, width = grid(interval, FINE, law.mean.device)
+    return Cells(values, log_density(law, values) + math.log(width))
+
+
+@read_cells.register
+def _(law: Histogram, interval: Interval) -> Cells:
+    return Cells(law.midpoints, law.cells.log_probs)
+
+
+@singledispatch
+def errors_of_cells(law: Distribution, target: Tensor) -> dict[str, Tensor]:
+    """Measures what only a law over cells has: nothing here.
+
+    Of a histogram, its smoothness, and the squared distance between the middle of the target's
+    cell and that of the mean cell, or of the most probable one.
+
+    Args:
+        law: The predicted law, batch shape `[...]`.
+        target: What happened, `[...]`.
+    """
+    return {}
+
+
+@errors_of_cells.register
+def _(law: Histogram, target: Tensor) -> dict[str, Tensor]:
+    middle = law.midpoints[law.index(target)]
+    return {
+        "squared_error_of_mean_cell": (law.midpoints[law.cells.mean.round().long()] - middle) ** 2,
+        "squared_error_of_mode_cell": (law.midpoints[law.cells.mode] - middle) ** 2,
+        "smoothness": smoothness_of(law),
+    }
+
+
+def grid(interval: Interval, cells: int, device: torch.device) -> tuple[Tensor, float]:
+    """Returns the centers of equal cells of an interval, `[cells]`, and their width."""
+    width = (interval.high - interval.low) / cells
+    return interval.low + width * (torch.arange(cells, device=device) + 0.5), width
+
+
+def log_density(law: Any, values: Tensor) -> Tensor:
+    """Evaluates a law of batch shape `[...]` at values `[G]`: log-densities `[..., G]`."""
+    column = values.view(-1, *[1] * len(law.batch_shape))
+    densities: Tensor = law.log_prob(column.expand(-1, *law.batch_shape))
+    return densities.movedim(0, -1)
