@@ -25,11 +25,14 @@ from framework.data.tokens.tokenizer import (
 )
 from framework.data.trajectories.episodes import EpisodeSource
 from framework.data.trajectories.module import TrajectoryData
+from framework.data.trajectories.orders import ActionOrder, AtariOrder
 from framework.data.trajectories.playing import CartPole, Pendulum
 from framework.data.trajectories.recordings import MinariEpisodes, NpzEpisodes, TableEpisodes
 
 __all__ = [
+    "ActionOrder",
     "Arrays",
+    "AtariOrder",
     "BytePairTokenizer",
     "ByteTokenizer",
     "CartPole",

@@ -75,7 +75,7 @@ def play(
             window.action[:, -1] = actions
             for k, environment in enumerate(environments):
                 if alive[k]:
-                    action = _action(environment.action_space, spec.support, actions[k])
+                    action = _action(environment.action_space, spec, actions[k])
                     seen[k], reward, terminated, truncated, _ = environment.step(action)
                     returns[k] += float(reward)
                     alive[k] = not (terminated or truncated)
@@ -130,10 +130,11 @@ def _bounded(actions: Tensor, space: Any, support: Support) -> Tensor:
             return actions.clamp(low, high)
 
 
-def _action(space: Any, support: Support, action: Tensor) -> Any:
+def _action(space: Any, spec: TrajectorySpec, action: Tensor) -> Any:
     """Turns an action into what the environment takes."""
-    match support:
+    match spec.support:
         case Tokens():
-            return int(space.start) + int(action)
+            place = int(action)
+            return int(space.start) + (spec.order[place] if spec.order else place)
         case _:
             return action.cpu().numpy().reshape(space.shape)

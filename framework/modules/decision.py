@@ -95,7 +95,7 @@ class DecisionModel(PredictiveModule):
         steps = known[longest]
         window = Actions(probabilities[longest, steps].transpose(0, 1), taken[longest, steps].T)
         everything = Actions(probabilities[known].transpose(0, 1), taken[known].T)
-        unit = "number" if isinstance(self.spec.support, Tokens) else "units of the environment"
+        unit = _unit(self.spec)
         figure = draw_actions(batch.time[longest, steps], values, window, everything, unit)
         return {"actions": figure}
 
@@ -110,3 +110,11 @@ class DecisionModel(PredictiveModule):
                 below = law.cdf(edges.view(-1, *[1] * len(law.batch_shape)))
                 masses = below.diff(dim=0).movedim(0, -1)
                 return (edges[1:] + edges[:-1]) / 2, masses.unsqueeze(2).flatten(2, -2)
+
+
+def _unit(spec: TrajectorySpec) -> str:
+    match spec.support:
+        case Tokens():
+            return "place in the order" if spec.order else "number"
+        case _:
+            return "units of the environment"

@@ -8,9 +8,11 @@ import numpy as np
 from torch.utils.data import DataLoader
 
 from components.data import TrajectorySpec
+from components.supports import Interval, Tokens
 from framework.data.module import Examples, PredictiveData
 from framework.data.trajectories.archives import Archive
 from framework.data.trajectories.episodes import EpisodeSource
+from framework.data.trajectories.orders import ActionOrder, OrderedActions
 from framework.data.trajectories.passages import AnyPassages, CoveringPassages, Starts
 
 FIRST_SEED = {"val": 1_000_000, "test": 2_000_000, "predict": 3_000_000}  # of episodes to play
@@ -33,11 +35,14 @@ class TrajectoryData(PredictiveData):
         episodes: Episodes to play in an evaluation.
         target_return: Return that a policy is asked for; if not given, what the best tenth of the
             training episodes reach.
+        order: Order in which the data count the choices of the environment, in past actions and in
+            those to predict; if not given, they count as it does.
         options: Batch sizes, workers and seed, as in `PredictiveData`.
 
     Raises:
         ValueError: If an option is out of its range, there are fewer than three episodes, an
-            action cannot be taken in the environment, or the source cannot be read.
+            action cannot be taken in the environment, the order is not one of its actions, or the
+            source cannot be read.
     """
 
     def __init__(
@@ -47,6 +52,7 @@ class TrajectoryData(PredictiveData):
         holdout: float = 0.1,
         episodes: int = 16,
         target_return: float | None = None,
+        order: ActionOrder | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -60,7 +66,7 @@ class TrajectoryData(PredictiveData):
             )
         self.source, self.archive = source, Archive(source, holdout)
         self.length, self.episodes = length, episodes
-        self._target_return = target_return
+        self._target_return, self.order = target_return, order
 
     @property
     def spec(self) -> TrajectorySpec:
@@ -68,7 +74,7 @@ class TrajectoryData(PredictiveData):
         archive, environment = self.archive, self.archive.environment
         limit = environment.limit if environment else 0
         return TrajectorySpec(
-            support=archive.support,
+            support=self.support,
             observation=archive.mapped("observation").array.shape[1:],
             length=self.length,
             horizon=max(limit, int(archive.length.max())),
@@ -78,7 +84,16 @@ class TrajectoryData(PredictiveData):
             return_scale=float(np.abs(archive.returns).mean()) or 1.0,
             random_return=archive.facts.random_return,
             data_return=float(archive.returns.mean()),
+            order=() if self.order is None else self.order.actions,
         )
+
+    @property
+    def support(self) -> Tokens | Interval:
+        """The actions that can be taken."""
+        support = self.archive.support
+        if self.order is not None:
+            self.order.require(support)
+        return support
 
     @property
     def target_return(self) -> float:
@@ -91,12 +106,13 @@ class TrajectoryData(PredictiveData):
         """Returns the windows of "train", "val" or "test", or the episodes to "predict"."""
         if split == "predict":
             return self.starts(split)
-        _ = self.archive.support  # refuses actions that cannot be taken
+        _ = self.support  # refuses actions that cannot be taken
         passages = AnyPassages if split == "train" else CoveringPassages
         archive, chosen = self.archive, self.archive.split[split]
+        action = archive.mapped("action")
         return passages(
             archive.mapped("observation"),
-            archive.mapped("action"),
+            action if self.order is None else OrderedActions(action, self.order),
             archive.mapped("return_to_go"),
             archive.first[chosen],
             archive.length[chosen],

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from components.data import EpisodeBatch, TrajectoryBatch
 from framework.data.mapped import Mapped
 from framework.data.module import Examples
+from framework.data.trajectories.orders import OrderedActions
 
 Integers = NDArray[np.int64]
 
@@ -30,7 +31,7 @@ class Passages(Examples):
     def __init__(
         self,
         observation: Mapped,
-        action: Mapped,
+        action: Mapped | OrderedActions,
         return_to_go: Mapped,
         first: Integers,
         length: Integers,
@@ -126,7 +127,9 @@ class Starts(Examples):
         return EpisodeBatch(seed, torch.full((len(indices),), self.return_to_go))
 
 
-def _cut(values: Mapped, where: Integers, mask: NDArray[np.bool_]) -> torch.Tensor:
+def _cut(
+    values: Mapped | OrderedActions, where: Integers, mask: NDArray[np.bool_]
+) -> torch.Tensor:
     """Reads values at `[B, T]`, 0 on padding."""
     read = values[where]
     read[~mask] = 0
