@@ -20,6 +20,7 @@ from components.layers.norms import LayerNorm, RMSNorm
 from components.layers.positions import Learned, NoPositions, RelativeBias, Rotary
 from components.losses import (
     CRPS,
+    CoefficientPenalty,
     Entropy,
     LabelSmoothing,
     NegativeLogLikelihood,
@@ -46,6 +47,7 @@ __all__ = [
     "MLP",
     "Asinh",
     "CellIndex",
+    "CoefficientPenalty",
     "ConvObservation",
     "Decoder",
     "EncoderDecoder",

@@ -2,11 +2,12 @@
 
 from components.losses.likelihood import LabelSmoothing, NegativeLogLikelihood
 from components.losses.pointwise import Pinball, SquaredError
-from components.losses.regularizers import Entropy, Roughness, ZLoss
+from components.losses.regularizers import CoefficientPenalty, Entropy, Roughness, ZLoss
 from components.losses.scores import CRPS
 
 __all__ = [
     "CRPS",
+    "CoefficientPenalty",
     "Entropy",
     "LabelSmoothing",
     "NegativeLogLikelihood",

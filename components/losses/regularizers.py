@@ -1,4 +1,4 @@
-"""Losses that look at the prediction alone: its roughness, its logits, its certainty."""
+"""Losses that look at the prediction alone: its roughness, its parameters, its certainty."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from torch.distributions import Distribution, Independent
 from components.distributions import Affine
 from components.distributions.functionals import (
     add_components,
+    coefficient_power,
     entropy,
     log_normalizer,
     roughness,
@@ -21,22 +22,51 @@ class Roughness(Loss):
 
     .. math:: \int p'(x)^2 \, dx
 
-    Exact where the law knows its Fourier coefficients (Parseval), a finite difference where it is
-    a histogram. With outcomes in units u the integral has the unit u⁻³, so a weight tuned on
-    scaled values does not carry over to raw ones.
+    Exact where the law knows its Fourier coefficients (Parseval), over cells too: there it is that
+    of the density which they resolve, and no axis of cells is built. A finite difference where the
+    law is a histogram of another kind. With outcomes in units u the integral has the unit u⁻³, so
+    a weight tuned on scaled values does not carry over to raw ones, nor from numbered outcomes
+    (the unit is one of them) to an interval.
 
     Args:
         weight: Factor of this term in the objective, at least 0.
 
     Source: Gillman et al., "Fourier Head" (arXiv:2410.22269), regularization. They penalize
-        coefficients before normalization; this penalizes the density, which does not depend on
-        the scale of the coefficients.
+        coefficients before normalization (see CoefficientPenalty); this penalizes the density,
+        which does not depend on the scale of the coefficients.
     """
 
     def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
         """Measures predictions of batch shape `[B, T]`: `[B, T]`."""
         with refuse(self, prediction, "a density with a slope"):
             return roughness(prediction)
+
+
+class CoefficientPenalty(Loss):
+    r"""Penalizes large Fourier coefficients, the more the higher their frequency.
+
+    .. math:: 4 \pi^2 \sum_{k=1}^N k^2 |c_k|^2, \quad c_k = \sum_{j=0}^{N-k} a_{j+k} \bar a_j
+
+    It is a penalty on scale, not on smoothness: a law depends on :math:`c_k / c_0` alone, and
+    coefficients half as large give the same law at a sixteenth of the penalty. It equals
+    :math:`4 c_0^2 \int p'(z)^2 dz` over z from -1 to 1. What it does is to keep coefficients from
+    growing, and so the steps of the optimizer from losing effect. To ask for smooth laws, use
+    Roughness.
+
+    The published weight is 1e-6. The authors' programs computed the term, but only those for
+    synthetic densities added it to what was minimized.
+
+    Args:
+        weight: Factor of this term in the objective, at least 0; 1e-6 to do as was published.
+
+    Source: Gillman et al., "Fourier Head" (arXiv:2410.22269), regularization, with the factor of
+        their code.
+    """
+
+    def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
+        """Measures predictions of batch shape `[B, T]`: `[B, T]`."""
+        with refuse(self, prediction, "a law made of Fourier coefficients"):
+            return coefficient_power(prediction)
 
 
 class ZLoss(Loss):

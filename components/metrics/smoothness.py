@@ -46,7 +46,7 @@ def smoothness(probabilities: Tensor) -> Tensor:
 def smoothness_of_correlations(correlations: Tensor, cells: int) -> Tensor:
     r"""Measures the smoothness of a Fourier law over cells without computing its probabilities.
 
-    The spectrum of :math:`q_j = (1 + 2 \Re \sum_{k=1}^N g_k e^{i \pi k z_j}) / m` is known. But for
+    Of :math:`q_j = (1 + 2 \Re \sum_{k=1}^N g_k e^{i \pi k z_j}) / m` the spectrum is known. But for
     a phase it is g_k as long as k < m - N; from there on g_{m-k} looks alike at the centers, and
     :math:`|Y_k| = |g_k + (-1)^{m-1} \bar g_{m-k}|`. The cost is that of N frequencies, not of m.
 

@@ -11,7 +11,8 @@ from torch.distributions import Distribution, Independent, Normal
 
 from components.distributions.affine import Affine
 from components.distributions.categorical import Discrete
-from components.distributions.fourier import FourierDensity
+from components.distributions.fourier import FourierCategorical, FourierDensity
+from components.distributions.fourier.polynomial import correlate
 from components.distributions.functionals.vectors import add_components
 from components.distributions.histogram import Histogram
 from components.distributions.mixture import Mixture
@@ -25,7 +26,10 @@ def roughness(distribution: Distribution) -> Tensor:
 
     Where the density is constant in cells, the derivative is the difference between neighboring
     cells over the distance of their middles; over numbered outcomes, between neighboring ones.
-    Jumps at the ends of the range do not count. Of a vector, the components' values are added.
+    Jumps at the ends of the range do not count. Fourier laws over cells have instead the
+    roughness of the density that their cells resolve, as if all cells were equally wide: closed,
+    without an axis of cells, and the limit of many cells. Of a vector, the components' values are
+    added.
 
     Args:
         distribution: A law of batch shape `[...]`.
@@ -56,9 +60,7 @@ def _(distribution: Affine) -> Tensor:
 
 @roughness.register
 def _(distribution: FourierDensity) -> Tensor:
-    g = torch.view_as_real(distribution.correlations).square().sum(-1)
-    k = torch.arange(1, distribution.terms, dtype=g.dtype, device=g.device)
-    return math.pi**2 * (k.square() * g).sum(-1) / distribution.half_width**3  # Parseval
+    return by_parseval(distribution.correlations) / distribution.half_width**3
 
 
 @roughness.register
@@ -67,8 +69,13 @@ def _(distribution: Discrete) -> Tensor:
 
 
 @roughness.register
+def _(distribution: FourierCategorical) -> Tensor:
+    return _resolved(distribution, 1.0)
+
+
+@roughness.register
 def _(distribution: Histogram) -> Tensor:
-    return _stepwise(distribution.densities, distribution.widths)
+    return _of_cells(distribution.cells, distribution)
 
 
 @roughness.register
@@ -104,6 +111,37 @@ def _(distribution: StudentT) -> Tensor:
     log_beta = torch.lgamma(df + 1.5) - torch.lgamma(df + 3) + math.log(math.pi) / 2 - math.log(2)
     log_unit = 2 * log_peak + 2 * torch.log1p(1 / df) + 1.5 * df.log() + log_beta
     return log_unit.exp().to(distribution.scale.dtype) / distribution.scale.pow(3)
+
+
+def by_parseval(correlations: Tensor) -> Tensor:
+    r"""Computes :math:`\int_{-1}^1 p'(z)^2 dz = \pi^2 \sum_{k=1}^N k^2 |g_k|^2` of a density.
+
+    Args:
+        correlations: The g of the density :math:`1/2 + \Re \sum g_k e^{i \pi k z}`, `[..., N]`.
+
+    Returns:
+        Values `[...]`.
+    """
+    power = torch.view_as_real(correlations).square().sum(-1)
+    k = torch.arange(1, power.shape[-1] + 1, dtype=power.dtype, device=power.device)
+    return math.pi**2 * (k.square() * power).sum(-1)
+
+
+@singledispatch
+def _of_cells(cells: Discrete, histogram: Histogram) -> Tensor:
+    """The roughness of a histogram, which depends on what its cells are made of."""
+    return _stepwise(histogram.densities, histogram.widths)
+
+
+@_of_cells.register
+def _(cells: FourierCategorical, histogram: Histogram) -> Tensor:
+    return _resolved(cells, (histogram.edges[-1] - histogram.edges[0]) / cells.size)
+
+
+def _resolved(cells: FourierCategorical, width: Tensor | float) -> Tensor:
+    """The roughness of the density that cells of a width resolve; eps flattens it."""
+    unit = by_parseval(correlate(cells.coefficients)) / (1 + cells.size * cells.eps) ** 2
+    return unit * (2 / (cells.size * width)) ** 3
 
 
 def _stepwise(densities: Tensor, widths: Tensor) -> Tensor:

@@ -1,10 +1,11 @@
 """Scores and functionals against their defining integrals and brute-force sums."""
 
+import math
 from itertools import pairwise
 
 import pytest
 import torch
-from every_distribution import DISCRETE, EDGES, REAL, discrete, integrate, real, tensor
+from every_distribution import DISCRETE, EDGES, REAL, discrete, integrate, randn, real, tensor
 from torch.distributions import Independent, Laplace
 from torch.distributions import StudentT as TorchStudentT
 
@@ -16,7 +17,13 @@ from components.distributions import (
     Histogram,
     StudentT,
 )
-from components.distributions.functionals import crps, entropy, log_normalizer, roughness
+from components.distributions.functionals import (
+    coefficient_power,
+    crps,
+    entropy,
+    log_normalizer,
+    roughness,
+)
 from components.distributions.functionals.quadrature import levels_and_weights
 
 SMOOTH = [name for name in REAL if "Histogram" not in name and "Quantiles" not in name]
@@ -78,7 +85,7 @@ def test_roughness_is_its_integral(name):
 
 
 def test_roughness_of_a_histogram_is_a_finite_difference():
-    law = real("Histogram(FourierCategorical)")
+    law = real("Histogram(Categorical)")
     expected = 0.0
     width = [b - a for a, b in pairwise(EDGES)]
     density = [law.cells.probs[k].item() / width[k] for k in range(len(width))]
@@ -88,13 +95,48 @@ def test_roughness_of_a_histogram_is_a_finite_difference():
     assert roughness(law).item() == pytest.approx(expected)
 
 
-def test_roughness_of_fine_cells_is_that_of_the_density():
-    coefficients = torch.randn(10, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    fine = Histogram(
-        FourierCategorical(coefficients, 4000), torch.linspace(-2, 2, 4001, dtype=torch.float64)
-    )
-    density = FourierDensity(coefficients, -2, 2)
-    torch.testing.assert_close(roughness(fine), roughness(density), rtol=1e-3, atol=0)
+@pytest.mark.parametrize("eps", [0.0, 1e-4])
+def test_roughness_of_fourier_cells_is_the_limit_of_fine_ones(eps):
+    coefficients = randn(10)
+    cells = FourierCategorical(coefficients, 4000, eps)
+    edges = torch.linspace(-2, 2, 4001, dtype=torch.float64)
+    fine, plain = Histogram(cells, edges), Categorical(cells.logits)
+    for closed, stepwise in ((fine, Histogram(plain, edges)), (cells, plain)):
+        torch.testing.assert_close(roughness(closed), roughness(stepwise), rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("size", [5, 40, 4000])
+def test_roughness_of_fourier_cells_is_that_of_the_density_they_resolve(size):
+    coefficients = randn(3, 10)
+    edges = torch.linspace(-2, 2, size + 1, dtype=torch.float64)
+    law = Histogram(FourierCategorical(coefficients, size), edges)
+    torch.testing.assert_close(roughness(law), roughness(FourierDensity(coefficients, -2, 2)))
+
+
+def test_coefficient_power_is_the_sum_over_autocorrelations():
+    a = torch.complex(*randn(2, 7).unbind())
+    c = [(a[k:] * a[: 7 - k].conj()).sum() for k in range(7)]
+    expected = 4 * math.pi**2 * sum(k**2 * abs(c[k]) ** 2 for k in range(7))
+    rows = torch.cat((a.real, a.imag))
+    for law in (FourierCategorical(rows, 20), FourierDensity(rows, 0, 9)):
+        assert coefficient_power(law).item() == pytest.approx(expected.item(), rel=1e-12)
+
+
+def test_coefficient_power_sees_through_units_and_vectors():
+    rows = randn(3, 10)
+    cells = FourierCategorical(rows, 8)
+    expected = coefficient_power(cells)
+    histogram = Histogram(cells, tensor(*EDGES))
+    moved = Affine(histogram, tensor(1.0), tensor(5.0))
+    torch.testing.assert_close(coefficient_power(moved), expected)
+    torch.testing.assert_close(coefficient_power(Independent(moved, 1)), expected.sum())
+
+
+@pytest.mark.parametrize("name", ["Categorical", "Histogram(Categorical)", "Affine(StudentT)"])
+def test_coefficient_power_needs_coefficients(name):
+    law = DISCRETE[name]((), torch.float64) if name in DISCRETE else real(name)
+    with pytest.raises(TypeError, match=r"^A \w+ is not made of Fourier coefficients; [^\n]*\.$"):
+        coefficient_power(law)
 
 
 def test_roughness_needs_a_formula():

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from components.distributions import Affine, Categorical, FourierDensity, Histogram
 from components.losses.likelihood import LabelSmoothing, NegativeLogLikelihood
 from components.losses.pointwise import Pinball, SquaredError
-from components.losses.regularizers import Entropy, Roughness, ZLoss
+from components.losses.regularizers import CoefficientPenalty, Entropy, Roughness, ZLoss
 from components.losses.scores import CRPS
 
 LOSSES = [
@@ -23,6 +23,7 @@ LOSSES = [
     CRPS,
     ZLoss,
     Roughness,
+    CoefficientPenalty,
     Entropy,
 ]
 CELLS = {"categorical", "fourier_categorical", "histogram", "fourier_histogram"}
@@ -37,6 +38,8 @@ def refused(loss, law):
     """Which losses no law of a kind can have."""
     if loss is LabelSmoothing:
         return kind(law) not in CELLS
+    if loss is CoefficientPenalty:
+        return "fourier" not in law
     if loss is ZLoss:
         return kind(law) not in RAW
     return loss is Pinball and law in TOKENS
@@ -73,7 +76,7 @@ def test_what_a_law_has_not_got_is_refused_in_one_sentence(loss, law):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_weights_are_kept_and_not_applied(loss):
     raw, target = raw_for("categorical"), target_for("categorical")
-    law = "categorical" if loss is not Pinball else "histogram"
+    law = {Pinball: "histogram", CoefficientPenalty: "fourier_density"}.get(loss, "categorical")
     prediction, target = LAWS[law](raw), target_for(law)
     heavy, light = loss(weight=3.0), loss()
     assert (heavy.weight, light.weight) == (3.0, 1.0)
@@ -84,9 +87,10 @@ def test_weights_are_kept_and_not_applied(loss):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_components_of_a_vector_add_up(loss):
+    law = "fourier_histogram" if loss is CoefficientPenalty else "histogram"
     raw, target = raw_for("vector_histogram"), target_for("vector_histogram")
-    whole = loss()(LAWS["vector_histogram"](raw), target)
-    parts = [loss()(LAWS["histogram"](raw[:, :, a]), target[:, :, a]) for a in range(2)]
+    whole = loss()(LAWS[f"vector_{law}"](raw), target)
+    parts = [loss()(LAWS[law](raw[:, :, a]), target[:, :, a]) for a in range(2)]
     torch.testing.assert_close(whole, parts[0] + parts[1])
 
 
