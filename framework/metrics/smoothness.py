@@ -1,0 +1,71 @@
+"""Mean and standard deviation of the smoothness of many predictions."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+from torchmetrics import Metric
+
+from components.metrics.smoothness import smoothness, smoothness_of
+
+
+class Smoothness(Metric):
+    r"""Summarizes how smooth all predicted probabilities over ordered cells were.
+
+    Every law that it saw counts as much as its weight, whichever batch or process it came from:
+    states are sums. Values compare between laws on as many cells only, and less is not better:
+    the truth may be rough.
+
+    The published numbers pool laws in three ways. For synthetic densities, one metric sees the
+    test examples of all seeds. For games, it sees what was predicted in the episodes of one seed,
+    with ordered actions. For time series there is a metric for each data set; their means are
+    averaged, and so are their variances before the root is taken.
+
+    Example:
+        >>> metric = Smoothness()
+        >>> metric.update(torch.tensor([[0.2, 0.2, 0.2, 0.2, 0.2], [0, 1, 0, 0, 0]]))
+        >>> {name: round(value.item(), 3) for name, value in metric.compute().items()}
+        {'mean': 0.393, 'std': 0.393}
+
+    Source: Gillman et al., "Fourier Head" (arXiv:2410.22269), section 4 and appendix B.
+    """
+
+    full_state_update = False
+    higher_is_better = None
+    weight: Tensor
+    total: Tensor
+    squares: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("weight", "total", "squares"):
+            self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+
+    def update(self, prediction: Tensor | Distribution, weight: Tensor | None = None) -> None:
+        """Adds laws.
+
+        Args:
+            prediction: Probabilities `[..., m]`, or a law with cells of batch shape `[...]`.
+            weight: How much each counts, `[...]`, at least 0; all alike if not given.
+
+        Raises:
+            TypeError: If a law has no cells.
+        """
+        match prediction:
+            case Tensor():
+                values = smoothness(prediction)
+            case law:
+                values = smoothness_of(law)
+        values = values.detach().to(self.total)
+        weight = torch.ones_like(values) if weight is None else weight.to(self.total)
+        values = torch.where(weight > 0, values, 0)
+        self.weight += weight.sum()
+        self.total += (weight * values).sum()
+        self.squares += (weight * values.square()).sum()
+
+    def compute(self) -> dict[str, Tensor]:
+        """Returns `mean` and `std` (of the population) over all laws, `nan` if there were none."""
+        mean = self.total / self.weight
+        variance = (self.squares / self.weight - mean.square()).clamp_min(0)
+        return {"mean": mean, "std": variance.sqrt()}
