@@ -9,6 +9,8 @@ from framework.data.density.problems import Problem, Synthetic
 from framework.data.density.processes import Gaussian, Process, SignedBeta, TwoGaussians
 from framework.data.density.regression import Table
 from framework.data.module import Examples, PredictiveData
+from framework.data.prompts.module import PromptData, PromptTokenData
+from framework.data.prompts.normals import DescribedNormals, Prompts
 from framework.data.series.module import SeriesData
 from framework.data.series.panels import Arrays, Competition, PanelSource
 from framework.data.series.scaling import MeanScaling, Scaling, StandardScaling
@@ -24,6 +26,7 @@ from framework.data.tokens.tokenizer import (
     Tokenizer,
 )
 from framework.data.trajectories.episodes import EpisodeSource
+from framework.data.trajectories.hopper import Hopper
 from framework.data.trajectories.module import TrajectoryData
 from framework.data.trajectories.orders import ActionOrder, AtariOrder
 from framework.data.trajectories.playing import CartPole, Pendulum
@@ -39,10 +42,12 @@ __all__ = [
     "Competition",
     "Corpus",
     "DensityData",
+    "DescribedNormals",
     "EpisodeSource",
     "Examples",
     "FileTokenizer",
     "Gaussian",
+    "Hopper",
     "HubText",
     "LongTable",
     "MeanScaling",
@@ -53,6 +58,9 @@ __all__ = [
     "PredictiveData",
     "Problem",
     "Process",
+    "PromptData",
+    "PromptTokenData",
+    "Prompts",
     "SavedText",
     "Scaling",
     "SeriesData",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from components.data import EpisodeBatch, TrajectoryBatch
 from framework.data.mapped import Mapped
 from framework.data.module import Examples
+from framework.data.trajectories.frames import Stacked
 from framework.data.trajectories.orders import OrderedActions
 
 Integers = NDArray[np.int64]
@@ -30,7 +31,7 @@ class Passages(Examples):
 
     def __init__(
         self,
-        observation: Mapped,
+        observation: Mapped | Stacked,
         action: Mapped | OrderedActions,
         return_to_go: Mapped,
         first: Integers,
@@ -128,7 +129,7 @@ class Starts(Examples):
 
 
 def _cut(
-    values: Mapped | OrderedActions, where: Integers, mask: NDArray[np.bool_]
+    values: Mapped | Stacked | OrderedActions, where: Integers, mask: NDArray[np.bool_]
 ) -> torch.Tensor:
     """Reads values at `[B, T]`, 0 on padding."""
     read = values[where]

@@ -1,11 +1,11 @@
-"""Played episodes: a scripted controller with noise acts in a real environment, in seconds."""
+"""Played episodes: a player acts in a real environment, now well and now badly, in seconds."""
 
 from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
-from importlib.metadata import version
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,10 +18,75 @@ Floats = NDArray[np.float64]
 
 
 class Played(EpisodeSource):
-    """Episodes of a controller whose decisions are disturbed by Gaussian noise.
+    """Episodes that a player of several levels of skill plays, so that some are better.
 
-    Each episode has one scale of noise, by turns, so that there are good and bad ones. Actions are
-    recorded as they were taken, noise included.
+    Each episode has one level, by turns. Actions are recorded as they were taken.
+
+    Args:
+        steps: Steps at least; the last episode is played to its end.
+        levels: The levels of skill, in plain values.
+        seed: Seed of the environment and of the player.
+
+    Raises:
+        ValueError: If there is no step or no level.
+    """
+
+    recipe: ClassVar[int] = 1  # part of the key: raise it when a player changes
+    packages: ClassVar[tuple[str, ...]] = ("gymnasium", "numpy")  # whose versions are part of it
+
+    def __init__(self, steps: int, levels: Sequence[Any], seed: int) -> None:
+        self.steps, self.levels, self.seed = steps, tuple(levels), seed
+        if steps < 1 or not self.levels:
+            raise ValueError(
+                f"{type(self).__name__}: steps={steps} at levels of skill {list(self.levels)} "
+                "cannot be played; use at least one step and one level or scale of noise."
+            )
+
+    @abstractmethod
+    def player(self, level: Any, random: np.random.Generator) -> Callable[[Any], Any]:
+        """Makes who plays one episode.
+
+        Args:
+            level: How well it is to be played.
+            random: All the randomness that the player may use.
+
+        Returns:
+            A function that is called at every step: what is seen in, an action out.
+        """
+
+    def key(self) -> dict[str, object]:
+        """Names the player, its options, and the versions of what it plays in.
+
+        Raises:
+            ValueError: If a package is missing.
+        """
+        options = [self.steps, list(self.levels), self.seed]
+        try:
+            versions = [version(package) for package in self.packages]
+        except PackageNotFoundError as error:
+            raise ValueError(
+                f"{type(self).__name__} plays in {self.environment}, which needs the package "
+                f"{error.name}; pip install 'overtone[rl]'."
+            ) from error
+        return {"played": type(self).__qualname__, "recipe": [self.recipe, *options, *versions]}
+
+    def read(self) -> Episodes:
+        """Plays."""
+        environment = make(self.environment)
+        random = np.random.default_rng(self.seed)
+        episodes: list[Episodes] = []
+        played = 0
+        while played < self.steps:
+            level = self.levels[len(episodes) % len(self.levels)]
+            seed = int(random.integers(2**31))
+            episodes.append(_play(environment, seed, self.player(level, random)))
+            played += len(episodes[-1].reward)
+        environment.close()
+        return Episodes.join(episodes)
+
+
+class Disturbed(Played):
+    """Episodes of a controller whose decisions are disturbed by Gaussian noise of several scales.
 
     Args:
         steps: Steps at least; the last episode is played to its end.
@@ -33,17 +98,16 @@ class Played(EpisodeSource):
     """
 
     suited: ClassVar[tuple[float, ...]]
-    recipe: ClassVar[int] = 1  # part of the key: raise it when a controller changes
+    width: ClassVar[int] = 1  # components of the noise
 
     def __init__(
         self, steps: int = 20_000, noise: Sequence[float] | None = None, seed: int = 0
     ) -> None:
-        self.steps, self.seed = steps, seed
-        self.noise = tuple(self.suited if noise is None else noise)
-        if steps < 1 or not self.noise or min(self.noise) < 0:
+        super().__init__(steps, self.suited if noise is None else noise, seed)
+        if min(self.levels) < 0:
             raise ValueError(
-                f"{type(self).__name__}: steps={steps} and noise={list(self.noise)} cannot be "
-                "played; use at least one step and one scale of noise, none of them negative."
+                f"{type(self).__name__}: noise={list(self.levels)} cannot be played; "
+                "a standard deviation is at least 0."
             )
 
     @abstractmethod
@@ -52,47 +116,32 @@ class Played(EpisodeSource):
 
         Args:
             observation: What is seen.
-            noise: What to add to the decision, `[components]` (one for a choice).
+            noise: What to add to the decision, `[width]`.
 
         Returns:
             An action that the environment takes.
         """
 
-    def key(self) -> dict[str, object]:
-        """Names the controller, its options, and the version of the environment."""
-        options = [self.steps, list(self.noise), self.seed]
-        packages = [version("gymnasium"), version("numpy")]
-        return {"played": type(self).__qualname__, "recipe": [self.recipe, *options, *packages]}
-
-    def read(self) -> Episodes:
-        """Plays."""
-        environment = make(self.environment)
-        random = np.random.default_rng(self.seed)
-        episodes: list[Episodes] = []
-        played = 0
-        while played < self.steps:
-            scale = self.noise[len(episodes) % len(self.noise)]
-            episodes.append(self._play(environment, random, scale))
-            played += len(episodes[-1].reward)
-        environment.close()
-        return Episodes.join(episodes)
-
-    def _play(self, environment: Any, random: np.random.Generator, scale: float) -> Episodes:
-        """Plays one episode with noise of one scale."""
-        width = math.prod(environment.action_space.shape)
-        observation, _ = environment.reset(seed=int(random.integers(2**31)))
-        steps: list[tuple[Any, Any, float]] = []
-        over = False
-        while not over:
-            action = self.act(observation, scale * random.normal(size=width))
-            after, reward, terminated, truncated, _ = environment.step(action)
-            steps.append((observation, action, float(reward)))
-            observation, over = after, terminated or truncated
-        seen, done, rewards = (np.array(column) for column in zip(*steps, strict=True))
-        return Episodes(seen, done, rewards, np.array([len(steps)]))
+    def player(self, level: float, random: np.random.Generator) -> Callable[[Any], Any]:
+        """Decides with noise of one scale."""
+        return lambda seen: self.act(seen, level * random.normal(size=self.width))
 
 
-class Pendulum(Played):
+def _play(environment: Any, seed: int, player: Callable[[Any], Any]) -> Episodes:
+    """Plays one episode."""
+    observation, _ = environment.reset(seed=seed)
+    steps: list[tuple[Any, Any, float]] = []
+    over = False
+    while not over:
+        action = player(observation)
+        after, reward, terminated, truncated, _ = environment.step(action)
+        steps.append((observation, action, float(reward)))
+        observation, over = after, terminated or truncated
+    seen, done, rewards = (np.array(column) for column in zip(*steps, strict=True))
+    return Episodes(seen, done, rewards, np.array([len(steps)]))
+
+
+class Pendulum(Disturbed):
     r"""A pendulum that is swung up and balanced by a torque between -2 and 2 (Pendulum-v1).
 
     Far from upright, the torque feeds energy in as long as it is short of that of rest at the top,
@@ -131,7 +180,7 @@ class Pendulum(Played):
         return np.clip(disturbed, -self.bound, self.bound).astype(np.float32)
 
 
-class CartPole(Played):
+class CartPole(Disturbed):
     """A pole that is balanced by pushing its cart to the left or to the right (CartPole-v1).
 
     The push goes to where a weighted sum of position, speed, angle and angular speed points. The

@@ -12,11 +12,12 @@ from framework.data.trajectories.orders import ActionOrder, AtariOrder
 from framework.evaluation.rollout import play
 from tests.framework.data.test_trajectories import Fixed, everything, made
 
-ATARI = (  # of the Arcade Learning Environment, by number
-    "NOOP FIRE UP RIGHT LEFT DOWN UPRIGHT UPLEFT DOWNRIGHT DOWNLEFT UPFIRE RIGHTFIRE LEFTFIRE "
-    "DOWNFIRE UPRIGHTFIRE UPLEFTFIRE DOWNRIGHTFIRE DOWNLEFTFIRE"
-).split()
-AROUND = "LEFT UPLEFT UP UPRIGHT RIGHT DOWNRIGHT DOWN DOWNLEFT".split()
+ATARI = [  # of the Arcade Learning Environment, by number
+    *("NOOP", "FIRE", "UP", "RIGHT", "LEFT", "DOWN"),
+    *("UPRIGHT", "UPLEFT", "DOWNRIGHT", "DOWNLEFT", "UPFIRE", "RIGHTFIRE", "LEFTFIRE", "DOWNFIRE"),
+    *("UPRIGHTFIRE", "UPLEFTFIRE", "DOWNRIGHTFIRE", "DOWNLEFTFIRE"),
+]
+AROUND = ["LEFT", "UPLEFT", "UP", "UPRIGHT", "RIGHT", "DOWNRIGHT", "DOWN", "DOWNLEFT"]
 ORDER = [2, 0, 3, 1]
 
 
@@ -82,7 +83,7 @@ def test_the_environment_hears_its_numbers_and_the_window_keeps_places():
 
 @pytest.mark.parametrize("actions", [[], [0, 1, 1], [1, 2, 3], [0, 2]])
 def test_what_is_no_permutation_is_refused(actions):
-    with pytest.raises(ValueError, match="ActionOrder: actions=.* name each number from 0 on"):
+    with pytest.raises(ValueError, match=r"ActionOrder: actions=.* name each number from 0 on"):
         ActionOrder(actions)
 
 

@@ -140,7 +140,7 @@ def test_frames_stay_bytes():
     batch = everything(data.dataset("train"))
     assert batch.observation.dtype == torch.uint8
     assert data.spec.observation == (3, 5, 4)
-    assert len(data.spec.mean) == 60
+    assert (data.spec.mean, data.spec.std) == ((0.0,), (255.0,))
 
 
 def test_a_worker_gets_the_place_of_the_steps_and_not_the_steps():
@@ -257,5 +257,5 @@ def test_options_out_of_range_get_one_sentence(options, message):
 
 def test_noise_that_cannot_be_played_gets_one_sentence():
     for options in ({"steps": 0}, {"noise": []}, {"noise": [-1.0]}):
-        with pytest.raises(ValueError, match=r"Pendulum: steps=.* cannot be played"):
+        with pytest.raises(ValueError, match=r"Pendulum: .*=.* cannot be played; \S"):
             Pendulum(**options)
