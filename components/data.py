@@ -70,17 +70,19 @@ class TrajectorySpec:
         support: Actions that can be taken.
         observation: Shape of one observation.
         length: Time steps in a context window.
-        horizon: Longest episode in time steps; time steps in a batch are smaller.
+        horizon: Time steps after which an episode that is played is over at the latest.
         environment: Gymnasium id in which a policy for these data can be rolled out, "" where
             there is none.
-        mean: Mean of each component of the observations, flat; stems subtract it.
-        std: Standard deviation of each component of the observations, flat, positive; stems divide
-            by it.
+        mean: Mean of each component of the observations, flat, or one of all; stems subtract it.
+        std: Standard deviation of each component of the observations, flat, or one of all,
+            positive; stems divide by it.
         return_scale: Size of a typical return; stems divide returns-to-go by it.
         random_return: Mean return of a policy that acts at random (`nan` if unknown).
         data_return: Mean return of the episodes (`nan` if unknown).
         order: The environment's numbers of its choices, in the order in which the data count them;
             empty where the data count as the environment does.
+        longest: Longest episode of the data in time steps; stems take later ones for its last. 0
+            where it is not known, and `horizon` stands for it.
     """
 
     support: Tokens | Interval | Bins
@@ -94,12 +96,13 @@ class TrajectorySpec:
     random_return: float = float("nan")
     data_return: float = float("nan")
     order: tuple[int, ...] = ()
+    longest: int = 0
 
 
 class TrajectoryBatch(NamedTuple):
     """Windows of episodes, padded on the left: at each time step the action is predicted."""
 
-    observation: Tensor  # [B, T, *observation] float32, raw
+    observation: Tensor  # [B, T, *observation] float32, or uint8 as pixels are, raw
     action: Tensor  # [B, T, *support.shape], what was done, read for later steps
     return_to_go: Tensor  # [B, T] float32, sum of rewards from each step to the end, raw
     time: Tensor  # [B, T] int64, step within the episode; 0 on padding
@@ -116,6 +119,21 @@ class EpisodeBatch(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Benchmark:
+    """A set of series that forecasts are scored on, and how the seasonal naive forecast scores.
+
+    Args:
+        name: Name of the set, part of the names of its metrics.
+        mase: Mean absolute scaled error of the seasonal naive forecast.
+        wql: Weighted quantile loss of the seasonal naive forecast, a point at all levels.
+    """
+
+    name: str
+    mase: float
+    wql: float
+
+
+@dataclass(frozen=True)
 class SeriesSpec:
     """Facts of a panel of time series.
 
@@ -124,12 +142,15 @@ class SeriesSpec:
         context: Observed values in a window.
         horizon: Values to forecast.
         season: Period of the season in steps, 1 where there is none.
+        benchmarks: The sets to test on, in the order of the test loaders; empty where there is
+            one, whose metrics need no name.
     """
 
     support: Interval
     context: int
     horizon: int
     season: int
+    benchmarks: tuple[Benchmark, ...] = ()
 
 
 class SeriesBatch(NamedTuple):
@@ -194,5 +215,15 @@ class PromptBatch(NamedTuple):
 
 # Specs are hyper-parameters: a checkpoint with them must load with `weights_only=True`.
 torch.serialization.add_safe_globals(
-    [Tokens, Interval, Bins, TokenSpec, TrajectorySpec, SeriesSpec, DensitySpec, PromptSpec]
+    [
+        Tokens,
+        Interval,
+        Bins,
+        Benchmark,
+        TokenSpec,
+        TrajectorySpec,
+        SeriesSpec,
+        DensitySpec,
+        PromptSpec,
+    ]
 )

@@ -18,12 +18,12 @@ class Standardize(nn.Module):
     they are no part of a state dictionary.
 
     Args:
-        mean: Mean of each component.
-        std: Spread of each component, positive.
-        shape: Shape of a value, of as many components.
+        mean: Mean of each component, or one that all share, as the pixels of an image do.
+        std: Spread of each component, positive, or one that all share.
+        shape: Shape of a value.
 
     Raises:
-        ValueError: If mean, spread and shape are not of the same number of components.
+        ValueError: If there are neither as many means and spreads as components, nor one of each.
     """
 
     mean: Tensor
@@ -32,14 +32,15 @@ class Standardize(nn.Module):
     def __init__(self, mean: Sequence[float], std: Sequence[float], shape: Sequence[int]) -> None:
         super().__init__()
         size = torch.Size(shape).numel()
-        if not len(mean) == len(std) == size:
+        if len(mean) != len(std) or len(mean) not in (1, size):
             raise ValueError(
-                f"Standardize needs one mean and one std for each of {size} components, got "
-                f"{len(mean)} and {len(std)}; compute both over flat values."
+                f"Standardize needs one mean and one std for each of {size} components, or one of "
+                f"each for all, got {len(mean)} and {len(std)}; compute both over flat values."
             )
-        self.shape, self.facts = tuple(shape), (tuple(mean), tuple(std))
-        self.register_buffer("mean", torch.empty(size), persistent=False)
-        self.register_buffer("std", torch.empty(size), persistent=False)
+        self.shape = tuple(shape) if len(mean) == size else (1,) * len(shape)
+        self.facts = tuple(mean), tuple(std)
+        self.register_buffer("mean", torch.empty(len(mean)), persistent=False)
+        self.register_buffer("std", torch.empty(len(mean)), persistent=False)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

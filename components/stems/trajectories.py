@@ -42,13 +42,13 @@ class TrajectoryStem(Stem):
     ) -> None:
         super().__init__()
         facts = require(TrajectorySpec, spec)
-        self.support, self.horizon = facts.support, facts.horizon
+        self.support, self.longest = facts.support, facts.longest or facts.horizon
         self.standardize = Standardize(facts.mean, facts.std, facts.observation)
         self.standardize_return = Standardize([0.0], [facts.return_scale], [1])
         self.return_to_go = Linear(1, dim)
         self.observation = observation(dim=dim, shape=facts.observation)
         self.action = Linear(self.support.width, dim)
-        self.time = Embedding(facts.horizon, dim)
+        self.time = Embedding(self.longest, dim)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, batch: TrajectoryBatch) -> Embedded:
@@ -58,7 +58,7 @@ class TrajectoryStem(Stem):
         seen = self.standardize(batch.observation).to(dtype)
         done = self.support.encode(batch.action).to(dtype)
         parts = self.return_to_go(wanted), self.observation(seen), self.action(done)
-        time = self.time(batch.time.clamp(max=self.horizon - 1))
+        time = self.time(batch.time.clamp(max=self.longest - 1))
         steps = torch.stack(parts, 2) + time.unsqueeze(2)  # [B, T, 3, D]
         return Embedded(self.dropout(steps.flatten(1, 2)), batch.mask.repeat_interleave(3, 1))
 

@@ -64,7 +64,7 @@ def play(
     try:
         starts = zip(environments, episodes.seed.tolist(), strict=True)
         seen = [environment.reset(seed=seed)[0] for environment, seed in starts]
-        window = _empty(spec, episodes)
+        window = _empty(spec, episodes, _tensor(seen).dtype)
         returns = torch.zeros_like(episodes.return_to_go, dtype=torch.float32)
         alive = [True] * len(environments)
         for time in range(spec.horizon):
@@ -87,13 +87,13 @@ def play(
             environment.close()
 
 
-def _empty(spec: TrajectorySpec, episodes: EpisodeBatch) -> TrajectoryBatch:
+def _empty(spec: TrajectorySpec, episodes: EpisodeBatch, seen: torch.dtype) -> TrajectoryBatch:
     """Makes windows of nothing but padding."""
     shape, device = (len(episodes.seed), spec.length), episodes.seed.device
     kind = torch.int64 if isinstance(spec.support, Tokens) else torch.float32
     action = torch.zeros(*shape, *spec.support.shape, dtype=kind, device=device)
     return TrajectoryBatch(
-        observation=torch.zeros(*shape, *spec.observation, device=device),
+        observation=torch.zeros(*shape, *spec.observation, dtype=seen, device=device),
         action=action,
         return_to_go=torch.zeros(shape, device=device),
         time=torch.zeros(shape, dtype=torch.int64, device=device),
@@ -108,15 +108,20 @@ def _see(
 ) -> TrajectoryBatch:
     """Moves windows one step on: what is seen now becomes the last time step."""
     moved = TrajectoryBatch(*(field.roll(-1, dims=1) for field in window))
-    observation = np.stack([np.asarray(x, dtype=np.float32) for x in seen])
     last = moved.observation[:, -1]
-    last.copy_(torch.from_numpy(observation).reshape(last.shape))
+    last.copy_(_tensor(seen).reshape(last.shape))
     moved.action[:, -1] = 0
     moved.return_to_go[:, -1] = return_to_go
     moved.time[:, -1] = time
     moved.mask[:, -1] = True
     moved.weight[:, -1] = 1
     return moved._replace(target=moved.action)
+
+
+def _tensor(seen: list[Any]) -> Tensor:
+    """Collects what is seen: bytes stay bytes as in windows of data, other numbers are float32."""
+    values = np.stack(seen)
+    return torch.from_numpy(values if values.dtype == np.uint8 else values.astype(np.float32))
 
 
 def _bounded(actions: Tensor, space: Any, support: Support) -> Tensor:

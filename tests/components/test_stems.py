@@ -303,8 +303,8 @@ def test_mistakes_are_one_sentence():
         SeriesStem(DIM, SERIES, lags=[0, 9, 8])
     with pytest.raises(ValueError, match=r"of shape \(3,\); choose FlatObservation"):
         ConvObservation(DIM, (3,))
-    crooked = TrajectorySpec(Tokens(2), (3,), 5, 9, "", (0.0,), (1.0,))
-    with pytest.raises(ValueError, match="each of 3 components, got 1 and 1"):
+    crooked = TrajectorySpec(Tokens(2), (3,), 5, 9, "", (0.0,) * 2, (1.0,) * 2)
+    with pytest.raises(ValueError, match=r"each of 3 components, .* got 2 and 2"):
         TrajectoryStem(DIM, crooked)
 
 

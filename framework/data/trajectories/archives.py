@@ -16,16 +16,18 @@ from framework.data.cache import cached
 from framework.data.mapped import Mapped
 from framework.data.trajectories.environments import Environment
 from framework.data.trajectories.episodes import Episodes, EpisodeSource, returns_to_go
+from framework.data.trajectories.frames import Stacked
 
 Integers = NDArray[np.int64]
 SPLIT_SEED = 0  # of which episodes are held out: the same ones whatever the seed of training
 DEGENERATE = 1e-6  # an observation that varies less is constant: its deviation counts as 1
+PIXELS = (0.0,), (255.0,)  # mean and deviation of images, which are bytes: all have one scale
 
 
 class Facts(NamedTuple):
     """What is measured of the training episodes and of the environment."""
 
-    mean: tuple[float, ...]  # of each component of the observations
+    mean: tuple[float, ...]  # of each component of the observations, or one of all
     std: tuple[float, ...]  # of the same, positive
     random_return: float  # mean return of random actions, nan without an environment
 
@@ -37,10 +39,12 @@ class Archive:
         source: Where the episodes come from.
         holdout: Share of the episodes that is held out for validation, and again for the test; at
             least one each.
+        horizon: Steps after which an episode that is played is over at the latest; as many as the
+            environment allows if not given.
     """
 
-    def __init__(self, source: EpisodeSource, holdout: float) -> None:
-        self.source, self.holdout = source, holdout
+    def __init__(self, source: EpisodeSource, holdout: float, horizon: int | None = None) -> None:
+        self.source, self.holdout, self._horizon = source, holdout, horizon
 
     @cached_property
     def folder(self) -> Path:
@@ -50,6 +54,18 @@ class Archive:
     def mapped(self, name: str) -> Mapped:
         """Opens the array `observation`, `action` or `return_to_go`, `[N, ...]`."""
         return Mapped(self.folder / f"{name}.npy")
+
+    @property
+    def observation(self) -> Mapped | Stacked:
+        """What was seen at every step, `[N, *observation]`."""
+        recorded, stack = self.mapped("observation"), self.source.stack
+        return Stacked(recorded, self.first, stack) if stack else recorded
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of what is seen at a step."""
+        recorded, stack = self.mapped("observation").array.shape[1:], self.source.stack
+        return (stack, *recorded) if stack else recorded
 
     @cached_property
     def length(self) -> Integers:
@@ -66,6 +82,14 @@ class Archive:
         """Return of each training episode."""
         return self.mapped("return_to_go")[self.first[self.split["train"]]].astype(np.float64)
 
+    @property
+    def horizon(self) -> int:
+        """Steps after which an episode that is played is over at the latest."""
+        if self._horizon is not None:
+            return self._horizon
+        limit = self.environment.limit if self.environment else 0
+        return limit or int(self.length.max())
+
     @cached_property
     def environment(self) -> Environment | None:
         """The environment to play in.
@@ -76,11 +100,10 @@ class Archive:
         if not self.source.environment:
             return None
         environment = Environment(self.source.environment)
-        shape = self.mapped("observation").array.shape[1:]
-        if shape != environment.observation:
+        if self.shape != environment.observation:
             raise ValueError(
-                f"{type(self.source).__name__}: observations have the shape {shape}, those of "
-                f"{environment.name} {environment.observation}; name the one they are from."
+                f"{type(self.source).__name__}: observations have the shape {self.shape}, those "
+                f"of {environment.name} {environment.observation}; name the one they are from."
             )
         return environment
 
@@ -121,6 +144,7 @@ class Archive:
             **self.source.key(),
             "holdout": self.holdout,
             "environment": self.source.environment,
+            "horizon": self._horizon,
             "gymnasium": version("gymnasium"),
         }
         stored = (cached("episode_facts", key, self._measure) / "facts.json").read_text()
@@ -130,11 +154,11 @@ class Archive:
     def _measure(self, folder: Path) -> None:
         train, environment = self.split["train"], self.environment
         spans = zip(self.first[train], self.length[train], strict=True)
-        mean, std = _moments(self.mapped("observation"), [(a, a + n) for a, n in spans])
+        mean, std = _scale(self.mapped("observation"), [(a, a + n) for a, n in spans])
         random_return = float("nan")
         if environment is not None:
-            random_return = environment.random_return(environment.limit or int(self.length.max()))
-        facts = Facts(tuple(mean.tolist()), tuple(std.tolist()), random_return)
+            random_return = environment.random_return(self.horizon)
+        facts = Facts(mean, std, random_return)
         (folder / "facts.json").write_text(json.dumps(facts))
 
 
@@ -147,14 +171,16 @@ def _save(episodes: Episodes, folder: Path) -> None:
     np.save(folder / "length.npy", episodes.length)
 
 
-def _moments(values: Mapped, spans: list[tuple[int, int]]) -> tuple[Any, Any]:
+def _scale(values: Mapped, spans: list[tuple[int, int]]) -> tuple[tuple[float, ...], ...]:
     """Computes mean and deviation of each component over stretches, in two passes."""
+    if values.array.dtype == np.uint8 and values.array.ndim > 2:
+        return PIXELS
     steps = sum(end - begin for begin, end in spans)
     parts = [slice(begin, end) for begin, end in spans]
     mean = sum(_flat(values[part]).sum(0) for part in parts) / steps
     variance = sum(((_flat(values[part]) - mean) ** 2).sum(0) for part in parts) / steps
     std = np.sqrt(variance)
-    return mean, np.where(std > DEGENERATE, std, 1.0)
+    return tuple(mean.tolist()), tuple(np.where(std > DEGENERATE, std, 1.0).tolist())
 
 
 def _flat(values: NDArray[Any]) -> NDArray[np.float64]:

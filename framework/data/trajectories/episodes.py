@@ -60,7 +60,10 @@ class Episodes(NamedTuple):
         )
 
     def _refuse_infinite(self, name: str) -> None:
-        finite = np.isfinite(getattr(self, name))
+        values = getattr(self, name)
+        if values.dtype.kind != "f":  # whole numbers are finite, and frames are gigabytes
+            return
+        finite = np.isfinite(values)
         if not finite.all():
             step = int(finite.reshape(len(finite), -1).all(1).argmin())
             episode = int(np.searchsorted(np.cumsum(self.length), step, side="right"))
@@ -75,6 +78,7 @@ class EpisodeSource(ABC):
     """Where episodes come from."""
 
     environment: str  # gymnasium id of what a policy can be played in, "" where there is none
+    stack: int = 0  # recorded frames that are seen together; 0: what is recorded is what is seen
 
     @abstractmethod
     def key(self) -> dict[str, object]:

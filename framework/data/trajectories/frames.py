@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from framework.data.mapped import Mapped
 
 Frames = NDArray[np.uint8]
 SIDE = 84  # pixels
@@ -40,3 +43,27 @@ def areas(pixels: int, parts: int) -> NDArray[np.float32]:
     overlap = np.minimum(edges[1:, None], end) - np.maximum(edges[:-1, None], begin)
     share = overlap.clip(min=0) * parts / pixels
     return share.astype(np.float32)
+
+
+class Stacked:
+    """Recorded frames that are read together with those before them, each being stored once.
+
+    Before the first frame of an episode it was black, as in the environment.
+
+    Args:
+        frames: The frames of all episodes, one after the other, `[N, ...]`.
+        first: Where each episode begins, `[episodes]`.
+        stack: Frames that are seen together, the newest being the last.
+    """
+
+    def __init__(self, frames: Mapped, first: NDArray[np.int64], stack: int) -> None:
+        self.frames, self.first, self.stack = frames, first, stack
+
+    def __getitem__(self, index: NDArray[np.int64]) -> NDArray[Any]:
+        """Reads what is seen at steps of any shape, `[*index.shape, stack, ...]`."""
+        episode = np.searchsorted(self.first, index, side="right") - 1
+        step = index[..., None] + np.arange(1 - self.stack, 1)
+        dark = step < self.first[episode][..., None]
+        read = self.frames[np.where(dark, 0, step)]
+        read[dark] = 0
+        return read

@@ -37,6 +37,8 @@ class TrajectoryData(PredictiveData):
             training episodes reach.
         order: Order in which the data count the choices of the environment, in past actions and in
             those to predict; if not given, they count as it does.
+        horizon: Steps after which an episode that is played is over at the latest; as many as the
+            environment allows if not given.
         options: Batch sizes, workers and seed, as in `PredictiveData`.
 
     Raises:
@@ -53,31 +55,32 @@ class TrajectoryData(PredictiveData):
         episodes: int = 16,
         target_return: float | None = None,
         order: ActionOrder | None = None,
+        horizon: int | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        for name, value in {"length": length, "episodes": episodes}.items():
-            if value < 1:
+        counts = {"length": length, "episodes": episodes, "horizon": horizon}
+        for name, value in counts.items():
+            if value is not None and value < 1:
                 raise ValueError(f"TrajectoryData: {name}={value} is too small; use at least 1.")
         if not 0 < holdout < 0.5:
             raise ValueError(
                 f"TrajectoryData: holdout={holdout} is taken twice, for validation and test; "
                 "use a share between 0 and 0.5."
             )
-        self.source, self.archive = source, Archive(source, holdout)
+        self.source, self.archive = source, Archive(source, holdout, horizon)
         self.length, self.episodes = length, episodes
         self._target_return, self.order = target_return, order
 
     @property
     def spec(self) -> TrajectorySpec:
         """Facts of the environment and of the training episodes."""
-        archive, environment = self.archive, self.archive.environment
-        limit = environment.limit if environment else 0
+        archive = self.archive
         return TrajectorySpec(
             support=self.support,
-            observation=archive.mapped("observation").array.shape[1:],
+            observation=archive.shape,
             length=self.length,
-            horizon=max(limit, int(archive.length.max())),
+            horizon=archive.horizon,
             environment=self.source.environment,
             mean=archive.facts.mean,
             std=archive.facts.std,
@@ -85,6 +88,7 @@ class TrajectoryData(PredictiveData):
             random_return=archive.facts.random_return,
             data_return=float(archive.returns.mean()),
             order=() if self.order is None else self.order.actions,
+            longest=int(archive.length.max()),
         )
 
     @property
@@ -111,7 +115,7 @@ class TrajectoryData(PredictiveData):
         archive, chosen = self.archive, self.archive.split[split]
         action = archive.mapped("action")
         return passages(
-            archive.mapped("observation"),
+            archive.observation,
             action if self.order is None else OrderedActions(action, self.order),
             archive.mapped("return_to_go"),
             archive.first[chosen],

@@ -259,3 +259,44 @@ def test_noise_that_cannot_be_played_gets_one_sentence():
     for options in ({"steps": 0}, {"noise": []}, {"noise": [-1.0]}):
         with pytest.raises(ValueError, match=r"Pendulum: .*=.* cannot be played; \S"):
             Pendulum(**options)
+
+
+class Filmed(Fixed):
+    """Episodes of single frames of which some are seen together."""
+
+    stack = 3
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_stacked_frames_equal_a_loop(split):
+    lengths = (7, 3, 12, 1, 8, 5)
+    frames = np.random.default_rng(0).integers(1, 256, size=(36, 4, 5)).astype(np.uint8)
+    episodes = made(lengths)._replace(observation=frames)
+    data = TrajectoryData(Filmed(episodes), length=4)
+    batch = everything(data.dataset(split))
+    assert batch.observation.dtype == torch.uint8
+    assert data.spec.observation == batch.observation.shape[2:] == (3, 4, 5)
+    taken = {frame.tobytes(): step for step, frame in enumerate(frames)}
+    starts = np.cumsum(lengths) - lengths
+    for window, mask in zip(batch.observation.numpy(), batch.mask, strict=True):
+        assert not window[~mask.numpy()].any()
+        for stack in window[mask.numpy()]:
+            step = taken[stack[-1].tobytes()]
+            begin = max(start for start in starts if start <= step)
+            past = [t for t in range(step - 2, step + 1) if t >= begin]
+            np.testing.assert_array_equal(stack[3 - len(past) :], frames[past])
+            assert not stack[: 3 - len(past)].any()
+
+
+def test_frames_are_stored_once():
+    frames = np.ones((36, 4, 5), np.uint8)
+    data = TrajectoryData(Filmed(made()._replace(observation=frames), name="once"))
+    assert data.archive.mapped("observation").array.nbytes == frames.nbytes
+    assert len(pickle.dumps(data.dataset("train"))) < 5_000
+
+
+def test_episodes_that_are_played_may_be_cut():
+    whole, cut = (TrajectoryData(Pendulum(steps=600), horizon=horizon) for horizon in (None, 5))
+    assert (whole.spec.horizon, cut.spec.horizon) == (200, 5)
+    assert whole.spec.longest == cut.spec.longest == 200
+    assert cut.spec.random_return > whole.spec.random_return / 20  # of rewards that are negative
