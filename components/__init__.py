@@ -31,6 +31,7 @@ from components.losses import (
 )
 from components.stems import (
     Asinh,
+    BinnedSeriesStem,
     CellIndex,
     ConvObservation,
     FeatureStem,
@@ -46,6 +47,7 @@ __all__ = [
     "CRPS",
     "MLP",
     "Asinh",
+    "BinnedSeriesStem",
     "CellIndex",
     "CoefficientPenalty",
     "ConvObservation",

@@ -29,7 +29,13 @@ class Embedded(NamedTuple):
 
 
 class Stem(nn.Module, ABC):
-    """Turns a batch into a sequence, and knows which of its positions predict."""
+    """Turns a batch into a sequence, and knows which of its positions predict.
+
+    `reach` is how many steps before its target a state looks back, None for the whole batch. Where
+    it is known, a sequence that grows is embedded at its end only.
+    """
+
+    reach: int | None = None
 
     @abstractmethod
     def forward(self, batch: Any) -> Embedded:

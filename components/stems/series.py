@@ -50,6 +50,7 @@ class SeriesStem(Stem):
                 f"length of the context, {facts.context}."
             )
         self.lags = sorted({1, *lags})
+        self.reach = self.lags[-1]
         self.past = nn.Linear(2 * len(self.lags), dim)
         self.future = nn.Linear(2 * len(self.lags), dim)
 

@@ -6,15 +6,18 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 from components.data import SeriesBatch
+from components.distributions import Categorical, Histogram
+from components.distributions.rows import pick
 from components.interfaces import Backbone, Cache, Embedded, Head, Stem
 from framework.evaluation.randomness import seeded
 
 
 @dataclass(frozen=True)
 class Paths:
-    """How many futures are drawn of each series.
+    """How many futures are drawn of each series, and how.
 
     Args:
         samples: Futures per series, at least 1; quantiles are those of the samples.
@@ -22,6 +25,9 @@ class Paths:
         in_validation: Whether to draw them in validation too and not only in tests; forecasts then
             take most of the time of a validation.
         seed: Seed of the draws.
+        temperature: Log-probabilities of cells are divided by it: below 1 plays safe, above 1
+            takes risks. Other than 1 it asks for a law over cells.
+        top_k: Draw from this many of the likeliest cells; from all if not given. Chronos has 50.
 
     Raises:
         ValueError: If nothing would be drawn.
@@ -31,6 +37,8 @@ class Paths:
     at_once: int = 10
     in_validation: bool = False
     seed: int = 0
+    temperature: float = 1.0
+    top_k: int | None = None
 
     def __post_init__(self) -> None:
         if self.samples < 1 or self.at_once < 1:
@@ -38,6 +46,30 @@ class Paths:
                 f"Paths draws nothing with samples={self.samples}, at_once={self.at_once}; "
                 "use at least 1 of each."
             )
+        if not self.temperature > 0 or (self.top_k is not None and self.top_k < 1):
+            raise ValueError(
+                f"Paths cannot draw with temperature={self.temperature}, top_k={self.top_k}; "
+                "use a positive temperature and at least 1 cell."
+            )
+
+    def draw(self, law: Distribution, count: int) -> Tensor:
+        """Draws scaled values `[count, B]` from laws of batch shape `[B]`.
+
+        Raises:
+            ValueError: If cells are to be chosen and there are none.
+        """
+        if self.temperature == 1 and self.top_k is None:
+            return law.sample(torch.Size([count]))
+        if not isinstance(law, Histogram):
+            raise ValueError(
+                f"Paths: temperature={self.temperature}, top_k={self.top_k} choose among cells, "
+                f"but {type(law).__name__} has none; drop them, or take a head with bins."
+            )
+        kept = law.cells.size if self.top_k is None else min(self.top_k, law.cells.size)
+        logits, cells = law.cells.logits.topk(kept, sorted=False)
+        choice = Categorical(logits / self.temperature).sample(torch.Size([count]))
+        index = pick(cells, choice)
+        return law.edges[index] + law.widths[index] * torch.rand_like(law.edges[index])
 
 
 torch.serialization.add_safe_globals([Paths])
@@ -79,25 +111,46 @@ def sample_paths(
         parts = []
         for start in range(0, paths.samples, paths.at_once):
             count = min(paths.at_once, paths.samples - start)
-            value = first.sample(torch.Size([count])).T.flatten()
+            value = paths.draw(first, count).T.flatten()
             copies = SeriesBatch(*(field.repeat_interleave(count, dim=0) for field in blank))
-            drawn = _continue(stem, backbone, head, copies, cache.repeat(count), value)
+            drawn = _continue(stem, backbone, head, copies, cache.repeat(count), value, paths)
             parts.append(drawn.view(-1, count, drawn.shape[1]))
     return torch.cat(parts, dim=1)
 
 
 def _continue(
-    stem: Stem, backbone: Backbone, head: Head, batch: SeriesBatch, cache: Cache, value: Tensor
+    stem: Stem,
+    backbone: Backbone,
+    head: Head,
+    batch: SeriesBatch,
+    cache: Cache,
+    value: Tensor,
+    paths: Paths,
 ) -> Tensor:
     """Draws the rest of paths `[N, H]` whose first scaled values `[N]` are known."""
-    paths = batch.target
-    for h in range(paths.shape[1]):
+    drawn = batch.target
+    for h in range(drawn.shape[1]):
         if h > 0:
-            state = _state(stem(batch._replace(target=paths)), h)
+            state = _state(*_newest(stem, batch, h))
             new = state._replace(context=None, context_mask=None)
-            value = head(stem.readout(backbone(new, cache))[:, 0]).sample()
-        paths[:, h] = batch.loc[:, 0] + batch.scale[:, 0] * value
-    return paths
+            value = paths.draw(head(stem.readout(backbone(new, cache))[:, 0]), 1)[0]
+        drawn[:, h] = batch.loc[:, 0] + batch.scale[:, 0] * value
+    return drawn
+
+
+def _newest(stem: Stem, batch: SeriesBatch, h: int) -> tuple[Embedded, int]:
+    """Embeds no more of a batch than state h looks back on; says which of the states that is."""
+    if stem.reach is None:
+        return stem(batch), h
+    end = batch.past.shape[1] + h - 1  # target h - 1 and target h come next
+    before = slice(end - stem.reach, end)
+    window = batch._replace(
+        past=torch.cat((batch.past, batch.target), 1)[:, before],
+        observed=torch.cat((batch.observed, batch.weight > 0), 1)[:, before],
+        target=batch.target[:, h - 1 : h + 1],
+        weight=batch.weight[:, h - 1 : h + 1],
+    )
+    return stem(window), 1
 
 
 def _state(inputs: Embedded, h: int) -> Embedded:

@@ -7,7 +7,7 @@ from every_distribution import DISCRETE, NO_CLOSED_ENTROPY, REAL, discrete, inte
 from torch.autograd import gradcheck
 from torch.distributions import Independent
 
-from components.distributions import Affine
+from components.distributions import Affine, Categorical
 from components.distributions.functionals import crps, entropy, probabilities, roughness
 
 every_real = pytest.mark.parametrize("name", REAL)
@@ -205,6 +205,12 @@ def test_discrete_samples_follow_probabilities(name):
         [torch.bincount(row, minlength=law.size) for row in law.sample((20000,)).T]
     )
     torch.testing.assert_close(counts / 20000, law.probs.float(), atol=0.015, rtol=0)
+
+
+def test_what_cannot_happen_is_never_drawn():
+    logits = torch.full((50_000, 4), -torch.inf)
+    logits[:, 1] = 0
+    assert (Categorical(logits).sample((20,)) == 1).all()
 
 
 def test_categorical_refuses_what_is_no_outcome():

@@ -7,8 +7,11 @@ import torch
 
 from components.backbones.decoder import Decoder
 from components.backbones.encoder_decoder import EncoderDecoder
-from components.data import SeriesBatch
+from components.data import SeriesBatch, SeriesSpec
+from components.distributions import Categorical, Histogram
 from components.interfaces import Embedded
+from components.stems import BinnedSeriesStem, SeriesStem
+from components.supports import Interval
 from framework.evaluation.forecasting import Paths, sample_paths
 from tests.framework.evaluation.fakes import Gaussian, Series, Sum
 
@@ -54,17 +57,22 @@ class Wide(Series):
         return Embedded(states * directions, mask, torch.sin(context * directions), known)
 
 
+SPEC = SeriesSpec(Interval(-15.0, 15.0), context=4, horizon=HORIZON, season=2)
+STEMS = [Wide, lambda: SeriesStem(8, SPEC), lambda: BinnedSeriesStem(8, SPEC)]
+
+
 @pytest.mark.parametrize("kind", [Decoder, EncoderDecoder])
-@pytest.mark.parametrize("at_once", [1, 2, 5])
-def test_without_noise_the_cache_changes_nothing(kind, at_once):
+@pytest.mark.parametrize("at_once", [1, 5])
+@pytest.mark.parametrize("make", STEMS, ids=["all", "lags", "cells"])
+def test_without_noise_the_cache_changes_nothing(kind, at_once, make):
     """Against reading everything again for every value."""
     torch.manual_seed(0)
     backbone = kind(dim=8, depth=2, heads=2).double().eval().requires_grad_(False)
-    series, stem, head = batch(dtype=torch.float64), Wide(), Gaussian(0.7, 1e-12)
+    series, stem, head = batch(dtype=torch.float64), make().double(), Gaussian(0.7, 1e-12)
     series.observed[0, :2] = False
     known = series.target.nan_to_num(10.0)
     for h in range(HORIZON):
-        hidden = backbone(stem(series._replace(target=known)))
+        hidden = backbone(stem(series._replace(target=known))).detach()
         known[:, h] = 10 + 3 * head(hidden).mean[:, h]
     paths = sample_paths(stem, backbone, head, series, Paths(5, at_once), seed=0)
     torch.testing.assert_close(paths, known[:, None].expand_as(paths), rtol=0, atol=1e-9)
@@ -80,7 +88,44 @@ def test_global_randomness_is_untouched():
     assert torch.equal(first, again)
 
 
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        ({"top_k": 2}, [0, 0, 0.3, 0, 0.4]),
+        ({"temperature": 0.5}, [0.01, 0.04, 0.09, 0, 0.16]),
+        ({"temperature": 2.0, "top_k": 3}, [0, 0.2**0.5, 0.3**0.5, 0, 0.4**0.5]),
+        ({"top_k": 99}, [0.1, 0.2, 0.3, 0, 0.4]),
+    ],
+    ids=str,
+)
+def test_cells_are_drawn_as_often_as_temperature_and_top_k_say(options, kept):
+    probs, edges = torch.tensor([0.1, 0.2, 0.3, 0, 0.4]), torch.tensor([-9.0, -3, 0, 1, 2, 20])
+    law = Histogram(Categorical(probs.log().expand(2, 5)), edges)
+    torch.manual_seed(0)
+    drawn = Paths(**options).draw(law, 20_000)
+    assert drawn.shape == (20_000, 2)
+    share = torch.stack([(law.index(drawn) == k).float().mean() for k in range(5)])
+    expected = torch.tensor(kept) / sum(kept)
+    torch.testing.assert_close(share, expected, rtol=0, atol=0.01)
+    last = drawn[law.index(drawn) == 4]
+    assert last.mean().item() == pytest.approx(11, abs=0.2)  # uniform within the cell
+    assert last.std().item() == pytest.approx(18 / math.sqrt(12), abs=0.2)
+
+
+def test_laws_without_cells_have_no_top_k():
+    law = Gaussian(0.8, 0.5)(torch.zeros(2, 1))
+    assert Paths().draw(law, 3).shape == (3, 2)
+    with pytest.raises(ValueError, match=r"top_k=50 choose among cells, but Normal has none.*\.$"):
+        Paths(top_k=50).draw(law, 3)
+
+
 @pytest.mark.parametrize("wrong", [{"samples": 0}, {"at_once": 0}])
 def test_nothing_to_draw_is_one_sentence(wrong):
     with pytest.raises(ValueError, match="Paths draws nothing"):
+        Paths(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"temperature": 0.0}, {"temperature": math.nan}, {"top_k": 0}])
+def test_impossible_draws_are_one_sentence(wrong):
+    with pytest.raises(ValueError, match=r"Paths cannot draw with .*\.$"):
         Paths(**wrong)
