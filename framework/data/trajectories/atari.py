@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import ale_py
+import gymnasium
 import numpy as np
 from ale_py import roms
 from ale_py.env import AtariEnv
@@ -98,6 +99,30 @@ class AtariFrames(AtariRam):
         self.seen = grown(self.seen, shrink(np.maximum(*screens)))
         over = self.ale.game_over(with_truncation=False)
         return self.seen, reward, over, self.ale.game_truncated(), self._get_info()
+
+
+class Camera(gymnasium.Wrapper):  # type: ignore[misc]  # gymnasium is not followed
+    """Shows a player the memory of a game, and takes a picture whenever it acts.
+
+    Args:
+        environment: The game, seen as frames.
+    """
+
+    def __init__(self, environment: Any) -> None:
+        super().__init__(environment)
+        self.pictures: list[Frames] = []  # [84, 84] each, one for every step
+        self.seen = unseen(STACK)
+
+    def reset(self, **options: Any) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+        """Begins an episode."""
+        self.seen, info = self.env.reset(**options)
+        return self.unwrapped.ale.getRAM(), info
+
+    def step(self, action: int) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
+        """Keeps what could be seen before the action, and acts."""
+        self.pictures.append(self.seen[-1])
+        self.seen, *outcome = self.env.step(action)
+        return self.unwrapped.ale.getRAM(), *outcome
 
 
 def _rom(game: str) -> str:

@@ -73,6 +73,12 @@ class Played(EpisodeSource):
     def read(self) -> Episodes:
         """Plays."""
         environment = make(self.environment)
+        episodes = self.play(environment)
+        environment.close()
+        return episodes
+
+    def play(self, environment: Any) -> Episodes:
+        """Plays in an environment, of which the player sees what it would see in its own."""
         random = np.random.default_rng(self.seed)
         episodes: list[Episodes] = []
         played = 0
@@ -81,7 +87,6 @@ class Played(EpisodeSource):
             seed = int(random.integers(2**31))
             episodes.append(_play(environment, seed, self.player(level, random)))
             played += len(episodes[-1].reward)
-        environment.close()
         return Episodes.join(episodes)
 
 
