@@ -15,6 +15,7 @@ from components.distributions.fourier.polynomial import (
     as_complex,
     basis,
     center_angles,
+    center_table,
     check,
     log_power,
     transform,
@@ -91,13 +92,9 @@ class FourierCategorical(Discrete):
         if index.numel() <= self.size:
             return basis(center_angles(index, self.size, terms, dtype))
         # more rows than cells: a table of the cells is smaller than what the rows would compute
-        cells = torch.arange(self.size, device=index.device)
-        straight, turned = basis(center_angles(cells, self.size, terms, dtype))
-        rows = index.reshape(-1)
-        return (
-            straight.index_select(0, rows).view(*index.shape, -1),
-            turned.index_select(0, rows).view(*index.shape, -1),
-        )
+        straight, turned = center_table(self.size, terms, self.coefficients)
+        rows, shape = index.reshape(-1), (*index.shape, 2 * terms)
+        return straight.index_select(0, rows).view(shape), turned.index_select(0, rows).view(shape)
 
     @lazy_property
     def _power(self) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor
 from components.distributions.precision import tiny
 
 Basis = tuple[Tensor, Tensor]
+HEADROOM = 2.0**32  # between what is added to squares and the least number: room for gradients
 
 
 def check(coefficients: Tensor, law: str) -> None:
@@ -29,7 +30,7 @@ def check(coefficients: Tensor, law: str) -> None:
 
 
 def basis(angle: Tensor) -> Basis:
-    """Makes the basis `[..., 2K]` for angles `[..., K]`, those by which each coefficient turns."""
+    """Makes the basis, each part `[..., 2K]`, for angles `[..., K]`."""
     cosine, sine = angle.cos(), angle.sin()
     return torch.cat((cosine, -sine), -1), torch.cat((sine, cosine), -1)
 
@@ -37,8 +38,8 @@ def basis(angle: Tensor) -> Basis:
 def center_angles(index: Tensor, size: int, terms: int, dtype: torch.dtype) -> Tensor:
     r"""Computes the angles :math:`\pi k z_j` at the centers z_j = (2j + 1 - m)/m of m cells.
 
-    They are multiples of π/m. The multiple is reduced to one turn in integers, so that high
-    frequencies cost no digits.
+    They are multiples of π/m. The multiple is reduced to one turn while it is a whole number, so
+    that high frequencies cost no digits.
 
     Args:
         index: Cells j, int64 `[...]`.
@@ -49,11 +50,28 @@ def center_angles(index: Tensor, size: int, terms: int, dtype: torch.dtype) -> T
     Returns:
         Angles between -π and π, `[..., terms]`.
     """
-    integer = torch.int32 if 2 * terms * size < 2**31 else torch.int64
-    k = torch.arange(terms, dtype=integer, device=index.device)
-    multiple = k * (2 * index + 1 - size).to(integer).unsqueeze(-1)
-    multiple.add_(size).remainder_(2 * size).sub_(size)
-    return multiple.to(dtype).mul_(math.pi / size)
+    exact = _exact(size, terms, dtype)
+    return _turn((2 * index + (1 - size)).to(exact), size, terms).to(dtype)
+
+
+def center_table(size: int, terms: int, like: Tensor) -> Basis:
+    """Makes the basis at the centers of all cells, `[size, 2 terms]`, on the device of a tensor."""
+    exact = _exact(size, terms, like.dtype)
+    numerators = torch.arange(1 - size, size, 2, dtype=exact, device=like.device)
+    return basis(_turn(numerators, size, terms).to(like.dtype))
+
+
+def _exact(size: int, terms: int, dtype: torch.dtype) -> torch.dtype:
+    """Chooses a dtype in which all multiples of π/m are exact; float32 is, below 2^24."""
+    return dtype if terms * size < 2**24 else torch.float64
+
+
+def _turn(numerators: Tensor, size: int, terms: int) -> Tensor:
+    """Turns whole numbers n into the angles π k n / size, less whole turns, `[..., terms]`."""
+    k = torch.arange(terms, dtype=numerators.dtype, device=numerators.device)
+    multiple = numerators.unsqueeze(-1) * k
+    turns = (multiple / (2 * size)).round_()
+    return multiple.sub_(turns, alpha=2 * size).mul_(math.pi / size)
 
 
 def angles(z: Tensor, terms: int) -> Tensor:
@@ -89,39 +107,47 @@ def log_power(coefficients: Tensor, at: Basis) -> Tensor:
         Values `[*samples, *batch]`.
     """
     rows = coefficients.expand(at[0].shape)
-    value: Tensor = _LogPower.apply(rows, *at)  # type: ignore[no-untyped-call] # torch's
+    value: Tensor = _LogPower.apply(rows, *at)[0]  # type: ignore[no-untyped-call] # torch's
     return value
 
 
 class _LogPower(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, straight: Tensor, turned: Tensor) -> Tensor:
-        parts = _LogPower.parts(rows, straight, turned)
-        ctx.save_for_backward(rows, straight, turned, *parts)
-        *_, power, norm = parts
-        return torch.where(norm < tiny(norm), 0.0, (power / norm).clamp_min(tiny(norm)).log())
+    generate_vmap_rule = True
 
     @staticmethod
-    def parts(rows: Tensor, straight: Tensor, turned: Tensor) -> tuple[Tensor, ...]:
-        real, imaginary = (rows * straight).sum(-1), (rows * turned).sum(-1)
-        return real, imaginary, real.square() + imaginary.square(), rows.square().sum(-1)
+    def forward(rows: Tensor, straight: Tensor, turned: Tensor) -> tuple[Tensor, ...]:
+        real, imaginary, power, norm = _parts(rows, straight, turned)
+        return (power / norm).log_(), real, imaginary, power, norm
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.save_for_backward(*inputs, *output[1:])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         rows, straight, turned, *parts = ctx.saved_tensors
         if torch.is_grad_enabled():  # a second derivative is wanted, which has to see the parts
-            parts = _LogPower.parts(rows, straight, turned)
+            parts = _parts(rows, straight, turned)
         real, imaginary, power, norm = parts
-        twice = torch.where(norm < tiny(norm), 0.0, 2 * gradient)
-        by_power = twice / power.clamp_min(tiny(power))
+        twice = 2 * gradient
+        by_power = twice / power
         u, v = (by_power * real).unsqueeze(-1), (by_power * imaginary).unsqueeze(-1)
         to_rows = to_straight = to_turned = None
         if ctx.needs_input_grad[0]:
-            by_norm = (twice / norm.clamp_min(tiny(norm))).unsqueeze(-1)
+            by_norm = (twice / norm).unsqueeze(-1)
             to_rows = (u * straight).addcmul_(v, turned).addcmul_(by_norm, rows, value=-1)
         if ctx.needs_input_grad[1]:
             to_straight, to_turned = u * rows, v * rows
         return to_rows, to_straight, to_turned
+
+
+def _parts(rows: Tensor, straight: Tensor, turned: Tensor) -> tuple[Tensor, ...]:
+    """The two parts of A, its squared modulus and the sum of all |a_k|², those two never zero."""
+    real, imaginary = (rows * straight).sum(-1), (rows * turned).sum(-1)
+    least = tiny(rows) * HEADROOM
+    power = (real * real).addcmul_(imaginary, imaginary).add_(least)
+    return real, imaginary, power, rows.square().sum(-1).add_(least)
 
 
 def as_complex(coefficients: Tensor) -> Tensor:
