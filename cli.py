@@ -26,6 +26,7 @@ FACES = (  # whose classes can be chosen by their short names, once they are imp
     "framework.callbacks",
     "framework.data",
     "framework.modules",
+    "framework.pretrained",
     "framework.schedules",
     "framework.strategies",
     "framework.studies",

@@ -11,10 +11,14 @@ from framework.data.density.regression import Table
 from framework.data.module import Examples, PredictiveData
 from framework.data.prompts.module import PromptData, PromptTokenData
 from framework.data.prompts.normals import DescribedNormals, Prompts
+from framework.data.series.fpp import FppTable
+from framework.data.series.kernel_synth import KernelSynth
+from framework.data.series.mixup import TSMixup
 from framework.data.series.module import SeriesData
 from framework.data.series.panels import Arrays, Competition, PanelSource
 from framework.data.series.scaling import MeanScaling, Scaling, StandardScaling
 from framework.data.series.tables import LongTable, WideTable
+from framework.data.series.zero_shot import SeriesCorpus, ZeroShotData
 from framework.data.tokens.corpora import Corpus, StateOfTheUnion, TextFiles
 from framework.data.tokens.files import TokenFiles
 from framework.data.tokens.hub import HubText, SavedText
@@ -26,15 +30,18 @@ from framework.data.tokens.tokenizer import (
     Tokenizer,
 )
 from framework.data.trajectories.episodes import EpisodeSource
+from framework.data.trajectories.filming import AtariEpisodes, RandomAtari
 from framework.data.trajectories.hopper import Hopper
 from framework.data.trajectories.module import TrajectoryData
 from framework.data.trajectories.orders import ActionOrder, AtariOrder
 from framework.data.trajectories.playing import CartPole, Pendulum
 from framework.data.trajectories.recordings import MinariEpisodes, NpzEpisodes, TableEpisodes
+from framework.data.trajectories.replay import DqnReplay
 
 __all__ = [
     "ActionOrder",
     "Arrays",
+    "AtariEpisodes",
     "AtariOrder",
     "BytePairTokenizer",
     "ByteTokenizer",
@@ -43,12 +50,15 @@ __all__ = [
     "Corpus",
     "DensityData",
     "DescribedNormals",
+    "DqnReplay",
     "EpisodeSource",
     "Examples",
     "FileTokenizer",
+    "FppTable",
     "Gaussian",
     "Hopper",
     "HubText",
+    "KernelSynth",
     "LongTable",
     "MeanScaling",
     "MinariEpisodes",
@@ -61,13 +71,16 @@ __all__ = [
     "PromptData",
     "PromptTokenData",
     "Prompts",
+    "RandomAtari",
     "SavedText",
     "Scaling",
+    "SeriesCorpus",
     "SeriesData",
     "SignedBeta",
     "StandardScaling",
     "StateOfTheUnion",
     "Synthetic",
+    "TSMixup",
     "Table",
     "TableEpisodes",
     "TextFiles",
@@ -77,4 +90,5 @@ __all__ = [
     "TrajectoryData",
     "TwoGaussians",
     "WideTable",
+    "ZeroShotData",
 ]

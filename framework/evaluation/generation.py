@@ -78,6 +78,7 @@ def generate(
     prompt: Tensor,
     sampling: Sampling,
     generator: torch.Generator | None = None,
+    mask: Tensor | None = None,
 ) -> Tensor:
     """Continues prompts. All ranks make `sampling.length` forward passes, whatever is generated.
 
@@ -89,6 +90,7 @@ def generate(
         sampling: How tokens are chosen, and how many.
         generator: Source of randomness, on the device of `prompt`; one seeded by `sampling.seed`
             if not given.
+        mask: False where prompts are padded on the left, `[B, P]`; nothing is padded if not given.
 
     Returns:
         The new tokens, `[B, sampling.length]` int64.
@@ -99,7 +101,10 @@ def generate(
     cache = backbone.new_cache(size, length + sampling.length)
     new, tokens = prompt, []
     for _ in range(sampling.length):
-        hidden = stem.readout(backbone(stem(_reading(new)), cache))
+        read = stem(_reading(new))
+        if new is prompt:
+            read = read._replace(mask=mask)
+        hidden = stem.readout(backbone(read, cache))
         logits = head(hidden[:, -1]).logits.float()
         new = torch.multinomial(sampling.law(logits), 1, generator=generator)
         tokens.append(new)

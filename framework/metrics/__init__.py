@@ -1,5 +1,6 @@
 """Metrics that keep their own state, for programs that evaluate without a module."""
 
 from framework.metrics.smoothness import Smoothness
+from framework.metrics.variation import TotalVariation
 
-__all__ = ["Smoothness"]
+__all__ = ["Smoothness", "TotalVariation"]

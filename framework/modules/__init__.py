@@ -5,5 +5,15 @@ from framework.modules.decision import DecisionModel
 from framework.modules.density import DensityModel
 from framework.modules.forecast import Forecaster
 from framework.modules.language import LanguageModel
+from framework.modules.prompt import PromptModel
+from framework.modules.writer import PromptWriter
 
-__all__ = ["DecisionModel", "DensityModel", "Forecaster", "LanguageModel", "PredictiveModule"]
+__all__ = [
+    "DecisionModel",
+    "DensityModel",
+    "Forecaster",
+    "LanguageModel",
+    "PredictiveModule",
+    "PromptModel",
+    "PromptWriter",
+]

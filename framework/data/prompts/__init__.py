@@ -1,0 +1,1 @@
+"""Prompts: texts that ask for a number."""

@@ -1,0 +1,42 @@
+"""Mean total variation between predicted and true laws over cells."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from components.metrics.variation import total_variation
+
+
+class TotalVariation(Metric):
+    """Averages how much probability predictions place elsewhere than the truth.
+
+    Every pair of laws counts alike, whichever batch or process it came from.
+
+    Example:
+        >>> metric = TotalVariation()
+        >>> metric.update(torch.tensor([[0.5, 0.5], [1.0, 0.0]]), torch.tensor([0.25, 0.75]))
+        >>> metric.compute().item()
+        0.5
+    """
+
+    full_state_update = False
+    higher_is_better = False
+    total: Tensor
+    count: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("total", "count"):
+            self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+
+    def update(self, prediction: Tensor, truth: Tensor) -> None:
+        """Adds pairs of laws, masses of cells `[..., K]` each, broadcastable."""
+        distances = total_variation(prediction, truth).detach().to(self.total)
+        self.total += distances.sum()
+        self.count += distances.numel()
+
+    def compute(self) -> Tensor:
+        """Returns the mean over all pairs, `nan` if there were none."""
+        return self.total / self.count

@@ -1,0 +1,53 @@
+"""PretrainedHead: the read-out that a pretrained language model came with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+from torch.distributions import Distribution
+
+from components.distributions import Categorical
+from components.interfaces import Head
+from components.supports import Support, Tokens
+from framework.pretrained.directory import language_model
+from framework.pretrained.tuning import leave_out_frozen
+
+
+class PretrainedHead(Head):
+    """Predicts the next token as the language model itself does: what other heads replace.
+
+    Args:
+        dim: Width of the hidden states.
+        support: The vocabulary; the model may know more tokens.
+        path: Directory that `save_pretrained` of transformers wrote, or the name of a model on the
+            hub.
+        frozen: Whether the matrix stays as it is; checkpoints then do not hold it.
+
+    Raises:
+        ValueError: If there is no such model, the data are no tokens, or sizes do not fit.
+    """
+
+    def __init__(self, dim: int, support: Support, path: str, frozen: bool = True) -> None:
+        super().__init__()
+        if not isinstance(support, Tokens):
+            raise ValueError(
+                f"PretrainedHead predicts tokens, these data have a {type(support).__name__}; "
+                "choose FourierHead, LinearHead or NormalHead."
+            )
+        model: Any = language_model("PretrainedHead", path, depth=0)
+        readout = model.get_output_embeddings()
+        known, width = readout.weight.shape
+        if support.size > known or dim != width:
+            raise ValueError(
+                f"PretrainedHead: path={path!r} has {known} tokens of width {width}, the data "
+                f"have {support.size} tokens and the backbone width {dim}; give tokenizer, stem, "
+                "backbone and head the same path."
+            )
+        self.support = support
+        self.projection = readout.requires_grad_(not frozen)
+        leave_out_frozen(self)
+
+    def forward(self, hidden: Tensor) -> Distribution:
+        """Predicts from hidden states `[..., D]`: batch shape `[...]`."""
+        return Categorical(self.projection(hidden)[..., : self.support.size])
