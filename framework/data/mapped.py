@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def npy(path: Path) -> NDArray[Any]:
+    """Maps a `.npy` file."""
+    array: NDArray[Any] = np.load(path, mmap_mode="r")
+    return array
+
+
 class Mapped:
-    """A `.npy` file that is memory-mapped when first read.
+    """A file that is memory-mapped as an array when first read.
 
     It is pickled as a path: however workers are started, all processes of a machine share the
     pages that they read, and none has a copy of the file.
 
     Args:
         path: The file.
+        map: Maps a file as an array; a function that can be pickled.
 
     Example:
         >>> import tempfile
@@ -26,15 +34,15 @@ class Mapped:
         array([ 4,  9, 16])
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, map: Callable[[Path], NDArray[Any]] = npy) -> None:
+        self.path, self.map = path, map
         self._array: NDArray[Any] | None = None
 
     @property
     def array(self) -> NDArray[Any]:
         """The array, unread: what is indexed is what is read."""
         if self._array is None:
-            self._array = np.load(self.path, mmap_mode="r")
+            self._array = self.map(self.path)
         return self._array
 
     def __len__(self) -> int:
@@ -45,4 +53,4 @@ class Mapped:
         return np.asarray(self.array[index])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Mapped, (self.path,)
+        return Mapped, (self.path, self.map)

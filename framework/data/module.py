@@ -10,7 +10,7 @@ from lightning.pytorch import LightningDataModule, Trainer
 from torch.utils.data import DataLoader, Dataset
 
 from components.data import Batch, Spec
-from framework.data.sampling import ShardSampler, StepSampler
+from framework.data.sampling import EndlessSampler, ShardSampler, StepSampler
 
 
 class Examples(Dataset[Any], ABC):
@@ -77,8 +77,7 @@ class PredictiveData(LightningDataModule, ABC):
     def train_dataloader(self) -> DataLoader[Batch]:
         """Makes the endless loader of training batches, which begins at the trainer's step."""
         dataset = self.dataset("train")
-        rank, world = self._place()
-        sampler = StepSampler(len(dataset), self.batch_size, self.seed, rank, world, self._step)
+        sampler = self._order(dataset)
         if self.trainer is not None:
             _rewind(self.trainer)
         return self._loader(dataset, sampler)
@@ -97,6 +96,11 @@ class PredictiveData(LightningDataModule, ABC):
         warnings.filterwarnings("ignore", "You are using a custom batch sampler `ShardSampler`")
         return self._evaluation(self.dataset("predict"))
 
+    def _order(self, dataset: Examples) -> StepSampler | EndlessSampler:
+        """Returns the order of the training examples, from the trainer's step on."""
+        rank, world = self._place()
+        return StepSampler(len(dataset), self.batch_size, self.seed, rank, world, self._step)
+
     def _evaluation(self, dataset: Examples) -> DataLoader[Batch]:
         rank, world = self._place()
         batch_size = self.eval_batch_size
@@ -105,7 +109,7 @@ class PredictiveData(LightningDataModule, ABC):
         return self._loader(dataset, ShardSampler(len(dataset), batch_size, rank, world))
 
     def _loader(
-        self, dataset: Dataset[Any], sampler: StepSampler | ShardSampler
+        self, dataset: Dataset[Any], sampler: StepSampler | EndlessSampler | ShardSampler
     ) -> DataLoader[Batch]:
         # Lightning 2.6 says it whenever it takes a loader; it is about its own code.
         warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)

@@ -1,11 +1,12 @@
 """Which examples make a batch: a function of seed, step, rank and world size, without state.
 
-Both samplers yield lists of indices. All dependence of the data on the rank goes through them.
+The samplers yield lists of indices. All dependence of the data on the rank goes through them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import count
 
 import torch
 from torch.utils.data import Sampler
@@ -55,11 +56,7 @@ class StepSampler(Sampler[list[int]]):
         world: int = 1,
         start: Callable[[], int] = beginning,
     ) -> None:
-        if batch_size < 1 or batch_size % world:
-            raise ValueError(
-                f"batch_size={batch_size} cannot be shared equally by {world} processes; "
-                f"it counts the examples of all of them, use a positive multiple of {world}."
-            )
+        _check_share(batch_size, world)
         if size < batch_size:
             raise ValueError(
                 f"The training data hold {size} examples, fewer than one batch needs; "
@@ -81,6 +78,45 @@ class StepSampler(Sampler[list[int]]):
     def _permutation(self, epoch: int) -> torch.Tensor:
         generator = torch.Generator().manual_seed(self.seed * EPOCH_STRIDE + epoch)
         return torch.randperm(self.size, generator=generator)
+
+
+class EndlessSampler(Sampler[list[int]]):
+    """Numbers the examples of a training set that has no end: batch k holds the next numbers.
+
+    A batch is cut into equal parts for the ranks, so that the union over the ranks does not depend
+    on how many there are.
+
+    Args:
+        batch_size: Examples in a global batch, all ranks together.
+        rank: Number of this process among those that share a batch.
+        world: Number of processes that share a batch.
+        start: Function that tells the step (micro-batch) to begin with; asked whenever an
+            iteration begins.
+
+    Raises:
+        ValueError: If a batch cannot be shared equally.
+
+    Example:
+        >>> from itertools import islice
+        >>> list(islice(EndlessSampler(batch_size=4, rank=1, world=2), 3))
+        [[2, 3], [6, 7], [10, 11]]
+    """
+
+    def __init__(
+        self,
+        batch_size: int,
+        rank: int = 0,
+        world: int = 1,
+        start: Callable[[], int] = beginning,
+    ) -> None:
+        _check_share(batch_size, world)
+        self.batch_size, self.rank, self.world, self.start = batch_size, rank, world, start
+
+    def __iter__(self) -> Iterator[list[int]]:
+        share = self.batch_size // self.world
+        for step in count(self.start()):
+            first = step * self.batch_size + self.rank * share
+            yield list(range(first, first + share))
 
 
 class ShardSampler(Sampler[list[int]]):
@@ -119,3 +155,11 @@ class ShardSampler(Sampler[list[int]]):
         batches = self.steps * self.world
         for k in range(self.rank, batches, self.world):
             yield list(range(k * self.size // batches, (k + 1) * self.size // batches))
+
+
+def _check_share(batch_size: int, world: int) -> None:
+    if batch_size < 1 or batch_size % world:
+        raise ValueError(
+            f"batch_size={batch_size} cannot be shared equally by {world} processes; "
+            f"it counts the examples of all of them, use a positive multiple of {world}."
+        )

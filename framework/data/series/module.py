@@ -10,11 +10,11 @@ import numpy as np
 
 from components.data import SeriesSpec
 from components.supports import Interval
-from framework.data.cache import cached
 from framework.data.mapped import Mapped
 from framework.data.module import PredictiveData
 from framework.data.series.panels import Panel, PanelSource
 from framework.data.series.scaling import MeanScaling, Scaling
+from framework.data.series.store import flat, load, stored
 from framework.data.series.windows import Cuts, SeriesWindows, seasonal_error
 
 
@@ -70,7 +70,7 @@ class SeriesData(PredictiveData):
     @cached_property
     def panel(self) -> Panel:
         """The series that are long enough; their values stay on disk."""
-        panel = _open(self._folder)
+        panel = load(self._file)
         return panel.select(panel.length >= self.shortest)
 
     @property
@@ -108,8 +108,8 @@ class SeriesData(PredictiveData):
         cuts = self._cuts["test" if split == "predict" else split]
         seen = cuts.end if split == "train" else cuts.base
         panel = self.panel
-        error = seasonal_error(panel.values, panel.first, seen, self.season)
-        values = Mapped(self._folder / "values.npy")
+        error = seasonal_error(panel, seen, self.season)
+        values = Mapped(self._file, flat)
         return SeriesWindows(
             values, panel.first, cuts, error, self.context, self.horizon, self.scaling
         )
@@ -152,19 +152,5 @@ class SeriesData(PredictiveData):
             )
 
     @cached_property
-    def _folder(self) -> Path:
-        key = self.source.key()
-        return cached("series", key, lambda folder: _save(self.source.read(), folder))
-
-
-def _save(panel: Panel, folder: Path) -> None:
-    np.save(folder / "values.npy", panel.values)
-    np.savez(folder / "index.npz", first=panel.first, length=panel.length, name=panel.name,
-             season=panel.season, horizon=panel.horizon or 0)  # fmt: skip
-
-
-def _open(folder: Path) -> Panel:
-    values = np.load(folder / "values.npy", mmap_mode="r")
-    with np.load(folder / "index.npz") as index:
-        season, horizon = int(index["season"]), int(index["horizon"]) or None
-        return Panel(values, index["first"], index["length"], index["name"], season, horizon)
+    def _file(self) -> Path:
+        return stored(self.source)

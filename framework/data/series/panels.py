@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import Literal, NamedTuple
 
@@ -14,9 +14,10 @@ from framework.data.cache import fingerprint
 
 
 class Panel(NamedTuple):
-    """Series on regular grids of time, one after the other; missing values are NaN.
+    """Series on regular grids of time, in one array; missing values are NaN.
 
     Every series begins and ends with an observed value: missing values on either side are cut off.
+    What lies between two series is no value.
     """
 
     values: NDArray[np.float32]  # [N], all series
@@ -59,6 +60,18 @@ class Panel(NamedTuple):
             first=self.first[kept], length=self.length[kept], name=self.name[kept]
         )
 
+    def series(self) -> Iterator[NDArray[np.float32]]:
+        """Reads the values of one series after the other."""
+        for begin, length in zip(self.first, self.length, strict=True):
+            yield self.values[begin : begin + length]
+
+    def compact(self) -> Panel:
+        """Copies the series into memory, so that nothing else lies between them."""
+        length = self.length
+        return self._replace(
+            values=np.concatenate(list(self.series())), first=np.cumsum(length) - length
+        )
+
 
 class PanelSource(ABC):
     """Where series come from."""
@@ -70,6 +83,14 @@ class PanelSource(ABC):
     @abstractmethod
     def read(self) -> Panel:
         """Reads all series."""
+
+    def pieces(self) -> Iterator[Panel]:
+        """Reads the series a piece at a time, where they do not fit into memory together."""
+        yield self.read()
+
+    def origins(self) -> Sequence[PanelSource]:
+        """Returns where the values were recorded: here, unless they are made from others."""
+        return [self]
 
 
 class Competition(PanelSource):

@@ -57,7 +57,7 @@ class LongTable(PanelSource):
                 f"{self.path}: column {self.id!r} has empty cells; name the series of every row."
             )
         rows = {"name": id.astype(str), "time": time, "value": _numbers(value, self.path)}
-        return _assemble(pd.DataFrame(rows), self.frequency, self.path)
+        return assemble(pd.DataFrame(rows), self.frequency, self.path)
 
 
 class WideTable(PanelSource):
@@ -101,18 +101,18 @@ class WideTable(PanelSource):
         columns = {name: _numbers(_column(table, name, self.path), self.path) for name in names}
         parts = [{"name": name, "time": time, "value": value} for name, value in columns.items()]
         rows = pd.concat([pd.DataFrame(part) for part in parts], ignore_index=True)
-        return _assemble(rows, self.frequency, self.path)
+        return assemble(rows, self.frequency, self.path)
 
 
-def _assemble(rows: pd.DataFrame, frequency: str | None, path: Path) -> Panel:
+def assemble(rows: pd.DataFrame, frequency: str | None, origin: object) -> Panel:
     """Puts rows with the columns name, time and value on the grid, in the order of the names."""
-    stamps, calendar = _grid(rows, frequency, path)
+    stamps, calendar = _grid(rows, frequency, origin)
     observed = rows["value"].notna().to_numpy()
     for name, some in pd.Series(observed).groupby(rows["name"]).any().items():
         if not some:
-            raise ValueError(f"{path}: series {name!r} has no finite value; leave it out.")
+            raise ValueError(f"{origin}: series {name!r} has no finite value; leave it out.")
     if not observed.any():
-        raise ValueError(f"{path} has no finite value; check its rows.")
+        raise ValueError(f"{origin} has no finite value; check its rows.")
     series, names = pd.factorize(rows["name"][observed], sort=True)
     step, value = calendar.steps(stamps[observed]), rows["value"].to_numpy()[observed]
     order = np.lexsort((step, series))
@@ -121,7 +121,7 @@ def _assemble(rows: pd.DataFrame, frequency: str | None, path: Path) -> Panel:
     if again.any():
         at = again.argmax()
         raise ValueError(
-            f"{path}: series {names[series[at]]!r} has two values at the step of time "
+            f"{origin}: series {names[series[at]]!r} has two values at the step of time "
             f"{stamps[observed][order[at]]}; keep one."
         )
     begins = np.flatnonzero(np.diff(series, prepend=-1))
@@ -133,15 +133,15 @@ def _assemble(rows: pd.DataFrame, frequency: str | None, path: Path) -> Panel:
     return Panel(values, first, length, np.array(names, dtype=np.str_), calendar.season)
 
 
-def _grid(rows: pd.DataFrame, frequency: str | None, path: Path) -> tuple[Any, Calendar]:
+def _grid(rows: pd.DataFrame, frequency: str | None, origin: object) -> tuple[Any, Calendar]:
     """Reads the time column `[N]` and finds its calendar."""
     time = rows["time"]
     if time.isna().any():
-        raise ValueError(f"{path}: the time column has empty cells; give every row its time.")
+        raise ValueError(f"{origin}: the time column has empty cells; give every row its time.")
     if pd.api.types.is_numeric_dtype(time) and frequency is None:
         if (time % 1 != 0).any():
             raise ValueError(
-                f"{path}: the time column has fractions; number the steps, or give time stamps."
+                f"{origin}: the time column has fractions; number the steps, or give time stamps."
             )
         since = time - time.groupby(rows["name"]).transform("min")
         step = int(np.gcd.reduce(since.to_numpy(np.int64)))
@@ -152,7 +152,7 @@ def _grid(rows: pd.DataFrame, frequency: str | None, path: Path) -> tuple[Any, C
         )
     except (ValueError, TypeError) as error:
         raise ValueError(
-            f"{path}: the time column cannot be read as time stamps ({error}); "
+            f"{origin}: the time column cannot be read as time stamps ({error}); "
             "write them as 2026-01-31 or 2026-01-31T12:00."
         ) from error
     if frequency is not None:
@@ -161,7 +161,7 @@ def _grid(rows: pd.DataFrame, frequency: str | None, path: Path) -> tuple[Any, C
     try:
         return stamps, Calendar.infer([stamps[group] for group in groups])
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{origin}: {error}") from error
 
 
 def _read(path: Path) -> pd.DataFrame:

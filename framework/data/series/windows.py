@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from components.data import SeriesBatch
 from framework.data.mapped import Mapped
 from framework.data.module import Examples
+from framework.data.series.panels import Panel
 from framework.data.series.scaling import Scaling
 
 Integers = NDArray[np.int64]
@@ -67,17 +68,7 @@ class SeriesWindows(Examples):
         cut = self.cuts.base[series] + rank * self.cuts.stride
         past, observed = self._read(series, cut, -self.context, 0)
         target, known = self._read(series, cut, 0, self.horizon)
-        loc, scale = self.scaling(past, observed)
-        weight = known & observed.any(1, keepdims=True)
-        return SeriesBatch(
-            past=_float(past),
-            observed=torch.from_numpy(observed),
-            loc=_float(loc),
-            scale=_float(scale),
-            error=_float(self.error[series][:, None]),
-            target=_float(target),
-            weight=_float(weight),
-        )
+        return batch_of(past, observed, target, known, self.error[series], self.scaling)
 
     def _read(
         self, series: Integers, cut: Integers, begin: int, end: int
@@ -91,16 +82,43 @@ class SeriesWindows(Examples):
         return np.where(there, values, 0.0), there
 
 
-def seasonal_error(
-    values: NDArray[np.float32], first: Integers, length: Integers, season: int
-) -> NDArray[np.float64]:
+def batch_of(
+    past: NDArray[np.float64],
+    observed: NDArray[np.bool_],
+    target: NDArray[np.float64],
+    known: NDArray[np.bool_],
+    error: NDArray[np.float64],
+    scaling: Scaling,
+) -> SeriesBatch:
+    """Scales windows and makes a batch of them; a future without a past weighs nothing.
+
+    Args:
+        past: Values before the cuts, 0 where they are missing, `[B, C]`.
+        observed: Which of them are there, `[B, C]`.
+        target: Values after the cuts, 0 where they are missing, `[B, H]`.
+        known: Which of them are there, `[B, H]`.
+        error: Error of the seasonal naive forecast before the cuts, `[B]`.
+        scaling: What computes location and scale of a window.
+    """
+    loc, scale = scaling(past, observed)
+    return SeriesBatch(
+        past=_float(past),
+        observed=torch.from_numpy(observed),
+        loc=_float(loc),
+        scale=_float(scale),
+        error=_float(error[:, None]),
+        target=_float(target),
+        weight=_float(known & observed.any(1, keepdims=True)),
+    )
+
+
+def seasonal_error(panel: Panel, length: Integers, season: int) -> NDArray[np.float64]:
     """Computes the mean absolute error of the seasonal naive forecast within series, for the MASE.
 
     A series that is not longer than a season is compared with the step before, as gluonts does.
 
     Args:
-        values: The series, one after the other, NaN where missing.
-        first: Where each series begins, `[series]`.
+        panel: The series.
         length: Steps of each series to look at, `[series]`.
         season: Steps in a season.
 
@@ -110,6 +128,7 @@ def seasonal_error(
 
     Source: Hyndman and Koehler, "Another look at measures of forecast accuracy" (2006), section 3.
     """
+    values, first = panel.compact()[:2]
     seasonal = _naive_error(values, first, length, season)
     return np.where(length > season, seasonal, _naive_error(values, first, length, 1))
 

@@ -132,8 +132,7 @@ def test_short_series_train_on_the_part_of_a_window_that_they_have():
 def test_seasonal_error_equals_a_loop(season):
     series = ragged()
     length = np.array([len(values) - 3 for values in series])
-    first = np.cumsum([0, *map(len, series[:-1])])
-    got = seasonal_error(np.concatenate(series), first, length, season)
+    got = seasonal_error(Arrays(series).read(), length, season)
     for values, n, error in zip(series, length, got, strict=True):
         lag = season if n > season else 1
         steps = [abs(values[t] - values[t - lag]) for t in range(lag, n)]
@@ -141,8 +140,8 @@ def test_seasonal_error_equals_a_loop(season):
 
 
 def test_seasonal_error_is_zero_where_there_is_none():
-    values = np.array([5.0, 5.0, 5.0, 1.0], np.float32)
-    assert seasonal_error(values, np.array([0, 3]), np.array([3, 1]), 1).tolist() == [0, 0]
+    panel = Arrays([[5.0, 5.0, 5.0], [1.0]]).read()
+    assert seasonal_error(panel, panel.length, 1).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("scaling", [MeanScaling(), StandardScaling()])

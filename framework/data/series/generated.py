@@ -1,0 +1,96 @@
+"""Generated series: each a function of its number and a seed, drawn by several processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from framework.data.series.panels import Panel, PanelSource
+
+PIECE = 128  # series that are drawn, and written, together
+
+
+class Generated(PanelSource):
+    """Draws series that were never recorded.
+
+    They are written to the cache as they come, so memory does not bound their number, and they are
+    the same for any number of processes.
+
+    Args:
+        number: How many series.
+        seed: Seed of the draws.
+        workers: Processes that draw; 1 draws in the calling one.
+
+    Raises:
+        ValueError: If nothing would be drawn.
+    """
+
+    def __init__(self, number: int, seed: int, workers: int) -> None:
+        if number < 1 or workers < 1:
+            raise ValueError(
+                f"{type(self).__name__} draws nothing with number={number}, workers={workers}; "
+                "use at least 1 of each."
+            )
+        self.number, self.seed, self.workers = number, seed % 2**63, workers
+
+    @abstractmethod
+    def draw(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Draws a series; NaN where a value is missing."""
+
+    def pieces(self) -> Iterator[Panel]:
+        """Draws the series, in the order of their numbers."""
+        begins = range(0, self.number, PIECE)
+        if self.workers == 1:
+            for begin in begins:
+                yield self._piece(begin)
+            return
+        # Children do not use threads of torch, so they may be forks of a process that does.
+        with ProcessPoolExecutor(
+            self.workers, multiprocessing.get_context(), torch.set_num_threads, (1,)
+        ) as pool:
+            yield from self._in_order(pool, begins)
+
+    def _in_order(self, pool: Executor, begins: Sequence[int]) -> Iterator[Panel]:
+        """Yields pieces in their order; few wait, so that a slow reader holds up the writers."""
+        waiting: deque[Future[Panel]] = deque()
+        for begin in begins:
+            waiting.append(pool.submit(self._piece, begin))
+            if len(waiting) > 2 * self.workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+    def read(self) -> Panel:
+        """Draws all series into memory."""
+        panels = list(self.pieces())
+        series = (zip(panel.name, panel.series(), strict=True) for panel in panels)
+        return Panel.of({str(name): values for part in series for name, values in part})
+
+    def origins(self) -> Sequence[PanelSource]:
+        """Returns no source: nothing was recorded."""
+        return []
+
+    def _piece(self, begin: int) -> Panel:
+        numbers = range(begin, min(begin + PIECE, self.number))
+        with _one_thread():
+            drawn = {str(n): self.draw(np.random.default_rng((self.seed, n))) for n in numbers}
+        return Panel.of(drawn)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Computes on one thread, as worker processes do: more would round otherwise."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

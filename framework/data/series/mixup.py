@@ -1,0 +1,134 @@
+"""TSMixup: series that are convex combinations of stretches of recorded ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framework.data.mapped import Mapped
+from framework.data.series.fpp import fpp_tables
+from framework.data.series.generated import Generated
+from framework.data.series.panels import PanelSource
+from framework.data.series.store import flat, spans, stored
+
+Stretch = NDArray[np.float64]
+
+
+class Pool(NamedTuple):
+    """The series of a source, the longest first."""
+
+    values: Mapped
+    first: NDArray[np.int64]  # [series], where each begins
+    length: NDArray[np.int64]  # [series], steps, falling
+
+    @classmethod
+    def of(cls, source: PanelSource) -> Pool:
+        """Opens the series of a source."""
+        path = stored(source)
+        first, length = spans(path)
+        order = np.argsort(-length, kind="stable")
+        return cls(Mapped(path, flat), first[order], length[order])
+
+    def number(self, steps: int) -> int:
+        """Counts the series that have so many steps."""
+        return int(np.searchsorted(-self.length, -steps, side="right"))
+
+
+class TSMixup(Generated):
+    """Draws convex combinations of stretches of recorded series, each divided by its mean size.
+
+    A stretch comes from a source drawn evenly, whatever its size, then from a series of it. The
+    first stretch has a length drawn between `shortest` and `longest`, or less where its series is
+    not so long; up to two more of this length are added, from series that have as many steps.
+    Their weights follow a Dirichlet law. A value is missing where it is missing in any of them;
+    mixtures without a value are drawn again.
+
+    The paper leaves open what becomes of series that are too short. Here they are used whole.
+
+    Args:
+        sources: What to mix; all tables of `FppTable` but `aus_arrivals` and
+            `tourism` if not given.
+        number: How many series.
+        mixed: Most stretches in a mixture.
+        concentration: Of the symmetric Dirichlet law of their weights.
+        shortest: Steps of a series at least.
+        longest: Steps of a series at most.
+        seed: Seed of the draws.
+        workers: Processes that draw; the series do not depend on it.
+
+    Raises:
+        ValueError: If nothing would be drawn, or a source cannot be read.
+
+    Source: Ansari et al., "Chronos" (arXiv:2403.07815), section 4.1, algorithm 1.
+    """
+
+    def __init__(
+        self,
+        sources: list[PanelSource] | None = None,
+        number: int = 10_000,
+        mixed: int = 3,
+        concentration: float = 1.5,
+        shortest: int = 128,
+        longest: int = 2048,
+        seed: int = 0,
+        workers: int = 1,
+    ) -> None:
+        super().__init__(number, seed, workers)
+        if mixed < 1 or not concentration > 0 or not 1 <= shortest <= longest:
+            raise ValueError(
+                f"TSMixup mixes nothing with mixed={mixed}, concentration={concentration}, "
+                f"shortest={shortest}, longest={longest}; use positive numbers, shortest first."
+            )
+        self.sources = fpp_tables() if sources is None else sources
+        if not self.sources:
+            raise ValueError("TSMixup has no sources to mix; name at least one.")
+        self.mixed, self.concentration = mixed, concentration
+        self.shortest, self.longest = shortest, longest
+
+    def key(self) -> dict[str, object]:
+        """Names the options that the series depend on, and the sources."""
+        options = [self.number, self.mixed, self.concentration, self.shortest, self.longest]
+        sources = [source.key() for source in self.sources]
+        return {"ts_mixup": 1, "options": [*options, self.seed], "sources": sources}
+
+    def origins(self) -> Sequence[PanelSource]:
+        """Returns the sources that the stretches come from."""
+        return [origin for source in self.sources for origin in source.origins()]
+
+    def draw(self, rng: np.random.Generator) -> Stretch:
+        """Draws a series, `[up to longest]`."""
+        while True:
+            mixture = self._mixture(rng)
+            if np.isfinite(mixture).any():
+                return mixture
+
+    def _mixture(self, rng: np.random.Generator) -> Stretch:
+        count = int(rng.integers(1, self.mixed + 1))
+        pool = self._pools[rng.integers(len(self._pools))]
+        series = int(rng.integers(len(pool.length)))
+        most = int(pool.length[series])
+        steps = int(rng.integers(min(self.shortest, most), min(self.longest, most) + 1))
+        others = [pool for pool in self._pools if pool.number(steps)]
+        stretches = [_cut(pool, series, steps, rng)]
+        for _ in range(count - 1):
+            pool = others[rng.integers(len(others))]
+            stretches.append(_cut(pool, int(rng.integers(pool.number(steps))), steps, rng))
+        weights = rng.dirichlet(np.full(count, self.concentration))
+        return np.asarray(weights @ np.stack(stretches))
+
+    @cached_property
+    def _pools(self) -> list[Pool]:
+        return [Pool.of(source) for source in self.sources]
+
+
+def _cut(pool: Pool, series: int, steps: int, rng: np.random.Generator) -> Stretch:
+    """Cuts a stretch at random, and divides it by the mean of its absolute values."""
+    begin = int(pool.first[series] + rng.integers(pool.length[series] - steps + 1))
+    stretch = pool.values[begin : begin + steps].astype(np.float64)
+    size = np.abs(stretch[np.isfinite(stretch)])
+    scale = size.mean() if len(size) else 0.0
+    return stretch / scale if scale > 0 else stretch

@@ -1,0 +1,101 @@
+"""Windows to pretrain on: drawn from corpora of series, each a function of its number alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.data import SeriesBatch
+from framework.data.mapped import Mapped
+from framework.data.module import Examples
+from framework.data.series.scaling import Scaling
+from framework.data.series.windows import batch_of
+
+Integers = NDArray[np.int64]
+ENDLESS = 2**62  # more windows than are ever drawn
+
+
+class Stock(NamedTuple):
+    """Series of a corpus that windows are drawn from."""
+
+    values: Mapped
+    first: Integers  # [series], where each begins
+    length: Integers  # [series], steps
+    share: float  # how often they are drawn, relative to other stocks
+
+
+class RandomWindows(Examples):
+    """Windows without end: number n is cut at random from a random series, the same every time.
+
+    A stock is chosen by its share, then one of its series, then where the future begins. Before it
+    lie at least `shortest_past` steps, and behind it all the horizon; of series that are too short
+    for both, at least half is past. Of each window a share of the values is lost, drawn between 0
+    and `drop`: models must not rely on any.
+
+    Args:
+        stocks: Where to draw from.
+        context: Steps of the past.
+        horizon: Steps of the future.
+        shortest_past: Steps that lie at least before the future.
+        drop: Largest share of values that is lost.
+        scaling: What computes location and scale of a window.
+        seed: Seed of the draws.
+        number: How many there are.
+
+    Source: Ansari et al., "Chronos" (arXiv:2403.07815), sections 4 and 5.2; the details are those
+        of its training code.
+    """
+
+    def __init__(
+        self,
+        stocks: Sequence[Stock],
+        context: int,
+        horizon: int,
+        shortest_past: int,
+        drop: float,
+        scaling: Scaling,
+        seed: int,
+        number: int = ENDLESS,
+    ) -> None:
+        self.stocks, self.context, self.horizon = list(stocks), context, horizon
+        self.shortest_past, self.drop, self.scaling = shortest_past, drop, scaling
+        self.seed, self.number = seed % 2**63, number
+        shares = np.array([stock.share for stock in stocks])
+        self.shares = shares / shares.sum()
+
+    def __len__(self) -> int:
+        return self.number
+
+    def __getitems__(self, indices: list[int]) -> SeriesBatch:
+        """Draws windows `[B]`: pasts `[B, C]` and futures `[B, H]`."""
+        values = np.stack([self._draw(index) for index in indices])
+        known = np.isfinite(values)
+        values = np.where(known, values, 0.0)
+        past, target = np.split(values, [self.context], axis=1)
+        observed, there = np.split(known, [self.context], axis=1)
+        return batch_of(past, observed, target, there, _naive_error(past, observed), self.scaling)
+
+    def _draw(self, index: int) -> NDArray[np.float64]:
+        """Draws the window of a number, `[C + H]`; NaN where a value is missing."""
+        rng = np.random.default_rng((self.seed, index))
+        stock = self.stocks[rng.choice(len(self.stocks), p=self.shares)]
+        series = rng.integers(len(stock.first))
+        first, length = int(stock.first[series]), int(stock.length[series])
+        earliest = min(self.shortest_past, length // 2)
+        cut = int(rng.integers(earliest, max(earliest, length - self.horizon) + 1))
+        begin, end = max(0, cut - self.context), min(length, cut + self.horizon)
+        window = np.full(self.context + self.horizon, np.nan)
+        inside = window[self.context - (cut - begin) : self.context + (end - cut)]
+        inside[:] = stock.values[first + begin : first + end]
+        inside[rng.random(len(inside)) < rng.uniform(0, self.drop)] = np.nan
+        return window
+
+
+def _naive_error(past: NDArray[np.float64], observed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Averages the error of the naive forecast over the context, where it has one, `[B]`."""
+    pairs = observed[:, 1:] & observed[:, :-1]
+    steps = np.where(pairs, np.abs(np.diff(past)), 0.0)
+    return np.asarray(steps.sum(1) / np.maximum(pairs.sum(1), 1))

@@ -1,0 +1,159 @@
+"""Pretraining on corpora of series, and tests on benchmark sets that were never seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from torch.utils.data import DataLoader
+
+from components.data import Batch, Benchmark, SeriesSpec
+from components.supports import Interval
+from framework.data.mapped import Mapped
+from framework.data.module import Examples, PredictiveData
+from framework.data.sampling import EndlessSampler
+from framework.data.series.benchmarks import BenchmarkSet, competitions
+from framework.data.series.overlaps import refuse_overlaps
+from framework.data.series.panels import PanelSource
+from framework.data.series.pretraining import RandomWindows, Stock
+from framework.data.series.scaling import MeanScaling, Scaling
+from framework.data.series.store import flat, spans, stored
+
+HELD_OUT = 10  # at most every tenth series of a corpus is for validation
+
+
+@dataclass(frozen=True)
+class SeriesCorpus:
+    """A part of the series to pretrain on.
+
+    Args:
+        source: Where the series come from.
+        share: How often a window is drawn from them, relative to the shares of the others.
+
+    Raises:
+        ValueError: If the share is not positive.
+    """
+
+    source: PanelSource
+    share: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.share > 0:
+            raise ValueError(f"share={self.share} draws no window; use a positive share.")
+
+
+class ZeroShotData(PredictiveData):
+    """Serves windows of corpora for training, and the ends of benchmark series for tests.
+
+    Training windows lie anywhere in any series; no two steps see the same. Some series of each
+    corpus are held out: their windows, fixed ones, validate. There is a test loader for each
+    benchmark set, with its own horizon and season. No recorded series that a corpus holds or is
+    made of may contain the end of a benchmark series: the values are compared, up to units.
+
+    Args:
+        corpora: What to pretrain on, by any name.
+        benchmarks: What to test on, by the name of its metrics; monthly, quarterly and yearly
+            series of M1 and M3, monthly and quarterly ones of Tourism if not given.
+        context: Steps of the past that a model sees.
+        horizon: Steps to forecast in training; benchmark sets may ask for fewer.
+        shortest_past: Steps that lie at least before a training future.
+        drop: Largest share of values that is lost in a training window.
+        scaling: What scales a window, from its observed past alone; the mean absolute value if
+            not given.
+        interval: Bounds of the scaled values `(value - loc) / scale` that heads cover.
+        validation: Windows of held-out series to validate on.
+        limit: Test on the first series of each set only, this many.
+        options: Batch sizes, workers and seed, as in `PredictiveData`.
+
+    Raises:
+        ValueError: If an option is out of its range, a source cannot be read, or a corpus holds
+            the end of a benchmark series.
+    """
+
+    def __init__(
+        self,
+        corpora: dict[str, SeriesCorpus],
+        benchmarks: dict[str, PanelSource] | None = None,
+        context: int = 512,
+        horizon: int = 64,
+        shortest_past: int = 60,
+        drop: float = 0.2,
+        scaling: Scaling | None = None,
+        interval: tuple[float, float] = (-15.0, 15.0),
+        validation: int = 512,
+        limit: int | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        numbers = {"context": context, "horizon": horizon, "shortest_past": shortest_past}
+        for name, value in {**numbers, "validation": validation, "limit": limit}.items():
+            if value is not None and value < 1:
+                raise ValueError(f"ZeroShotData: {name}={value} is too small; use at least 1.")
+        if not 0 <= drop < 1:
+            raise ValueError(f"ZeroShotData: drop={drop} is a share; use one of [0, 1).")
+        if not corpora:
+            raise ValueError("ZeroShotData has no corpora to train on; name at least one.")
+        self.corpora, self.benchmarks = corpora, benchmarks or competitions()
+        self.context, self.shortest_past, self.drop = context, shortest_past, drop
+        self.scaling, self.interval = scaling or MeanScaling(), Interval(*interval)
+        self.validation, self.limit, self._horizon = validation, limit, horizon
+
+    @cached_property
+    def spec(self) -> SeriesSpec:
+        """What the windows hold, and how the seasonal naive forecast scores on each set."""
+        scores = {name: part.naive_scores(self.scaling) for name, part in self._sets.items()}
+        benchmarks = tuple(Benchmark(name, *score) for name, score in scores.items())
+        return SeriesSpec(self.interval, self.context, self._horizon, 1, benchmarks)
+
+    def dataset(self, split: str) -> Examples:
+        """Returns the windows of "train" or "val", or of a benchmark set by its name.
+
+        Those to predict are of the first set.
+        """
+        if split == "predict":
+            split = next(iter(self.benchmarks))
+        if split not in ("train", "val"):
+            return self._sets[split].windows(self.context, self.scaling)
+        kept = split == "train"
+        stocks = [self._stock(corpus, kept) for corpus in self._clean.values()]
+        window = (self.context, self._horizon, self.shortest_past)
+        if kept:
+            return RandomWindows(stocks, *window, self.drop, self.scaling, self.seed)
+        return RandomWindows(stocks, *window, 0.0, self.scaling, self.seed, self.validation)
+
+    def test_dataloader(self) -> list[DataLoader[Batch]]:
+        """Makes the loaders of the examples of this process, one for each benchmark set."""
+        return [self._evaluation(self.dataset(name)) for name in self.benchmarks]
+
+    def _order(self, dataset: Examples) -> EndlessSampler:
+        return EndlessSampler(self.batch_size, *self._place(), self._step)
+
+    def _stock(self, corpus: SeriesCorpus, kept: bool) -> Stock:
+        """Returns the series of a corpus that are to train on, or those that are held out."""
+        path = stored(corpus.source)
+        first, length = spans(path)
+        every = max(HELD_OUT, len(first) // self.validation)
+        chosen = (np.arange(len(first)) % every != every - 1) == kept
+        if not chosen.any():
+            raise ValueError(
+                f"ZeroShotData: {type(corpus.source).__name__} has {len(first)} series, and every "
+                f"{every}th is held out; give at least {every}."
+            )
+        return Stock(Mapped(path, flat), first[chosen], length[chosen], corpus.share)
+
+    @cached_property
+    def _sets(self) -> dict[str, BenchmarkSet]:
+        sets = self.benchmarks.items()
+        return {name: BenchmarkSet.of(source, self._horizon, self.limit) for name, source in sets}
+
+    @cached_property
+    def _clean(self) -> dict[str, SeriesCorpus]:
+        """The corpora, once it is known that they do not hold what is tested on."""
+        origins: Sequence[PanelSource] = [
+            origin for corpus in self.corpora.values() for origin in corpus.source.origins()
+        ]
+        refuse_overlaps(origins, self.benchmarks, self._horizon)
+        return self.corpora
