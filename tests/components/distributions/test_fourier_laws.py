@@ -112,10 +112,13 @@ def test_density_is_the_autocorrelation_series():
     torch.testing.assert_close(law.log_prob(z).exp(), series, atol=1e-12, rtol=0)
 
 
+WINDOWS = {"hann": lambda x: 1 + torch.cos(math.pi * x), "bell": lambda x: torch.exp(-4.5 * x * x)}
+
+
+@pytest.mark.parametrize("shape", WINDOWS)
 @pytest.mark.parametrize("frequencies", [8, 20, 128, 550])
-def test_spikes_are_never_negative(frequencies):
-    k = torch.arange(frequencies + 1)
-    window = 1 + torch.cos(math.pi * k / (frequencies + 1))
+def test_spikes_are_never_negative(frequencies, shape):
+    window = WINDOWS[shape](torch.arange(frequencies + 1) / (frequencies + 1))
     a = torch.cat((window, torch.zeros(frequencies + 1))).requires_grad_()
     z = torch.linspace(-1, 1, 20001)
     density = FourierDensity(a, -1, 1)

@@ -83,7 +83,17 @@ def test_the_density_of_the_formulas():
 
 @pytest.mark.parametrize(
     ("dim", "frequencies", "parameters"),
-    [(2, 2, 18), (32, 12, 858), (128, 8, 2322), (384, 550, 424270)],
+    [
+        (2, 2, 18),
+        (32, 12, 858),
+        (128, 8, 2322),
+        (128, 14, 3870),
+        (128, 32, 8514),
+        (384, 64, 50050),
+        (384, 550, 424270),
+        (512, 550, 565326),
+        (768, 2, 4614),
+    ],
 )
 def test_published_numbers_of_parameters(dim, frequencies, parameters):
     head = FourierHead(dim, Tokens(18), frequencies)
@@ -128,10 +138,11 @@ def test_official_start_is_a_random_law_whatever_the_weights_are_divided_by():
         hidden = torch.randn(512, 32).relu()
         found = divergence(head, hidden)
         assert found == pytest.approx(0.39, abs=0.03)
-        with torch.no_grad():
-            head.projection.weight.mul_(100)
-            head.projection.bias.mul_(100)
-        assert divergence(head, hidden) == pytest.approx(found, rel=1e-3)
+        for factor in (100, 0.1, 0.001):  # divided by 1, by 10, by 10 000
+            with torch.no_grad():
+                head.projection.weight.mul_(factor)
+                head.projection.bias.mul_(factor)
+            assert divergence(head, hidden) == pytest.approx(found, rel=1e-3)
 
 
 def test_uniform_start_is_close_to_the_uniform_law():

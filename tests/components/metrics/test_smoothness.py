@@ -84,6 +84,28 @@ def test_more_frequencies_are_never_smoother():
     assert found[0] > 0
 
 
+def test_square_waves_of_more_sines_are_rougher():
+    """Appendix B: with the Euclidean norm on 2048 cells, negative values cut off."""
+    angle = 4 * math.pi * (torch.arange(2048, dtype=F64) + 0.5) / 2048
+    odd = 2 * torch.arange(40, dtype=F64).unsqueeze(-1) + 1
+    wave = (torch.sin(odd * angle) / odd).cumsum(0).clamp_min(0)
+    assert (smoothness(wave / wave.sum(-1, keepdim=True)).diff() > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("color", "published"), [(-1, 0.0003), (-0.5, 0.0017), (0, 0.0034), (0.5, 0.0038)]
+)
+def test_published_smoothness_of_brown_pink_white_and_blue_noise(color, published):
+    """Appendix B: means over many laws; that they have 4096 cells and start at 0 is a guess."""
+    noise = torch.randn(100, 4096, dtype=F64, generator=torch.Generator().manual_seed(0))
+    amplitude = torch.fft.rfftfreq(4096, dtype=F64).clamp_min(1e-9) ** color
+    amplitude[0] = 0
+    wave = torch.fft.irfft(torch.fft.rfft(noise) * amplitude)
+    wave -= wave.min(-1, keepdim=True).values
+    found = smoothness(wave / wave.sum(-1, keepdim=True)).mean().item()
+    assert found == pytest.approx(published, abs=1e-4)
+
+
 def test_float32_and_half_are_computed_in_float32():
     law = raised_cosine(50)
     assert smoothness(law.float()).dtype == torch.float32
