@@ -37,6 +37,7 @@ from framework.data.trajectories.orders import ActionOrder, AtariOrder
 from framework.data.trajectories.playing import CartPole, Pendulum
 from framework.data.trajectories.recordings import MinariEpisodes, NpzEpisodes, TableEpisodes
 from framework.data.trajectories.replay import DqnReplay
+from framework.data.trajectories.seaquest import Seaquest, Skill
 
 __all__ = [
     "ActionOrder",
@@ -74,9 +75,11 @@ __all__ = [
     "RandomAtari",
     "SavedText",
     "Scaling",
+    "Seaquest",
     "SeriesCorpus",
     "SeriesData",
     "SignedBeta",
+    "Skill",
     "StandardScaling",
     "StateOfTheUnion",
     "Synthetic",
