@@ -14,8 +14,9 @@ class Standardize(nn.Module):
     .. math:: y = \mathrm{asinh}((x - \mathrm{mean}) / \mathrm{std})
 
     The squash is the identity near zero and a logarithm far out: an outlier of a million spreads
-    becomes 14.5 and keeps its order. Mean and spread are facts of the data, which its spec holds;
-    they are no part of a state dictionary.
+    becomes 14.5 and keeps its order. Components that share one mean and one spread, as the pixels
+    of an image do, have a known range and no outliers: they are not squashed. Mean and spread are
+    facts of the data, which its spec holds; they are no part of a state dictionary.
 
     Args:
         mean: Mean of each component, or one that all share, as the pixels of an image do.
@@ -37,7 +38,8 @@ class Standardize(nn.Module):
                 f"Standardize needs one mean and one std for each of {size} components, or one of "
                 f"each for all, got {len(mean)} and {len(std)}; compute both over flat values."
             )
-        self.shape = tuple(shape) if len(mean) == size else (1,) * len(shape)
+        self.shared = len(mean) < size
+        self.shape = (1,) * len(shape) if self.shared else tuple(shape)
         self.facts = tuple(mean), tuple(std)
         self.register_buffer("mean", torch.empty(len(mean)), persistent=False)
         self.register_buffer("std", torch.empty(len(mean)), persistent=False)
@@ -51,4 +53,5 @@ class Standardize(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """Standardizes `[..., *shape]`."""
         mean, std = self.mean.view(self.shape), self.std.view(self.shape)
-        return ((values - mean) / std).asinh()
+        scaled = (values - mean) / std
+        return scaled if self.shared else scaled.asinh()

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from components.data import TrajectoryBatch, TrajectorySpec
 from components.interfaces import Embedded, Stem
+from components.layers.feedforward import ActivationFactory
 from components.layers.linear import Embedding, Linear
 from components.layers.standardize import Standardize
 from components.stems.kinds import require
@@ -26,6 +27,8 @@ class TrajectoryStem(Stem):
         observation: Makes the encoder of observations, which come standardized: `FlatObservation`
             for vectors, `ConvObservation` for images.
         dropout: Probability to drop a component of a state, while training.
+        activation: What the three go through before the vector of the time is added; the paper has
+            none for vectors and `torch.nn.Tanh` for images.
 
     Raises:
         ValueError: If the data are not trajectories.
@@ -39,6 +42,7 @@ class TrajectoryStem(Stem):
         spec: TrajectorySpec,
         observation: ObservationFactory = FlatObservation,
         dropout: float = 0.0,
+        activation: ActivationFactory = nn.Identity,
     ) -> None:
         super().__init__()
         facts = require(TrajectorySpec, spec)
@@ -49,7 +53,7 @@ class TrajectoryStem(Stem):
         self.observation = observation(dim=dim, shape=facts.observation)
         self.action = Linear(self.support.width, dim)
         self.time = Embedding(self.longest, dim)
-        self.dropout = nn.Dropout(dropout)
+        self.activation, self.dropout = activation(), nn.Dropout(dropout)
 
     def forward(self, batch: TrajectoryBatch) -> Embedded:
         """Embeds T time steps as states `[B, 3T, D]`."""
@@ -59,7 +63,7 @@ class TrajectoryStem(Stem):
         done = self.support.encode(batch.action).to(dtype)
         parts = self.return_to_go(wanted), self.observation(seen), self.action(done)
         time = self.time(batch.time.clamp(max=self.longest - 1))
-        steps = torch.stack(parts, 2) + time.unsqueeze(2)  # [B, T, 3, D]
+        steps = self.activation(torch.stack(parts, 2)) + time.unsqueeze(2)  # [B, T, 3, D]
         return Embedded(self.dropout(steps.flatten(1, 2)), batch.mask.repeat_interleave(3, 1))
 
     def readout(self, hidden: Tensor) -> Tensor:

@@ -181,6 +181,14 @@ def test_standardize_equals_its_formula():
     assert not standardize.state_dict()
 
 
+def test_pixels_share_one_scale_and_are_not_squashed():
+    pixels = torch.randint(256, (3, 2, 4, 5), dtype=torch.uint8)
+    shared = Standardize([0.0], [255.0], [2, 4, 5])
+    torch.testing.assert_close(shared(pixels), pixels / 255)
+    single = Standardize([0.0], [255.0], [1])  # one component of its own, which is squashed
+    torch.testing.assert_close(single(torch.tensor([510.0])), torch.tensor([math.asinh(2.0)]))
+
+
 def buckets(distance, ahead, size, reach):
     """Sorts one distance as the paper describes it: exact, then logarithmic, then all alike."""
     if ahead:

@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+from torch import nn
+from torch.nn.functional import conv2d
 
 from components.backbones import MLP, Decoder, EncoderDecoder
 from components.data import (
@@ -38,6 +40,7 @@ ACTIONS = {
 }
 SERIES = SeriesSpec(Interval(-5.0, 5.0), context=8, horizon=6, season=3)
 DENSITY = DensitySpec(Interval(0.0, 1.0), features=2)
+GAME = TrajectorySpec(Tokens(4), (2, 36, 40), 5, 20, "", (0.0,), (255.0,), 10.0)
 
 
 def trajectory_spec(support, shape=(3,)):
@@ -68,6 +71,12 @@ def episodes(support, shape=(3,), steps=5):
         target=action.clone(),
         weight=mask.float(),
     )
+
+
+def game():
+    batch = episodes(GAME.support)
+    pixels = torch.randint(256, (*batch.mask.shape, *GAME.observation), dtype=torch.uint8)
+    return batch._replace(observation=pixels)
 
 
 def panel():
@@ -148,10 +157,8 @@ for name, support in ACTIONS.items():
         hide_episodes(support),
     )
 ALL["images"] = (
-    lambda: TrajectoryStem(
-        DIM, trajectory_spec(Tokens(4), (2, 36, 40)), observation=ConvObservation
-    ),
-    lambda: episodes(Tokens(4), (2, 36, 40)),
+    lambda: TrajectoryStem(DIM, GAME, observation=ConvObservation, activation=nn.Tanh),
+    game,
     hide_episodes(Tokens(4)),
 )
 cases = pytest.mark.parametrize(("make", "sample", "hide"), ALL.values(), ids=ALL.keys())
@@ -250,6 +257,27 @@ def test_images_are_encoded_step_by_step(shape):
     vectors = encoder(images)
     assert vectors.shape == (2, 3, DIM)
     torch.testing.assert_close(vectors[1, 2], encoder(images[1:, 2:])[0, 0], rtol=1e-4, atol=1e-6)
+
+
+def test_images_are_encoded_as_in_the_paper():
+    stem, batch = build(*ALL["images"][:2])
+    states = stem(batch).states
+    first, second, third = (stem.observation.convolutions[k] for k in (0, 2, 4))
+    for step in (0, 4):
+        image = batch.observation[1, step].float() / 255
+        for layer, stride in ((first, 4), (second, 2), (third, 1)):
+            image = conv2d(image, layer.weight, layer.bias, stride).relu()
+        vectors = (
+            stem.return_to_go((batch.return_to_go[1, step, None] / 10.0).asinh()),
+            stem.observation.projection(image.flatten()),
+            stem.action.weight[:, batch.action[1, step]] + stem.action.bias,
+        )
+        for k, vector in enumerate(vectors):
+            expected = vector.tanh() + stem.time.weight[step]
+            torch.testing.assert_close(states[1, 3 * step + k], expected, rtol=1e-4, atol=1e-6)
+    assert [first.out_channels, second.out_channels, third.out_channels] == [32, 64, 64]
+    assert [x.kernel_size[0] for x in (first, second, third)] == [8, 4, 3]
+    assert ConvObservation(DIM, (4, 84, 84)).projection.weight.shape == (DIM, 3136)
 
 
 def test_padding_changes_no_answer():
