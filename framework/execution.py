@@ -112,7 +112,9 @@ def materialize(module: nn.Module, build: Callable[[], nn.Module], mesh: DeviceM
     module.to_empty(device=mesh.device_type)
     whole = build() if dist.get_rank() == 0 else nn.Module()
     options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
-    set_model_state_dict(module, whole.state_dict(), options=options)
+    # Frozen parameters of pretrained parts are in no state dict.
+    values = {**dict(whole.named_parameters()), **whole.state_dict()}
+    set_model_state_dict(module, values, options=options)
     buffers = dict(whole.named_buffers())
     for name, buffer in module.named_buffers():  # also those that no state dict holds
         if name in buffers:

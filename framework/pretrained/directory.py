@@ -47,14 +47,15 @@ def language_model(
     """
     models = library(owner)
     dtype = torch.get_default_dtype() if dtype is None else dtype
-    with _sentence(owner, path), _quiet(models):
+    with _reading(owner, path, models):
         config = models.AutoConfig.from_pretrained(path)
-        if config.is_encoder_decoder:
-            raise ValueError(
-                f"{owner}: path={path!r} is an encoder with a decoder ({config.model_type}); "
-                "give a causal language model."
-            )
-        _keep(owner, config, depth)
+    if config.is_encoder_decoder:
+        raise ValueError(
+            f"{owner}: path={path!r} is an encoder with a decoder ({config.model_type}); "
+            "give a causal language model."
+        )
+    _keep(owner, config, depth)
+    with _reading(owner, path, models):
         if torch.get_default_device().type == "meta":
             made: nn.Module = models.AutoModelForCausalLM.from_config(config, dtype=dtype)
         else:
@@ -73,7 +74,7 @@ def tokenizer(owner: str, path: str) -> Any:
         ValueError: If transformers is missing, or there is no such tokenizer.
     """
     models = library(owner)
-    with _sentence(owner, path), _quiet(models):
+    with _reading(owner, path, models):
         return models.AutoTokenizer.from_pretrained(path)
 
 
@@ -92,25 +93,11 @@ def _keep(owner: str, config: Any, depth: int | None) -> None:
 
 
 @contextmanager
-def _sentence(owner: str, path: str) -> Iterator[None]:
-    """Says in one sentence that a model cannot be read."""
+def _reading(owner: str, path: str, models: Any) -> Iterator[None]:
+    """Keeps the library quiet about what is left out on purpose; says in a sentence what fails."""
     local = Path(path).expanduser()
     if not local.is_dir() and (local.is_absolute() or path.startswith(".") or path.count("/") > 1):
         raise ValueError(f"{owner}: there is no directory path={path!r}; check the path.")
-    try:
-        yield
-    except OSError as error:
-        where = f"the directory {str(local)!r}" if local.is_dir() else "the Hugging Face hub"
-        reason = " ".join(str(error).split())
-        raise ValueError(
-            f"{owner}: path={path!r} cannot be read from {where}; give a directory that "
-            f"`save_pretrained` wrote ({reason})."
-        ) from error
-
-
-@contextmanager
-def _quiet(models: Any) -> Iterator[None]:
-    """Keeps the library from reporting parameters that are left out on purpose."""
     logging = models.utils.logging
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
@@ -118,6 +105,13 @@ def _quiet(models: Any) -> Iterator[None]:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # it warns when workers are forked
     try:
         yield
+    except (OSError, ValueError) as error:
+        where = "the directory" if local.is_dir() else "the Hugging Face hub"
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise ValueError(
+            f"{owner}: path={path!r} cannot be read from {where}; give a directory that "
+            f"`save_pretrained` of transformers wrote ({reason})."
+        ) from error
     finally:
         logging.set_verbosity(verbosity)
         if bars:

@@ -46,3 +46,15 @@ def test_seed_decides(parts):
     first, again = (generate(*parts, prompt, Sampling(9, seed=3)) for _ in range(2))
     other = generate(*parts, prompt, Sampling(9, seed=4))
     assert first.tolist() == again.tolist() != other.tolist()
+
+
+def test_padding_on_the_left_changes_nothing(parts):
+    tokens, mask = torch.randint(SIZE, (3, 6)), torch.arange(6) >= torch.tensor([[0], [2], [5]])
+    sampling = Sampling(8, temperature=0.0)
+    for parameter in parts[1].parameters():
+        parameter.mul_(8)  # what comes first must matter for what is likeliest
+    together = generate(*parts, tokens, sampling, mask=mask)
+    for row, first in enumerate((0, 2, 5)):
+        alone = generate(*parts, tokens[row : row + 1, first:], sampling)
+        assert together[row].tolist() == alone[0].tolist()
+    assert generate(*parts, tokens, sampling).tolist() != together.tolist()
