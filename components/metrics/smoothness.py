@@ -14,7 +14,7 @@ from components.distributions import Affine, FourierCategorical, Histogram
 from components.distributions.categorical import Discrete
 from components.distributions.fourier.polynomial import correlate
 from components.distributions.functionals import add_components
-from components.distributions.precision import widen
+from components.distributions.precision import tiny, widen
 
 SCALES = 100  # widths of the filters, in cells; the sum over all integers is cut there
 
@@ -46,30 +46,29 @@ def smoothness(probabilities: Tensor) -> Tensor:
 def smoothness_of_correlations(correlations: Tensor, cells: int) -> Tensor:
     r"""Measures the smoothness of a Fourier law over cells without computing its probabilities.
 
-    Of :math:`q_j = (1 + 2 \Re \sum_{k=1}^N g_k e^{i \pi k z_j}) / m` the spectrum is known. But for
-    a phase it is g_k as long as k < m - N; from there on g_{m-k} looks alike at the centers, and
-    :math:`|Y_k| = |g_k + (-1)^{m-1} \bar g_{m-k}|`. The cost is that of N frequencies, not of m.
+    The spectrum of :math:`q_j \propto 1 + 2 \Re \sum_{k=1}^N g_k e^{i \pi k z_j}` is known: its
+    first half is, up to phases, g_1 .. g_N if N < m/2. Of more frequencies some look alike at the
+    centers, k and m - k and k + m; they are added up. The cost is that of N frequencies, not of m.
 
     Args:
-        correlations: The numbers g_1 .. g_N with N < m, complex `[..., N]`.
+        correlations: The numbers g_1 .. g_N, complex `[..., N]`.
         cells: Number of cells, m.
 
     Returns:
         One value per law, `[...]`, equal to `smoothness` of its probabilities.
-
-    Raises:
-        ValueError: If there are `cells` frequencies or more.
     """
-    count = correlations.shape[-1]
-    if count >= cells:
-        raise ValueError(
-            f"smoothness_of_correlations: {count} frequencies look alike at the centers of "
-            f"{cells} cells; fold them to at most {cells - 1} first."
-        )
-    if 2 * count >= cells:
-        alike = pad(correlations, (0, cells - 1 - count))
-        correlations = alike + (1 - 2 * ((cells - 1) % 2)) * alike.flip(-1).conj()
-    return _filtered(_squared_modulus(correlations[..., : cells // 2]), cells)
+    if 2 * correlations.shape[-1] < cells:
+        return _filtered(_squared_modulus(correlations), cells)
+    half = torch.full_like(correlations[..., :1], 0.5)
+    series = torch.cat((half, correlations), -1)
+    blocks = pad(series, (0, -series.shape[-1] % cells)).unflatten(-1, (-1, cells))
+    order = torch.arange(blocks.shape[-2], device=blocks.device).unsqueeze(-1)
+    turn = 1 - 2 * ((cells - 1) % 2)  # exp(iπ m z_j)
+    folded = (blocks * turn**order).sum(-2)
+    whole = 2 * folded[..., :1].real
+    alike = folded[..., 1:] + turn * folded[..., 1:].flip(-1).conj()
+    power = _squared_modulus(alike[..., : cells // 2])
+    return _filtered(power / whole.square().clamp_min(tiny(whole)), cells)
 
 
 @singledispatch

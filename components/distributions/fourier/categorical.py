@@ -59,13 +59,14 @@ class FourierCategorical(Discrete):
             raise ValueError(f"FourierCategorical: eps={eps} is negative; use 0 or more.")
         self.size = size
         self.eps = eps
-        self.coefficients = _fold(widen(coefficients), size)
+        self.coefficients = widen(coefficients)
+        self._folded = _fold(self.coefficients, size)
         super().__init__(coefficients.shape[:-1], validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Computes the log-probability of cells `[...]`, at a cost independent of `size`."""
         index = value.long().expand(joint_shape(value, self.batch_shape))
-        log_q = log_power(self.coefficients, self._basis(index)) - math.log(self.size)
+        log_q = log_power(self._folded, self._basis(index)) - math.log(self.size)
         return self._floored(log_q) - self._leak
 
     @lazy_property
@@ -88,20 +89,20 @@ class FourierCategorical(Discrete):
         return torch.logaddexp(log_q, log_q.new_full((), math.log(self.eps)))
 
     def _basis(self, index: Tensor) -> Basis:
-        terms, dtype = self.coefficients.shape[-1] // 2, self.coefficients.dtype
+        terms, dtype = self._folded.shape[-1] // 2, self._folded.dtype
         if index.numel() <= self.size:
             return basis(center_angles(index, self.size, terms, dtype))
         # more rows than cells: a table of the cells is smaller than what the rows would compute
-        straight, turned = center_table(self.size, terms, self.coefficients)
+        straight, turned = center_table(self.size, terms, self._folded)
         rows, shape = index.reshape(-1), (*index.shape, 2 * terms)
         return straight.index_select(0, rows).view(shape), turned.index_select(0, rows).view(shape)
 
     @lazy_property
     def _power(self) -> Tensor:
         """The ratios q_j m of all cells, by one FFT that starts at the center of the first."""
-        a = as_complex(self.coefficients)
+        a = as_complex(self._folded)
         first = torch.zeros((), dtype=torch.int64, device=a.device)
-        angle = center_angles(first, self.size, a.shape[-1], self.coefficients.dtype)
+        angle = center_angles(first, self.size, a.shape[-1], self._folded.dtype)
         return transform(a * torch.complex(angle.cos(), angle.sin()), self.size)
 
 
