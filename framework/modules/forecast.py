@@ -19,8 +19,11 @@ from components.metrics.forecasting import (
     coverage,
     weighted_quantile_loss,
 )
+from components.metrics.smoothness import smoothness_of
+from framework.evaluation.aggregation import relative_score
 from framework.evaluation.forecasting import PATHS, Paths, sample_paths
 from framework.figures import draw_forecasts
+from framework.modules import base
 from framework.modules.base import PredictiveModule
 
 LEVELS = tuple(k / 10 for k in range(1, 10))  # of the WQL, as in arXiv:2403.07815, section 5.3
@@ -32,6 +35,11 @@ class Forecaster(PredictiveModule):
 
     Training and `nll` are teacher-forced: each value is predicted from the true values before it.
     Tests draw whole futures and report MASE, WQL and the coverage of the 80 % interval.
+
+    If the data name several benchmark sets, the metrics of tests bear their names, such as
+    `mase/m3_monthly`. `mase_relative` and `wql_relative` are geometric means over the sets, of the
+    ratios to the seasonal naive forecast. Of laws over cells, tests report the `smoothness`, each
+    value being predicted from the true ones before it.
 
     Args:
         paths: How many futures are drawn of each series.
@@ -61,9 +69,32 @@ class Forecaster(PredictiveModule):
             self._score(batch, batch_idx)
 
     def test_step(self, batch: SeriesBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Adds the likelihood and the forecasts of a batch to the metrics."""
-        super().test_step(batch, batch_idx, dataloader_idx)
-        self._score(batch, batch_idx)
+        """Adds the likelihood, smoothness and forecasts of a batch to the metrics of its set."""
+        sets = self.spec.benchmarks
+        suffix = f"/{sets[dataloader_idx].name}" if sets else ""
+        for name, (value, weight) in self.evaluate(batch, dataloader_idx).items():
+            self._tally.add(name + suffix, value, weight)
+        self._score(batch, batch_idx, suffix)
+
+    def metrics(self, prediction: Distribution, batch: SeriesBatch) -> Mapping[str, base.Ratio]:
+        """Measures in tests how smooth laws over cells are; others have no smoothness."""
+        if not self.trainer.testing:
+            return {}
+        try:
+            return {"smoothness": (smoothness_of(prediction), batch.weight)}
+        except TypeError:
+            return {}
+
+    def summarize(self, means: Mapping[str, float]) -> Mapping[str, float]:
+        """Compares forecasts with the seasonal naive ones, over all benchmark sets."""
+        sets = self.spec.benchmarks
+        if not all(f"mase/{part.name}" in means for part in sets) or not sets:
+            return {}
+        mase, wql = ([means[f"{name}/{part.name}"] for part in sets] for name in ("mase", "wql"))
+        return {
+            "mase_relative": relative_score(mase, [part.mase for part in sets]),
+            "wql_relative": relative_score(wql, [part.wql for part in sets]),
+        }
 
     def predict_step(
         self, batch: SeriesBatch, batch_idx: int, dataloader_idx: int = 0
@@ -105,10 +136,10 @@ class Forecaster(PredictiveModule):
             self.paths.seed + part,
         )
 
-    def _score(self, batch: SeriesBatch, batch_idx: int) -> None:
+    def _score(self, batch: SeriesBatch, batch_idx: int, suffix: str = "") -> None:
         quantiles = _quantiles(self.sample(batch, batch_idx))
         for name, ratio in score(quantiles, batch).items():
-            self._tally.add_ratio(name, *ratio)
+            self._tally.add_ratio(name + suffix, *ratio)
 
 
 def score(quantiles: Tensor, batch: SeriesBatch) -> dict[str, Ratio]:

@@ -143,10 +143,9 @@ SCORED = ("aus_arrivals", "tourism")  # what the Tourism competition is about
 def fpp_tables() -> list[PanelSource]:
     """Returns all tables but two: `aus_arrivals`, `tourism`.
 
-    The four series of arrivals in Australia end as four quarterly series of the Tourism competition
-    do, in other units; tourism within Australia is another subject of it, although none of its
-    series is in the table. `framework.data.series.overlaps` finds the former, and finds nothing in
-    other tables.
+    The four series of arrivals in Australia hold the ends of four quarterly series of the Tourism
+    competition; tourism within Australia is another subject of it, although none of its series is
+    in the table. `framework.data.series.overlaps` finds the former, and nothing in other tables.
     """
     return [FppTable(name) for name in LAYOUTS if name not in SCORED]
 

@@ -41,13 +41,15 @@ class Pool(NamedTuple):
 class TSMixup(Generated):
     """Draws convex combinations of stretches of recorded series, each divided by its mean size.
 
-    A stretch comes from a source drawn evenly, whatever its size, then from a series of it. The
-    first stretch has a length drawn between `shortest` and `longest`, or less where its series is
-    not so long; up to two more of this length are added, from series that have as many steps.
-    Their weights follow a Dirichlet law. A value is missing where it is missing in any of them;
-    mixtures without a value are drawn again.
+    A stretch comes from a source drawn by its size, then from any series of it. The first stretch
+    has a length drawn between `shortest` and `longest`, or less where its series is not so long;
+    up to two more of this length are added, from series that have as many steps. Their weights
+    follow a Dirichlet law. A value is missing where it is missing in any of them; mixtures without
+    a value are drawn again.
 
-    The paper leaves open what becomes of series that are too short. Here they are used whole.
+    The paper draws sources evenly (`tempering: 0`), where each is a large data set; some of the
+    tables here are one short series. It leaves open what becomes of series that are too short;
+    here they are used whole.
 
     Args:
         sources: What to mix; all tables of `FppTable` but `aus_arrivals` and
@@ -57,6 +59,7 @@ class TSMixup(Generated):
         concentration: Of the symmetric Dirichlet law of their weights.
         shortest: Steps of a series at least.
         longest: Steps of a series at most.
+        tempering: Sources are drawn in proportion to this power of their number of values.
         seed: Seed of the draws.
         workers: Processes that draw; the series do not depend on it.
 
@@ -74,6 +77,7 @@ class TSMixup(Generated):
         concentration: float = 1.5,
         shortest: int = 128,
         longest: int = 2048,
+        tempering: float = 0.5,
         seed: int = 0,
         workers: int = 1,
     ) -> None:
@@ -87,13 +91,14 @@ class TSMixup(Generated):
         if not self.sources:
             raise ValueError("TSMixup has no sources to mix; name at least one.")
         self.mixed, self.concentration = mixed, concentration
-        self.shortest, self.longest = shortest, longest
+        self.shortest, self.longest, self.tempering = shortest, longest, tempering
 
     def key(self) -> dict[str, object]:
         """Names the options that the series depend on, and the sources."""
         options = [self.number, self.mixed, self.concentration, self.shortest, self.longest]
         sources = [source.key() for source in self.sources]
-        return {"ts_mixup": 1, "options": [*options, self.seed], "sources": sources}
+        options += [self.tempering, self.seed]
+        return {"ts_mixup": 1, "options": options, "sources": sources}
 
     def origins(self) -> Sequence[PanelSource]:
         """Returns the sources that the stretches come from."""
@@ -108,14 +113,14 @@ class TSMixup(Generated):
 
     def _mixture(self, rng: np.random.Generator) -> Stretch:
         count = int(rng.integers(1, self.mixed + 1))
-        pool = self._pools[rng.integers(len(self._pools))]
+        pool = _draw(self._pools, self.tempering, rng)
         series = int(rng.integers(len(pool.length)))
         most = int(pool.length[series])
         steps = int(rng.integers(min(self.shortest, most), min(self.longest, most) + 1))
         others = [pool for pool in self._pools if pool.number(steps)]
         stretches = [_cut(pool, series, steps, rng)]
         for _ in range(count - 1):
-            pool = others[rng.integers(len(others))]
+            pool = _draw(others, self.tempering, rng)
             stretches.append(_cut(pool, int(rng.integers(pool.number(steps))), steps, rng))
         weights = rng.dirichlet(np.full(count, self.concentration))
         return np.asarray(weights @ np.stack(stretches))
@@ -123,6 +128,11 @@ class TSMixup(Generated):
     @cached_property
     def _pools(self) -> list[Pool]:
         return [Pool.of(source) for source in self.sources]
+
+
+def _draw(pools: Sequence[Pool], tempering: float, rng: np.random.Generator) -> Pool:
+    size = np.array([pool.length.sum() for pool in pools], np.float64) ** tempering
+    return pools[rng.choice(len(pools), p=size / size.sum())]
 
 
 def _cut(pool: Pool, series: int, steps: int, rng: np.random.Generator) -> Stretch:

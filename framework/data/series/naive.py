@@ -33,14 +33,14 @@ def naive_scores(windows: SeriesWindows, season: int) -> tuple[float, float]:
     """Scores the seasonal naive forecast of windows: MASE, and WQL of a point at all levels.
 
     A point misses the levels q by |y - f| (1 - q) or |y - f| q; twice their mean is |y - f|, as
-    levels lie evenly around a half.
+    levels lie evenly around a half. `nan` stands for a score of 0, which nothing compares with.
     """
     sums = torch.zeros(4, dtype=torch.float64)
     for begin in range(0, len(windows), AT_ONCE):
         indices = list(range(begin, min(begin + AT_ONCE, len(windows))))
         sums += _score(windows.__getitems__(indices), season)
     scaled, series, miss, size = sums.tolist()
-    return (scaled / series if series else float("nan"), miss / size if size else float("nan"))
+    return _ratio(scaled, series), _ratio(miss, size)
 
 
 def _score(batch: SeriesBatch, season: int) -> Tensor:
@@ -52,3 +52,7 @@ def _score(batch: SeriesBatch, season: int) -> Tensor:
     errors = scaled.numerator.sum(1) / counts.clamp(min=1e-9)
     miss, size = (target - forecast).abs() * weight, target.abs() * weight
     return torch.stack([errors.sum(), (counts > 0).double().sum(), miss.sum(), size.sum()])
+
+
+def _ratio(error: float, size: float) -> float:
+    return error / size if error and size else float("nan")
