@@ -31,8 +31,8 @@ def check(coefficients: Tensor, law: str) -> None:
 
 def basis(angle: Tensor) -> Basis:
     """Makes the basis, each part `[..., 2K]`, for angles `[..., K]`."""
-    cosine, sine = angle.cos(), angle.sin()
-    return torch.cat((cosine, -sine), -1), torch.cat((sine, cosine), -1)
+    angle = torch.cat((angle, angle + math.pi / 2), -1)
+    return angle.cos(), angle.sin()
 
 
 def center_angles(index: Tensor, size: int, terms: int, dtype: torch.dtype) -> Tensor:

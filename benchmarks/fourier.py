@@ -1,0 +1,158 @@
+"""What the Fourier head costs: against the linear head it replaces, and the authors' algorithm.
+
+A step is the mean negative log-likelihood of a batch and its gradients to weights, bias and hidden
+states, in float32 on one thread. Contestants take turns in one process, and what counts is the
+ratio of their medians. Large shapes come first: from then on the allocator hands out small blocks
+without asking the system for pages, as it does in any training.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, pad
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks.scoreboard import Figure, interleaved, report
+from components import FourierHead, LinearHead
+from components.interfaces import Head
+from components.metrics.smoothness import smoothness
+from components.supports import Tokens
+
+Step = Callable[[], Tensor]
+
+FORECAST = (2048, 512, 4096)  # rows, width and cells of Chronos
+MOST, FEW = 550, 64  # frequencies there
+POLICY = (4096, 128, 18)  # rows, width and actions of a decision transformer on Atari
+POLICY_FREQUENCIES = 8
+OFFICIAL_ROWS = 4  # its complex table of rows x cells x frequencies has 72 MB
+LAWS = 64
+
+
+def step_of(head: Head, rows: int, dim: int, cells: int, compiled: bool = False) -> Step:
+    """Makes a step of a head on random hidden states and targets."""
+    hidden = torch.randn(rows, dim, requires_grad=True)
+    target = torch.randint(cells, (rows,))
+
+    def loss(hidden: Tensor) -> Tensor:
+        nll: Tensor = -head(hidden).log_prob(target).mean()
+        return nll
+
+    objective = torch.compile(loss, fullgraph=True) if compiled else loss
+
+    def step() -> Tensor:
+        for leaf in (hidden, *head.parameters()):
+            leaf.grad = None
+        value: Tensor = objective(hidden)
+        value.backward()  # type: ignore[no-untyped-call] # torch's
+        return value
+
+    return step
+
+
+def fourier(rows: int, dim: int, cells: int, frequencies: int, compiled: bool = False) -> Step:
+    """Makes a step of the Fourier head."""
+    return step_of(FourierHead(dim, Tokens(cells), frequencies), rows, dim, cells, compiled)
+
+
+def linear(rows: int, dim: int, cells: int, compiled: bool = False) -> Step:
+    """Makes a step of the linear head with cross-entropy."""
+    return step_of(LinearHead(dim, Tokens(cells)), rows, dim, cells, compiled)
+
+
+def official(rows: int, dim: int, cells: int, frequencies: int) -> Step:
+    """Makes a step of the authors' algorithm, written down as the dense formulas that it is."""
+    projection = torch.nn.Linear(dim, 2 * (frequencies + 1))
+    hidden = torch.randn(rows, dim, requires_grad=True)
+    target = torch.randint(cells, (rows,))
+    k = torch.arange(1, frequencies + 1)
+    centers = (2 * torch.arange(cells) + 1 - cells) / cells
+
+    def step() -> Tensor:
+        for leaf in (hidden, *projection.parameters()):
+            leaf.grad = None
+        a = torch.complex(*projection(hidden).chunk(2, -1))
+        lagged = pad(a, (0, frequencies)).unfold(-1, frequencies + 1, 1)  # a_{j+k}: [rows, k, j]
+        c = (lagged * a.conj().unsqueeze(-2)).sum(-1)
+        weights = (c[:, 1:] / c[:, :1].real).unsqueeze(-2)
+        waves = torch.exp(1j * math.pi * centers.unsqueeze(-1) * k)
+        density = 0.5 + (weights * waves).sum(-1).real
+        q = density / density.sum(-1, keepdim=True)
+        loss = cross_entropy(torch.log(q.clamp_min(0) + 1e-5), target)
+        loss.backward()  # type: ignore[no-untyped-call] # torch's
+        return loss
+
+    return step
+
+
+def stopwatch(step: Step) -> Callable[[], float]:
+    """Makes a contestant of a step, which it takes twice before it is timed."""
+    for _ in range(2):
+        step()
+
+    def seconds() -> float:
+        start = time.perf_counter()
+        step()
+        return time.perf_counter() - start
+
+    return seconds
+
+
+def ratio(first: Step, second: Step, rounds: int) -> float:
+    """Returns how long the first step takes, in units of the second."""
+    one, other = interleaved(stopwatch(first), stopwatch(second), rounds)
+    return one / other
+
+
+def peak(step: Step) -> int:
+    """Counts the most bytes that a step holds above what was there before, exactly."""
+    step()  # so that gradients exist before, as do parameters
+    with TemporaryDirectory() as folder:
+        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+            step()
+        trace = Path(folder) / "trace.json"
+        recorded.export_chrome_trace(str(trace))
+        events = json.loads(trace.read_text())["traceEvents"]
+    changes = sorted((e["ts"], e["args"]["Bytes"]) for e in events if e["name"] == "[memory]")
+    held = most = 0
+    for _, change in changes:
+        held += change
+        most = max(most, held)
+    return most
+
+
+def smoothness_of_laws() -> float:
+    """Returns the milliseconds that the smoothness of one law over many cells takes."""
+    laws = torch.rand(LAWS, FORECAST[-1]).softmax(-1)
+    seconds = stopwatch(lambda: smoothness(laws))
+    return 1e3 * sorted(seconds() for _ in range(5))[2] / LAWS
+
+
+def figures() -> Iterator[Figure]:
+    """Measures time, memory and what the metric costs."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    most, few, dense = fourier(*FORECAST, MOST), fourier(*FORECAST, FEW), linear(*FORECAST)
+    yield Figure("time_over_linear_550_frequencies", ratio(most, dense, 9), "<=", 0.40)
+    yield Figure("time_over_linear_64_frequencies", ratio(few, dense, 9), "<=", 0.06)
+    yield Figure("memory_over_linear_550_frequencies", peak(most) / peak(dense), "<=", 0.40)
+    _, dim, cells = FORECAST
+    authors = official(OFFICIAL_ROWS, dim, cells, MOST)
+    share = FORECAST[0] / OFFICIAL_ROWS
+    yield Figure("authors_time_over_ours_per_row", share * ratio(authors, most, 3), ">=", 50)
+    yield Figure("smoothness_ms_per_law", smoothness_of_laws(), "<=", 1)
+    for name, compiled, bound in (("eager", False, 1.5), ("compiled", True, 1.2)):
+        ours = fourier(*POLICY, POLICY_FREQUENCIES, compiled)
+        theirs = linear(*POLICY, compiled)
+        yield Figure(f"policy_time_over_linear_{name}", ratio(ours, theirs, 301), "<=", bound)
+
+
+if __name__ == "__main__":
+    report(figures())
