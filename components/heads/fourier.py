@@ -12,7 +12,7 @@ from torch.distributions import Distribution, Independent
 from components.distributions import FourierCategorical, FourierDensity
 from components.heads.preset import PresetLinear
 from components.interfaces import Head
-from components.supports import Interval, Support
+from components.supports import Binning, Interval, Support
 
 
 class FourierHead(Head):
@@ -39,7 +39,8 @@ class FourierHead(Head):
         dim: Width of the hidden states, D. There are 2(N + 1)(D + 1) parameters per component.
         support: What can be predicted.
         frequencies: N, at least 1.
-        bins: Cells that an interval is divided into; if not given, its density is the law.
+        bins: Cells that an interval is divided into, or a binning; if not given, its density is
+            the law.
         eps: Added to every cell's probability before the logarithm, at least 0. The authors use
             1e-5, which takes a share cells * eps / (1 + cells * eps) of all mass.
         init: Where training starts: `uniform` close to the uniform law, `official` at random laws
@@ -59,7 +60,7 @@ class FourierHead(Head):
         dim: int,
         support: Support,
         frequencies: int = 64,
-        bins: int | None = None,
+        bins: int | Binning | None = None,
         eps: float = 0.0,
         init: Literal["uniform", "official"] = "uniform",
     ) -> None:
