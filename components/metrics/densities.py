@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from components.distributions import Histogram
+from components.distributions import FourierDensity, Histogram
+from components.distributions.fourier.polynomial import angles, basis
 from components.distributions.functionals import crps
+from components.distributions.precision import tiny
 from components.metrics.smoothness import smoothness_of
 from components.supports import Interval
 
@@ -131,8 +133,27 @@ def grid(interval: Interval, cells: int, device: torch.device) -> tuple[Tensor, 
     return interval.low + width * (torch.arange(cells, device=device) + 0.5), width
 
 
-def log_density(law: Any, values: Tensor) -> Tensor:
+@singledispatch
+def log_density(law: Distribution, values: Tensor) -> Tensor:
     """Evaluates a law of batch shape `[...]` at values `[G]`: log-densities `[..., G]`."""
     column = values.view(-1, *[1] * len(law.batch_shape))
     densities: Tensor = law.log_prob(column.expand(-1, *law.batch_shape))
     return densities.movedim(0, -1)
+
+
+@log_density.register
+def _(law: Histogram, values: Tensor) -> Tensor:
+    index = law.index(values)
+    return law.cells.log_probs[..., index] - law.widths.log()[index]
+
+
+@log_density.register
+def _(law: FourierDensity, values: Tensor) -> Tensor:
+    """All laws share the values, so the polynomials are two products of matrices."""
+    straight, turned = basis(angles(law.unit(values), law.terms))
+    a = law.coefficients
+    power = (a @ straight.T).square() + (a @ turned.T).square()
+    norm = a.square().sum(-1, keepdim=True)
+    uniform = norm < tiny(norm)
+    relative = torch.where(uniform, 1.0, power / norm.clamp_min(tiny(norm)))
+    return relative.clamp_min(tiny(norm)).log() - math.log(law.high - law.low)

@@ -2,6 +2,7 @@
 
 from framework.studies.results import Published, Result, read, summary, write
 from framework.studies.study import Study
+from framework.studies.toy import ToyTable
 from framework.studies.variants import Variants
 
-__all__ = ["Published", "Result", "Study", "Variants", "read", "summary", "write"]
+__all__ = ["Published", "Result", "Study", "ToyTable", "Variants", "read", "summary", "write"]

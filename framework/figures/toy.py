@@ -1,0 +1,137 @@
+"""Draws the toy experiments: laws against the truth, and metrics against frequencies."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from framework.figures.style import CONTEXT, PREDICTED, TRUTH, grid, label, legend
+
+FOURIER = re.compile(r"fourier-(\d+)$")
+LINES = {"linear": "--", "mixture": ":"}  # heads to compare with, and how they are drawn
+Published = Mapping[str, Mapping[str, str]]
+
+
+class Curves(Protocol):
+    """Laws that a model predicts for some test points, and the true ones."""
+
+    @property
+    def values(self) -> Sequence[float]:
+        """Outcomes, `[G]`."""
+
+    @property
+    def predicted(self) -> Sequence[Sequence[float]]:
+        """Predicted densities, `[E, G]`."""
+
+    @property
+    def truth(self) -> Sequence[Sequence[float]]:
+        """True densities, `[E, G]`."""
+
+
+class Number(Protocol):
+    """What was measured of a run."""
+
+    @property
+    def variant(self) -> str:
+        """Problem, training and head, with slashes in between."""
+
+    @property
+    def metric(self) -> str:
+        """What was measured."""
+
+    @property
+    def value(self) -> float:
+        """The number."""
+
+
+def draw_laws(curves: Mapping[str, Curves], problem: str, training: str) -> Figure:
+    """Shows what heads predict for some test points of a problem: a row a head.
+
+    Of the Fourier heads, the one with fewest frequencies, the middle one and that with most.
+
+    Args:
+        curves: Laws by variant, `problem/training/head`; of at most four test points.
+        problem: The problem.
+        training: The way of training.
+    """
+    prefix = f"{problem}/{training}/"
+    named = {name.removeprefix(prefix): c for name, c in curves.items() if name.startswith(prefix)}
+    series = [head for head in named if FOURIER.match(head)]
+    some = {head for k, head in enumerate(series) if k in (0, len(series) // 2, len(series) - 1)}
+    shown = {head: law for head, law in named.items() if head in some or head not in series}
+    columns = min(4, *(len(law.predicted) for law in shown.values()))
+    figure, panels = grid(len(shown) * columns, columns, width=2.6, height=1.8)
+    for row, (head, law) in enumerate(shown.items()):
+        for k, axes in enumerate(panels[row * columns : (row + 1) * columns]):
+            axes.plot(law.values, law.truth[k], color=TRUTH, linewidth=2.2, label="truth")
+            axes.plot(law.values, law.predicted[k], color=PREDICTED, label="predicted")
+            axes.set_ylim(bottom=0)
+            label(axes, f"{head}, example {k + 1}", "outcome", "density (per unit)")
+    legend(figure, panels[0])
+    return figure
+
+
+def draw_frequencies(
+    results: Sequence[Number],
+    published: Published,
+    problems: Sequence[str],
+    training: str,
+    metrics: Sequence[tuple[str, str]] = (("kl_cells", "KL (nats)"), ("smoothness", "smoothness")),
+) -> Figure:
+    """Shows how metrics depend on the number of frequencies: mean and deviation over seeds.
+
+    Args:
+        results: What was measured; variants are named `problem/training/head`.
+        published: Numbers of the paper by variant and metric, as it states them.
+        problems: The problems, a column each.
+        training: The way of training.
+        metrics: Names of metrics and what to call them, a row each; those that no head has are
+            left out.
+    """
+    chosen = [r for r in results if r.variant.split("/")[1] == training]
+    metrics = [each for each in metrics if each[0] in {result.metric for result in chosen}]
+    figure, panels = grid(len(metrics) * len(problems), len(problems), width=3.6, height=2.6)
+    places = [(name, problem) for name in metrics for problem in problems]
+    for axes, ((metric, title), problem) in zip(panels, places, strict=True):
+        prefix = f"{problem}/{training}/"
+        mine = [r for r in chosen if r.metric == metric and r.variant.startswith(prefix)]
+        _ours(axes, mine, prefix)
+        _theirs(axes, published, metric, prefix)
+        axes.set_ylim(bottom=0)
+        label(axes, problem.replace("_", " "), "frequencies", title)
+    legend(figure, panels[0])
+    return figure
+
+
+def _ours(axes: Axes, results: Sequence[Number], prefix: str) -> None:
+    by_head: dict[str, list[float]] = {}
+    for result in results:
+        by_head.setdefault(result.variant.removeprefix(prefix), []).append(result.value)
+    means = {head: statistics.fmean(values) for head, values in by_head.items()}
+    spreads = {head: statistics.pstdev(values) for head, values in by_head.items()}
+    series = {int(found[1]): head for head in by_head if (found := FOURIER.match(head))}
+    x = sorted(series)
+    middle = np.array([means[series[n]] for n in x])
+    half = np.array([spreads[series[n]] for n in x])
+    axes.fill_between(x, middle - half, middle + half, color=PREDICTED, alpha=0.2, linewidth=0)
+    axes.plot(x, middle, color=PREDICTED, label="Fourier, ours ± std")
+    for head, line in LINES.items():
+        if head in means:
+            axes.axhline(means[head], color=CONTEXT, linewidth=1, linestyle=line, label=head)
+
+
+def _theirs(axes: Axes, published: Published, metric: str, prefix: str) -> None:
+    points = {}
+    for variant, numbers in published.items():
+        found = FOURIER.match(variant.removeprefix(prefix))
+        if found and metric in numbers:
+            points[int(found[1])] = float(numbers[metric].split()[0])
+    axes.plot(
+        list(points), list(points.values()), "o", color=TRUTH, markersize=4, label="published"
+    )
