@@ -89,7 +89,7 @@ def test_units_move_the_roughness_and_not_the_penalty():
     torch.testing.assert_close(1e3 * roughness(moved, NOTHING), roughness(law, NOTHING))
 
 
-def test_laws_without_coefficients_that_are_zero_have_no_penalty():
+def test_coefficients_that_are_all_zero_cost_nothing():
     zero = torch.zeros(14, requires_grad=True)
     for law in (FourierDensity(zero, -1, 1), FourierCategorical(zero, 30)):
         total = CoefficientPenalty()(law, NOTHING) + Roughness()(law, NOTHING)
