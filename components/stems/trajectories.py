@@ -36,6 +36,8 @@ class TrajectoryStem(Stem):
     Source: Chen et al., "Decision Transformer" (arXiv:2106.01345), section 3.
     """
 
+    reach = 1  # the action before, which the state next to a target holds
+
     def __init__(
         self,
         dim: int,

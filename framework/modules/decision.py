@@ -15,6 +15,7 @@ from components.metrics.returns import normalized_score
 from components.supports import Bins, Interval, Tokens
 from framework.evaluation.acting import ACTS, Act, marginals
 from framework.evaluation.rollout import play
+from framework.evaluation.windows import MovingWindow
 from framework.figures import Actions, draw_actions
 from framework.modules.base import PredictiveModule, Ratio
 
@@ -79,12 +80,14 @@ class DecisionModel(PredictiveModule):
 
     def play(self, episodes: EpisodeBatch) -> Tensor:
         """Plays episodes and returns the sum of rewards of each, `[B]`."""
-        agree = self.trainer.strategy.reduce_boolean_decision
-        return play(self._policy, self.spec, episodes, agree)
+        embed = MovingWindow(self.stem)
 
-    def _policy(self, window: TrajectoryBatch, uniform: Tensor) -> Tensor:
-        hidden = self.stem.readout(self.backbone(self.stem(window)))
-        return self.act(self.head(hidden[:, -1]), uniform, self.spec.support)
+        def policy(window: TrajectoryBatch, uniform: Tensor) -> Tensor:
+            hidden = self.stem.readout(self.backbone(embed(window)))
+            return self.act(self.head(hidden[:, -1]), uniform, self.spec.support)
+
+        agree = self.trainer.strategy.reduce_boolean_decision
+        return play(policy, self.spec, episodes, agree)
 
     def figures(self, batch: TrajectoryBatch) -> Mapping[str, Figure]:
         """Draws the distribution of the actions of a window, and of the whole batch."""
