@@ -111,7 +111,7 @@ def materialize(module: nn.Module, build: Callable[[], nn.Module], mesh: DeviceM
     """
     module.to_empty(device=mesh.device_type)
     whole = build() if dist.get_rank() == 0 else nn.Module()
-    options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
+    options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True, strict=False)
     # Frozen parameters of pretrained parts are in no state dict.
     values = {**dict(whole.named_parameters()), **whole.state_dict()}
     set_model_state_dict(module, values, options=options)

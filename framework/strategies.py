@@ -49,6 +49,11 @@ class FullyShardedStrategy(ModelParallelStrategy):
         """
         # Lightning ends in a KeyError, and overlooks what the model lacks in a folder of shards.
         path, module = Path(self.broadcast(checkpoint_path)), self.lightning_module
-        if module is not None and module.strict_loading:
-            compare(type(module).__name__, module.state_dict(), parameters(path))
-        return super().load_checkpoint(path, weights_only)
+        if module is None or not module.strict_loading:
+            return super().load_checkpoint(path, weights_only)
+        compare(type(module).__name__, module.state_dict(), parameters(path))
+        module.strict_loading = False  # it would miss frozen parameters, which no file holds
+        try:
+            return super().load_checkpoint(path, weights_only)
+        finally:
+            module.strict_loading = True
