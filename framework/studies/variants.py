@@ -9,8 +9,9 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from framework.callbacks.report import METRICS
 from framework.callbacks.table import table
@@ -26,6 +27,7 @@ class Run(NamedTuple):
     variant: str
     seed: int
     words: list[str]  # of the command line, without the folder
+    tested: bool = False  # whether a test follows
 
 
 class Variants(Study):
@@ -41,6 +43,7 @@ class Variants(Study):
         metrics: The metrics to compare, such as `val/nll`, in the order of the columns.
         seeds: The seeds.
         published: Numbers of a paper to put beside, by variant and metric, as it states them.
+        tested: Whether to test what was trained too, for metrics such as `test/mase`.
 
     Raises:
         ValueError: If there is nothing to run.
@@ -53,6 +56,7 @@ class Variants(Study):
         metrics: list[str],
         seeds: Sequence[int] = (1, 2, 3),
         published: Published | None = None,
+        tested: bool = False,
     ) -> None:
         if not variants or not seeds or not metrics:
             raise ValueError(
@@ -60,7 +64,7 @@ class Variants(Study):
                 "leave nothing to compare; name at least one of each."
             )
         self.recipe, self.variants, self.metrics = recipe, variants, metrics
-        self.seeds, self.published = list(seeds), published
+        self.seeds, self.published, self.tested = list(seeds), published, tested
 
     def run(self, folder: Path, jobs: int) -> None:
         """Runs what is not finished, and writes `results.csv` and `table.md`.
@@ -93,7 +97,7 @@ class Variants(Study):
     def runs(self) -> list[Run]:
         """Lists all runs, one seed of every variant after the other."""
         return [
-            Run(variant, seed, [*self.recipe, *words, *_seeded(seed)])
+            Run(variant, seed, [*self.recipe, *words, *_seeded(seed)], self.tested)
             for seed in self.seeds
             for variant, words in self.variants.items()
         ]
@@ -106,7 +110,8 @@ def finished(folder: Path, run: Run) -> dict[str, Any] | None:
         return None
     kept = json.loads(path.read_text(encoding="utf-8"))
     metrics: dict[str, Any] = kept["metrics"]
-    return metrics if kept["words"] == run.words else None
+    same = kept["words"] == run.words and kept.get("tested", False) == run.tested
+    return metrics if same else None
 
 
 def _train(run: Run, folder: Path, jobs: int) -> Path | None:
@@ -114,27 +119,40 @@ def _train(run: Run, folder: Path, jobs: int) -> Path | None:
     place = _place(folder, run)
     place.mkdir(parents=True, exist_ok=True)
     log, started = place / "log.txt", time.monotonic()
-    threads = str(max(1, (os.cpu_count() or 1) // jobs))
-    words = ["fit", *run.words, f"--trainer.default_root_dir={place}"]
     with log.open("w", encoding="utf-8") as file:
-        status = subprocess.run(
-            [sys.executable, "-c", LAUNCH, *words],
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            env={"OMP_NUM_THREADS": threads, **os.environ},
-            check=False,
-        ).returncode
+        launch = partial(_launch, place=place, jobs=jobs, file=file)
+        status = launch(["fit", *run.words])
+        if run.tested and not status:
+            [checkpoint] = _newest(place, "last.ckpt", 1)
+            status = launch(["test", "--ckpt_path", str(checkpoint)])
     seconds = round(time.monotonic() - started)
     said = f"{run.variant}, seed {run.seed}: {seconds} s"
     if status:
         print(f"{said}, failed with status {status}, see {log}", flush=True)
         return log
-    newest = max(place.rglob(METRICS), key=lambda path: path.stat().st_mtime)
-    metrics = json.loads(newest.read_text(encoding="utf-8"))
-    kept = {"words": run.words, "seconds": seconds, "metrics": metrics}
+    metrics: dict[str, float] = {}
+    for path in _newest(place, METRICS, 1 + run.tested):
+        metrics |= json.loads(path.read_text(encoding="utf-8"))
+    kept = {**run._asdict(), "seconds": seconds, "metrics": metrics}
     (place / "finished.json").write_text(json.dumps(kept, indent=1), encoding="utf-8")
     print(said, flush=True)
     return None
+
+
+def _launch(words: list[str], place: Path, jobs: int, file: IO[str]) -> int:
+    """Runs a command in a process of its own; returns its status."""
+    return subprocess.run(
+        [sys.executable, "-c", LAUNCH, *words, f"--trainer.default_root_dir={place}"],
+        stdout=file,
+        stderr=subprocess.STDOUT,
+        env={"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs)), **os.environ},
+        check=False,
+    ).returncode
+
+
+def _newest(place: Path, name: str, number: int) -> list[Path]:
+    """Returns the last files of a name that were written below a folder, the oldest first."""
+    return sorted(place.rglob(name), key=lambda path: path.stat().st_mtime_ns)[-number:]
 
 
 def _place(folder: Path, run: Run) -> Path:

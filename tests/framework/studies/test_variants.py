@@ -13,7 +13,13 @@ folder = pathlib.Path(words[-1].partition("=")[2])
 if "--bad" in words:
     sys.exit(2)
 place = folder / "name" / "version_0"
+if words[0] == "test":
+    place = folder / "name" / "version_1"
+    place.mkdir(parents=True)
+    (place / "metrics.json").write_text(json.dumps({"test/nll": 7.0}))
+    sys.exit(words[2] != str(folder / "name" / "version_0" / "last.ckpt"))
 place.mkdir(parents=True, exist_ok=True)
+(place / "last.ckpt").touch()
 seed = float(words[words.index("--seed_everything") + 1])
 (place / "metrics.json").write_text(json.dumps({"val/nll": seed, "words": 0}))
 with open(folder / "calls", "a") as file:
@@ -71,6 +77,16 @@ def test_finished_runs_note_how_long_they_took(launched, tmp_path):
     kept = json.loads((tmp_path / "x" / "seed-1" / "finished.json").read_text())
     assert kept["seconds"] >= 0
     assert kept["metrics"]["val/nll"] == 1
+
+
+def test_what_was_trained_can_be_tested_too(launched, tmp_path):
+    fitted = Variants([], {"x": []}, ["val/nll"], seeds=[1])
+    tested = Variants([], {"x": []}, ["val/nll", "test/nll"], seeds=[1], tested=True)
+    for study in (fitted, tested, tested):
+        study.run(tmp_path, jobs=1)
+    assert len(calls(tmp_path)) == 2
+    found = {result.metric: result.value for result in read(tmp_path / "results.csv")}
+    assert (found["val/nll"], found["test/nll"]) == (1, 7)
 
 
 def test_nothing_to_compare_is_refused():
