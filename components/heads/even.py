@@ -84,7 +84,13 @@ class _MeansAndWidths(nn.Module):
     def __init__(self, dim: int, laws: int, start: float) -> None:
         super().__init__()
         self.means = nn.Linear(dim, laws)
-        self.widths = nn.Parameter(torch.full((laws,), start))
+        self.start = start
+        self.widths = nn.Parameter(torch.empty(laws))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Gives all widths their first value."""
+        nn.init.constant_(self.widths, self.start)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Maps `[..., D]` to raw means and widths `[..., 2 * laws]`."""

@@ -4,10 +4,12 @@ from functools import partial
 
 import torch
 
+from components.heads.even import EvenMixtureHead
 from components.heads.fan import FanHead
 from components.heads.fourier import FourierHead
 from components.heads.linear import LinearHead
 from components.heads.parametric import MixtureHead, NormalHead, StudentTHead
+from components.heads.point import PointHead
 from components.heads.quantile import QuantileHead
 from components.supports import Bins, Interval, Tokens
 
@@ -22,6 +24,7 @@ CELLS = [
     partial(FourierHead, frequencies=30, bins=7),
 ]
 REAL = [NormalHead, StudentTHead, MixtureHead, partial(MixtureHead, components=1), QuantileHead]
+BASELINES = [EvenMixtureHead, partial(EvenMixtureHead, components=3, bins=6), PointHead]
 
 TOKENS = [Tokens(7), Tokens(1)]
 INTERVALS = [Interval(-2.0, 3.0), Interval(0.0, 1.0, (2,))]
@@ -41,7 +44,7 @@ def _serves(head, support):
 
 
 PAIRS = [(head, s) for head in CELLS for s in TOKENS + INTERVALS + BINS if _serves(head, s)]
-PAIRS += [(head, support) for head in REAL for support in INTERVALS + BINS]
+PAIRS += [(head, s) for head in REAL + BASELINES for s in INTERVALS + BINS if _serves(head, s)]
 IDS = [f"{name(head)}-{support}" for head, support in PAIRS]
 
 
