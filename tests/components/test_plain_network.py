@@ -64,7 +64,7 @@ def test_depth_counts_maps_and_positions_are_alone():
 
 
 def test_a_context_and_no_width_are_refused():
-    with pytest.raises(ValueError, match="Perceptron .* cannot see the context of 6 positions"):
+    with pytest.raises(ValueError, match=r"Perceptron .* cannot see the context of 6 positions"):
         Perceptron(4, 1)(Embedded(torch.zeros(1, 2, 4), context=torch.zeros(1, 6, 4)))
     with pytest.raises(ValueError, match="Perceptron: depth=0"):
         Perceptron(4, 0)
