@@ -45,8 +45,12 @@ class Generated(PanelSource):
     def draw(self, rng: np.random.Generator) -> NDArray[np.float64]:
         """Draws a series; NaN where a value is missing."""
 
+    def open(self) -> None:
+        """Opens what is drawn from, once and before other processes get this object."""
+
     def pieces(self) -> Iterator[Panel]:
         """Draws the series, in the order of their numbers."""
+        self.open()
         begins = range(0, self.number, PIECE)
         if self.workers == 1:
             for begin in begins:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framework.data.series.generated import Generated
-from framework.data.series.kernels import BANK, Matrix, sample
+from framework.data.series.kernels import BANK, sample
 
 
 class KernelSynth(Generated):
@@ -50,14 +50,26 @@ class KernelSynth(Generated):
         return {"kernel_synth": 1, "options": options}
 
     def draw(self, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Draws a series, `[length]`."""
-        return sample(self.covariance(rng), rng.standard_normal(self.length))
-
-    def covariance(self, rng: np.random.Generator) -> Matrix:
-        """Draws a covariance, `[length, length]`."""
+        """Draws a series, `[length]`: the sum of independent samples of all products."""
         count = int(rng.integers(1, self.kernels + 1))
-        first, *rest = (BANK[k](self.length) for k in rng.integers(len(BANK), size=count))
-        covariance = first
-        for kernel, added in zip(rest, rng.random(count - 1) < 0.5, strict=True):
-            covariance = covariance + kernel if added else covariance * kernel
-        return covariance
+        chosen = rng.integers(len(BANK), size=count).tolist()
+        added = (rng.random(count - 1) < 0.5).tolist()
+        parts = [sample(product, self.length, rng) for product in expand(chosen, added)]
+        return np.asarray(sum(parts[1:], parts[0]))
+
+
+def expand(kernels: list[int], added: list[bool]) -> list[tuple[int, ...]]:
+    """Writes kernels that are joined one after the other as a sum of products.
+
+    Args:
+        kernels: What is joined.
+        added: Whether each but the first is added to what comes before it, or multiplied with it.
+
+    Example:
+        >>> expand([1, 2, 3, 4], [True, False, True])
+        [(1, 3), (2, 3), (4,)]
+    """
+    terms: list[tuple[int, ...]] = [(kernels[0],)]
+    for kernel, plus in zip(kernels[1:], added, strict=True):
+        terms = [*terms, (kernel,)] if plus else [(*term, kernel) for term in terms]
+    return terms

@@ -1,19 +1,21 @@
-"""Kernels of Gaussian processes over a unit of time, and samples of them."""
+"""Kernels of Gaussian processes over a unit of time, and samples of their products."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial, reduce
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 Matrix = NDArray[np.float64]
 Kernel = Callable[[int], Matrix]
 """Covariances `[n, n]` between the times 0, 1/n, …, (n - 1)/n."""
 
-JITTER = 1e-10  # variance that is added to each value, relative to the mean variance
+EXACT = 1e-10  # of the mean variance: what a sample may lack, or have too much
+LARGEST = 1 << 16  # columns of a factor: with more, the Cholesky factor is found faster
 
 
 def constant(steps: int) -> Matrix:
@@ -55,9 +57,10 @@ PERIODS = (
     *(4, 40),  # quarters: a year, ten years
     10,  # years: ten years
 )
+WHITE: tuple[Kernel, ...] = tuple(partial(white, variance=v) for v in (0.1, 1.0))
 BANK: tuple[Kernel, ...] = (
     constant,
-    *(partial(white, variance=v) for v in (0.1, 1.0)),
+    *WHITE,
     *(partial(linear, offset=s) for s in (0.0, 1.0, 10.0)),
     *(partial(smooth, scale=s) for s in (0.1, 1.0, 10.0)),
     *(partial(rational_quadratic, alpha=a) for a in (0.1, 1.0, 10.0)),
@@ -69,26 +72,81 @@ Source: Ansari et al., "Chronos" (arXiv:2403.07815), appendix A.
 """
 
 
-def sample(covariance: Matrix, normal: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Draws from a centered Gaussian process, by the Cholesky factor of its covariance.
+def sample(kernels: tuple[int, ...], steps: int, rng: np.random.Generator) -> Tensor:
+    """Draws from the centered Gaussian process whose kernel is a product of kernels of the bank.
 
-    Kernels of curves with few degrees of freedom are singular up to rounding, so a little variance
-    is added: as much as needed, at least 10⁻¹⁰ of what is there.
+    Curves with few degrees of freedom are drawn as such: of each kernel K = F F' a factor with few
+    columns is known, and products of these columns make the factor of a product. White noise times
+    anything is white noise.
 
     Args:
-        covariance: Covariances `[n, n]`.
-        normal: Independent standard normal values `[n]`.
+        kernels: Their numbers in the bank.
+        steps: Steps to draw.
+        rng: Source of randomness.
+
+    Returns:
+        Values `[steps]`.
+    """
+    if any(BANK[k] in WHITE for k in kernels):
+        diagonals = [torch.from_numpy(BANK[k](steps).diagonal().copy()) for k in kernels]
+        return reduce(torch.mul, diagonals).sqrt() * torch.from_numpy(rng.standard_normal(steps))
+    factors = [factor(k, steps) for k in kernels]
+    columns = np.prod([part.shape[1] for part in factors])
+    if columns > LARGEST:
+        covariance = reduce(np.multiply, (BANK[k](steps) for k in kernels))
+        factors, columns = [_cholesky(covariance)], steps
+    return join(factors, torch.from_numpy(rng.standard_normal(columns)))
+
+
+def join(factors: list[Tensor], normal: Tensor) -> Tensor:
+    r"""Multiplies the factor of a product of kernels with a vector, without writing it down.
+
+    .. math:: x_t = \sum_{a, b, \dots} F_{ta} G_{tb} \cdots z_{ab\dots}
+
+    Args:
+        factors: Factors of the kernels, `[n, r]` each.
+        normal: The vector, of as many components as the product of all r.
 
     Returns:
         Values `[n]`.
     """
+    first, *rest = factors
+    values = first @ normal.view(first.shape[1], -1)
+    for part in rest:
+        values = torch.einsum("ta,tab->tb", part, values.view(*part.shape, -1))
+    return values[:, 0]
+
+
+@lru_cache(maxsize=2 * len(BANK))
+def factor(kernel: int, steps: int) -> Tensor:
+    """Factors a kernel of the bank, `[n, r]`, by the Cholesky decomposition with pivots.
+
+    It ends with as many columns r as the process has degrees of freedom, up to a variance of
+    10⁻¹⁰ of the mean.
+
+    Source: Harbrecht, Peters and Schneider, "On the low-rank approximation by the pivoted Cholesky
+        decomposition" (2012), algorithm 1.
+    """
+    covariance = BANK[kernel](steps)
+    left = covariance.diagonal().copy()
+    least, columns = EXACT * left.mean(), np.zeros((steps, 0))
+    while left.max() > least:
+        pivot = left.argmax()
+        column = covariance[:, pivot] - columns @ columns[pivot]
+        columns = np.column_stack([columns, column / np.sqrt(left[pivot])])
+        left = left - columns[:, -1] ** 2
+    return torch.from_numpy(columns)
+
+
+def _cholesky(covariance: Matrix) -> Tensor:
+    """Factors a covariance `[n, n]`; adds as little variance as makes it regular in rounding."""
     matrix = torch.from_numpy(np.array(covariance))
-    extra = JITTER * matrix.diagonal().mean()
+    extra = EXACT * matrix.diagonal().mean()
     while True:
         matrix.diagonal().add_(extra)
-        factor, failed = torch.linalg.cholesky_ex(matrix)
+        found, failed = torch.linalg.cholesky_ex(matrix)
         if not failed:
-            return np.asarray(factor @ torch.from_numpy(normal))
+            return found
         extra = 10 * extra
 
 

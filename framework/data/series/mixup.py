@@ -104,6 +104,10 @@ class TSMixup(Generated):
         """Returns the sources that the stretches come from."""
         return [origin for source in self.sources for origin in source.origins()]
 
+    def open(self) -> None:
+        """Opens the series of the sources, which are written to the cache if need be."""
+        self._pools  # noqa: B018  # computes it, and keeps it
+
     def draw(self, rng: np.random.Generator) -> Stretch:
         """Draws a series, `[up to longest]`."""
         while True:

@@ -14,7 +14,7 @@ from framework.data.cache import cached
 from framework.data.series.panels import Panel, PanelSource
 from framework.data.series.store import load, stored
 
-STEPS = 16  # that a stretch has at least: growth over fewer years looks alike anywhere
+STEPS = 16  # of a stretch
 TOLERANCE = 1e-3  # relative distance of two stretches that are one, each rounded as it may be
 PROJECTIONS = 4
 AT_ONCE = 1 << 20  # pairs of stretches that are compared together
@@ -27,95 +27,94 @@ class Overlap(NamedTuple):
 
     training: str  # name of the series
     begin: int  # step in it
-    evaluation: str
+    benchmark: str
+    evaluation: str  # name of the series
 
 
-def refuse_overlaps(
-    origins: Iterable[PanelSource], benchmarks: Mapping[str, PanelSource], horizon: int
-) -> None:
+def refuse_overlaps(origins: Iterable[PanelSource], benchmarks: Mapping[str, PanelSource]) -> None:
     """Compares sources to train on with those to test on.
 
     Args:
         origins: Where training values were recorded.
         benchmarks: Sources to test on, by name.
-        horizon: Steps that are tested, of sources that do not say it.
 
     Raises:
         ValueError: If a series to train on holds the end of one to test on.
     """
     for origin in origins:
-        for name, benchmark in benchmarks.items():
-            found = _compared(origin, benchmark, horizon)
-            if found:
-                training, begin, evaluation = found[0]
-                raise ValueError(
-                    f"{len(found)} stretches of {type(origin).__name__} are ends of series of "
-                    f"{name}: series {training!r} from step {begin} on is the end of "
-                    f"{evaluation!r}; leave out one of the two sources."
-                )
+        found = _compared(origin, benchmarks)
+        if found:
+            training, begin, benchmark, evaluation = found[0]
+            raise ValueError(
+                f"{len(found)} stretches of {type(origin).__name__} are ends of benchmark series: "
+                f"{training!r} from step {begin} on is the end of {evaluation!r} of {benchmark}; "
+                "leave out one of the two sources."
+            )
 
 
-def _compared(origin: PanelSource, benchmark: PanelSource, horizon: int) -> list[Overlap]:
-    """Returns overlaps of two sources; they are looked for once."""
-    key = {"training": origin.key(), "evaluation": benchmark.key(), "horizon": horizon,
-           "steps": STEPS, "tolerance": TOLERANCE}  # fmt: skip
+def _compared(origin: PanelSource, benchmarks: Mapping[str, PanelSource]) -> list[Overlap]:
+    """Returns overlaps of a source; they are looked for once."""
+    keys = {name: source.key() for name, source in benchmarks.items()}
+    key = {"training": origin.key(), "evaluation": keys, "steps": STEPS, "tolerance": TOLERANCE}
 
     def build(folder: Path) -> None:
-        training, evaluation = load(stored(origin)), load(stored(benchmark))
-        found = overlaps(training, evaluation, evaluation.horizon or horizon)
+        tested = {name: load(stored(source)) for name, source in benchmarks.items()}
+        found = overlaps(load(stored(origin)), tested)
         (folder / "overlaps.json").write_text(json.dumps(found))
 
     rows = json.loads((cached("overlaps", key, build) / "overlaps.json").read_text())
     return [Overlap(*row) for row in rows]
 
 
-def overlaps(training: Panel, evaluation: Panel, horizon: int) -> list[Overlap]:
-    r"""Finds stretches of training series that agree with ends of evaluation series.
+def overlaps(training: Panel, benchmarks: Mapping[str, Panel]) -> list[Overlap]:
+    r"""Finds stretches of training series that agree with ends of benchmark series.
 
-    The end of a series is its last `horizon` steps, with steps before them if they are fewer than
-    16. Two stretches agree if, less their means and divided by their norms, they are closer than
-    10⁻³: they are then the same but for their units and their rounding. Neither a stretch with a
-    missing value nor a constant one is compared.
+    The end of a series is its last 16 steps, whatever the horizon: fewer of a series that grows
+    are like those of any other, and who holds more holds these. Two stretches agree if, less their
+    means and divided by their norms, they are closer than 10⁻³: they are then the same but for
+    their units and their rounding. Neither is a stretch with a missing value compared, nor a
+    constant one, nor a shorter series.
 
     All pairs are considered, few are computed: stretches at a distance d are no further apart than
     d along any direction, and can be sorted along one.
 
     Args:
         training: Series to look through.
-        evaluation: Series whose ends to look for.
-        horizon: Steps that are tested.
+        benchmarks: Series whose ends to look for, by the name of their set.
     """
-    steps = max(horizon, STEPS)
-    wanted, owner = _normalized(*_ends(evaluation, steps))
     training = training.compact()
-    if not len(wanted) or len(training.values) < steps:
+    names = [(name, str(k)) for name, panel in benchmarks.items() for k in panel.name]
+    ends = np.concatenate([_ends(panel) for panel in benchmarks.values()])
+    wanted, owner = _normalized(ends, np.arange(len(ends)))
+    stretches, where = _normalized(*_stretches(training))
+    if not len(wanted) or not len(stretches):
         return []
-    stretches, where = _normalized(*_stretches(training, steps))
-    found = [(where[a], owner[b]) for a, b in zip(*_neighbors(stretches, wanted), strict=True)]
-    series = np.searchsorted(training.first, [a for a, _ in found], side="right") - 1
+    found = [(where[a], names[owner[b]]) for a, b in zip(*_near(stretches, wanted), strict=True)]
+    series = np.searchsorted(training.first, [begin for begin, _ in found], side="right") - 1
     return [
-        Overlap(str(training.name[k]), int(a - training.first[k]), str(evaluation.name[b]))
-        for k, (a, b) in zip(series, found, strict=True)
+        Overlap(str(training.name[k]), int(begin - training.first[k]), *name)
+        for k, (begin, name) in zip(series, found, strict=True)
     ]
 
 
-def _ends(panel: Panel, steps: int) -> tuple[Stretches, NDArray[np.int64]]:
-    """Returns the last steps of each series that has so many `[N, steps]`, and which it is."""
-    (enough,) = np.nonzero(panel.length >= steps)
-    begin = (panel.first + panel.length)[enough] - steps
-    return panel.values[begin[:, None] + np.arange(steps)].astype(np.float64), enough
+def _ends(panel: Panel) -> Stretches:
+    """Returns the last steps of each series, `[series, 16]`; NaN of those that have fewer."""
+    ends = np.full((len(panel.length), STEPS), np.nan)
+    for row, values in zip(ends, panel.series(), strict=True):
+        if len(values) >= STEPS:
+            row[:] = values[-STEPS:]
+    return ends
 
 
-def _stretches(panel: Panel, steps: int) -> tuple[Stretches, NDArray[np.int64]]:
-    """Returns all stretches that lie within a series `[N, steps]`, and where they begin."""
-    windows = np.lib.stride_tricks.sliding_window_view(panel.values, steps)
-    begin = np.concatenate(
-        [
-            np.arange(first, first + max(0, length - steps + 1))
-            for first, length in zip(panel.first, panel.length, strict=True)
-        ]
-    )
-    return windows[begin].astype(np.float64), begin
+def _stretches(panel: Panel) -> tuple[Stretches, NDArray[np.int64]]:
+    """Returns all stretches that lie within a series `[N, 16]`, and where they begin."""
+    if len(panel.values) < STEPS:
+        return np.zeros((0, STEPS)), np.zeros(0, np.int64)
+    windows = np.lib.stride_tricks.sliding_window_view(panel.values, STEPS)
+    last = panel.first + panel.length - STEPS + 1
+    begin = [np.arange(*span) for span in zip(panel.first, last, strict=True)]
+    where = np.concatenate(begin)
+    return windows[where].astype(np.float64), where
 
 
 def _normalized(
@@ -129,9 +128,7 @@ def _normalized(
     return centered[kept] / norm[kept, None], label[kept]
 
 
-def _neighbors(
-    stretches: Stretches, wanted: Stretches
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _near(stretches: Stretches, wanted: Stretches) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Returns the pairs, by number, that are closer than the tolerance."""
     rng = np.random.default_rng(0)
     directions = rng.standard_normal((PROJECTIONS, stretches.shape[1]))

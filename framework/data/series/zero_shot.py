@@ -155,5 +155,5 @@ class ZeroShotData(PredictiveData):
         origins: Sequence[PanelSource] = [
             origin for corpus in self.corpora.values() for origin in corpus.source.origins()
         ]
-        refuse_overlaps(origins, self.benchmarks, self._horizon)
+        refuse_overlaps(origins, self.benchmarks)
         return self.corpora

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from framework.data.sampling import ShardSampler, StepSampler
+from framework.data.sampling import EndlessSampler, ShardSampler, StepSampler
 
 
 def joined(lists):
@@ -75,3 +75,19 @@ def test_every_process_needs_an_example():
         ShardSampler(2, 8, 0, 3)
     with pytest.raises(ValueError, match="eval_batch_size=0"):
         ShardSampler(2, 0)
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 6])
+def test_examples_without_end_are_shared_and_read_on(world):
+    def batches(rank, start=0):
+        sampler = EndlessSampler(6, rank, world, start=lambda: start)
+        return list(itertools.islice(sampler, 5))
+
+    parts = [batches(rank) for rank in range(world)]
+    assert joined(joined(shares) for shares in zip(*parts, strict=True)) == list(range(30))
+    assert [batches(rank, 2)[:3] for rank in range(world)] == [part[2:] for part in parts]
+
+
+def test_examples_without_end_are_shared_equally():
+    with pytest.raises(ValueError, match="batch_size=4 cannot be shared equally by 3 processes"):
+        EndlessSampler(4, world=3)

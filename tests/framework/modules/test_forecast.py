@@ -1,5 +1,6 @@
 """The forecaster against loops over series, with real parts."""
 
+import dataclasses
 from functools import partial
 
 import numpy as np
@@ -9,11 +10,12 @@ from lightning.pytorch.strategies import ModelParallelStrategy
 
 from components.backbones.decoder import Decoder
 from components.backbones.encoder_decoder import EncoderDecoder
-from components.data import SeriesBatch, SeriesSpec
+from components.data import Benchmark, SeriesBatch, SeriesSpec
 from components.heads.fourier import FourierHead
 from components.heads.linear import LinearHead
 from components.heads.parametric import MixtureHead, NormalHead, StudentTHead
 from components.heads.quantile import QuantileHead
+from components.metrics.smoothness import smoothness
 from components.stems import SeriesStem
 from components.supports import Interval
 from framework.evaluation.forecasting import Paths
@@ -44,8 +46,8 @@ def batch():
     )
 
 
-def model(head=NormalHead, backbone=BACKBONES[0], **changes):
-    return Forecaster(**options(SPEC, SeriesStem, head, backbone), **changes)
+def model(head=NormalHead, backbone=BACKBONES[0], spec=SPEC, **changes):
+    return Forecaster(**options(spec, SeriesStem, head, backbone), **changes)
 
 
 def test_scores_equal_loops():
@@ -173,3 +175,69 @@ def test_forecasts_on_ranks_score_like_those_on_one(strategy):
         assert metrics["test/nll"] == pytest.approx(alone["test/nll"], rel=1e-5)
         assert metrics["test/mase"] == pytest.approx(alone["test/mase"], rel=0.1)
         assert metrics["test/wql"] == pytest.approx(alone["test/wql"], rel=0.1)
+
+
+NAIVE = (Benchmark("short", 2.0, 0.5), Benchmark("whole", 0.5, 0.1))
+
+
+def benchmarks():
+    """The batch, and the batch with half of its horizon."""
+    known = batch()
+    return known._replace(target=known.target[:, :2], weight=known.weight[:, :2]), known
+
+
+def scores_of(module, *batches, **changes):
+    torch.manual_seed(0)
+    runner = trainer(**changes)
+    runner.test(module, FixedData(*batches), verbose=False)
+    return {name: float(value) for name, value in runner.callback_metrics.items()}
+
+
+def test_each_benchmark_has_its_metrics_and_both_have_relative_ones():
+    sets = benchmarks()
+    paths = Paths(samples=7)
+    spec = dataclasses.replace(SPEC, benchmarks=NAIVE)
+    metrics = scores_of(model(LinearHead, spec=spec, paths=paths), *sets)
+    names = ("nll", "outside", "mase", "wql", "coverage_80", "smoothness")
+    assert metrics.keys() == {
+        "test/mase_relative",
+        "test/wql_relative",
+        *(f"test/{name}/{part.name}" for name in names for part in NAIVE),
+    }
+    for part, known in zip(NAIVE, sets, strict=True):
+        alone = scores_of(model(LinearHead, paths=paths), known)
+        assert {f"test/{name}/{part.name}" for name in names} <= metrics.keys()
+        for name in names:
+            expected = pytest.approx(alone[f"test/{name}"], rel=1e-5)
+            assert metrics[f"test/{name}/{part.name}"] == expected
+    mase = [metrics[f"test/mase/{part.name}"] / part.mase for part in NAIVE]
+    assert metrics["test/mase_relative"] == pytest.approx(np.sqrt(np.prod(mase)), rel=1e-5)
+    wql = [metrics[f"test/wql/{part.name}"] / part.wql for part in NAIVE]
+    assert metrics["test/wql_relative"] == pytest.approx(np.sqrt(np.prod(wql)), rel=1e-5)
+
+
+def test_relative_scores_on_ranks_are_those_on_one():
+    spec = dataclasses.replace(SPEC, benchmarks=NAIVE)
+
+    def test(world):
+        module = model(spec=spec, paths=Paths(samples=400, at_once=400))
+        strategy = "ddp" if world == 2 else "auto"
+        return scores_of(module, *benchmarks(), strategy=strategy, devices=world)
+
+    alone = test(1)
+    for metrics in run_ranks(test, 2, 2):
+        assert metrics.keys() == alone.keys()
+        for name, value in metrics.items():
+            assert value == pytest.approx(alone[name], rel=1e-5 if "nll" in name else 0.1)
+
+
+@pytest.mark.parametrize("head", [LinearHead, FourierHead])
+def test_smoothness_is_that_of_the_cells(head):
+    module = model(partial(head, bins=32), paths=Paths(samples=2))
+    known = batch()
+    metrics = scores_of(module, known)
+    with torch.no_grad():
+        cells = module(known).base.cells.probs
+    expected = (smoothness(cells) * known.weight).sum() / known.weight.sum()
+    assert metrics["test/smoothness"] == pytest.approx(expected.item(), rel=1e-4)
+    assert "test/smoothness" not in scores_of(model(paths=Paths(samples=2)), known)
