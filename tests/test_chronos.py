@@ -8,10 +8,12 @@ import pytest
 import torch
 import yaml
 from jsonargparse import ArgumentParser
+from torch import nn
 
 import cli
 import components
 from components.binnings import MixedBins
+from components.data import SeriesBatch, SeriesSpec
 from components.interfaces import Backbone
 from components.supports import Interval
 from framework.modules import Forecaster
@@ -39,8 +41,8 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("OVERTONE_CACHE", str(tmp_path / "cache"))
 
 
-def backbone(*files):
-    """Builds the backbone that recipes, one over the other, ask for, without storage."""
+def backbone(*files, device="meta"):
+    """Builds the backbone that recipes, one over the other, ask for; on "meta" without storage."""
     parser = ArgumentParser(parser_mode="omegaconf+", exit_on_error=False)
     parser.add_subclass_arguments(Backbone, "backbone")
     config = parser.get_defaults()
@@ -48,7 +50,7 @@ def backbone(*files):
         text = (RECIPES / file).read_text()
         wanted = {"backbone": yaml.safe_load(text)["model"]["init_args"]["backbone"]}
         config = parser.parse_object(wanted, cfg_base=config, defaults=False)
-    with torch.device("meta"):
+    with torch.device(device):
         return parser.instantiate(config).backbone
 
 
@@ -80,6 +82,26 @@ def test_the_recipe_is_of_size_mini_and_one_overlay_makes_it_decoder_only():
     assert sum(each.numel() for each in model.parameters()) == blocks
     assert millions(model) == pytest.approx(90, abs=2)  # theirs has positions and biases too
     assert model.blocks[0].attention.operator.scale is None
+
+
+@pytest.mark.parametrize("overlay", [(), ("overlays/chronos/decoder_only.yaml",)])
+def test_tiny_models_learn_from_a_step(overlay):
+    torch.manual_seed(0)
+    reader = backbone(
+        "forecast/chronos.yaml", "overlays/chronos/tiny.yaml", *overlay, device="cpu"
+    )
+    spec = SeriesSpec(Interval(-15.0, 15.0), context=12, horizon=5, season=1)
+    stem = components.BinnedSeriesStem(reader.dim, spec, MixedBins(4094))
+    head = components.FourierHead(reader.dim, spec.support, 550, MixedBins(4094))
+    one, past = torch.ones(2, 1), torch.randn(2, 12)
+    batch = SeriesBatch(past, past == past, 0 * one, one, one, past[:, :5], torch.ones(2, 5))
+    model = nn.ModuleList([stem, reader.eval(), head])
+    before = -head(reader(stem(batch))).log_prob(batch.target).mean()
+    before.backward()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter -= 1e-2 * parameter.grad
+        assert -head(reader(stem(batch))).log_prob(batch.target).mean() < before
 
 
 def test_mini_takes_a_step(capsys):
