@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, partial, reduce
+from math import prod
 
 import numpy as np
 import torch
@@ -91,7 +92,7 @@ def sample(kernels: tuple[int, ...], steps: int, rng: np.random.Generator) -> Te
         diagonals = [torch.from_numpy(BANK[k](steps).diagonal().copy()) for k in kernels]
         return reduce(torch.mul, diagonals).sqrt() * torch.from_numpy(rng.standard_normal(steps))
     factors = [factor(k, steps) for k in kernels]
-    columns = np.prod([part.shape[1] for part in factors])
+    columns = prod(part.shape[1] for part in factors)
     if columns > LARGEST:
         covariance = reduce(np.multiply, (BANK[k](steps) for k in kernels))
         factors, columns = [_cholesky(covariance)], steps
@@ -144,6 +145,7 @@ def _cholesky(covariance: Matrix) -> Tensor:
     extra = EXACT * matrix.diagonal().mean()
     while True:
         matrix.diagonal().add_(extra)
+        found: Tensor
         found, failed = torch.linalg.cholesky_ex(matrix)
         if not failed:
             return found

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ class Panel(NamedTuple):
     @classmethod
     def of(
         cls,
-        series: dict[str, NDArray[np.float64]],
+        series: Mapping[str, NDArray[np.floating[Any]]],
         season: int = 1,
         horizon: int | None = None,
     ) -> Panel:
