@@ -55,7 +55,8 @@ class AtariRam(AtariEnv):  # type: ignore[misc]  # ale-py has no types
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
         """Begins an episode."""
-        super().reset(seed=seed, options=options)
+        gymnasium.Env.reset(self, seed=seed)  # without loading the game anew, which takes longer
+        self.ale.reset_game()
         for _ in range(int(self.np_random.integers(NOOPS + 1))):
             self.ale.act(ale_py.Action.NOOP)
         return self.ale.getRAM(), self._get_info()

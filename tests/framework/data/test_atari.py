@@ -101,3 +101,16 @@ def test_shrinking_averages_areas():
     assert np.abs(shrink(screen) - blocks).max() <= 0.5 + 1e-4
     np.testing.assert_allclose(areas(7, 3).sum(1), 1, rtol=1e-6)
     np.testing.assert_array_equal(areas(4, 2), [[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]])
+
+
+@pytest.mark.parametrize("game", ["Seaquest", "BankHeist", "Gravitar"])
+def test_an_episode_does_not_depend_on_the_one_before(game):
+    actions = np.random.default_rng(2).integers(18, size=80)
+    fresh, _ = played(f"overtone/{game}-ram", 7, actions)
+    environment = make(f"overtone/{game}-ram")
+    environment.reset(seed=5)
+    for action in actions:
+        environment.step(action)
+    again = [environment.reset(seed=7)[0], *(environment.step(action)[0] for action in actions)]
+    environment.close()
+    np.testing.assert_array_equal(again, fresh)
