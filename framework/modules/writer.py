@@ -97,7 +97,7 @@ class PromptWriter(LanguageModel):
             mask.repeat_interleave(self.samples, 0),
         )
         decode = self._decoder()
-        rows = new.unflatten(0, (-1, self.samples)).tolist()
+        rows = new.view(-1, self.samples, new.shape[-1]).tolist()
         return [[decode(tokens) for tokens in row] for row in rows]
 
     def _numbers(self, texts: list[list[str]]) -> list[list[float]]:

@@ -44,10 +44,10 @@ class PretrainedHead(Head):
                 f"have {support.size} tokens and the backbone width {dim}; give tokenizer, stem, "
                 "backbone and head the same path."
             )
-        self.support = support
+        self.support, self.size = support, support.size
         self.projection = readout.requires_grad_(not frozen)
         leave_out_frozen(self)
 
     def forward(self, hidden: Tensor) -> Distribution:
         """Predicts from hidden states `[..., D]`: batch shape `[...]`."""
-        return Categorical(self.projection(hidden)[..., : self.support.size])
+        return Categorical(self.projection(hidden)[..., : self.size])

@@ -101,8 +101,9 @@ def leave_out_frozen(module: nn.Module) -> None:
 
     Checkpoints of a large model with a small trained part are small.
     """
-    module.register_state_dict_post_hook(_drop)
-    module.register_load_state_dict_pre_hook(_fill_in)
+    hooked: Any = module  # torch declares no types for its hooks
+    hooked.register_state_dict_post_hook(_drop)
+    hooked.register_load_state_dict_pre_hook(_fill_in)
 
 
 def _drop(module: nn.Module, state: dict[str, Any], prefix: str, _: Any) -> None:

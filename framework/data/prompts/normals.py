@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -100,7 +100,7 @@ class DescribedNormals(Prompts):
                     "tokenizer that gives back what it has read."
                 )
         numbers = [[float(part) for part in law.groups()] for law in found if law]
-        mean, std = torch.tensor(numbers).split(1, -1)
+        mean, std = torch.tensor(numbers).unsqueeze(-1).unbind(1)
         return TruncatedNormal(mean, std, self.support)
 
     def _prompt(self, generator: np.random.Generator, mean: float, std: float) -> Prompt:
@@ -130,17 +130,23 @@ class TruncatedNormal(Distribution):
         super().__init__(mean.shape, validate_args=False)
         self.normal = Normal(mean, std, validate_args=False)
         self.interval = interval
-        self._below = self.normal.cdf(torch.as_tensor(interval.low))
-        self._inside = self.normal.cdf(torch.as_tensor(interval.high)) - self._below
+        self._below = self._cdf(torch.as_tensor(interval.low))
+        self._inside = self._cdf(torch.as_tensor(interval.high)) - self._below
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Returns the log-density at values `[...]`, minus infinity beyond the bounds."""
-        density = self.normal.log_prob(value) - self._inside.log()
+        law: Any = self.normal  # torch declares no types for its laws
+        density: Tensor = law.log_prob(value) - self._inside.log()
         return torch.where(self.interval.contains(value), density, -torch.inf)
 
     def cdf(self, value: Tensor) -> Tensor:
         """Returns the probability of at most `value`, `[...]`."""
-        return ((self.normal.cdf(value) - self._below) / self._inside).clamp(0, 1)
+        return ((self._cdf(value) - self._below) / self._inside).clamp(0, 1)
+
+    def _cdf(self, value: Tensor) -> Tensor:
+        mean, std = self.normal.loc, self.normal.scale
+        found: Tensor = torch.special.ndtr((value - mean) / std)
+        return found
 
 
 def _draw(generator: np.random.Generator, mean: float, std: float) -> float:
