@@ -132,7 +132,7 @@ class _Network(nn.Module):
 
 
 def _batches(data: Sequence[PredictiveData]) -> Iterator[Any]:
-    """Serves the training batches of all data without end, each field `[R, B, ...]`."""
+    """Returns the training batches of all data without end, each field `[R, B, ...]`."""
     distinct = list(dict.fromkeys(data))
     which = torch.tensor([distinct.index(each) for each in data])
     row = torch.arange(len(distinct)).unsqueeze(1)
@@ -146,9 +146,13 @@ def _batches(data: Sequence[PredictiveData]) -> Iterator[Any]:
     whole = [split.__getitems__(list(range(len(split)))) for split in splits]
     fields = [torch.stack(field) for field in zip(*whole, strict=True)]
     orders = [iter(each.train_dataloader().batch_sampler or ()) for each in distinct]
-    while True:
-        chosen = torch.tensor([next(order) for order in orders])
-        yield type(whole[0])(*(field[row, chosen][which] for field in fields))
+
+    def endless() -> Iterator[Any]:
+        while True:
+            chosen = torch.tensor([next(order) for order in orders])
+            yield type(whole[0])(*(field[row, chosen][which] for field in fields))
+
+    return endless()
 
 
 def _clip(gradients: list[Tensor], largest: float) -> None:
