@@ -44,11 +44,12 @@ def play(
 ) -> Tensor:
     """Plays episodes to their end, or to `spec.horizon`.
 
-    Episodes that are over stay in the batch until all are. Under several processes `agree` must
-    tell whether all of them are done, so that each calls the policy equally often.
+    Episodes that are over leave the batch, but for one that stays until all are over everywhere:
+    under several processes `agree` must tell whether all of them are done, so that each calls the
+    policy equally often.
 
     Args:
-        policy: Chooses actions; called once per time step for all episodes.
+        policy: Chooses actions; called once per time step for all that go on.
         spec: The environment, the window and the longest episode.
         episodes: Seeds and the returns that are asked for, `[B]` each.
         agree: Turns "my episodes are over" into "all episodes of all processes are over".
@@ -67,20 +68,26 @@ def play(
         window = _empty(spec, episodes, _tensor(seen).dtype)
         returns = torch.zeros_like(episodes.return_to_go, dtype=torch.float32)
         alive = [True] * len(environments)
+        rows = list(range(len(environments)))  # the episodes that are in the window
         for time in range(spec.horizon):
-            window = _see(window, seen, episodes.return_to_go - returns, time)
-            uniform = np.stack([rng.random(spec.support.shape) for rng in draws])
+            asked = (episodes.return_to_go - returns)[rows]
+            window = _see(window, [seen[k] for k in rows], asked, time)
+            uniform = np.stack([draws[k].random(spec.support.shape) for k in rows])
             wanted = policy(window, torch.from_numpy(uniform).float().to(returns.device))
             actions = _bounded(wanted, environments[0].action_space, spec.support)
             window.action[:, -1] = actions
-            for k, environment in enumerate(environments):
+            for k, chosen in zip(rows, actions, strict=True):
                 if alive[k]:
-                    action = _action(environment.action_space, spec, actions[k])
-                    seen[k], reward, terminated, truncated, _ = environment.step(action)
+                    action = _action(environments[k].action_space, spec, chosen)
+                    seen[k], reward, terminated, truncated, _ = environments[k].step(action)
                     returns[k] += float(reward)
                     alive[k] = not (terminated or truncated)
             if agree(not any(alive)):
                 break
+            left = [row for row, k in enumerate(rows) if alive[k]] or [0]
+            if len(left) < len(rows):
+                rows = [rows[row] for row in left]
+                window = TrajectoryBatch(*(field[left] for field in window))
         return returns
     finally:
         for environment in environments:

@@ -24,9 +24,13 @@ class MovingWindow:
         self.kept: Embedded | None = None
 
     def __call__(self, window: TrajectoryBatch) -> Embedded:
-        """Embeds a window `[B, T]`, which has moved on by one step since the last call."""
-        reach, length = self.stem.reach, window.mask.shape[1]
-        if self.kept is None or reach is None or length <= reach + 1:
+        """Embeds a window `[B, T]`, which has moved on by one step since the last call.
+
+        Episodes may have left it; then all of it is embedded again.
+        """
+        reach, (size, length) = self.stem.reach, window.mask.shape
+        gone = self.kept is None or len(self.kept.states) != size
+        if self.kept is None or gone or reach is None or length <= reach + 1:
             self.kept = self.stem(window)
             return self.kept
         end = self.stem(TrajectoryBatch(*(field[:, -reach - 1 :] for field in window)))

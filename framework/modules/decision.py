@@ -12,6 +12,7 @@ from torch import Tensor
 
 from components.data import EpisodeBatch, TrajectoryBatch, TrajectorySpec
 from components.metrics.returns import normalized_score
+from components.metrics.smoothness import smoothness_of
 from components.supports import Bins, Interval, Tokens
 from framework.evaluation.acting import ACTS, Act, marginals
 from framework.evaluation.rollout import play
@@ -26,9 +27,11 @@ CELLS = 48  # into which a figure divides the range of an action
 class DecisionModel(PredictiveModule):
     """Trains a policy on episodes and plays it, as a decision transformer.
 
-    The first loader serves windows of recorded episodes (`nll`, and the accuracy or the absolute
-    error of the action), the second one episodes to be played, whose mean `return` is reported,
-    and `normalized_return`, in percent between a random policy and the data, if both are known.
+    The first loader serves windows of recorded episodes (`nll`; of choices the `accuracy` and the
+    `smoothness` of their laws, of quantities the `absolute_error` and the share `at_bound` that
+    was recorded on an end of the range), the second one episodes to be played, whose mean `return`
+    is reported, and `normalized_return`, in percent between a random policy and the data
+    (`return_random`, `return_data`), if both are known.
 
     Args:
         act: How an action is taken from its distribution: drawn (`sample`), the likeliest
@@ -59,14 +62,29 @@ class DecisionModel(PredictiveModule):
         return scores
 
     def metrics(self, prediction: Any, batch: TrajectoryBatch) -> Mapping[str, Ratio]:
-        """Returns the accuracy of choices, or the mean absolute error of quantities."""
+        """Returns the accuracy of choices and the smoothness of their laws, or errors."""
         match self.spec.support:
             case Tokens():
-                hit = prediction.mode == batch.target
-                return {"accuracy": (hit.float(), batch.weight)}
-            case _:
-                error = (prediction.mean - batch.target).abs()
-                return {"absolute_error": (error.unsqueeze(2).flatten(2).mean(-1), batch.weight)}
+                hit, rough = prediction.mode == batch.target, smoothness_of(prediction)
+                return {
+                    "accuracy": (hit.float(), batch.weight),
+                    "smoothness": (rough, batch.weight),
+                }
+            case Interval(interval=interval) | Bins(interval=interval):
+                target = batch.target
+                at_bound = (target <= interval.low) | (target >= interval.high)
+                values = {"absolute_error": (prediction.mean - target).abs(), "at_bound": at_bound}
+                return {
+                    name: (value.float().unsqueeze(2).flatten(2).mean(-1), batch.weight)
+                    for name, value in values.items()
+                }
+
+    def summarize(self, means: Mapping[str, float]) -> Mapping[str, float]:
+        """Puts the returns of a random policy and of the data beside the one that was reached."""
+        known = {"return_random": self.spec.random_return, "return_data": self.spec.data_return}
+        if "return" not in means:
+            return {}
+        return {name: value for name, value in known.items() if math.isfinite(value)}
 
     def predict_step(
         self, batch: EpisodeBatch, batch_idx: int, dataloader_idx: int = 0

@@ -12,6 +12,7 @@ from components.heads.fan import FanHead
 from components.heads.fourier import FourierHead
 from components.heads.linear import LinearHead
 from components.heads.parametric import NormalHead
+from components.metrics.smoothness import smoothness
 from components.stems import TrajectoryStem
 from components.supports import Interval, Tokens
 from framework.evaluation.acting import mean, mode, sample
@@ -86,9 +87,16 @@ def test_choices_are_scored_by_accuracy_and_return():
         if known.mask[b, t]
     ]
     assert metrics["val/accuracy"] == pytest.approx(np.mean(hits))
+    with torch.no_grad():
+        rough = smoothness(module.eval()(known).probs)[known.mask]
+    assert metrics["val/smoothness"] == pytest.approx(rough.mean().item(), rel=1e-5)
+    assert (metrics["val/return_random"], metrics["val/return_data"]) == (22, 122)
     returns = module.play(EPISODES)
     assert metrics["val/return"] == pytest.approx(returns.mean().item())
     assert metrics["val/normalized_return"] == pytest.approx(returns.mean().item() - 22, rel=1e-5)
+    apart = [module.play(EpisodeBatch(*(x[k : k + 1] for x in EPISODES))) for k in range(3)]
+    assert len(returns.unique()) > 1, "the episodes must differ for this to test anything"
+    assert returns.tolist() == torch.cat(apart).tolist()
 
 
 def test_quantities_are_scored_by_absolute_error():
@@ -98,7 +106,16 @@ def test_quantities_are_scored_by_absolute_error():
     with torch.no_grad():
         errors = (module.eval()(known).mean - known.target).abs()[known.mask]
     assert metrics["val/absolute_error"] == pytest.approx(errors.mean().item(), rel=1e-5)
-    assert "val/normalized_return" not in metrics, "of unknown returns"
+    assert not {"val/normalized_return", "val/return_data"} & set(metrics), "of unknown returns"
+
+
+def test_the_share_of_actions_on_a_bound_is_counted():
+    known = batch(PENDULUM)
+    ends = torch.rand(known.action.shape, generator=torch.Generator().manual_seed(1)) < 0.4
+    action = torch.where(ends, known.action.sign() * 2, known.action)
+    served = FixedData(known._replace(action=action, target=action), EPISODES, predict=1)
+    metrics = train(model(PENDULUM), served)
+    assert metrics["val/at_bound"] == pytest.approx(ends[known.mask].float().mean().item())
 
 
 @pytest.mark.parametrize("spec", [CARTPOLE, PENDULUM], ids=["choices", "quantities"])
