@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import torch
 from torch import nn
 
 
@@ -94,6 +95,9 @@ class LowRank(Tuning):
         config = peft.LoraConfig(target_modules=self.targets, **options)
         model.requires_grad_(False)
         peft.inject_adapter_in_model(config, model)
+        for parameter in model.parameters():
+            if parameter.requires_grad:  # beside weights of 16 bits they would be of 16 too
+                parameter.data = parameter.data.to(torch.get_default_dtype())
 
 
 def leave_out_frozen(module: nn.Module) -> None:

@@ -101,6 +101,9 @@ def test_half_the_memory(tiny, tokens):
     assert hidden.dtype == torch.float32
     _, exact = parts(tiny)
     torch.testing.assert_close(hidden, exact(Embedded(embedding(tokens))), rtol=0.1, atol=0.1)
+    tuned = PretrainedDecoder(tiny, tuning=LowRank, dtype="bfloat16")
+    assert {p.dtype for p in tuned.parameters() if p.requires_grad} == {torch.float32}
+    torch.testing.assert_close(tuned.eval()(Embedded(embedding(tokens))), hidden)
 
 
 def test_low_rank_additions_start_at_the_model_and_are_all_that_is_trained(tiny, tokens):

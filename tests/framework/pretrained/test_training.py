@@ -36,12 +36,12 @@ def data(path):
     return PromptData(source, PretrainedTokenizer(path), batch_size=4)
 
 
-def model(path, tuning=LORA, execution=None):
+def model(path, tuning=LORA, execution=None, dtype=None):
     parts = options(
         data(path).spec,
         partial(PromptStem, embedding=partial(PretrainedEmbedding, path=path)),
         partial(FourierHead, frequencies=4, bins=200),
-        partial(PretrainedDecoder, path=path, tuning=tuning),
+        partial(PretrainedDecoder, path=path, tuning=tuning, dtype=dtype),
     )
     return PromptModel(**parts, execution=execution or Execution())
 
