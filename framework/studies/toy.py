@@ -146,7 +146,7 @@ class ToyTable(Study):
         """Trains what is not finished; writes `results.csv`, `table.md` and the figures.
 
         Raises:
-            ValueError: If a group failed; the others are finished and kept.
+            ValueError: If a group failed; those that are finished are kept.
         """
         folder.mkdir(parents=True, exist_ok=True)
         groups = self.groups()
@@ -157,13 +157,15 @@ class ToyTable(Study):
             self._train(folder, waiting)
         else:
             self._train_side_by_side(folder, waiting, jobs)
-        outcomes = [self._finished(folder, group) for group in groups]
-        self._tell(folder, [outcome for outcome in outcomes if outcome is not None])
-        if failed := [g.name for g, o in zip(groups, outcomes, strict=True) if o is None]:
+        found = {group.name: self._finished(folder, group) for group in groups}
+        outcomes = [outcome for outcome in found.values() if outcome is not None]
+        if len(outcomes) < len(groups):
+            missing = ", ".join(name for name, outcome in found.items() if outcome is None)
             raise ValueError(
-                f"ToyTable: {', '.join(failed)} did not finish; read what was printed, mend the "
-                "cause and run the study again, which repeats only those."
+                f"ToyTable: {missing} did not finish; read what was printed, mend the cause and "
+                "run the study again, which repeats only those."
             )
+        self._tell(folder, outcomes)
 
     def groups(self) -> list[Group]:
         """Lists what is trained together: heads of one shape, over all problems and seeds."""

@@ -13,7 +13,6 @@ from components.data import DensityBatch, DensitySpec
 from components.heads.fourier import FourierHead
 from components.heads.linear import LinearHead
 from components.heads.parametric import NormalHead
-from components.metrics.densities import divergence
 from components.stems import FeatureStem
 from components.supports import Interval
 from framework.modules import DensityModel
@@ -61,16 +60,8 @@ def test_metrics_of_a_normal_law_equal_closed_forms():
     assert metrics["val/crps"] == pytest.approx(mean(crps), rel=1e-4)
     assert metrics["val/squared_error"] == pytest.approx(mean((y - loc) ** 2), rel=1e-5)
     assert metrics["val/kl"] == pytest.approx(mean(kl), rel=1e-3)
-
-
-def test_divergence_of_a_histogram_is_a_sum():
-    values = torch.linspace(-0.95, 0.95, 20, dtype=torch.float64)
-    p = torch.rand(3, 20, dtype=torch.float64) + 0.1
-    q = torch.rand(3, 20, dtype=torch.float64) + 0.1
-    p, q = (x / x.sum(-1, keepdim=True) for x in (p, q))
-    width = float(values[1] - values[0])
-    expected = (p * (p / q).log()).sum(-1)
-    torch.testing.assert_close(divergence((p / width).log(), (q / width).log(), width), expected)
+    assert metrics["val/kl_cells"] == pytest.approx(mean(kl), rel=1e-3)
+    assert metrics["val/perplexity"] == pytest.approx(np.exp(mean(-norm.logpdf(y, loc, std))))
 
 
 def test_no_divergence_from_an_unknown_truth():
