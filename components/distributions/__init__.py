@@ -2,7 +2,17 @@
 
 from components.distributions.affine import Affine
 from components.distributions.categorical import Categorical, Discrete
-from components.distributions.fourier import FourierCategorical, FourierDensity
+from components.distributions.fourier import (
+    ErfWarp,
+    FourierCategorical,
+    FourierCells,
+    FourierDensity,
+    FourierMasses,
+    Graded,
+    TanhWarp,
+    Warp,
+    Warped,
+)
 from components.distributions.histogram import Histogram
 from components.distributions.mixture import Mixture
 from components.distributions.quantiles import Quantiles
@@ -12,10 +22,17 @@ __all__ = [
     "Affine",
     "Categorical",
     "Discrete",
+    "ErfWarp",
     "FourierCategorical",
+    "FourierCells",
     "FourierDensity",
+    "FourierMasses",
+    "Graded",
     "Histogram",
     "Mixture",
     "Quantiles",
     "StudentT",
+    "TanhWarp",
+    "Warp",
+    "Warped",
 ]

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from torch.types import _size
 
 from components.distributions.precision import widen
-from components.distributions.rows import pick
+from components.distributions.rows import locate, pick
 
 
 class Discrete(Distribution, ABC):
@@ -59,6 +59,22 @@ class Discrete(Distribution, ABC):
         """Variance of the index, `[...]`."""
         return (self.probs * (self._outcomes - self.mean.unsqueeze(-1)).square()).sum(-1)
 
+    def cdf(self, value: Tensor) -> Tensor:
+        """Computes the probability of an index of at most `value`, `[...]`; for ordered outcomes.
+
+        Below the first outcome it is 0.
+        """
+        index = value.floor().long() if value.is_floating_point() else value.long()
+        below = pick(self._cumulative, index.clamp(0, self.size - 1))
+        return torch.where(index < 0, 0.0, below)
+
+    def quantile(self, level: Tensor) -> Tensor:
+        """Finds the first index up to which the probability is at least a level, int64 `[...]`.
+
+        It is not called `icdf` because it has no gradient, which losses expect of that.
+        """
+        return locate(self._cumulative, level).clamp_max(self.size - 1)
+
     def entropy(self) -> Tensor:
         """Computes the entropy in nats, `[...]`."""
         terms: Tensor = torch.special.entr(self.probs)
@@ -77,6 +93,10 @@ class Discrete(Distribution, ABC):
             chosen = total * torch.rand(len(sums), draws, dtype=sums.dtype, device=sums.device)
             below = chosen.minimum(total.nextafter(torch.zeros_like(total)))  # not of mass 0
             return torch.searchsorted(sums, below, right=True).T.reshape(shape)
+
+    @lazy_property
+    def _cumulative(self) -> Tensor:
+        return self.probs.cumsum(-1)
 
     @property
     def _outcomes(self) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor
 
@@ -23,3 +25,11 @@ def widen(values: Tensor) -> Tensor:
 def tiny(values: Tensor) -> float:
     """Returns the smallest normal number of a dtype: the least that a logarithm may see."""
     return torch.finfo(values.dtype).tiny
+
+
+def unrounded(values: Tensor) -> AbstractContextManager[object]:
+    """Makes a context in which autocast does not round matrix products of such values."""
+    device = values.device.type
+    if not torch.amp.is_autocast_available(device):
+        return nullcontext()
+    return torch.autocast(device, enabled=False)

@@ -9,22 +9,20 @@ from torch import Tensor
 from torch.distributions.utils import lazy_property
 from torch.nn.functional import pad
 
-from components.distributions.categorical import Discrete
+from components.distributions.fourier.cells import FourierCells
 from components.distributions.fourier.polynomial import (
+    FEW_TERMS,
     Basis,
-    as_complex,
     basis,
     center_angles,
     center_table,
-    check,
     log_power,
+    powers,
     transform,
 )
-from components.distributions.precision import tiny, widen
-from components.distributions.rows import joint_shape
 
 
-class FourierCategorical(Discrete):
+class FourierCategorical(FourierCells):
     r"""A smooth law over m ordered cells, given by N + 1 complex numbers.
 
     .. math:: q_j = \frac{|\sum_{k=0}^N a_k e^{i \pi k z_j}|^2}{m \sum_k |a_k|^2}, \quad
@@ -52,41 +50,21 @@ class FourierCategorical(Discrete):
     """
 
     def __init__(self, coefficients: Tensor, size: int, eps: float = 0.0) -> None:
-        check(coefficients, "FourierCategorical")
-        if size < 1:
-            raise ValueError(f"FourierCategorical: size={size}; it needs at least one cell.")
-        if not eps >= 0:
-            raise ValueError(f"FourierCategorical: eps={eps} is negative; use 0 or more.")
-        self.size = size
-        self.eps = eps
-        self.coefficients = widen(coefficients)
+        super().__init__(coefficients, size, eps)
         self._folded = _fold(self.coefficients, size)
-        super().__init__(coefficients.shape[:-1], validate_args=False)
 
-    def log_prob(self, value: Tensor) -> Tensor:
-        """Computes the log-probability of cells `[...]`, at a cost independent of `size`."""
-        index = value.long().expand(joint_shape(value, self.batch_shape))
-        log_q = log_power(self._folded, self._basis(index)) - math.log(self.size)
-        return self._floored(log_q) - self._leak
+    def _log_mass(self, index: Tensor) -> Tensor:
+        return log_power(self._folded, self._basis(index)) - math.log(self.size)
 
     @lazy_property
-    def logits(self) -> Tensor:
-        """Logarithms of q + eps, `[..., size]`: what the official layer returns."""
-        return self._floored(self._power.clamp_min(tiny(self._power)).log() - math.log(self.size))
-
-    @property
-    def log_probs(self) -> Tensor:
-        """Normalized log-probabilities of all cells, `[..., size]`."""
-        return self.logits - self._leak
-
-    @property
-    def _leak(self) -> float:
-        return math.log1p(self.size * self.eps)
-
-    def _floored(self, log_q: Tensor) -> Tensor:
-        if self.eps == 0:
-            return log_q
-        return torch.logaddexp(log_q, log_q.new_full((), math.log(self.eps)))
+    def _masses(self) -> Tensor:
+        """By matrix products for few frequencies, else by one FFT from the first center on."""
+        terms, dtype = self._folded.shape[-1] // 2, self._folded.dtype
+        if terms <= FEW_TERMS:
+            return powers(self._folded, center_table(self.size, terms, self._folded)) / self.size
+        first = torch.zeros((), dtype=torch.int64, device=self._folded.device)
+        angle = center_angles(first, self.size, terms, dtype)
+        return transform(self._folded, angle, self.size) / self.size
 
     def _basis(self, index: Tensor) -> Basis:
         terms, dtype = self._folded.shape[-1] // 2, self._folded.dtype
@@ -96,14 +74,6 @@ class FourierCategorical(Discrete):
         straight, turned = center_table(self.size, terms, self._folded)
         rows, shape = index.reshape(-1), (*index.shape, 2 * terms)
         return straight.index_select(0, rows).view(shape), turned.index_select(0, rows).view(shape)
-
-    @lazy_property
-    def _power(self) -> Tensor:
-        """The ratios q_j m of all cells, by one FFT that starts at the center of the first."""
-        a = as_complex(self._folded)
-        first = torch.zeros((), dtype=torch.int64, device=a.device)
-        angle = center_angles(first, self.size, a.shape[-1], self._folded.dtype)
-        return transform(a * torch.complex(angle.cos(), angle.sin()), self.size)
 
 
 def _fold(coefficients: Tensor, size: int) -> Tensor:

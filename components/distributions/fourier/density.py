@@ -13,7 +13,6 @@ from torch.types import _size
 from components.distributions.fourier.inverse import invert
 from components.distributions.fourier.polynomial import (
     angles,
-    as_complex,
     basis,
     check,
     correlate,
@@ -150,9 +149,8 @@ class FourierDensity(Distribution):
 
     def _grid(self, points: int) -> Tensor:
         """The density times high - low at z = -1 + 2g/points, `[..., points]`."""
-        a = as_complex(self.coefficients)
-        sign = 1 - 2 * (torch.arange(self.terms, device=a.device) % 2)
-        return transform(a * sign, points)
+        start = angles(self.coefficients.new_full((), -1.0), self.terms)
+        return transform(self.coefficients, start, points)
 
     @property
     def _moments(self) -> tuple[Tensor, Tensor]:

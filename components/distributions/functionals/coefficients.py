@@ -8,8 +8,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent
 
 from components.distributions.affine import Affine
-from components.distributions.fourier import FourierCategorical, FourierDensity
-from components.distributions.fourier.polynomial import correlate
+from components.distributions.fourier import FourierCells, FourierDensity, Graded, Warped
 from components.distributions.functionals.smoothness import by_parseval
 from components.distributions.functionals.vectors import add_components
 from components.distributions.histogram import Histogram
@@ -41,11 +40,11 @@ def coefficient_power(distribution: Distribution) -> Tensor:
     )
 
 
-@coefficient_power.register(FourierCategorical)
+@coefficient_power.register(FourierCells)
 @coefficient_power.register(FourierDensity)
-def _(distribution: FourierCategorical | FourierDensity) -> Tensor:
+def _(distribution: FourierCells | FourierDensity) -> Tensor:
     c_0 = distribution.coefficients.square().sum(-1)
-    return 4 * c_0.square() * by_parseval(correlate(distribution.coefficients))
+    return 4 * c_0.square() * by_parseval(distribution.correlations)
 
 
 @coefficient_power.register
@@ -54,7 +53,13 @@ def _(distribution: Histogram) -> Tensor:
 
 
 @coefficient_power.register
-def _(distribution: Affine) -> Tensor:
+def _(distribution: Graded) -> Tensor:
+    return coefficient_power(distribution.ordered)
+
+
+@coefficient_power.register(Affine)
+@coefficient_power.register(Warped)
+def _(distribution: Affine | Warped) -> Tensor:
     return coefficient_power(distribution.base)
 
 
