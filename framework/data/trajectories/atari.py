@@ -11,7 +11,7 @@ import ale_py
 import gymnasium
 import numpy as np
 from ale_py import roms
-from ale_py.env import AtariEnv
+from ale_py.env import AtariEnv, AtariEnvStepMetadata
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
@@ -24,7 +24,7 @@ NOOPS = 30  # frames at most that pass before an episode begins
 FRAMES = 108_000  # frames of an episode at most: half an hour
 
 
-class AtariRam(AtariEnv):  # type: ignore[misc]  # ale-py has no types
+class AtariRam(AtariEnv):
     """A game of which the 128 bytes of memory are seen.
 
     An episode begins after 0 to 30 frames without an action, as its seed decides; nothing else is
@@ -53,7 +53,7 @@ class AtariRam(AtariEnv):  # type: ignore[misc]  # ale-py has no types
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    ) -> tuple[NDArray[np.uint8], AtariEnvStepMetadata]:
         """Begins an episode."""
         gymnasium.Env.reset(self, seed=seed)  # without loading the game anew, which takes longer
         self.ale.reset_game()
@@ -85,15 +85,18 @@ class AtariFrames(AtariRam):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Frames, dict[str, Any]]:
+    ) -> tuple[Frames, AtariEnvStepMetadata]:
         """Begins an episode."""
         _, info = super().reset(seed=seed, options=options)
         self.seen = grown(unseen(STACK), shrink(self.ale.getScreenGrayscale()))
         return self.seen, info
 
-    def step(self, action: int) -> tuple[Frames, float, bool, bool, dict[str, Any]]:
+    def step(
+        self, action: int | NDArray[Any]
+    ) -> tuple[Frames, float, bool, bool, AtariEnvStepMetadata]:
         """Acts for four frames."""
-        chosen, reward, screens = self._action_set[action], 0.0, []
+        chosen, reward = self._action_set[int(action)], 0.0
+        screens: list[Frames] = []
         for _ in range(SKIP):
             reward += self.ale.act(chosen)
             screens = [*screens[-1:], self.ale.getScreenGrayscale()]

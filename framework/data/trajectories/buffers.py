@@ -17,7 +17,12 @@ from numpy.typing import NDArray
 from framework.data.trajectories.episodes import Episodes
 from framework.data.trajectories.frames import SIDE, STACK, Frames
 
-KINDS = {"observation": np.uint8, "action": np.int32, "reward": np.float32, "terminal": np.uint8}
+KINDS: dict[str, type[np.generic]] = {
+    "observation": np.uint8,
+    "action": np.int32,
+    "reward": np.float32,
+    "terminal": np.uint8,
+}
 LEAD = STACK - 1  # black steps that the recorder put before an episode, to have a whole stack
 TRAILER = 8  # bytes at the end of a gzip file: the checksum and the length of its content
 CHUNK = 1024  # frames that are decompressed at once
@@ -95,7 +100,8 @@ class Buffer:
             black = idle[at] & ~frames[at].any((1, 2)) & (step < length - 1)
             lead += black & (lead == step)
         keep = np.arange(len(action)) >= np.repeat(begin + lead, length)
-        return Episodes(frames[keep], action[keep], reward[keep], length - lead)
+        rewards = reward[keep].astype(np.float64)
+        return Episodes(frames[keep], action[keep], rewards, length - lead)
 
     def _columns(self, *names: str) -> list[NDArray[Any]]:
         """Reads arrays of one number a step, `[N]` each."""
@@ -119,7 +125,7 @@ class Buffer:
         frames = np.empty((len(stretch.action), SIDE, SIDE), np.uint8)
         with _opened(file) as stream:
             found, order, dtype = _header(stream)
-            if (found, order, dtype) == (shape, False, np.uint8):
+            if found == shape and dtype == np.uint8 and not order:
                 stream.seek(stretch.first * SIDE * SIDE, os.SEEK_CUR)
                 for begin in range(0, len(frames), CHUNK):
                     part = frames[begin : begin + CHUNK]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from framework.data.mapped import Mapped
 Frames = NDArray[np.uint8]
 SIDE = 84  # pixels
 STACK = 4  # frames that are seen together
+DIGITS = 6  # of an average, so that the rounding of sums does not decide what becomes of a half
 
 
 def unseen(stack: int) -> Frames:
@@ -26,23 +26,27 @@ def grown(seen: Frames, frame: Frames) -> Frames:
 
 
 def shrink(screen: Frames) -> Frames:
-    """Averages a screen `[height, width]` over the areas of 84 x 84 pixels, rounded."""
-    rows, columns = (areas(pixels, SIDE) for pixels in screen.shape)
-    averages = rows @ screen.astype(np.float32) @ columns.T
-    return np.rint(averages).astype(np.uint8)
+    """Averages a screen `[height, width]` over the areas of 84 x 84 pixels, rounded to even."""
+    rows = averages(screen.astype(np.float64), SIDE)
+    exact = averages(rows.T, SIDE).T.round(DIGITS)
+    pixels: Frames = np.rint(exact).astype(np.uint8)
+    return pixels
 
 
-@cache
-def areas(pixels: int, parts: int) -> NDArray[np.float32]:
-    """Tells how much of each pixel lies in each of equal parts of a line, `[parts, pixels]`.
+def averages(values: NDArray[np.float64], parts: int) -> NDArray[np.float64]:
+    """Averages `[n, ...]` over equal parts of the first axis, whose edges may divide a value.
 
-    Rows add up to 1.
+    It takes differences of running sums: a matrix product of this size would wake the threads of
+    BLAS for every frame, which waits for them where cores are shared.
     """
-    edges = np.arange(parts + 1) * (pixels / parts)
-    begin, end = np.arange(pixels), np.arange(1, pixels + 1)
-    overlap = np.minimum(edges[1:, None], end) - np.maximum(edges[:-1, None], begin)
-    share = overlap.clip(min=0) * parts / pixels
-    return share.astype(np.float32)
+    count = len(values)
+    edges = np.arange(1, parts) * (count / parts)
+    whole = edges.astype(int)
+    sums = values.cumsum(0)
+    share = (edges - whole).reshape(-1, *[1] * (values.ndim - 1))
+    inner = sums[whole - 1] + share * values[whole]  # up to each edge but the first and last
+    passed = np.concatenate([np.zeros_like(sums[:1]), inner, sums[-1:]])
+    return np.asarray(np.diff(passed, axis=0) * (parts / count))
 
 
 class Stacked:
