@@ -10,9 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent
 from torch.nn.functional import pad
 
-from components.distributions import Affine, FourierCategorical, Histogram
-from components.distributions.categorical import Discrete
-from components.distributions.fourier.polynomial import correlate
+from components.distributions import Affine, Discrete, FourierCategorical, Graded, Histogram
 from components.distributions.functionals import add_components
 from components.distributions.precision import tiny, widen
 
@@ -77,7 +75,8 @@ def smoothness_of(law: Distribution) -> Tensor:
     """Measures the smoothness of a law's cells; see `smoothness`.
 
     Of a histogram it is that of the masses of its cells, whatever their widths and units; of a
-    vector, the mean over its components. Fourier laws give it in closed form.
+    vector, the mean over its components. Outcomes without a place in the order are left out, as
+    if they had not been possible. Fourier laws give it in closed form.
 
     Args:
         law: A law over ordered outcomes, batch shape `[...]`.
@@ -101,8 +100,13 @@ def _(law: Discrete) -> Tensor:
 
 @smoothness_of.register
 def _(law: FourierCategorical) -> Tensor:
-    closed = smoothness_of_correlations(correlate(law.coefficients), law.size)
+    closed = smoothness_of_correlations(law.correlations, law.size)
     return closed / (1 + law.size * law.eps)
+
+
+@smoothness_of.register
+def _(law: Graded) -> Tensor:
+    return smoothness_of(law.ordered)
 
 
 @smoothness_of.register

@@ -32,6 +32,11 @@ class Graded(Discrete):
         self.size = self.specials + ordered.size
         super().__init__(ordered.batch_shape, validate_args=False)
 
+    @property
+    def share(self) -> Tensor:
+        """Probability of all ordered outcomes together, `[...]`."""
+        return self._shares[..., -1].exp()
+
     def log_prob(self, value: Tensor) -> Tensor:
         """Computes the log-probability of outcomes `[...]`, at the cost of the ordered law's."""
         value = value.long().expand(joint_shape(value, self.batch_shape))

@@ -11,8 +11,7 @@ from torch.distributions import Distribution, Independent, Normal
 
 from components.distributions.affine import Affine
 from components.distributions.categorical import Discrete
-from components.distributions.fourier import FourierCategorical, FourierDensity
-from components.distributions.fourier.polynomial import correlate
+from components.distributions.fourier import FourierCells, FourierDensity, Graded
 from components.distributions.functionals.vectors import add_components
 from components.distributions.histogram import Histogram
 from components.distributions.mixture import Mixture
@@ -26,10 +25,11 @@ def roughness(distribution: Distribution) -> Tensor:
 
     Where the density is constant in cells, the derivative is the difference between neighboring
     cells over the distance of their middles; over numbered outcomes, between neighboring ones.
-    Jumps at the ends of the range do not count. Fourier laws over cells have instead the
-    roughness of the density that their cells resolve, as if all cells were equally wide: closed,
-    without an axis of cells, and the limit of many cells. Of a vector, the components' values are
-    added.
+    Jumps at the ends of the range do not count, nor those to outcomes without a place in the
+    order. Fourier laws over cells have instead the roughness of the density that their cells
+    resolve: closed, without an axis of cells, and the limit of many cells. Where such a law takes
+    the density at even centers, it counts as if all cells were equally wide. Of a vector, the
+    components' values are added.
 
     Args:
         distribution: A law of batch shape `[...]`.
@@ -69,8 +69,13 @@ def _(distribution: Discrete) -> Tensor:
 
 
 @roughness.register
-def _(distribution: FourierCategorical) -> Tensor:
-    return _resolved(distribution, 1.0)
+def _(distribution: FourierCells) -> Tensor:
+    return _resolved(distribution, distribution.size)
+
+
+@roughness.register
+def _(distribution: Graded) -> Tensor:
+    return distribution.share.square() * roughness(distribution.ordered)
 
 
 @roughness.register
@@ -134,14 +139,14 @@ def _of_cells(cells: Discrete, histogram: Histogram) -> Tensor:
 
 
 @_of_cells.register
-def _(cells: FourierCategorical, histogram: Histogram) -> Tensor:
-    return _resolved(cells, (histogram.edges[-1] - histogram.edges[0]) / cells.size)
+def _(cells: FourierCells, histogram: Histogram) -> Tensor:
+    return _resolved(cells, histogram.edges[-1] - histogram.edges[0])
 
 
-def _resolved(cells: FourierCategorical, width: Tensor | float) -> Tensor:
-    """The roughness of the density that cells of a width resolve; eps flattens it."""
-    unit = by_parseval(correlate(cells.coefficients)) / (1 + cells.size * cells.eps) ** 2
-    return unit * (2 / (cells.size * width)) ** 3
+def _resolved(cells: FourierCells, length: Tensor | int) -> Tensor:
+    """The roughness of the density over a length that cells resolve; eps flattens it."""
+    unit = by_parseval(cells.correlations) / (1 + cells.size * cells.eps) ** 2
+    return unit * (2 / length) ** 3
 
 
 def _stepwise(densities: Tensor, widths: Tensor) -> Tensor:

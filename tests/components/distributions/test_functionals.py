@@ -14,8 +14,12 @@ from components.distributions import (
     Categorical,
     FourierCategorical,
     FourierDensity,
+    FourierMasses,
+    Graded,
     Histogram,
     StudentT,
+    TanhWarp,
+    Warped,
 )
 from components.distributions.functionals import (
     coefficient_power,
@@ -113,6 +117,21 @@ def test_roughness_of_fourier_cells_is_that_of_the_density_they_resolve(size):
     torch.testing.assert_close(roughness(law), roughness(FourierDensity(coefficients, -2, 2)))
 
 
+def test_roughness_between_edges_is_that_of_the_density_there():
+    coefficients = randn(3, 10)
+    law = Histogram(FourierMasses(coefficients, EDGES), tensor(*EDGES))
+    density = FourierDensity(coefficients, EDGES[0], EDGES[-1])
+    torch.testing.assert_close(roughness(law), roughness(density))
+
+
+def test_roughness_of_special_outcomes_is_that_of_the_others_share():
+    ordered = FourierCategorical(randn(3, 10), 4000)
+    law = Graded(randn(3, 3), ordered)
+    bare = law.probs[:, 2:].diff(dim=-1).square().sum(-1)  # between neighbors in the order
+    # of the steps between 4000 cells, the sum lacks the one from the last to the first
+    torch.testing.assert_close(roughness(law), bare, rtol=3e-3, atol=0)
+
+
 def test_coefficient_power_is_the_sum_over_autocorrelations():
     a = torch.complex(*randn(2, 7).unbind())
     c = [(a[k:] * a[: 7 - k].conj()).sum() for k in range(7)]
@@ -130,6 +149,13 @@ def test_coefficient_power_sees_through_units_and_vectors():
     moved = Affine(histogram, tensor(1.0), tensor(5.0))
     torch.testing.assert_close(coefficient_power(moved), expected)
     torch.testing.assert_close(coefficient_power(Independent(moved, 1)), expected.sum())
+    others = (
+        FourierMasses(rows, EDGES),
+        Graded(randn(3, 2), cells),
+        Warped(rows, TanhWarp(), 0.5, 2.0),
+    )
+    for law in others:
+        torch.testing.assert_close(coefficient_power(law), expected)
 
 
 @pytest.mark.parametrize("name", ["Categorical", "Histogram(Categorical)", "Affine(StudentT)"])

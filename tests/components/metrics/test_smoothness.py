@@ -11,6 +11,8 @@ from components.distributions import (
     Categorical,
     FourierCategorical,
     FourierDensity,
+    FourierMasses,
+    Graded,
     Histogram,
 )
 from components.metrics.smoothness import (
@@ -175,6 +177,18 @@ def test_laws_with_cells_have_the_smoothness_of_their_cells():
         torch.testing.assert_close(smoothness_of(law), expected)
     vector = Affine(Independent(histogram, 1), torch.zeros(3), torch.ones(3))
     torch.testing.assert_close(smoothness_of(vector), expected.mean(-1))
+
+
+def test_integrals_and_special_outcomes_are_seen():
+    torch.manual_seed(0)
+    a = torch.randn(3, 18, dtype=F64)
+    masses = FourierMasses(a, tuple(range(19)))
+    density, edges = FourierDensity(a, 0, 18), torch.arange(19, dtype=F64).unsqueeze(-1)
+    expected = smoothness(density.cdf(edges.expand(19, 3)).diff(dim=0).T)
+    torch.testing.assert_close(smoothness_of(masses), expected, rtol=1e-8, atol=1e-12)
+    graded = Graded(torch.randn(3, 3, dtype=F64), masses)
+    ordered = graded.probs[:, 2:] / graded.probs[:, 2:].sum(-1, keepdim=True)
+    torch.testing.assert_close(smoothness_of(graded), smoothness(ordered))
 
 
 @pytest.mark.parametrize("wrap", [lambda law: law, lambda law: Affine(law, ZERO, 1 + ZERO)])
