@@ -52,13 +52,13 @@ class Replicas:
         self.models, self.steps, self.clip, self.masks = models, steps, clip, masks or {}
         self._losses = list(models[0].losses.values())
         networks = [_Network(model) for model in models]
-        self.parameters, self._buffers = stack_module_state(networks)  # type: ignore[arg-type]
+        self.parameters, self._buffers = stack_module_state(networks)
         self._template = networks[0]
         self._law = copy.deepcopy(models[0].head)
         self._law.projection = nn.Identity()  # it reads what the projections of all models say
         self._batches = _batches(data)
         stacked = list(self.parameters.values())
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": [p for p in stacked if p.ndim > 2]},
             {"params": [p for p in stacked if p.ndim <= 2], "weight_decay": 0.0},
         ]
@@ -81,7 +81,7 @@ class Replicas:
         """Takes one step with the next batch of every model."""
         batch = next(self._batches)
         self._optimizer.zero_grad()
-        self.losses(batch).sum().backward()
+        self.losses(batch).sum().backward()  # type: ignore[no-untyped-call]  # torch's
         gradients = {name: p.grad for name, p in self.parameters.items() if p.grad is not None}
         for name, mask in self.masks.items():
             gradients[name].mul_(mask)
