@@ -8,17 +8,24 @@ from components.distributions import (
     Categorical,
     FourierCategorical,
     FourierDensity,
+    FourierMasses,
+    Graded,
     Histogram,
     Mixture,
     Quantiles,
     StudentT,
+    TanhWarp,
+    Warped,
 )
 
 B, T, A, K = 2, 3, 2, 6
 
 
+EDGES = (0.0, 0.1, 0.3, 0.5, 0.6, 0.8, 1.0)
+
+
 def _histogram(cells):
-    return Histogram(cells, torch.tensor([0.0, 0.1, 0.3, 0.5, 0.6, 0.8, 1.0]))
+    return Histogram(cells, torch.tensor(EDGES))
 
 
 def _quantiles(raw):
@@ -29,11 +36,14 @@ def _quantiles(raw):
 TOKENS = {
     "categorical": Categorical,
     "fourier_categorical": lambda raw: FourierCategorical(raw, K),
+    "graded": lambda raw: Graded(raw[..., :3], FourierCategorical(raw[..., 2:], K - 2)),
 }
 REALS = {
     "histogram": lambda raw: _histogram(Categorical(raw)),
     "fourier_histogram": lambda raw: _histogram(FourierCategorical(raw, K)),
+    "masses_histogram": lambda raw: _histogram(FourierMasses(raw, EDGES)),
     "fourier_density": lambda raw: FourierDensity(raw, 0.0, 1.0),
+    "warped": lambda raw: Warped(raw, TanhWarp(), 0.5, 2.0),
     "normal": lambda raw: Normal(raw[..., 0], raw[..., 1].exp(), validate_args=False),
     "student": lambda raw: StudentT(3 + raw[..., 0].exp(), raw[..., 1], raw[..., 2].exp()),
     "mixture": lambda raw: Mixture(raw[..., :2], raw[..., 2:4], raw[..., 4:].exp()),

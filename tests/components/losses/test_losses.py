@@ -26,7 +26,9 @@ LOSSES = [
     CoefficientPenalty,
     Entropy,
 ]
-CELLS = {"categorical", "fourier_categorical", "histogram", "fourier_histogram"}
+HISTOGRAMS = {"fourier_histogram", "masses_histogram"}
+COEFFICIENTS = {*HISTOGRAMS, "fourier_categorical", "fourier_density", "graded", "warped"}
+CELLS = {*HISTOGRAMS, *TOKENS, "histogram"}
 RAW = {"categorical", "histogram"}
 
 
@@ -39,7 +41,9 @@ def refused(loss, law):
     if loss is LabelSmoothing:
         return kind(law) not in CELLS
     if loss is CoefficientPenalty:
-        return "fourier" not in law
+        return kind(law) not in COEFFICIENTS
+    if loss is Roughness:
+        return kind(law) == "warped"
     if loss is ZLoss:
         return kind(law) not in RAW
     return loss is Pinball and law in TOKENS
@@ -68,7 +72,7 @@ def test_one_finite_value_per_position_with_a_gradient(loss, law):
 @pytest.mark.parametrize(("loss", "law"), [pair for pair in PAIRS if refused(*pair)])
 def test_what_a_law_has_not_got_is_refused_in_one_sentence(loss, law):
     prediction = LAWS[law](raw_for(law))
-    inner = kind(law).replace("fourier_histogram", "histogram").replace("_", "")
+    inner = "histogram" if kind(law) in HISTOGRAMS else kind(law).replace("_", "")
     with pytest.raises(ValueError, match=rf"(?i){loss.__name__} cannot score a {inner}[^\n]*\.$"):
         loss()(prediction, target_for(law))
 
