@@ -64,7 +64,7 @@ class EvenMixtureHead(Head):
     def forward(self, hidden: Tensor) -> Distribution:
         """Predicts from hidden states `[..., D]`: batch shape `[...]`."""
         shape = self.support.shape
-        raw = widen(self.projection(hidden)).unflatten(-1, (2, *shape, self.components))
+        raw = widen(self.projection(hidden).unflatten(-1, (2, *shape, self.components)))
         axis = -2 - len(shape)
         loc, scale = raw.select(axis, 0).tanh(), softplus(raw.select(axis, 1)) + FLOOR
         if self.cells is not None:

@@ -37,15 +37,16 @@ class PointHead(Head):
             raise ValueError(f"PointHead: std={std} is not positive; a law has a width.")
         interval = real_interval(support, type(self).__name__)
         self.support = support
-        self.half = (interval.high - interval.low) / 2
-        self.middle = interval.low + self.half
-        self.std = 2 * self.half * std
+        self.half_width = (interval.high - interval.low) / 2
+        self.middle = interval.low + self.half_width
+        self.std = 2 * self.half_width * std
         self.projection: nn.Module = nn.Linear(dim, math.prod(support.shape))
 
     def forward(self, hidden: Tensor) -> Distribution:
         """Predicts from hidden states `[..., D]`: batch shape `[...]`."""
         shape = self.support.shape
-        raw = widen(self.projection(hidden))
-        loc = self.middle + self.half * (raw.unflatten(-1, shape) if shape else raw.squeeze(-1))
+        raw = self.projection(hidden)
+        scaled = widen(raw.unflatten(-1, shape) if shape else raw.squeeze(-1))
+        loc = self.middle + self.half_width * scaled
         law = Normal(loc, torch.full_like(loc, self.std), validate_args=False)
         return Independent(law, len(shape), validate_args=False) if shape else law

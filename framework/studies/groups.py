@@ -128,7 +128,7 @@ def widen(narrow: DensityModel, wide: DensityModel) -> dict[str, Tensor]:
 
 def _spread(rows: Tensor, missing: int) -> Tensor:
     """Adds zeros after the real and after the imaginary parts: `[2(N + 1), ...]`."""
-    halves = rows.unflatten(0, (2, -1))
+    halves = rows.reshape(2, -1, *rows.shape[1:])
     return pad(halves, (*(0, 0) * (halves.ndim - 2), 0, missing)).flatten(0, 1)
 
 
@@ -145,7 +145,7 @@ def _outcome(candidates: Sequence[Candidate], models: Sequence[Any]) -> Outcome:
         nll = -law.log_prob(batch.target).double().mean().item()
         means |= {"nll": nll, "perplexity": math.exp(nll)}
         results += [Result(candidate.variant, candidate.seed, *each) for each in means.items()]
-        if candidate.variant not in curves:
+        if truth is not None and candidate.variant not in curves:
             cells = read_cells(law, interval)
             width = cells.centers[1] - cells.centers[0]
             predicted = cells.log_shares[:EXAMPLES, 0].exp() / width
