@@ -98,7 +98,11 @@ def test_square_waves_of_more_sines_are_rougher():
     ("color", "published"), [(-1, 0.0003), (-0.5, 0.0017), (0, 0.0034), (0.5, 0.0038)]
 )
 def test_published_smoothness_of_brown_pink_white_and_blue_noise(color, published):
-    """Appendix B: means over many laws; that they have 4096 cells and start at 0 is a guess."""
+    """Appendix B gives means over many laws, not how noise is made one.
+
+    4096 cells with the least value subtracted were chosen among several ways because they fit all
+    four numbers: this is a check of consistency, not a reproduction.
+    """
     noise = torch.randn(100, 4096, dtype=F64, generator=torch.Generator().manual_seed(0))
     amplitude = torch.fft.rfftfreq(4096, dtype=F64).clamp_min(1e-9) ** color
     amplitude[0] = 0
