@@ -2,6 +2,7 @@
 
 from components.backbones import MLP, Decoder, EncoderDecoder, Perceptron
 from components.binnings import MixedBins
+from components.distributions import ErfWarp, TanhWarp
 from components.heads import (
     EvenMixtureHead,
     FanHead,
@@ -54,6 +55,7 @@ __all__ = [
     "Decoder",
     "EncoderDecoder",
     "Entropy",
+    "ErfWarp",
     "EvenMixtureHead",
     "FanHead",
     "FanLayer",
@@ -84,6 +86,7 @@ __all__ = [
     "SquaredError",
     "StudentTHead",
     "SwiGLU",
+    "TanhWarp",
     "TokenStem",
     "TrajectoryStem",
     "Unscaled",

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent
+from torch.distributions import Distribution
 
-from components.distributions import FourierCategorical, FourierDensity
+from components.distributions.fourier.warps import WarpFactory
 from components.heads.preset import PresetLinear
+from components.heads.readings import reading_of
 from components.interfaces import Head
+from components.layers.feedforward import ProjectionFactory
 from components.supports import Binning, Interval, Support
+
+OFFICIAL_NAME = "fc_extract_autocorrelation_params."  # of the authors' linear map
 
 
 class FourierHead(Head):
@@ -24,7 +28,7 @@ class FourierHead(Head):
     .. math:: p(z) = \frac{|\sum_{k=0}^N a_k e^{i \pi k z}|^2}{2 \sum_k |a_k|^2}
 
     It is never negative and integrates to one. Over an interval it is the law itself; with bins,
-    and over tokens, its values at the centers of the cells are, normalized, their probabilities.
+    and over tokens, it gives the cells their probabilities.
 
     With fewer frequencies than cells no cell gets more than (N + 1) / cells, so not even certain
     outcomes score better than log(cells / (N + 1)) nats: that is the price of smoothness. From
@@ -32,8 +36,7 @@ class FourierHead(Head):
     ends of the range are neighbors. Outcomes without an order (words) are better served by
     LinearHead.
 
-    The official weights load after `fc_extract_autocorrelation_params` in their names is replaced
-    by `projection`: real parts come first, then imaginary parts.
+    The authors' weights load as they are, under the names that they have there.
 
     Args:
         dim: Width of the hidden states, D. There are 2(N + 1)(D + 1) parameters per component.
@@ -46,13 +49,27 @@ class FourierHead(Head):
         init: Where training starts: `uniform` close to the uniform law, `official` at random laws
             as in the authors' code (weights and biases are divided by 100, which no law depends
             on).
+        mass: What the probability of a cell is: the density at the `center` of one of as many
+            equal cells, normalized, as in the paper also where cells are not equal; or the
+            `exact` integral over the cell, which costs a few times as much.
+        specials: Number of tokens, the first ones, that have no place in the order (padding, end
+            of sequence). They get logits of their own beside one for all others, (specials + 1)
+            (D + 1) more parameters.
+        projection: What stands in front of the linear map to the coefficients: nothing, or for
+            example `FanLayer`.
+        warp: Monotone map for outcomes without bounds, `TanhWarp` or `ErfWarp`. The interval's
+            middle goes to z = 0 and its half width is the unit in which the map spreads; no
+            outcome is impossible then.
 
     Raises:
         ValueError: If `frequencies` is below 1, `eps` negative or given where there are no cells,
-            `init` unknown, or `bins` given for a support that has its cells already.
+            `init` or `mass` unknown, `bins` given for a support that has its cells already,
+            `specials` for other supports than tokens or for all of them, or `warp` for other
+            supports than intervals without bins.
 
     Source: Gillman et al., "Fourier Head" (arXiv:2410.22269), algorithm 1; its autocorrelation is
-        replaced by the squared modulus it equals, which does not cancel.
+        replaced by the squared modulus it equals, which does not cancel. `warp` is that of De la
+        Fuente et al., "Fourier Basis Density Model" (arXiv:2402.15345).
     """
 
     def __init__(
@@ -63,6 +80,10 @@ class FourierHead(Head):
         bins: int | Binning | None = None,
         eps: float = 0.0,
         init: Literal["uniform", "official"] = "uniform",
+        mass: Literal["center", "exact"] = "center",
+        specials: int = 0,
+        projection: ProjectionFactory | None = None,
+        warp: WarpFactory | None = None,
     ) -> None:
         super().__init__()
         if frequencies < 1:
@@ -71,34 +92,24 @@ class FourierHead(Head):
             )
         if init not in ("uniform", "official"):
             raise ValueError(f"FourierHead: init={init!r} is neither 'uniform' nor 'official'.")
-        continuous = isinstance(support, Interval) and bins is None
-        if not eps >= 0 or (continuous and eps > 0):
-            raise ValueError(
-                f"FourierHead: eps={eps} is added to probabilities of cells, so it is at least 0, "
-                "and 0 for a density without cells; drop it or give bins."
-            )
         self.support = support
-        self.cells = support if continuous else support.divide(bins)
-        self.eps = eps
-        self.coefficients = 2 * (frequencies + 1)
-        laws = math.prod(support.shape)
-        self.projection: nn.Module = (
-            _Random(dim, laws * self.coefficients)
+        whole = isinstance(support, Interval) and bins is None
+        self.cells = support if whole else support.divide(bins)
+        self.reading = reading_of(self.cells, eps, mass, specials, warp)
+        start = 1.0, *(0.0,) * (2 * frequencies + 1), *self.reading.additional
+        self.outputs = len(start)
+        last = (
+            _Random(dim, math.prod(support.shape) * self.outputs)
             if init == "official"
-            else PresetLinear(dim, (1.0, *(0.0,) * (self.coefficients - 1)) * laws)
+            else PresetLinear(dim, start * math.prod(support.shape))
         )
+        self.projection = nn.Sequential(projection(dim=dim), last) if projection else last
+        self.register_load_state_dict_pre_hook(_accept_official_names)
 
     def forward(self, hidden: Tensor) -> Distribution:
         """Predicts from hidden states `[..., D]`: batch shape `[...]`."""
-        shape = self.support.shape
-        coefficients = self.projection(hidden).unflatten(-1, (*shape, self.coefficients))
-        match self.cells:
-            case Interval(low, high):
-                density = FourierDensity(coefficients, low, high)
-                return Independent(density, len(shape), validate_args=False) if shape else density
-            case cells:
-                law = FourierCategorical(coefficients, cells.size, self.eps)
-                return cells.law(law, hidden.device)
+        outputs = self.projection(hidden).unflatten(-1, (*self.support.shape, self.outputs))
+        return self.reading.law(outputs)
 
 
 class _Random(nn.Linear):
@@ -109,3 +120,11 @@ class _Random(nn.Linear):
         with torch.no_grad():
             self.weight.div_(100)
             self.bias.div_(100)
+
+
+def _accept_official_names(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Renames the parameters of the authors' layer before they are loaded."""
+    for name in ("weight", "bias"):
+        value = state.pop(f"{prefix}{OFFICIAL_NAME}{name}", None)
+        if value is not None:
+            state[f"{prefix}projection.{name}"] = value

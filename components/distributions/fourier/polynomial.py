@@ -56,7 +56,7 @@ def center_angles(index: Tensor, size: int, terms: int, dtype: torch.dtype) -> T
 
 
 def center_table(size: int, terms: int, like: Tensor) -> Basis:
-    """Makes the basis at the centers of all cells, `[size, 2 terms]`, on the device of a tensor."""
+    """Makes the basis at all centers, each part `[size, 2 terms]`; see `center_angles`."""
     exact = _exact(size, terms, like.dtype)
     numerators = torch.arange(1 - size, size, 2, dtype=exact, device=like.device)
     return basis(_turn(numerators, size, terms).to(like.dtype))

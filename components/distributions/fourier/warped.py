@@ -130,7 +130,7 @@ class Warped(Distribution):
         return gamma.imag @ (sign * ((math.pi * k * rest).sin() @ (2 * weights * values)))
 
     def _expect_even(self, values: Tensor) -> Tensor:
-        r"""Integrates an even function, :math:`\int_0^1 f (1 + 2 \sum \Re g_k \cos(\pi k z)) dz`."""
+        r"""Integrates an even one, :math:`\int_0^1 f (1 + 2 \sum \Re g_k \cos(\pi k z)) dz`."""
         rest, _, weights = self._rule
         gamma, k, sign = self._waves
         whole = (weights * values).sum()

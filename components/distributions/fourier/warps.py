@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -29,6 +30,14 @@ class Warp(ABC):
         """Maps z `[...]` back to y, the ends ±1 to the last ones before them, which are finite."""
         rest = (1 - z.abs()).clamp_min(torch.finfo(z.dtype).eps / 2)
         return z.sign() * self.stretch(rest)
+
+
+class WarpFactory(Protocol):
+    """Builds a warp."""
+
+    def __call__(self) -> Warp:
+        """Builds it."""
+        ...
 
 
 class TanhWarp(Warp):
