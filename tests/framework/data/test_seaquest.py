@@ -2,7 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 
+from components.data import EpisodeBatch, TrajectorySpec
+from components.supports import Tokens
+from framework.data.trajectories.environments import make
+from framework.data.trajectories.orders import AtariOrder
 from framework.data.trajectories.seaquest import (
     SKILLS,
     Captain,
@@ -12,6 +17,7 @@ from framework.data.trajectories.seaquest import (
     joystick,
     read,
 )
+from framework.evaluation.rollout import play
 
 LANE = 57  # y of the third lane
 RAM = {"x": 70, "y": 97, "facing": 86, "oxygen": 102, "divers": 62}
@@ -104,15 +110,13 @@ def test_epsilon_is_the_share_of_random_actions():
     assert set(done) == set(range(18))
 
 
-def test_experts_earn_more_than_chance():
+def test_what_is_done_at_random_is_recorded():
     pytest.importorskip("ale_py")
-    source = Seaquest(steps=2_000, skills=[Skill(epsilon=1.0), Skill(epsilon=0.02)], seed=0)
-    episodes = source.read()
-    returns = [part.sum() for part in np.split(episodes.reward, episodes.length.cumsum()[:-1])]
-    assert np.mean(returns[1::2]) > 5 * np.mean(returns[0::2]) > 0
-    assert episodes.observation.shape[1:] == (128,)
+    episodes = Seaquest(steps=1, skills=[Skill(epsilon=1.0)]).read()
+    assert episodes.observation.shape == (*episodes.reward.shape, 128)
     assert episodes.observation.dtype == np.uint8
     assert set(episodes.action) == set(range(18))
+    assert episodes.reward.sum() < 300
 
 
 def test_skills_are_part_of_the_key():
@@ -127,3 +131,27 @@ def test_what_cannot_be_played_is_one_sentence():
         Skill(epsilon=1.5)
     with pytest.raises(ValueError, match=r"Seaquest: steps=9 at levels of skill \[\] cannot be"):
         Seaquest(steps=9, skills=[])
+
+
+def test_a_captain_in_a_rollout_earns_what_the_same_captain_earns_in_the_data():
+    """Observations, the order of the actions and the beginning are those of the data."""
+    pytest.importorskip("ale_py")
+    steps, skill, order = 400, Skill(epsilon=0.02), AtariOrder()
+    environment, captain = make(Seaquest.environment), Captain(skill, np.random.default_rng(5))
+    seen, earned = environment.reset(seed=3)[0], 0.0
+    for _ in range(steps):
+        seen, reward, *_ = environment.step(captain(seen))
+        earned += reward
+    environment.close()
+    again = Captain(skill, np.random.default_rng(5))
+
+    def policy(window, uniform):
+        return torch.from_numpy(order.places(np.array([again(window.observation[0, -1].numpy())])))
+
+    spec = TrajectorySpec(
+        *(Tokens(18), (128,), 4, steps, Seaquest.environment, (0.0,) * 128, (1.0,) * 128),
+        order=order.actions,
+    )
+    returns = play(policy, spec, EpisodeBatch(torch.tensor([3]), torch.zeros(1)))
+    assert returns.tolist() == [earned]
+    assert earned > 150  # a whole game at random earns 70
