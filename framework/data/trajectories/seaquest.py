@@ -206,7 +206,9 @@ class Captain:
 def read(memory: Bytes) -> Scene:
     """Reads the memory."""
     byte = [int(value) for value in memory]
-    enemies, missiles, swimmers = [], [], []
+    enemies: list[Enemy] = []
+    missiles: list[Point] = []
+    swimmers: list[Point] = []
     for lane, y in enumerate(LANES):
         kind = byte[OBJECT_KIND + lane]
         heading = -1 if kind & 8 else 1
