@@ -1,6 +1,8 @@
 """Every recipe trains two steps with each head that serves its data, and says what to expect."""
 
+import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -18,25 +20,56 @@ RECIPE_FILES = sorted(
     if OVERLAYS not in path.parents and path not in STUDIES
 )
 CATEGORICAL = ("fan", "fourier", "linear")
+CELLS_ONLY = ("TokenData", "CartPole", "AtariOrder", "top_k")  # what such heads alone can serve
+
+FEW_SERIES = {"few": {"source": {"class_path": "KernelSynth", "init_args": {"number": 20}}}}
+ONE_SET = {
+    "m1": {"class_path": "Competition", "init_args": {"name": "M1", "frequency": "yearly"}}
+}
+ZERO_SHOT = [
+    *("--data.corpora", json.dumps(FEW_SERIES), "--data.benchmarks", json.dumps(ONE_SET)),
+    *("--data.validation", "4", "--data.limit", "2"),
+]
+RANDOM = '[{"epsilon": 1.0}]'  # a player that is soon over
+SMALLER = {  # data, by recipe, where its own take longer to make than two steps of training
+    "atari": [
+        *("--data.source.player.skills", RANDOM, "--data.source.player.steps", "1500"),
+        *("--data.horizon", "20"),
+    ],
+    "chronos": ZERO_SHOT,
+    "chronos_small": ZERO_SHOT,
+    "hopper": ["--data.source.steps", "2000", "--data.horizon", "20"],
+    "seaquest": [
+        *("--data.source.skills", RANDOM, "--data.source.steps", "1500"),
+        *("--data.horizon", "20"),
+    ],
+}
 
 
-def discrete(recipe: Path) -> bool:
-    """Whether the recipe predicts tokens, which only categorical heads can serve."""
+def two_steps(recipe: Path, folder: Path, *overlays: str) -> None:
+    """Trains two steps with overlays, one after the other, and plays or forecasts a little."""
+    files = [word for overlay in (*overlays, "smoke") for word in ("--config", overlay)]
+    smaller = SMALLER.get(recipe.stem, [])
+    root = f"--trainer.default_root_dir={folder}"
+    cli.main(["fit", "--config", str(recipe), *files, *smaller, root])
+
+
+def heads(recipe: Path) -> Sequence[str]:
+    """Names the heads that can serve a recipe."""
     text = recipe.read_text()
-    return "TokenData" in text or "CartPole" in text
+    return CATEGORICAL if any(word in text for word in CELLS_ONLY) else HEADS
 
 
 COMBINATIONS = [
     pytest.param(recipe, head, id=f"{recipe.relative_to(RECIPES).with_suffix('')}-{head}")
     for recipe in RECIPE_FILES
-    for head in (CATEGORICAL if discrete(recipe) else HEADS)
+    for head in heads(recipe)
 ]
 
 
 @pytest.mark.parametrize(("recipe", "head"), COMBINATIONS)
 def test_two_steps_with_every_head(recipe, head, tmp_path, capsys):
-    overlays = ["--config", f"heads/{head}", "--config", "smoke"]
-    cli.main(["fit", "--config", str(recipe), *overlays, f"--trainer.default_root_dir={tmp_path}"])
+    two_steps(recipe, tmp_path, f"heads/{head}")
     table = capsys.readouterr().out
     assert re.search(r"^nll +-?\d\S* +-?\d", table, re.MULTILINE), table
 
@@ -72,8 +105,7 @@ def test_a_head_is_swapped_by_flag_overlay_or_edit(recipe, head, tmp_path, capsy
 @pytest.mark.parametrize("precision", ["bf16", "bf16_true"])
 @pytest.mark.parametrize("recipe", RECIPE_FILES, ids=lambda path: path.stem)
 def test_two_steps_and_a_picture_in_bfloat16(recipe, precision, tmp_path, capsys):
-    overlays = ["--config", f"precision/{precision}", "--config", "smoke"]
-    cli.main(["fit", "--config", str(recipe), *overlays, f"--trainer.default_root_dir={tmp_path}"])
+    two_steps(recipe, tmp_path, f"precision/{precision}")
     assert re.search(r"^nll +-?\d\S* +-?\d", capsys.readouterr().out, re.MULTILINE)
     assert len(list(tmp_path.glob("figures/*.png"))) == 1
 
