@@ -117,6 +117,22 @@ class Warped(Distribution):
         slope = self._expect_even(self.warp.log_slope(y)).to(self.coefficients.dtype)
         return self.base.entropy() - slope + math.log(self.scale)
 
+    @property
+    def roughness(self) -> Tensor:
+        r"""The integral of :math:`p'(x)^2`, in units of the outcome⁻³, `[...]`."""
+        rest, y, weights = self._rule
+        gamma, k, sign = self._waves
+        sine = -sign.unsqueeze(-1) * (math.pi * k * rest).sin()  # at z = 1 - rest
+        cosine = sign.unsqueeze(-1) * (math.pi * k * rest).cos()
+        order = math.pi * k.squeeze(-1)
+        even, odd = 0.5 + gamma.real @ cosine, -gamma.imag @ sine
+        falling, rising = (order * gamma.real) @ sine, -(order * gamma.imag) @ cosine
+        slope, bend = self.warp.log_slope(y).exp(), self.warp.bend(y)
+        at_z = (rising - falling) * slope + (even + odd) * bend
+        at_minus_z = (rising + falling) * slope - (even - odd) * bend
+        total = (at_z.square() + at_minus_z.square()) @ (weights * slope)
+        return (total / self.scale**3).to(self.coefficients.dtype)
+
     @lazy_property
     def _moments(self) -> tuple[Tensor, Tensor]:
         """E[y] and E[y²] in float64."""

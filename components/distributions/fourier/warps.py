@@ -26,6 +26,10 @@ class Warp(ABC):
     def log_slope(self, y: Tensor) -> Tensor:
         """Computes log dz/dy at any numbers `[...]`, without overflow."""
 
+    @abstractmethod
+    def bend(self, y: Tensor) -> Tensor:
+        """Computes the derivative of `log_slope`, `[...]`."""
+
     def invert(self, z: Tensor) -> Tensor:
         """Maps z `[...]` back to y, the ends ±1 to the last ones before them, which are finite."""
         rest = (1 - z.abs()).clamp_min(torch.finfo(z.dtype).eps / 2)
@@ -63,6 +67,10 @@ class TanhWarp(Warp):
         size = y.abs()
         return 2 * (math.log(2) - size - softplus(-2 * size))
 
+    def bend(self, y: Tensor) -> Tensor:
+        """Computes the derivative of `log_slope`, `[...]`."""
+        return -2 * y.tanh()
+
 
 class ErfWarp(Warp):
     r"""The error function: where the Fourier density is even, outcomes follow the normal law.
@@ -85,3 +93,7 @@ class ErfWarp(Warp):
     def log_slope(self, y: Tensor) -> Tensor:
         """Computes log dz/dy at any numbers `[...]`, without overflow."""
         return (math.log(2 / math.pi) - y.clamp(-self.LAST, self.LAST).square()) / 2
+
+    def bend(self, y: Tensor) -> Tensor:
+        """Computes the derivative of `log_slope`, `[...]`."""
+        return -y

@@ -44,7 +44,10 @@ def crps(distribution: Distribution, target: Tensor) -> Tensor:
         normal and t laws Jordan et al., "Evaluating Probabilistic Forecasts with scoringRules"
         (arXiv:1709.04743), appendix A; for mixtures Grimit et al. (2006), equation 5.
     """
-    x, levels, weights = quantiles(distribution, target)
+    x, levels, weights = (
+        each.view(len(each), *(1,) * (target.ndim + 1 - each.ndim), *each.shape[1:])
+        for each in quantiles(distribution, target)
+    )
     loss = ((x > target).to(x.dtype) - levels) * (x - target)
     return 2 * (weights * loss).sum(0)
 

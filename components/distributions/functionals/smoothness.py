@@ -11,7 +11,7 @@ from torch.distributions import Distribution, Independent, Normal
 
 from components.distributions.affine import Affine
 from components.distributions.categorical import Discrete
-from components.distributions.fourier import FourierCells, FourierDensity, Graded
+from components.distributions.fourier import FourierCells, FourierDensity, Graded, Warped
 from components.distributions.functionals.vectors import add_components
 from components.distributions.histogram import Histogram
 from components.distributions.mixture import Mixture
@@ -61,6 +61,11 @@ def _(distribution: Affine) -> Tensor:
 @roughness.register
 def _(distribution: FourierDensity) -> Tensor:
     return by_parseval(distribution.correlations) / distribution.half_width**3
+
+
+@roughness.register
+def _(distribution: Warped) -> Tensor:
+    return distribution.roughness
 
 
 @roughness.register

@@ -10,12 +10,17 @@ from components.distributions import (
     Affine,
     Categorical,
     Discrete,
+    ErfWarp,
     FourierCategorical,
     FourierDensity,
+    FourierMasses,
+    Graded,
     Histogram,
     Mixture,
     Quantiles,
     StudentT,
+    TanhWarp,
+    Warped,
 )
 
 EDGES = (-2.0, -1.5, -0.7, -0.5, 0.3, 0.9, 1.0, 1.8, 2.5)
@@ -43,6 +48,14 @@ DISCRETE = {
     "FourierCategorical, folded": lambda shape, dtype: FourierCategorical(
         randn(*shape, 44, dtype=dtype), 8
     ),
+    "FourierMasses": lambda shape, dtype: FourierMasses(randn(*shape, 8, dtype=dtype), EDGES),
+    "FourierMasses, eps": lambda shape, dtype: FourierMasses(
+        randn(*shape, 10, dtype=dtype), EDGES, 0.01
+    ),
+    "Graded": lambda shape, dtype: Graded(
+        randn(*shape, 3, seed=1, dtype=dtype),
+        FourierCategorical(randn(*shape, 6, dtype=dtype), 6),
+    ),
     "FourierCategorical, zero": lambda shape, dtype: FourierCategorical(
         torch.zeros(*shape, 6, dtype=dtype), 8
     ),
@@ -63,6 +76,12 @@ REAL = {
     "FourierDensity": lambda shape, dtype: FourierDensity(randn(*shape, 14, dtype=dtype), -1, 3),
     "FourierDensity, zero": lambda shape, dtype: FourierDensity(
         torch.zeros(*shape, 14, dtype=dtype), -1, 3
+    ),
+    "Warped, tanh": lambda shape, dtype: Warped(
+        randn(*shape, 14, dtype=dtype), TanhWarp(), 0.5, 2.0
+    ),
+    "Warped, erf": lambda shape, dtype: Warped(
+        randn(*shape, 14, dtype=dtype), ErfWarp(), 0.5, 2.0
     ),
     "StudentT": lambda shape, dtype: StudentT(
         4.5 + randn(*shape, dtype=dtype).abs(),

@@ -38,8 +38,9 @@ SMOOTH = [name for name in REAL if "Histogram" not in name and "Quantiles" not i
 def test_crps_is_its_integral(name, target):
     law = real(name)
     expected = integrate(lambda x: (law.cdf(x) - (x >= target).to(x.dtype)).square(), law, target)
+    rounding = 4e-3 if "Warped" in name else 1e-6  # integrated over 255 quantiles
     torch.testing.assert_close(
-        crps(law, torch.tensor(target).double()), expected, atol=1e-6, rtol=1e-6
+        crps(law, torch.tensor(target).double()), expected, atol=1e-6, rtol=rounding
     )
 
 
