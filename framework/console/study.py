@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from framework.console import shelf
 from framework.console.mistakes import Mistake
 from framework.console.parsing import explain
 from framework.studies import Study
+
+OPTIONS = "study.yaml"  # in the folder of results: the options of the study that fills it
 
 
 def run_study(words: list[str], prog: str) -> None:
@@ -39,7 +42,26 @@ def run_study(words: list[str], prog: str) -> None:
     if config.jobs < 1:
         raise Mistake(f"--jobs {config.jobs} runs nothing; use at least 1.")
     built = parser.instantiate_classes(config)
+    _claim(Path(config.folder), parser.dump(config), built.study)
     built.study.run(Path(built.folder), built.jobs)
+
+
+def _claim(folder: Path, options: str, study: Study) -> None:
+    """Notes in the folder with which options it is filled; finished runs there have no others.
+
+    Raises:
+        Mistake: If it holds results of other options.
+    """
+    note = folder / OPTIONS
+    wanted = yaml.safe_load(options)["study"]
+    if note.is_file() and not study.extensible:
+        if yaml.safe_load(note.read_text(encoding="utf-8")) != wanted:
+            raise Mistake(
+                f"{folder} holds results of other options, see {note}; choose another --folder."
+            )
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    note.write_text(yaml.safe_dump(wanted, sort_keys=False), encoding="utf-8")
 
 
 def _parser(folder: Path, prog: str) -> ArgumentParser:

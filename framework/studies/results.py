@@ -59,7 +59,7 @@ def summary(
     Example:
         >>> runs = [Result("linear", 1, "nll", 2.0), Result("linear", 2, "nll", 4.0)]
         >>> summary(runs, ["nll"], {"linear": {"nll": "2.9"}})
-        [['variant', 'seeds', 'nll', '(published)'], ['linear', '2', '3.000 ± 1.000', '2.9']]
+        [['variant', 'seeds', 'nll', '(published)'], ['linear', '2', '3.000 ± 1.0', '2.9']]
     """
     published = published or {}
     by_variant: dict[str, list[Result]] = {}

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import ClassVar
 
 
 class Study(ABC):
     """Many runs that answer one question.
 
     `overtone study NAME` reads `recipes/studies/NAME.yaml`, whose key `study` names a subclass and
-    its options.
+    its options. Unless `extensible`, a folder belongs to the options that it was begun with.
     """
+
+    extensible: ClassVar[bool] = False  # whether each finished run is known by all its options
 
     @abstractmethod
     def run(self, folder: Path, jobs: int) -> None:

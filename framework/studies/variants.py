@@ -49,6 +49,8 @@ class Variants(Study):
         ValueError: If there is nothing to run.
     """
 
+    extensible = True
+
     def __init__(
         self,
         recipe: list[str],

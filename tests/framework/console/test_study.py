@@ -25,7 +25,6 @@ class Echo(Study):
         self.number = number
 
     def run(self, folder, jobs):
-        folder.mkdir(parents=True)
         (folder / "number").write_text(f"{self.number} {jobs}")
 
 
@@ -50,6 +49,16 @@ def test_a_study_may_be_a_file_of_ones_own(shelved):
     (shelved / "mine.yaml").write_text(STUDY)
     cli.main(["study", "mine.yaml", "--folder", "here", "--jobs", "1"])
     assert (shelved / "here" / "number").read_text() == "3 1"
+
+
+def test_a_folder_belongs_to_its_options(shelved, capsys):
+    cli.main(["study", "echo", "--folder", "here"])
+    cli.main(["study", "echo", "--folder", "here", "--jobs", "2"])
+    assert (shelved / "here" / "number").read_text() == "3 2"
+    with pytest.raises(SystemExit):
+        cli.main(["study", "echo", "--folder", "here", "--study.number", "4"])
+    assert "holds results of other options" in capsys.readouterr().err
+    assert (shelved / "here" / "number").read_text() == "3 2"
 
 
 def test_studies_and_recipes_of_one_name_do_not_collide(shelved, capsys):
