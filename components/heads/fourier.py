@@ -98,12 +98,13 @@ class FourierHead(Head):
         self.reading = reading_of(self.cells, eps, mass, specials, warp)
         start = 1.0, *(0.0,) * (2 * frequencies + 1), *self.reading.additional
         self.outputs = len(start)
+        before = [] if projection is None else [projection(dim=dim)]
         last = (
             _Random(dim, math.prod(support.shape) * self.outputs)
             if init == "official"
             else PresetLinear(dim, start * math.prod(support.shape))
         )
-        self.projection = nn.Sequential(projection(dim=dim), last) if projection else last
+        self.projection = nn.Sequential(*before, last) if before else last
         self.register_load_state_dict_pre_hook(_accept_official_names)
 
     def forward(self, hidden: Tensor) -> Distribution:

@@ -130,8 +130,9 @@ class _LogPower(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         rows, straight, turned, *parts = ctx.saved_tensors
+        add_product = Tensor.addcmul_
         if torch.is_grad_enabled():  # a second derivative is wanted, which has to see the parts
-            parts = _parts(rows, straight, turned)
+            parts, add_product = list(_parts(rows, straight, turned)), torch.addcmul
         real, imaginary, power, norm = parts
         twice = 2 * gradient
         by_power = twice / power
@@ -139,7 +140,7 @@ class _LogPower(torch.autograd.Function):
         to_rows = to_straight = to_turned = None
         if ctx.needs_input_grad[0]:
             by_norm = (twice / norm).unsqueeze(-1)
-            to_rows = (u * straight).addcmul_(v, turned).addcmul_(by_norm, rows, value=-1)
+            to_rows = add_product(add_product(u * straight, v, turned), by_norm, rows, value=-1)
         if ctx.needs_input_grad[1]:
             to_straight, to_turned = u * rows, v * rows
         return to_rows, to_straight, to_turned
@@ -149,7 +150,7 @@ def _parts(rows: Tensor, straight: Tensor, turned: Tensor) -> tuple[Tensor, ...]
     """The two parts of A, its squared modulus and the sum of all |a_k|², those two never zero."""
     real, imaginary = (rows * straight).sum(-1), (rows * turned).sum(-1)
     least = tiny(rows) * HEADROOM
-    power = (real * real).addcmul_(imaginary, imaginary).add_(least)
+    power = (real.square() + imaginary.square()).add_(least)
     return real, imaginary, power, rows.square().sum(-1).add_(least)
 
 

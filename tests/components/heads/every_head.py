@@ -4,6 +4,7 @@ from functools import partial
 
 import torch
 
+from components.distributions import ErfWarp, TanhWarp
 from components.heads.even import EvenMixtureHead
 from components.heads.fan import FanHead
 from components.heads.fourier import FourierHead
@@ -11,6 +12,7 @@ from components.heads.linear import LinearHead
 from components.heads.parametric import MixtureHead, NormalHead, StudentTHead
 from components.heads.point import PointHead
 from components.heads.quantile import QuantileHead
+from components.layers.fan import FanLayer
 from components.supports import Bins, Interval, Tokens
 
 DIM = 8
@@ -22,7 +24,11 @@ CELLS = [
     FourierHead,
     partial(FourierHead, frequencies=3, eps=1e-5, init="official", bins=7),
     partial(FourierHead, frequencies=30, bins=7),
+    partial(FourierHead, frequencies=5, mass="exact", bins=7),
+    partial(FourierHead, projection=partial(FanLayer, p=0.5)),
 ]
+SPECIALS = [(partial(FourierHead, specials=2), Tokens(7))]
+WARPED = [partial(FourierHead, warp=TanhWarp), partial(FourierHead, frequencies=3, warp=ErfWarp)]
 REAL = [NormalHead, StudentTHead, MixtureHead, partial(MixtureHead, components=1), QuantileHead]
 BASELINES = [EvenMixtureHead, partial(EvenMixtureHead, components=3, bins=6), PointHead]
 

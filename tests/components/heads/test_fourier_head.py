@@ -22,12 +22,7 @@ def official(case, dtype, support=None):
         "fc_extract_autocorrelation_params.weight": torch.tensor(case["W"], dtype=dtype),
         "fc_extract_autocorrelation_params.bias": torch.tensor(case["b"], dtype=dtype),
     }
-    head.load_state_dict(
-        {
-            name.replace("fc_extract_autocorrelation_params", "projection"): value
-            for name, value in weights.items()
-        }
-    )
+    head.load_state_dict(weights)
     return head
 
 
