@@ -20,15 +20,13 @@ RECIPE_FILES = sorted(
     if OVERLAYS not in path.parents and path not in STUDIES
 )
 CATEGORICAL = ("fan", "fourier", "linear")
-CELLS_ONLY = ("TokenData", "CartPole", "AtariOrder", "top_k")  # what such heads alone can serve
 
 FEW_SERIES = {"few": {"source": {"class_path": "KernelSynth", "init_args": {"number": 20}}}}
-ONE_SET = {
-    "m1": {"class_path": "Competition", "init_args": {"name": "M1", "frequency": "yearly"}}
-}
+ONE_SET = {"m1": {"class_path": "Competition", "init_args": {"name": "M1", "frequency": "yearly"}}}
 ZERO_SHOT = [
     *("--data.corpora", json.dumps(FEW_SERIES), "--data.benchmarks", json.dumps(ONE_SET)),
     *("--data.validation", "4", "--data.limit", "2"),
+    *("--data.num_workers", "0"),
 ]
 RANDOM = '[{"epsilon": 1.0}]'  # a player that is soon over
 SMALLER = {  # data, by recipe, where its own take longer to make than two steps of training
@@ -55,9 +53,8 @@ def two_steps(recipe: Path, folder: Path, *overlays: str) -> None:
 
 
 def heads(recipe: Path) -> Sequence[str]:
-    """Names the heads that can serve a recipe."""
-    text = recipe.read_text()
-    return CATEGORICAL if any(word in text for word in CELLS_ONLY) else HEADS
+    """Names the heads to try: all that can serve it, but without cells on one of each kind."""
+    return HEADS if recipe.stem in ("pendulum", "quickstart", "two_peaks") else CATEGORICAL
 
 
 COMBINATIONS = [
@@ -102,8 +99,14 @@ def test_a_head_is_swapped_by_flag_overlay_or_edit(recipe, head, tmp_path, capsy
     assert tables[0] == tables[1] == tables[2]
 
 
-@pytest.mark.parametrize("precision", ["bf16", "bf16_true"])
-@pytest.mark.parametrize("recipe", RECIPE_FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    ("recipe", "precision"),
+    [
+        *((recipe, "bf16_true") for recipe in RECIPE_FILES),
+        *((recipe, "bf16") for recipe in RECIPE_FILES if heads(recipe) is HEADS),
+    ],
+    ids=lambda value: getattr(value, "stem", value),
+)
 def test_two_steps_and_a_picture_in_bfloat16(recipe, precision, tmp_path, capsys):
     two_steps(recipe, tmp_path, f"precision/{precision}")
     assert re.search(r"^nll +-?\d\S* +-?\d", capsys.readouterr().out, re.MULTILINE)
