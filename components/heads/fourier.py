@@ -105,7 +105,9 @@ class FourierHead(Head):
             else PresetLinear(dim, start * math.prod(support.shape))
         )
         self.projection = nn.Sequential(*before, last) if before else last
-        self.register_load_state_dict_pre_hook(_accept_official_names)
+        self.register_load_state_dict_pre_hook(  # type: ignore[no-untyped-call] # torch's
+            _accept_official_names
+        )
 
     def forward(self, hidden: Tensor) -> Distribution:
         """Predicts from hidden states `[..., D]`: batch shape `[...]`."""

@@ -68,10 +68,9 @@ class FourierMasses(FourierCells):
     @lazy_property
     def _masses(self) -> Tensor:
         rule, dtype = self._rule, self.coefficients.dtype
-        means = sum(
-            weight * self._values(rule.center + rule.half * node)
-            for node, weight in zip(rule.nodes, rule.weights.to(dtype), strict=True)
-        )
+        means = self.coefficients.new_zeros(())
+        for node, weight in zip(rule.nodes, rule.weights.to(dtype), strict=True):
+            means = means + weight * self._values(rule.center + rule.half * node)
         return rule.half.to(dtype) * means
 
     def _values(self, z: Tensor) -> Tensor:
@@ -106,7 +105,7 @@ def _rule(edges: tuple[float, ...], frequencies: int, eps: float, device: torch.
     nodes, weights = _nodes(math.pi * frequencies * half.max().item(), eps)
     even = bool((half.max() - half.min()) <= EVEN * half.max())
     center = borders[:-1] + half
-    return _Rule(*(each.to(device) for each in (center, half, nodes, weights)), even)
+    return _Rule(center.to(device), half.to(device), nodes.to(device), weights.to(device), even)
 
 
 def _nodes(angle: float, eps: float) -> tuple[Tensor, Tensor]:

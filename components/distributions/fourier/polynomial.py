@@ -8,6 +8,7 @@ to the imaginary part of A(z): cosines then negative sines, and sines then cosin
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -130,7 +131,7 @@ class _LogPower(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         rows, straight, turned, *parts = ctx.saved_tensors
-        add_product = Tensor.addcmul_
+        add_product: Callable[..., Tensor] = Tensor.addcmul_
         if torch.is_grad_enabled():  # a second derivative is wanted, which has to see the parts
             parts, add_product = list(_parts(rows, straight, turned)), torch.addcmul
         real, imaginary, power, norm = parts

@@ -88,7 +88,8 @@ class ErfWarp(Warp):
 
     def stretch(self, rest: Tensor) -> Tensor:
         """Finds the y of at least 0 at which 1 - z is `rest`, between 0 and 1, `[...]`."""
-        return -torch.special.ndtri(rest / 2)
+        y: Tensor = -torch.special.ndtri(rest / 2)
+        return y
 
     def log_slope(self, y: Tensor) -> Tensor:
         """Computes log dz/dy at any numbers `[...]`, without overflow."""
