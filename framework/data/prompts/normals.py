@@ -151,6 +151,7 @@ class TruncatedNormal(Distribution):
 
 def _draw(generator: np.random.Generator, mean: float, std: float) -> float:
     """Draws from a normal law until a number lies between -1 and 1."""
-    while not -1 <= (number := float(generator.normal(mean, std))) <= 1:
-        pass
-    return number
+    while True:
+        number = float(generator.normal(mean, std))
+        if -1 <= number <= 1:
+            return number
