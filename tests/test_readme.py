@@ -10,6 +10,7 @@ import pytest
 import cli
 import components
 import framework.data
+from framework.console import shelf
 
 ROOT = Path(cli.__file__).parent
 README = (ROOT / "README.md").read_text()
@@ -43,6 +44,13 @@ def test_commands_are_what_is_installed():
 def test_runs_that_are_shown(run, tmp_path, capsys):
     cli.main([*run, "--config", "smoke", f"--trainer.default_root_dir={tmp_path}"])
     assert "Metrics after 2 steps" in capsys.readouterr().out
+
+
+def test_studies_that_are_shown_exist():
+    shown = [shlex.split(line) for line in COMMANDS if line.startswith("overtone study")]
+    assert shown
+    for words in shown:
+        assert shelf.find(words[2], shelf.studies()).is_file()
 
 
 def test_paths_that_are_named_exist():

@@ -42,8 +42,6 @@ def refused(loss, law):
         return kind(law) not in CELLS
     if loss is CoefficientPenalty:
         return kind(law) not in COEFFICIENTS
-    if loss is Roughness:
-        return kind(law) == "warped"
     if loss is ZLoss:
         return kind(law) not in RAW
     return loss is Pinball and law in TOKENS

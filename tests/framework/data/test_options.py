@@ -39,7 +39,7 @@ def test_trajectories_with_the_options_of_all_data():
     )
     assert isinstance(data, TrajectoryData)
     assert isinstance(data.source, CartPole)
-    assert (data.source.noise, data.num_workers) == ((0.0, 1.5), 2)
+    assert (data.source.levels, data.num_workers) == ((0.0, 1.5), 2)
 
 
 @pytest.mark.parametrize(
