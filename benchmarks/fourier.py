@@ -1,10 +1,11 @@
 """What the Fourier head costs: against the linear head it replaces, and the authors' algorithm.
 
-A step is the mean negative log-likelihood of a batch and its gradients to weights, bias and hidden
-states, in float32 on one thread. Contestants take turns in one process, and what counts is the
-ratio of the medians of their processor time, in which others who use the machine have no part: a
-step that is interrupted would count as a slow one, the more often the longer it is. Large shapes come first: from then on the allocator hands out small blocks
-without asking the system for pages, as it does in any training.
+A step is the mean negative log-likelihood of a batch and its gradients to weights, bias and
+hidden states, in float32 on one thread. Contestants take turns in one process, and what counts
+is the ratio of the medians of their processor time, in which others who use the machine have
+no part: a step that is interrupted would count as a slow one, the more often the longer it is.
+Large shapes come first: from then on the allocator hands out small blocks without asking the
+system for pages, as it does in any training.
 """
 
 from __future__ import annotations
