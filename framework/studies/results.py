@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -59,7 +60,7 @@ def summary(
     Example:
         >>> runs = [Result("linear", 1, "nll", 2.0), Result("linear", 2, "nll", 4.0)]
         >>> summary(runs, ["nll"], {"linear": {"nll": "2.9"}})
-        [['variant', 'seeds', 'nll', '(published)'], ['linear', '2', '3.000 ± 1.0', '2.9']]
+        [['variant', 'seeds', 'nll', '(published)'], ['linear', '2', '3.0 ± 1.0', '2.9']]
     """
     published = published or {}
     by_variant: dict[str, list[Result]] = {}
@@ -90,7 +91,11 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _spread(values: Sequence[float]) -> str:
+    """Writes mean ± deviation, to the second digit of the deviation."""
     if not values:
         return ""
-    mean = f"{statistics.fmean(values):#.4g}"
-    return mean if len(values) == 1 else f"{mean} ± {statistics.pstdev(values):#.2g}"
+    mean, deviation = statistics.fmean(values), statistics.pstdev(values)
+    if not 0 < deviation < math.inf:
+        return f"{mean:.4g}"
+    digits = max(0, 1 - math.floor(math.log10(deviation)))
+    return f"{mean:.{digits}f} ± {deviation:.{digits}f}"
