@@ -11,6 +11,7 @@ from torch.distributions import Distribution, Independent
 from torch.nn.functional import pad
 
 from components.distributions import Affine, Discrete, FourierCategorical, Graded, Histogram
+from components.distributions.fourier.polynomial import squared_modulus
 from components.distributions.functionals import add_components
 from components.distributions.precision import tiny, widen
 
@@ -38,7 +39,7 @@ def smoothness(probabilities: Tensor) -> Tensor:
     """
     cells = probabilities.shape[-1]
     spectrum = torch.fft.rfft(widen(probabilities))[..., 1:]
-    return _filtered(_squared_modulus(spectrum), cells)
+    return _filtered(squared_modulus(spectrum), cells)
 
 
 def smoothness_of_correlations(correlations: Tensor, cells: int) -> Tensor:
@@ -56,7 +57,7 @@ def smoothness_of_correlations(correlations: Tensor, cells: int) -> Tensor:
         One value per law, `[...]`, equal to `smoothness` of its probabilities.
     """
     if 2 * correlations.shape[-1] < cells:
-        return _filtered(_squared_modulus(correlations), cells)
+        return _filtered(squared_modulus(correlations), cells)
     half = torch.full_like(correlations[..., :1], 0.5)
     series = torch.cat((half, correlations), -1)
     series = pad(series, (0, -series.shape[-1] % cells))
@@ -66,7 +67,7 @@ def smoothness_of_correlations(correlations: Tensor, cells: int) -> Tensor:
     folded = (blocks * turn**order).sum(-2)
     whole = 2 * folded[..., :1].real
     alike = folded[..., 1:] + turn * folded[..., 1:].flip(-1).conj()
-    power = _squared_modulus(alike[..., : cells // 2])
+    power = squared_modulus(alike[..., : cells // 2])
     return _filtered(power / whole.square().clamp_min(tiny(whole)), cells)
 
 
@@ -130,11 +131,6 @@ def _filtered(power: Tensor, cells: int) -> Tensor:
     with torch.autocast(power.device.type, enabled=False):  # it would multiply in half precision
         total: Tensor = (power @ response).sqrt() @ _weights(power.dtype, power.device)
     return total
-
-
-def _squared_modulus(values: Tensor) -> Tensor:
-    parts = torch.view_as_real(values.resolve_conj()).square()
-    return parts[..., 0] + parts[..., 1]
 
 
 @lru_cache(maxsize=16)

@@ -193,8 +193,8 @@ def transform(coefficients: Tensor, start: Tensor, points: int) -> Tensor:
     """
     a = as_complex(coefficients)
     turned = a * torch.complex(start.cos(), start.sin())
-    power = _squared_modulus(torch.fft.ifft(turned, n=points, norm="forward"))
-    return power / _squared_modulus(a).sum(-1, keepdim=True)
+    power = squared_modulus(torch.fft.ifft(turned, n=points, norm="forward"))
+    return power / squared_modulus(a).sum(-1, keepdim=True)
 
 
 def correlate(coefficients: Tensor) -> Tensor:
@@ -211,11 +211,12 @@ def correlate(coefficients: Tensor) -> Tensor:
     a = as_complex(coefficients)
     terms = a.shape[-1]
     length = 1 << (2 * terms - 2).bit_length()  # no wrap-around: at least 2N + 1
-    spectrum = _squared_modulus(torch.fft.fft(a, n=length))
+    spectrum = squared_modulus(torch.fft.fft(a, n=length))
     c: Tensor = torch.fft.rfft(spectrum, norm="forward")[..., :terms].conj()
     return c[..., 1:] / c[..., :1].real
 
 
-def _squared_modulus(values: Tensor) -> Tensor:
-    parts = torch.view_as_real(values).square()
+def squared_modulus(values: Tensor) -> Tensor:
+    """Computes |v|² of complex numbers `[...]`."""
+    parts = torch.view_as_real(values.resolve_conj()).square()
     return parts[..., 0] + parts[..., 1]  # three times as fast as a sum over two
