@@ -14,6 +14,7 @@ from components.heads import (
     QuantileHead,
     StudentTHead,
 )
+from components.initializations import Mitchell
 from components.layers.attention import ScaledDotProduct
 from components.layers.fan import FanLayer
 from components.layers.feedforward import FeedForward, SwiGLU
@@ -67,6 +68,7 @@ __all__ = [
     "LayerNorm",
     "Learned",
     "LinearHead",
+    "Mitchell",
     "MixedBins",
     "MixtureHead",
     "NegativeLogLikelihood",

@@ -1,4 +1,4 @@
-"""The four things that a model is made of, and the factories that make them.
+"""The four things that a model is made of, the factories that make them, and how they start.
 
     batch ─► Stem ─► Embedded ─► Backbone ─► hidden ─► Stem.readout ─► Head ─► Distribution ─► Loss
 
@@ -48,6 +48,18 @@ class Stem(nn.Module, ABC):
         """Selects the hidden states that predict, `[B, S, D]` to `[B, T, D]`: here all of them."""
         return hidden
 
+    @property
+    def vectors(self) -> nn.Parameter:
+        """Vectors `[size, D]` that it looks up, one for each token that can be predicted.
+
+        Raises:
+            ValueError: If there are none.
+        """
+        raise ValueError(
+            f"{type(self).__name__} looks up no vectors of what is predicted, so that no read-out "
+            "can be tied to them; drop tied."
+        )
+
 
 class Backbone(nn.Module, ABC):
     """Turns a sequence into hidden states.
@@ -95,6 +107,17 @@ class Head(nn.Module, ABC):
         The batch shape is `[...]`, the event shape that of the support.
         """
 
+    def tie(self, vectors: nn.Parameter) -> None:
+        """Shares the vectors `[size, D]` of an embedding, in place of a matrix of its own.
+
+        Raises:
+            ValueError: If the head has no matrix of that shape.
+        """
+        raise ValueError(
+            f"{type(self).__name__} has no matrix with a row for each token that could be tied to "
+            "the embedding; choose LinearHead or FanHead, or drop tied."
+        )
+
 
 class Loss(nn.Module, ABC):
     """One term of the objective: a functional of what was predicted and what happened.
@@ -118,6 +141,17 @@ class Loss(nn.Module, ABC):
     @abstractmethod
     def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
         """Computes one value per position, `[B, T]`, of a prediction with batch shape `[B, T]`."""
+
+
+class Initialization(ABC):
+    """Sets the parameters that a whole model starts from, once its parts are built.
+
+    It is stored in checkpoints: make it a frozen dataclass of plain data.
+    """
+
+    @abstractmethod
+    def apply(self, stem: Stem, backbone: Backbone, head: Head) -> None:
+        """Sets parameters in place; on the meta device it must do nothing, and not fail."""
 
 
 class StemFactory(Protocol):
@@ -159,6 +193,7 @@ __all__ = [
     "Embedded",
     "Head",
     "HeadFactory",
+    "Initialization",
     "Loss",
     "LossFactory",
     "Spec",

@@ -10,9 +10,18 @@ from torch import nn
 FLATTENED = "_fsdp_wrapped_module."  # what FSDP1 puts into names; it also flattens the parameters
 
 
-def matrices(module: nn.Module) -> frozenset[str]:
-    """Returns the names of parameters with at least two axes; ask before anything is sharded."""
-    return frozenset(name for name, p in module.named_parameters() if p.ndim >= 2)
+def matrices(module: nn.Module, embeddings: bool = True) -> frozenset[str]:
+    """Returns the names of parameters with at least two axes; ask before anything is sharded.
+
+    Args:
+        module: The module to be trained.
+        embeddings: Whether the vectors of embeddings count too, also where a read-out shares them.
+    """
+    tables = (part for part in module.modules() if isinstance(part, nn.Embedding))
+    left_out = set() if embeddings else {id(table.weight) for table in tables}
+    return frozenset(
+        name for name, p in module.named_parameters() if p.ndim >= 2 and id(p) not in left_out
+    )
 
 
 def groups(module: nn.Module, decayed: Set[str]) -> list[dict[str, Any]]:

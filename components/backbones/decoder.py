@@ -13,7 +13,12 @@ from components.layers.attention import (
     width_of_heads,
 )
 from components.layers.block import Block
-from components.layers.feedforward import FeedForward, FeedForwardFactory, ProjectionFactory
+from components.layers.feedforward import (
+    FeedForward,
+    FeedForwardFactory,
+    ProjectionFactory,
+    ValueFactory,
+)
 from components.layers.linear import residual_std
 from components.layers.norms import NormFactory, RMSNorm
 from components.layers.positions import PositionsFactory, Rotary
@@ -25,8 +30,8 @@ class Decoder(Backbone):
     """Reads a sequence causally: a position sees what came before, itself and all of the context.
 
     With its defaults a modern small Transformer; GPT-2 is `norm=LayerNorm, positions=Learned`,
-    Llama and OLMo are `feedforward=SwiGLU`, FANformer puts a FAN layer into `projection`.
-    Positions of the context see each other.
+    Llama and OLMo are `feedforward=SwiGLU`, and FANformer is those with `projection=FanLayer`,
+    whose activation is `torch.nn.Identity`. Positions of the context see each other.
 
     Args:
         dim: Width of the hidden states.
@@ -35,8 +40,11 @@ class Decoder(Backbone):
         kv_heads: Number of key and value heads, a divisor of `heads`; by default as many. Fewer
             make the cache smaller.
         head_dim: Width of a head, by default `dim` / `heads`.
-        projection: What stands in front of queries, keys and values in each block; None for
-            nothing.
+        projection: What stands in front of queries, keys and values in each block, applied once to
+            the normalized states; None for nothing.
+        value: What makes values from the normalized states themselves, in place of a matrix behind
+            `projection`; None for that matrix.
+        bias: Whether the linear maps of attention add a learned constant.
         attention: The operator on queries, keys and values.
         feedforward: The network that works on each position alone.
         norm: What brings hidden states to unit size, before each part of a block and at the end.
@@ -49,7 +57,9 @@ class Decoder(Backbone):
             longer than learned positions.
 
     Source: Radford et al., "Language Models are Unsupervised Multitask Learners" (GPT-2); prefix:
-    Raffel et al., "Exploring the Limits of Transfer Learning" (arXiv:1910.10683), section 3.2.1.
+    Raffel et al., "Exploring the Limits of Transfer Learning" (arXiv:1910.10683), section 3.2.1;
+    FANformer: Dong et al. (arXiv:2502.21309), eq. 1-5, where the square root in eq. 3 is that of
+    the width of a head, as in their code; `value=FanLayer` is a variant of that code only.
     """
 
     def __init__(
@@ -60,6 +70,8 @@ class Decoder(Backbone):
         kv_heads: int | None = None,
         head_dim: int | None = None,
         projection: ProjectionFactory | None = None,
+        value: ValueFactory | None = None,
+        bias: bool = False,
         attention: AttentionFactory = ScaledDotProduct,
         feedforward: FeedForwardFactory = FeedForward,
         norm: NormFactory = RMSNorm,
@@ -82,6 +94,8 @@ class Decoder(Backbone):
                     width,
                     rotate=self.positions.rotate,
                     projection=projection,
+                    value=value,
+                    bias=bias,
                     attention=attention,
                     dropout=dropout,
                     out_std=std,

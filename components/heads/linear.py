@@ -16,6 +16,7 @@ class LinearHead(LogitsHead):
         support: What can be predicted.
         bins: Cells that an interval is divided into, 256 if not given, or a binning that divides
             it. Tokens and bins have theirs.
+        bias: Whether each logit has a learned constant.
 
     Raises:
         ValueError: If `bins` is given for a support that has its cells already.
@@ -28,6 +29,12 @@ class LinearHead(LogitsHead):
         torch.Size([2, 3])
     """
 
-    def __init__(self, dim: int, support: Support, bins: int | Binning | None = None) -> None:
+    def __init__(
+        self,
+        dim: int,
+        support: Support,
+        bins: int | Binning | None = None,
+        bias: bool = True,
+    ) -> None:
         cells = support.divide(bins)
-        super().__init__(support, cells, nn.Linear(dim, number_of_logits(cells)))
+        super().__init__(support, cells, nn.Linear(dim, number_of_logits(cells), bias))

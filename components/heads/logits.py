@@ -38,6 +38,18 @@ class LogitsHead(Head):
         logits = self.projection(hidden).unflatten(-1, (*self.cells.shape, self.cells.size))
         return self.cells.law(Categorical(logits), hidden.device)
 
+    def tie(self, vectors: nn.Parameter) -> None:
+        """Shares the vectors `[size, D]` of an embedding; see `Head.tie`."""
+        readout = [*self.projection.modules()][-1]
+        assert isinstance(readout, nn.Linear)
+        if readout.weight.shape != vectors.shape:
+            raise ValueError(
+                f"{type(self).__name__} reads {readout.out_features} logits from a width of "
+                f"{readout.in_features}, the embedding has {vectors.shape[0]} vectors of width "
+                f"{vectors.shape[1]}; make them equal, or drop tied."
+            )
+        readout.weight = vectors
+
 
 def number_of_logits(cells: Tokens | Bins) -> int:
     """Counts the logits of one prediction: cells times components of a vector."""

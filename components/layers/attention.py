@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from components.layers.cache import Slot
-from components.layers.feedforward import ProjectionFactory
-from components.layers.linear import INITIAL_STD, Linear
+from components.layers.feedforward import ProjectionFactory, ValueFactory
+from components.layers.linear import INITIAL_STD, Linear, ResidualLinear
 from components.layers.visibility import Visible
 
 Rotation = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -76,6 +76,9 @@ class Attention(nn.Module):
         head_dim: Width of a head, by default `dim` / `heads`.
         projection: What stands in front of queries, keys and values, applied once to the input;
             None for nothing.
+        value: What makes the values from the input itself, in place of a matrix behind
+            `projection`; None for that matrix.
+        bias: Whether the linear maps add a learned constant.
         attention: The operator on queries, keys and values.
         rotate: Marks queries and keys with their positions.
         dropout: Probability to drop an attention weight while training.
@@ -94,6 +97,8 @@ class Attention(nn.Module):
         *,
         rotate: Rotation,
         projection: ProjectionFactory | None = None,
+        value: ValueFactory | None = None,
+        bias: bool = False,
         attention: AttentionFactory = ScaledDotProduct,
         dropout: float = 0.0,
         out_std: float = INITIAL_STD,
@@ -103,10 +108,15 @@ class Attention(nn.Module):
         self.kv_heads = _groups(heads, kv_heads)
         self.rotate = rotate
         self.projection = nn.Identity() if projection is None else projection(dim=dim)
-        self.query = Linear(dim, heads * self.head_dim, bias=False)
-        self.key_value = Linear(dim, 2 * self.kv_heads * self.head_dim, bias=False)
+        self.query = Linear(dim, heads * self.head_dim, bias)
+        width = self.kv_heads * self.head_dim
+        self.value = None if value is None else value(dim=dim, width=width)
+        if value is None:
+            self.key_value = Linear(dim, 2 * width, bias)
+        else:
+            self.key = Linear(dim, width, bias)
         self.operator = attention(dropout=dropout)
-        self.out = Linear(heads * self.head_dim, dim, bias=False, std=out_std)
+        self.out = ResidualLinear(heads * self.head_dim, dim, bias, std=out_std)
 
     def forward(
         self, hidden: Tensor, index: Tensor, visible: Visible, slot: Slot | None = None
@@ -114,7 +124,11 @@ class Attention(nn.Module):
         """Attends within hidden states `[B, S, D]` at `index` `[B or 1, S]`, and to the slot."""
         source = self.projection(hidden)
         queries = _split(self.query(source), self.head_dim)
-        keys, values = _split(self.key_value(source), self.head_dim).chunk(2, 1)
+        if self.value is None:
+            keys, values = _split(self.key_value(source), self.head_dim).chunk(2, 1)
+        else:
+            keys = _split(self.key(source), self.head_dim)
+            values = _split(self.value(hidden), self.head_dim)
         queries, keys = self.rotate(queries, keys, index)
         if slot is not None:
             keys, values = slot.extend(keys, values)
@@ -155,7 +169,7 @@ class CrossAttention(nn.Module):
         self.query = Linear(dim, heads * self.head_dim, bias=False)
         self.key_value = Linear(dim, 2 * self.kv_heads * self.head_dim, bias=False)
         self.operator = attention(dropout=dropout)
-        self.out = Linear(heads * self.head_dim, dim, bias=False, std=out_std)
+        self.out = ResidualLinear(heads * self.head_dim, dim, bias=False, std=out_std)
 
     def forward(
         self,

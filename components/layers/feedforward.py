@@ -9,13 +9,13 @@ from typing import Protocol
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from components.layers.linear import INITIAL_STD, Linear
+from components.layers.linear import INITIAL_STD, Linear, ResidualLinear
 
 SWIGLU_MULTIPLE = 8  # the hidden width is rounded up to this, which matrix kernels like
 
 
 class Pointwise(nn.Module, ABC):
-    """Maps each position of a sequence on its own, width to the same width."""
+    """Maps each position of a sequence on its own, to the same width unless it says otherwise."""
 
     @abstractmethod
     def forward(self, hidden: Tensor) -> Tensor:
@@ -27,6 +27,13 @@ class ProjectionFactory(Protocol):
 
     def __call__(self, *, dim: int) -> Pointwise:
         """Builds it for hidden states of width `dim`."""
+
+
+class ValueFactory(Protocol):
+    """Builds what makes values from the input of attention."""
+
+    def __call__(self, *, dim: int, width: int) -> Pointwise:
+        """Builds it for hidden states of width `dim` and values of `width`, all heads together."""
 
 
 class FeedForwardFactory(Protocol):
@@ -68,7 +75,7 @@ class FeedForward(Pointwise):
         width = 4 * dim if hidden is None else hidden
         self.up = Linear(dim, width, bias)
         self.activation = activation()
-        self.down = Linear(width, dim, bias, std=out_std)
+        self.down = ResidualLinear(width, dim, bias, std=out_std)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Maps `[..., dim]` to `[..., dim]`."""
@@ -102,7 +109,7 @@ class SwiGLU(Pointwise):
         if hidden is None:
             hidden = SWIGLU_MULTIPLE * math.ceil(8 * dim / 3 / SWIGLU_MULTIPLE)
         self.up_gate = Linear(dim, 2 * hidden, bias)
-        self.down = Linear(hidden, dim, bias, std=out_std)
+        self.down = ResidualLinear(hidden, dim, bias, std=out_std)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Maps `[..., dim]` to `[..., dim]`."""

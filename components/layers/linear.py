@@ -41,6 +41,19 @@ class Linear(nn.Linear):
             nn.init.zeros_(self.bias)
 
 
+class ResidualLinear(Linear):
+    """A linear map whose result is added to a residual stream, as the last one of each part is.
+
+    It is a class of its own so that what initializes a whole model knows it from the others.
+
+    Args:
+        in_features: Width of the input.
+        out_features: Width of the output.
+        bias: Whether to add a learned constant.
+        std: Standard deviation of the initial entries, at least 0.
+    """
+
+
 class EmbeddingFactory(Protocol):
     """Builds what looks up a vector for each token."""
 

@@ -34,6 +34,11 @@ class TokenStem(Stem):
         self.embedding = embedding(size=require(TokenSpec, spec).support.size, dim=dim)
         self.dropout = nn.Dropout(dropout)
 
+    @property
+    def vectors(self) -> nn.Parameter:
+        """The vectors `[size, D]` that it looks up."""
+        return self.embedding.get_parameter("weight")
+
     def forward(self, batch: TokenBatch) -> Embedded:
         """Embeds windows `[B, T]` as states `[B, T, D]`."""
         states: Tensor = self.dropout(self.embedding(batch.tokens))

@@ -20,6 +20,7 @@ from components.interfaces import (
     BackboneFactory,
     Head,
     HeadFactory,
+    Initialization,
     Loss,
     LossFactory,
     Stem,
@@ -57,6 +58,9 @@ class PredictiveModule(LightningModule):
         optimizer: The optimizer. Its weight decay is applied to matrices only.
         schedule: The learning rate over the steps of the run.
         execution: Whether to compile, to compute activations again, to build on the meta device.
+        initialization: What sets the parameters at the start; None to leave them as each part
+            draws its own.
+        decay_embeddings: Whether weight decay is applied to embeddings, too.
 
     Raises:
         ValueError: If there is no term to minimize, or the data are of another kind.
@@ -78,6 +82,8 @@ class PredictiveModule(LightningModule):
         optimizer: OptimizerCallable,
         schedule: ScheduleFactory,
         execution: Execution = PLAIN,
+        initialization: Initialization | None = None,
+        decay_embeddings: bool = True,
     ) -> None:
         super().__init__()
         if not isinstance(spec, self.kind):
@@ -95,6 +101,7 @@ class PredictiveModule(LightningModule):
         self.execution = execution
         self._stem, self._backbone, self._head, self._losses = stem, backbone, head, losses
         self._optimizer, self._schedule = optimizer, schedule
+        self._initialization, self._decay_embeddings = initialization, decay_embeddings
         self._tally = Tally()
 
     # Building
@@ -117,7 +124,7 @@ class PredictiveModule(LightningModule):
         with torch.device("meta") if later else nullcontext():
             for name, part in self._build().items():
                 self.add_module(name, part)
-        self._matrices = matrices(self)
+        self._matrices = matrices(self, self._decay_embeddings)
         # Buffers are constants: without this, DDP sends them around before every forward pass.
         self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
         parallelize(self.stem, self.backbone, self.head, self.execution, mesh)
@@ -130,6 +137,8 @@ class PredictiveModule(LightningModule):
         backbone = self._backbone()
         stem = self._stem(dim=backbone.input_dim, spec=self.spec)
         head = self._head(dim=backbone.dim, support=self.spec.support)
+        if self._initialization is not None:
+            self._initialization.apply(stem, backbone, head)
         losses = nn.ModuleDict({name: loss() for name, loss in self._losses.items()})
         return nn.ModuleDict({"stem": stem, "backbone": backbone, "head": head, "losses": losses})
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from matplotlib.figure import Figure
+from torch import nn
 
 from components.data import TokenBatch, TokenSpec
+from components.interfaces import Head, Stem
 from framework.evaluation.generation import SAMPLING, Sampling, generate
 from framework.figures import draw_next_tokens
 from framework.modules.base import PredictiveModule, Ratio
@@ -25,16 +27,32 @@ class LanguageModel(PredictiveModule):
 
     Args:
         sampling: How texts are continued.
+        tied: Whether the head reads out with the vectors of the embedding, in place of a matrix of
+            its own.
         options: Options of every module: spec, stem, backbone, head, losses, optimizer, schedule,
-            execution.
+            execution, initialization, decay_embeddings.
+
+    Raises:
+        ValueError: If the head or the stem has nothing to tie.
+
+    Source: tied read-out: Press and Wolf, "Using the Output Embedding to Improve Language Models"
+        (arXiv:1608.05859).
     """
 
     kind = TokenSpec
     spec: TokenSpec
 
-    def __init__(self, *, sampling: Sampling = SAMPLING, **options: Any) -> None:
+    def __init__(
+        self, *, sampling: Sampling = SAMPLING, tied: bool = False, **options: Any
+    ) -> None:
         super().__init__(**options)
-        self.sampling = sampling
+        self.sampling, self.tied = sampling, tied
+
+    def _build(self) -> nn.ModuleDict:
+        parts = super()._build()
+        if self.tied:
+            cast("Head", parts["head"]).tie(cast("Stem", parts["stem"]).vectors)
+        return parts
 
     def metrics(self, prediction: Any, batch: TokenBatch) -> Mapping[str, Ratio]:
         """Returns the accuracy of the likeliest token."""

@@ -1,0 +1,49 @@
+"""How a whole model starts, where its parts alone cannot know."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch import nn
+
+from components.interfaces import Backbone, Head, Initialization, Stem
+from components.layers.linear import ResidualLinear
+
+CUTOFF = 3.0  # standard deviations at which the normal law of an entry ends
+
+
+@dataclass(frozen=True)
+class Mitchell(Initialization):
+    r"""Draws every matrix so that it keeps the size of what it reads, as OLMo and FANformer do.
+
+    Entries of a matrix that reads n numbers, and of an embedding of width n, are normal with
+    standard deviation 1/√n, cut off at three of them; those of a map that adds to the residual
+    stream in block l = 0, 1, … have 1/√(2 n (l + 1)), so that later blocks begin by adding less.
+    Constants of linear maps start at zero. Gains of norms and all else stay as they are.
+
+    Source: "mitchell" in Groeneveld et al., "OLMo" (arXiv:2402.00838), code; FANformer
+        (arXiv:2502.21309) takes it over.
+    """
+
+    def apply(self, stem: Stem, backbone: Backbone, head: Head) -> None:
+        """Draws the matrices of all parts."""
+        for part in (stem, backbone, head):
+            for module in part.modules():
+                _draw(module, writers=0)
+        for position, block in enumerate(backbone.blocks):
+            for module in block.modules():
+                if isinstance(module, ResidualLinear):
+                    _draw(module, writers=2 * (position + 1))
+
+
+def _draw(module: nn.Module, writers: int) -> None:
+    """Draws the matrix of a module, one of so many that have written to a stream by then."""
+    parameters = dict(module.named_parameters(recurse=False))
+    weight = parameters.get("weight")
+    if weight is None or weight.ndim != 2:
+        return
+    std = 1 / math.sqrt(weight.shape[1] * max(1, writers))
+    nn.init.trunc_normal_(weight, std=std, a=-CUTOFF * std, b=CUTOFF * std)
+    if "bias" in parameters:
+        nn.init.zeros_(parameters["bias"])
