@@ -1,6 +1,6 @@
 """Parts of models in pure PyTorch: every class that a recipe may name, by its short name."""
 
-from components.backbones import MLP, Decoder, EncoderDecoder, Perceptron
+from components.backbones import MLP, Decoder, EncoderDecoder, FanNetwork, Perceptron
 from components.binnings import MixedBins
 from components.distributions import ErfWarp, TanhWarp
 from components.heads import (
@@ -60,6 +60,7 @@ __all__ = [
     "EvenMixtureHead",
     "FanHead",
     "FanLayer",
+    "FanNetwork",
     "FeatureStem",
     "FeedForward",
     "FlatObservation",

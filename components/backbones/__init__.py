@@ -2,7 +2,8 @@
 
 from components.backbones.decoder import Decoder
 from components.backbones.encoder_decoder import EncoderDecoder
+from components.backbones.fan import FanNetwork
 from components.backbones.mlp import MLP
 from components.backbones.perceptron import Perceptron
 
-__all__ = ["MLP", "Decoder", "EncoderDecoder", "Perceptron"]
+__all__ = ["MLP", "Decoder", "EncoderDecoder", "FanNetwork", "Perceptron"]

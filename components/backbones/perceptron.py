@@ -1,13 +1,13 @@
-"""Perceptron: linear maps and ReLUs, one after the other."""
+"""Perceptron: linear maps and activations, one after the other."""
 
 from __future__ import annotations
 
 from itertools import pairwise, starmap
 
 from torch import Tensor, nn
-from torch.nn.functional import relu
 
 from components.interfaces import Backbone, Cache, Embedded
+from components.layers.feedforward import ActivationFactory
 from components.layers.sizes import require_positive
 
 
@@ -20,21 +20,29 @@ class Perceptron(Backbone):
 
     Args:
         dim: Width of the hidden states that it gives.
-        depth: Number of linear maps, each between two ReLUs.
+        depth: Number of linear maps, each between two activations.
         hidden: Width of the states that it reads and of those between its maps; if not given,
             `dim`.
+        activation: Makes the activation.
 
     Source: Rumelhart, Hinton & Williams, "Learning representations by back-propagating errors"
-        (1986), with ReLUs.
+        (1986), with ReLUs unless told otherwise.
     """
 
-    def __init__(self, dim: int, depth: int, hidden: int | None = None) -> None:
+    def __init__(
+        self,
+        dim: int,
+        depth: int,
+        hidden: int | None = None,
+        activation: ActivationFactory = nn.ReLU,
+    ) -> None:
         super().__init__()
         hidden = dim if hidden is None else hidden
         require_positive("Perceptron", dim=dim, depth=depth, hidden=hidden)
         self.dim, self.hidden = dim, hidden
         widths = [hidden] * depth + [dim]
         self.blocks = nn.ModuleList(starmap(nn.Linear, pairwise(widths)))
+        self.activation = activation()
 
     @property
     def input_dim(self) -> int:
@@ -58,7 +66,7 @@ class Perceptron(Backbone):
             )
         if cache is not None:
             cache.grow(inputs.states, inputs.mask)
-        hidden = relu(inputs.states)
+        hidden: Tensor = self.activation(inputs.states)
         for linear in self.blocks:
-            hidden = relu(linear(hidden))
+            hidden = self.activation(linear(hidden))
         return hidden

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 import torch
 
-from components.backbones import MLP, Decoder, EncoderDecoder
+from components.backbones import MLP, Decoder, EncoderDecoder, FanNetwork, Perceptron
 from components.interfaces import Embedded
 from components.layers.attention import ScaledDotProduct
 from components.layers.feedforward import FeedForward, SwiGLU
@@ -56,7 +56,13 @@ ENCODER_DECODERS = {
     ),
 }
 POINTWISE = {"mlp": lambda **k: MLP(DIM, 2, **k)}
-ALL = DECODERS | ENCODER_DECODERS | POINTWISE
+PLAIN = {  # nothing is normalized, and layers start as torch's own do
+    "perceptron": lambda **k: Perceptron(DIM, 2, activation=torch.nn.GELU, **k),
+    "fan": lambda **k: FanNetwork(DIM, 2, **k),
+    "gated-fan": lambda **k: FanNetwork(DIM, 2, gated=True, **k),
+}
+STREAMS = DECODERS | ENCODER_DECODERS | POINTWISE  # those that add to a residual stream
+ALL = STREAMS | PLAIN
 READERS = DECODERS | ENCODER_DECODERS  # those that see a context
 
 
@@ -229,7 +235,7 @@ def test_runs_under_bf16_autocast_and_stays_close(make):
     assert (rounded.float() - exact).abs().mean() < 0.05 * exact.abs().mean()
 
 
-@cases
+@pytest.mark.parametrize("make", STREAMS.values(), ids=STREAMS.keys())
 def test_an_empty_shell_is_initialized_by_its_modules(make):
     with torch.device("meta"):
         backbone = make()
