@@ -6,10 +6,11 @@ import math
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import linear, pad
+from torch import Tensor, addmm, nn
+from torch.nn.functional import pad
 
 from components.layers.feedforward import ActivationFactory, Pointwise
+from components.layers.sizes import require_positive
 
 
 class FanLayer(Pointwise):
@@ -19,25 +20,30 @@ class FanLayer(Pointwise):
         P = x W_p^T + b_p, \quad G = \sigma(x W_g^T + b_g), \quad y = (\cos P, \sin P, G)
 
     With `gated`, a learned share s = sigmoid(gate) weighs the two kinds, by s and by 1 - s. One
-    weight matrix holds the rows of W_p, then those of W_g. Under autocast, and in half precision,
-    phases are computed in float32: one of 30 rad, rounded to bfloat16, is wrong by up to 0.06 rad.
+    weight matrix holds the rows of W_p, then those of W_g.
+
+    For its gradient the layer keeps its input and its features, which are the output itself where
+    the activation is the identity. Phases need not be kept: the derivative of a cosine is the sine
+    beside it, up to a sign. Under autocast, and in half precision, phases are computed in float32:
+    one of 30 rad, rounded to bfloat16, is wrong by up to 0.06 rad.
 
     Args:
         dim: Number of inputs.
         width: Number of outputs, `dim` if not given.
-        p: Phases per output, from 0 to 0.5 (`floor(p * width)` of them). Each is used twice, so
-            the *share of periodic outputs is 2p*. At 0 the layer is linear with an activation, at
-            0.5 it has no linear path.
+        p: Phases per output, from 0 to 0.5; there are `floor(p * width)` of them. Each is used
+            twice, so the *share of periodic outputs is 2p*, by default half. At 0 the layer is
+            linear with an activation, at 0.5 it has no linear path.
         activation: Makes the activation of the outputs that are not periodic: `torch.nn.GELU` in
             Fourier analysis networks, `torch.nn.Identity` in FANformer.
         gated: Whether to learn how much the periodic outputs count.
         p_bias: Whether phases have a bias, as in the authors' code, though not in their formula.
 
     Raises:
-        ValueError: If `p` is not between 0 and 0.5.
+        ValueError: If `p` is not between 0 and 0.5, or a size is below 1.
 
     Source: Dong et al., "FAN: Fourier Analysis Networks" (arXiv:2410.02675), eq. 9 and the
-        footnote on the gate, whose sigmoid is that of the authors' code.
+        footnote on the gate, whose sigmoid is that of the authors' code; with the identity
+        Dong et al., "FANformer" (arXiv:2502.21309), eq. 1-3.
     """
 
     def __init__(
@@ -56,6 +62,7 @@ class FanLayer(Pointwise):
                 "at 0.5 all outputs are periodic."
             )
         outputs = dim if width is None else width
+        require_positive("FanLayer", dim=dim, width=outputs)
         self.phases = int(p * outputs)
         self.activation = activation()
         rows = outputs - self.phases
@@ -75,28 +82,20 @@ class FanLayer(Pointwise):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Maps `[..., dim]` to `[..., width]`: cosines, sines, then the rest."""
-        phases, rest = self._mix(hidden)
-        features: Tensor = _Concatenate.apply(  # type: ignore[no-untyped-call] # torch's
-            phases, self.activation(rest)
+        rows, periodic = self.weight.shape[0], 2 * self.phases
+        bias = self.bias if len(self.bias) == rows else pad(self.bias, (rows - len(self.bias), 0))
+        features: Tensor = _Features.apply(  # type: ignore[no-untyped-call] # torch's
+            hidden, self.weight, bias, self.phases, _product_dtype(hidden)
         )
+        rest = features[..., periodic:]
+        bent = self.activation(rest)
+        if bent is not rest:
+            features = torch.cat((features[..., :periodic], bent), -1)
         if self.gate is None:
             return features
         share = torch.sigmoid(self.gate)
-        shares = torch.cat((share.expand(2 * self.phases), (1 - share).expand(rest.shape[-1])))
+        shares = torch.cat((share.expand(periodic), (1 - share).expand(rest.shape[-1])))
         return features * shares.to(features.dtype)
-
-    def _mix(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Maps to `[..., phases]` and `[..., rest]`: two products where phases need precision."""
-        count, rows = self.phases, self.weight.shape[0]
-        bias = self.bias if len(self.bias) == rows else pad(self.bias, (rows - len(self.bias), 0))
-        device = hidden.device.type
-        if not torch.is_autocast_enabled(device) and hidden.dtype.itemsize >= 4:
-            phases, rest = linear(hidden, self.weight, bias).tensor_split((count,), -1)
-            return phases, rest
-        rest = linear(hidden, self.weight[count:], bias[count:])
-        with torch.autocast(device, enabled=False):
-            phases = linear(hidden.float(), self.weight[:count].float(), bias[:count].float())
-        return phases, rest
 
     def extra_repr(self) -> str:
         """Describes the sizes."""
@@ -104,22 +103,75 @@ class FanLayer(Pointwise):
         return f"{dim}, {rows + self.phases}, phases={self.phases}"
 
 
-class _Concatenate(torch.autograd.Function):
-    """(cos P, sin P, G), differentiated from the result, so that phases need not be kept."""
+def _product_dtype(hidden: Tensor) -> torch.dtype:
+    """Returns the type of a product with `hidden`; autocast leaves float64 alone."""
+    device = hidden.device.type
+    if torch.is_autocast_enabled(device) and hidden.dtype != torch.float64:
+        return torch.get_autocast_dtype(device)
+    return hidden.dtype
+
+
+class _Features(torch.autograd.Function):
+    """(cos P, sin P, x W_g^T + b_g), made in its place and differentiated from itself alone."""
 
     @staticmethod
-    def forward(phases: Tensor, rest: Tensor) -> Tensor:
-        cosine, sine = phases.cos().to(rest.dtype), phases.sin().to(rest.dtype)
-        return torch.cat((cosine, sine, rest), -1)
+    def forward(
+        hidden: Tensor, weight: Tensor, bias: Tensor, count: int, dtype: torch.dtype
+    ) -> Tensor:
+        flat = hidden.reshape(-1, hidden.shape[-1])
+        # the compiler knows no product into a part of a tensor, but joins parts without a copy
+        make = _joined if torch.compiler.is_compiling() else _in_place
+        with torch.autocast(hidden.device.type, enabled=False):
+            features = make(flat, weight, bias, count, dtype)
+        return features.view(*hidden.shape[:-1], features.shape[-1])
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
-        ctx.count = inputs[0].shape[-1]
-        ctx.save_for_backward(output)
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        hidden, weight, _, ctx.count, _ = inputs
+        ctx.save_for_backward(hidden, weight, output)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
-        (output,), (gradient,), count = ctx.saved_tensors, gradients, ctx.count
-        cosine, sine = output[..., :count], output[..., count : 2 * count]
-        to_cosine, to_sine, to_rest = gradient.tensor_split((count, 2 * count), -1)
-        return cosine * to_sine - sine * to_cosine, to_rest
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (hidden, weight, features), (gradient,) = ctx.saved_tensors, gradients
+        parts = ctx.count, 2 * ctx.count
+        cosines, sines, _ = features.tensor_split(parts, -1)
+        to_cosines, to_sines, to_rest = gradient.tensor_split(parts, -1)
+        to_phases = torch.addcmul(cosines * to_sines, sines, to_cosines, value=-1)
+        to_mixed = torch.cat((to_phases, to_rest), -1)
+        dtype, flat = to_mixed.dtype, to_mixed.flatten(0, -2)
+        with torch.autocast(hidden.device.type, enabled=False):
+            to_hidden = to_mixed @ weight.to(dtype) if ctx.needs_input_grad[0] else None
+            to_weight = flat.t() @ hidden.reshape(-1, hidden.shape[-1]).to(dtype)
+        return to_hidden, to_weight, flat.sum(0), None, None
+
+
+def _in_place(
+    inputs: Tensor, weight: Tensor, bias: Tensor, count: int, dtype: torch.dtype
+) -> Tensor:
+    """Writes products of `[N, dim]` where features `[N, width]` belong, phases as their sines."""
+    features = inputs.new_empty(len(inputs), len(weight) + count, dtype=dtype)
+    cosines, sines, rest = features.tensor_split((count, 2 * count), -1)
+    wide = torch.promote_types(dtype, torch.float32)
+    if wide == dtype:
+        phases = sines
+        addmm(bias, inputs, weight.t(), out=features[:, count:])
+    else:
+        phases = _affine(inputs, weight[:count], bias[:count], wide)
+        addmm(bias[count:].to(dtype), inputs.to(dtype), weight[count:].t().to(dtype), out=rest)
+    torch.cos(phases, out=cosines)
+    torch.sin(phases, out=sines)
+    return features
+
+
+def _joined(
+    inputs: Tensor, weight: Tensor, bias: Tensor, count: int, dtype: torch.dtype
+) -> Tensor:
+    """Makes the same features without a write in place."""
+    wide = torch.promote_types(dtype, torch.float32)
+    phases = _affine(inputs, weight[:count], bias[:count], wide)
+    rest = _affine(inputs, weight[count:], bias[count:], dtype)
+    return torch.cat((phases.cos().to(dtype), phases.sin().to(dtype), rest), -1)
+
+
+def _affine(inputs: Tensor, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:
+    return addmm(bias.to(dtype), inputs.to(dtype), weight.to(dtype).t())
