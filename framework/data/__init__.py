@@ -5,9 +5,23 @@ line knows it by name.
 """
 
 from framework.data.density.module import DensityData
+from framework.data.density.periodic import Periodic
 from framework.data.density.problems import Problem, Synthetic
 from framework.data.density.processes import Gaussian, Process, SignedBeta, TwoGaussians
 from framework.data.density.regression import Table
+from framework.data.density.signals import (
+    MixedPeriods,
+    MixedProducts,
+    ModulatedAmplitude,
+    ModulatedPhase,
+    Modulo,
+    Quotient,
+    Sawtooth,
+    Signal,
+    Sine,
+)
+from framework.data.equations.module import EquationData, Square
+from framework.data.equations.sources import Equation, LinearEquation, ModularAddition
 from framework.data.module import Examples, PredictiveData
 from framework.data.prompts.module import PromptData, PromptTokenData
 from framework.data.prompts.normals import DescribedNormals, Prompts
@@ -53,6 +67,8 @@ __all__ = [
     "DescribedNormals",
     "DqnReplay",
     "EpisodeSource",
+    "Equation",
+    "EquationData",
     "Examples",
     "FileTokenizer",
     "FppTable",
@@ -60,26 +76,39 @@ __all__ = [
     "Hopper",
     "HubText",
     "KernelSynth",
+    "LinearEquation",
     "LongTable",
     "MeanScaling",
     "MinariEpisodes",
+    "MixedPeriods",
+    "MixedProducts",
+    "ModularAddition",
+    "ModulatedAmplitude",
+    "ModulatedPhase",
+    "Modulo",
     "NpzEpisodes",
     "PanelSource",
     "Pendulum",
+    "Periodic",
     "PredictiveData",
     "Problem",
     "Process",
     "PromptData",
     "PromptTokenData",
     "Prompts",
+    "Quotient",
     "RandomAtari",
     "SavedText",
+    "Sawtooth",
     "Scaling",
     "Seaquest",
     "SeriesCorpus",
     "SeriesData",
+    "Signal",
     "SignedBeta",
+    "Sine",
     "Skill",
+    "Square",
     "StandardScaling",
     "StateOfTheUnion",
     "Synthetic",

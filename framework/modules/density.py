@@ -6,14 +6,18 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 from torch.distributions import Distribution
 
 from components.data import DensityBatch, DensitySpec
 from components.metrics.densities import CELLS, grid, log_density, measure
-from framework.figures import draw_densities
+from framework.figures import draw_densities, draw_function
 from framework.modules.base import PredictiveModule, Ratio
+
+
+POINTS = 1000  # of a picture of the prediction against the feature
 
 
 class DensityModel(PredictiveModule):
@@ -45,7 +49,12 @@ class DensityModel(PredictiveModule):
         return {"perplexity": math.exp(min(means["nll"], 700.0))}  # beyond is no double
 
     def figures(self, batch: DensityBatch) -> Mapping[str, Figure]:
-        """Draws predicted densities of some examples, and of the whole batch."""
+        """Draws predicted densities of some examples and of the whole batch.
+
+        From a single feature the outcome is a function: then that, on twice the range of the batch.
+        """
+        if self.spec.features == 1:
+            return {"function": self._function(batch)}
         values, _ = grid(self.spec.support.interval, CELLS, self.device)
         truth = self._truth(batch)
         figure = draw_densities(
@@ -55,6 +64,23 @@ class DensityModel(PredictiveModule):
             None if truth is None else log_density(truth, values).exp()[:, 0],
         )
         return {"densities": figure}
+
+    def _function(self, batch: DensityBatch) -> Figure:
+        low, high = batch.features.aminmax()
+        middle, half = (low + high) / 2, (high - low) / 2
+        steps = torch.linspace(-2, 2, POINTS, device=self.device, dtype=low.dtype)
+        x = (middle + half * steps).unsqueeze(-1)
+        blank = torch.zeros_like(x, dtype=batch.target.dtype)
+        prediction: Any = self(DensityBatch(x, blank, torch.ones_like(blank)))
+        mean = getattr(self.trainer.datamodule, "mean", _unknown)  # type: ignore[attr-defined]
+        return draw_function(
+            x[:, 0],
+            prediction.mean[:, 0],
+            prediction.stddev[:, 0],
+            batch.features[:, 0],
+            batch.target[:, 0],
+            mean(x),
+        )
 
     def predict_step(
         self, batch: DensityBatch, batch_idx: int, dataloader_idx: int = 0

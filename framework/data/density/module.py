@@ -43,6 +43,13 @@ class DensityData(PredictiveData):
         """
         return self.source.truth(features)
 
+    def mean(self, features: Tensor) -> Tensor | None:
+        """Returns the true mean of outcomes `[...]` for features `[..., F]`.
+
+        `None` if the source does not know it.
+        """
+        return self.source.mean(features)
+
     @cached_property
     def _samples(self) -> dict[str, Sample]:
         return self.source.samples()

@@ -38,6 +38,11 @@ class Problem(ABC):
     def truth(self, features: Tensor) -> Distribution | None:
         """Returns the true law of the outcome for features `[..., F]`, `None` if not known."""
 
+    def mean(self, features: Tensor) -> Tensor | None:
+        """Returns the true mean `[...]` for features `[..., F]`, `None` if not known."""
+        law = self.truth(features)
+        return None if law is None else law.mean
+
 
 class Synthetic(Problem):
     """Draws observations from a known process, so that a prediction can be held against the truth.
