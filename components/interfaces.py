@@ -49,8 +49,8 @@ class Stem(nn.Module, ABC):
         return hidden
 
     @property
-    def vectors(self) -> nn.Parameter:
-        """Vectors `[size, D]` that it looks up, one for each token that can be predicted.
+    def table(self) -> nn.Embedding:
+        """What looks up a vector for each token that can be predicted.
 
         Raises:
             ValueError: If there are none.
@@ -107,8 +107,8 @@ class Head(nn.Module, ABC):
         The batch shape is `[...]`, the event shape that of the support.
         """
 
-    def tie(self, vectors: nn.Parameter) -> None:
-        """Shares the vectors `[size, D]` of an embedding, in place of a matrix of its own.
+    def tie(self, table: nn.Embedding) -> None:
+        """Reads out with the vectors `[size, D]` of an embedding, in place of a matrix of its own.
 
         Raises:
             ValueError: If the head has no matrix of that shape.

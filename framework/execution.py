@@ -64,15 +64,10 @@ def parallelize(
     if mesh is not None:
         # A linear layer returns a view of its product; nothing of ours is changed in place.
         warnings.filterwarnings("ignore", r".*FSDP2-wrapped module .* returned a view tensor")
-        for unit in _units(stem, backbone, head):
-            fully_shard(unit, mesh=mesh)
-
-
-def _units(stem: Stem, backbone: Backbone, head: Head) -> list[list[nn.Module]]:
-    """Lists what is gathered together: a matrix that stem and head share belongs to one unit."""
-    if {*stem.parameters()} & {*head.projection.parameters()}:
-        return [[stem, head.projection], [backbone]]
-    return [[stem], [backbone], [head.projection]]
+        # A part that is no part of another stays gathered after its forward pass, so that a
+        # read-out can share the vectors of the stem.
+        for part in (stem, backbone, head.projection):
+            fully_shard(part, mesh=mesh)
 
 
 class Recomputed:

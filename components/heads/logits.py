@@ -10,6 +10,7 @@ from torch.distributions import Distribution
 
 from components.distributions import Categorical
 from components.interfaces import Head
+from components.layers.linear import TiedLinear
 from components.supports import Bins, Support, Tokens
 
 
@@ -38,17 +39,18 @@ class LogitsHead(Head):
         logits = self.projection(hidden).unflatten(-1, (*self.cells.shape, self.cells.size))
         return self.cells.law(Categorical(logits), hidden.device)
 
-    def tie(self, vectors: nn.Parameter) -> None:
-        """Shares the vectors `[size, D]` of an embedding; see `Head.tie`."""
-        readout = [*self.projection.modules()][-1]
+    def tie(self, table: nn.Embedding) -> None:
+        """Reads out with the vectors of an embedding; see `Head.tie`."""
+        name, readout = [*self.named_modules()][-1]
         assert isinstance(readout, nn.Linear)
-        if readout.weight.shape != vectors.shape:
+        if readout.weight.shape != table.weight.shape:
+            rows, width = table.weight.shape
             raise ValueError(
                 f"{type(self).__name__} reads {readout.out_features} logits from a width of "
-                f"{readout.in_features}, the embedding has {vectors.shape[0]} vectors of width "
-                f"{vectors.shape[1]}; make them equal, or drop tied."
+                f"{readout.in_features}, the embedding has {rows} vectors of width {width}; make "
+                "them equal, or drop tied."
             )
-        readout.weight = vectors
+        self.set_submodule(name, TiedLinear(table, readout.bias))
 
 
 def number_of_logits(cells: Tokens | Bins) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import linear
 
 INITIAL_STD = 0.02  # Radford et al., "Language Models are Unsupervised Multitask Learners" (GPT-2)
 
@@ -52,6 +53,30 @@ class ResidualLinear(Linear):
         bias: Whether to add a learned constant.
         std: Standard deviation of the initial entries, at least 0.
     """
+
+
+class TiedLinear(nn.Module):
+    """Multiplies by the vectors that an embedding looks up: one matrix at both ends of a model.
+
+    The embedding stays the owner. Where parameters are sharded it must have looked up something
+    before, so that its vectors are gathered.
+
+    Args:
+        table: The embedding, one vector for each number that is given.
+        bias: A learned constant to add; None for none.
+
+    Source: Press and Wolf, "Using the Output Embedding to Improve Language Models"
+        (arXiv:1608.05859).
+    """
+
+    def __init__(self, table: nn.Embedding, bias: nn.Parameter | None) -> None:
+        super().__init__()
+        self._tables = (table,)  # in a tuple, which does not make it a part of this module
+        self.bias = bias
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Maps `[..., dim]` to `[..., size]`."""
+        return linear(hidden, self._tables[0].weight, self.bias)
 
 
 class EmbeddingFactory(Protocol):

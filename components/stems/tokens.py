@@ -35,9 +35,9 @@ class TokenStem(Stem):
         self.dropout = nn.Dropout(dropout)
 
     @property
-    def vectors(self) -> nn.Parameter:
-        """The vectors `[size, D]` that it looks up."""
-        return self.embedding.get_parameter("weight")
+    def table(self) -> nn.Embedding:
+        """What looks up the vectors."""
+        return self.embedding
 
     def forward(self, batch: TokenBatch) -> Embedded:
         """Embeds windows `[B, T]` as states `[B, T, D]`."""

@@ -51,7 +51,7 @@ class LanguageModel(PredictiveModule):
     def _build(self) -> nn.ModuleDict:
         parts = super()._build()
         if self.tied:
-            cast("Head", parts["head"]).tie(cast("Stem", parts["stem"]).vectors)
+            cast("Head", parts["head"]).tie(cast("Stem", parts["stem"]).table)
         return parts
 
     def metrics(self, prediction: Any, batch: TokenBatch) -> Mapping[str, Ratio]:

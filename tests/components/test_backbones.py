@@ -9,10 +9,12 @@ import torch
 from components.backbones import MLP, Decoder, EncoderDecoder, FanNetwork, Perceptron
 from components.interfaces import Embedded
 from components.layers.attention import ScaledDotProduct
+from components.layers.fan import FanLayer
 from components.layers.feedforward import FeedForward, SwiGLU
 from components.layers.norms import LayerNorm, RMSNorm
 from components.layers.positions import Learned, NoPositions, RelativeBias, Rotary
 
+FANFORMER = partial(FanLayer, activation=torch.nn.Identity)
 DIM, BATCH, SIZE, CONTEXT = 16, 3, 6, 5
 
 
@@ -38,6 +40,12 @@ DECODERS = {
         DIM, 2, 4, kv_heads=2, head_dim=6, positions=Near, feedforward=FeedForward, **k
     ),
     "multi-query": lambda **k: Decoder(DIM, 2, 4, kv_heads=1, positions=NoPositions, **k),
+    "fanformer": lambda **k: Decoder(
+        DIM, 2, 4, kv_heads=2, projection=FANFORMER, feedforward=SwiGLU, **k
+    ),
+    "own values": lambda **k: Decoder(
+        DIM, 2, 4, kv_heads=2, projection=FANFORMER, value=FANFORMER, bias=True, **k
+    ),
 }
 ENCODER_DECODERS = {
     "rotary-pair": lambda **k: EncoderDecoder(DIM, 2, 4, **k),
@@ -253,6 +261,8 @@ def test_an_empty_shell_is_initialized_by_its_modules(make):
             writers = len(make().blocks) // (2 if make in ENCODER_DECODERS.values() else 1)
             parts = 1 if make in POINTWISE.values() else 3 if _decodes(make, name) else 2
             std = 0.02 / math.sqrt(parts * writers) if writes else 0.02
+            if "attention.projection" in name or "attention.value" in name:
+                std = 1 / math.sqrt(3 * DIM)  # a FAN layer starts as torch's own linear maps do
             assert parameter.std().item() == pytest.approx(std, rel=0.25), name
 
 
