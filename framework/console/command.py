@@ -10,6 +10,7 @@ from typing import Any
 from jsonargparse import ArgumentError
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from omegaconf.errors import OmegaConfBaseException
 
 from framework.callbacks import (
     Checkpoint,
@@ -19,9 +20,9 @@ from framework.callbacks import (
     Report,
     StepSeed,
 )
-from framework.console import resumption
+from framework.console import equal_parameters, resumption
 from framework.console.mistakes import Mistake
-from framework.console.parsing import explain
+from framework.console.parsing import explain, explain_interpolation
 from framework.data.module import PredictiveData
 from framework.modules.base import PredictiveModule
 
@@ -81,6 +82,7 @@ class Command(LightningCLI):
     """
 
     def __init__(self, args: list[str], name: str, prog: str) -> None:
+        equal_parameters.register()
         self._verbs = [word for word in args if word in LightningCLI.subcommands()][:1]
         logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
         super().__init__(
@@ -120,6 +122,8 @@ class Command(LightningCLI):
         except ArgumentError as error:
             named = self._subcommand_parsers[self._verbs[0]] if self._verbs else parser
             raise Mistake(explain(error.message, named)) from error
+        except OmegaConfBaseException as error:
+            raise Mistake(explain_interpolation(error)) from error
 
     def _parse_ckpt_path(self) -> None:
         """Checks a checkpoint; takes no hyper-parameters from it, as the recipe rules."""

@@ -11,6 +11,9 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 
 from jsonargparse import ArgumentParser
 from jsonargparse._parameter_resolvers import get_signature_parameters
+from omegaconf.errors import OmegaConfBaseException, UnsupportedInterpolationType
+
+from framework.console.equal_parameters import WORD
 
 COMMANDS = "choose from fit, validate, test, predict, recipes, study"
 WIRED = ("dim", "spec", "support")  # constructor arguments that code passes to a component
@@ -61,6 +64,19 @@ def explain(message: str, parser: ArgumentParser) -> str:
     given = re.search(r"(?:Got|Given) value: ((?:(?!\. Got value: ).)*)", message)
     got = f", got {given[1]}" if given and told.startswith("expected") else ""
     return ": ".join(filter(None, [".".join(keys), told + got]))
+
+
+def explain_interpolation(error: OmegaConfBaseException) -> str:
+    """Says in one sentence why a value `${...}` cannot be computed."""
+    place = (error.full_key or "").partition(".")[2]  # without the command
+    told = (error.msg or "").partition("\n")[0]
+    if isinstance(error, UnsupportedInterpolationType):
+        word = told.rpartition(" ")[2]
+        known = get_close_matches(word, (WORD, "oc.env"), n=1)
+        remedy = f"did you mean {known[0]}?" if known else "write the value itself."
+        return f"{place}: nothing is called '{word}'; {remedy}"
+    ours = told.partition("ValueError raised while resolving interpolation: ")[2]
+    return ours or f"{place}: {told}"
 
 
 def _complaints(message: str) -> Iterator[Complaint]:
