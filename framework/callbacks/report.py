@@ -25,8 +25,8 @@ class Report(Callback):
 
     The batch is the first of the first validation (or test) loader. Its figures go to TensorBoard
     at every validation, and as PNG files into the log directory at the end; their paths are
-    printed, and the metrics stand in `metrics.json` there. All processes compute, the first one
-    writes.
+    printed, and the metrics stand in `metrics.json` there, beside the number of parameters. All
+    processes compute, the first one writes.
     """
 
     def __init__(self) -> None:
@@ -64,16 +64,16 @@ class Report(Callback):
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Prints the last metrics of training and validation, and saves the pictures."""
-        self._close(trainer, f"Metrics after {trainer.global_step} steps")
+        self._close(trainer, pl_module, f"Metrics after {trainer.global_step} steps")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Ends a run that only validates."""
         if trainer.state.fn == "validate":
-            self._close(trainer, "Metrics of the validation")
+            self._close(trainer, pl_module, "Metrics of the validation")
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Prints the metrics of the test, and saves the pictures."""
-        self._close(trainer, "Metrics of the test")
+        self._close(trainer, pl_module, "Metrics of the test")
 
     def _draw(self, trainer: Trainer, pl_module: LightningModule, batch: Any) -> None:
         strategy, model = trainer.strategy, cast(nn.Module, trainer.strategy.model)
@@ -89,14 +89,16 @@ class Report(Callback):
                             name, _pixels(figure), trainer.global_step, dataformats="HWC"
                         )
 
-    def _close(self, trainer: Trainer, title: str) -> None:
+    def _close(self, trainer: Trainer, module: nn.Module, title: str) -> None:
         directory = trainer.log_dir  # a collective: every process asks
         if not trainer.is_global_zero:
             return
         rows = arrange(trainer.callback_metrics)
         if len(rows) > 1:
             print(table(title, rows), flush=True)
-            self._keep(trainer.callback_metrics, Path(directory or "."))
+            numbers = {k: float(v) for k, v in trainer.callback_metrics.items() if "/" in k}
+            numbers["parameters"] = sum(parameter.numel() for parameter in module.parameters())
+            _keep(numbers, Path(directory or "."))
         for name, figure in self._figures.items():
             path = Path(directory or ".").resolve() / "figures" / f"{name}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,10 +106,10 @@ class Report(Callback):
             print(f"Picture: {path}", flush=True)
         self._figures = {}
 
-    def _keep(self, metrics: Mapping[str, Tensor], directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        numbers = {name: float(value) for name, value in metrics.items() if "/" in name}
-        (directory / METRICS).write_text(json.dumps(numbers, indent=1), encoding="utf-8")
+
+def _keep(numbers: Mapping[str, float], directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / METRICS).write_text(json.dumps(numbers, indent=1), encoding="utf-8")
 
 
 def arrange(metrics: dict[str, Tensor]) -> list[list[str]]:

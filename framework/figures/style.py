@@ -13,6 +13,16 @@ PREDICTED = "#0072B2"  # blue: what we said
 TRUTH = "#D55E00"  # vermilion: what happened
 CONTEXT = "#4D4D4D"  # grey: what was known before
 
+# For lines that are alike, from the same palette: the above two and those that white paper bears.
+COLORS = (PREDICTED, TRUTH, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+LINES = ("-", "--", ":", "-.")
+
+
+def looks(count: int) -> list[tuple[str, str]]:
+    """Returns a color and a line style for each of `count` lines; styles change last."""
+    size = len(COLORS)
+    return [(COLORS[k % size], LINES[k // size % len(LINES)]) for k in range(count)]
+
 
 def array(tensor: Tensor) -> NDArray[np.float64]:
     """Brings a tensor to where it can be drawn."""

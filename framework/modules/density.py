@@ -16,7 +16,6 @@ from components.metrics.densities import CELLS, grid, log_density, measure
 from framework.figures import draw_densities, draw_function
 from framework.modules.base import PredictiveModule, Ratio
 
-
 POINTS = 1000  # of a picture of the prediction against the feature
 
 
@@ -51,7 +50,8 @@ class DensityModel(PredictiveModule):
     def figures(self, batch: DensityBatch) -> Mapping[str, Figure]:
         """Draws predicted densities of some examples and of the whole batch.
 
-        From a single feature the outcome is a function: then that, on twice the range of the batch.
+        Of a single feature the prediction is a function: then that, on twice the range of the
+        batch.
         """
         if self.spec.features == 1:
             return {"function": self._function(batch)}

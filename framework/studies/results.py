@@ -83,6 +83,75 @@ def summary(
     return rows
 
 
+def differences(results: Iterable[Result], metric: str, baseline: str) -> list[list[str]]:
+    """Arranges how much each variant differs from the baseline in runs of the same seed.
+
+    Pairing takes away what a seed does to both. A variant `group/name` is compared with
+    `group/baseline`.
+
+    Args:
+        results: The results, in the order in which variants are to appear.
+        metric: What is compared.
+        baseline: Name of the baseline, in each group.
+
+    Returns:
+        Rows of cells of one length, the first of which names the columns: the difference, mean ±
+            standard deviation over the seeds that both have, and in how many it is negative.
+
+    Example:
+        >>> runs = [Result(*run) for run in [("mlp", 1, "nll", 3.0), ("fan", 1, "nll", 2.0)]]
+        >>> differences(runs, "nll", "mlp")
+        [['variant', 'seeds', 'nll, less that of mlp', 'below'], ['fan', '1', '-1', '1 of 1']]
+    """
+    by_variant: dict[str, dict[int, float]] = {}
+    for result in results:
+        if result.metric == metric:
+            by_variant.setdefault(result.variant, {})[result.seed] = result.value
+    rows = [["variant", "seeds", f"{metric}, less that of {baseline}", "below"]]
+    for variant, found in by_variant.items():
+        standard = by_variant.get(rival(variant, baseline), {})
+        pairs = [(value, standard[seed]) for seed, value in found.items() if seed in standard]
+        if variant != rival(variant, baseline) and pairs:
+            gaps = [value - other for value, other in pairs]
+            below = f"{sum(gap < 0 for gap in gaps)} of {len(gaps)}"
+            rows.append([variant, str(len(gaps)), _spread(gaps), below])
+    return rows
+
+
+def rival(variant: str, baseline: str) -> str:
+    """Returns the variant of the same group that has the name of the baseline."""
+    group, slash, _ = variant.rpartition("/")
+    return f"{group}{slash}{baseline}"
+
+
+def pairs(results: Iterable[Result], x: str, y: str) -> dict[str, list[list[tuple[float, float]]]]:
+    """Pairs two metrics of each run, to draw one against the other.
+
+    Args:
+        results: The results, in the order in which lines are to appear.
+        x: A metric.
+        y: Another one.
+
+    Returns:
+        By the last part of the variants' names, a list for each variant, with a pair a seed.
+
+    Example:
+        >>> runs = [Result("wide/fan", 1, "size", 9.0), Result("wide/fan", 1, "nll", 2.0)]
+        >>> pairs(runs, "size", "nll")
+        {'fan': [[(9.0, 2.0)]]}
+    """
+    found: dict[str, dict[int, dict[str, float]]] = {}
+    for result in results:
+        run = found.setdefault(result.variant, {}).setdefault(result.seed, {})
+        run[result.metric] = result.value
+    kinds: dict[str, list[list[tuple[float, float]]]] = {}
+    for variant, runs in found.items():
+        both = [(run[x], run[y]) for run in runs.values() if x in run and y in run]
+        if both:
+            kinds.setdefault(variant.rpartition("/")[2], []).append(both)
+    return kinds
+
+
 def markdown(rows: Sequence[Sequence[str]]) -> str:
     """Writes a table, whose first row names the columns, as Markdown."""
     rule = ["---"] * len(rows[0])
@@ -96,6 +165,6 @@ def _spread(values: Sequence[float]) -> str:
         return ""
     mean, deviation = statistics.fmean(values), statistics.pstdev(values)
     if not 0 < deviation < math.inf:
-        return f"{mean:.4g}"
+        return f"{mean:,.0f}" if mean.is_integer() else f"{mean:.4g}"  # numbers of things
     digits = max(0, 1 - math.floor(math.log10(deviation)))
     return f"{mean:.{digits}f} ± {deviation:.{digits}f}"

@@ -15,10 +15,27 @@ from typing import IO, Any, NamedTuple
 
 from framework.callbacks.report import METRICS
 from framework.callbacks.table import table
-from framework.studies.results import Published, Result, markdown, summary, write
+from framework.figures.curves import draw_curves
+from framework.figures.scaling import draw_scaling
+from framework.studies.curves import read_points, write_points
+from framework.studies.results import (
+    Published,
+    Result,
+    differences,
+    markdown,
+    pairs,
+    rival,
+    summary,
+    write,
+)
 from framework.studies.study import Study
 
 LAUNCH = "from cli import main; main()"
+DPI = 150  # dots per inch of a picture
+
+
+Kept = dict[str, Any]
+"""What is known of a finished run: its words, seconds, metrics and the folder of its logs."""
 
 
 class Run(NamedTuple):
@@ -40,13 +57,19 @@ class Variants(Study):
     Args:
         recipe: Words of the command line that all runs share, such as `[--config, hopper]`.
         variants: Further words of each variant, by its name.
-        metrics: The metrics to compare, such as `val/nll`, in the order of the columns.
+        metrics: The metrics to compare, such as `val/nll`, in the order of the columns;
+            `parameters` is how many a model has.
         seeds: The seeds.
         published: Numbers of a paper to put beside, by variant and metric, as it states them.
         tested: Whether to test what was trained too, for metrics such as `test/mase`.
+        curves: Metrics to draw against the steps, such as `train/nll` and `val/nll`.
+        baseline: Variant that the others are compared with, seed by seed, in the first metric; of
+            variants `group/name` the last part of the name, which each group has.
+        against: Metric to draw the first one against, such as `parameters`: a line for each last
+            part of the variants' names.
 
     Raises:
-        ValueError: If there is nothing to run.
+        ValueError: If there is nothing to run, or no baseline for a variant.
     """
 
     extensible = True
@@ -59,20 +82,33 @@ class Variants(Study):
         seeds: Sequence[int] = (1, 2, 3),
         published: Published | None = None,
         tested: bool = False,
+        curves: Sequence[str] = (),
+        baseline: str | None = None,
+        against: str | None = None,
     ) -> None:
         if not variants or not seeds or not metrics:
             raise ValueError(
                 f"Variants: variants={list(variants)}, seeds={list(seeds)} and metrics={metrics} "
                 "leave nothing to compare; name at least one of each."
             )
+        for variant in variants:
+            if baseline is not None and rival(variant, baseline) not in variants:
+                raise ValueError(
+                    f"Variants: with baseline={baseline!r}, {variant!r} would be compared with "
+                    f"{rival(variant, baseline)!r}, which is no variant; add it or rename one."
+                )
         self.recipe, self.variants, self.metrics = recipe, variants, metrics
         self.seeds, self.published, self.tested = list(seeds), published, tested
+        self.curves, self.baseline, self.against = list(curves), baseline, against
 
     def run(self, folder: Path, jobs: int) -> None:
-        """Runs what is not finished, and writes `results.csv` and `table.md`.
+        """Runs what is not finished; writes `results.csv`, `table.md`, and the pictures asked for.
+
+        These are `scaling.png`, and `curves.png` with its numbers in `curves.csv`.
 
         Raises:
-            ValueError: If a run failed; the others are finished and kept.
+            ValueError: If a run failed; the others are finished and kept. If no run has a metric
+                of which a picture is asked for.
         """
         runs = self.runs()
         waiting = [run for run in runs if finished(folder, run) is None]
@@ -81,19 +117,23 @@ class Variants(Study):
             failed = [
                 log for log in pool.map(lambda run: _train(run, folder, jobs), waiting) if log
             ]
+        done = [(run, kept) for run in runs if (kept := finished(folder, run)) is not None]
         results = [
             Result(run.variant, run.seed, metric, float(value))
-            for run in runs
-            for metric, value in (finished(folder, run) or {}).items()
+            for run, kept in done
+            for metric, value in kept["metrics"].items()
         ]
-        rows = summary(results, self.metrics, self.published)
-        write(folder / "results.csv", results)
-        (folder / "table.md").write_text(markdown(rows), encoding="utf-8")
-        print(table(f"Last metrics, {folder / 'table.md'}", rows), flush=True)
+        self._tell(folder, results)
+        silent = [*self._draw_scaling(folder, results), *self._draw_curves(folder, done)]
         if failed:
             raise ValueError(
                 f"{len(failed)} of {len(runs)} runs failed; see {failed[0]}, mend the cause and "
                 "run the study again, which repeats only those."
+            )
+        if silent:
+            raise ValueError(
+                f"Variants: no run has {', '.join(silent)}, of which a picture is asked for; runs "
+                f"log what is in {folder / 'results.csv'}, curves need the TensorBoard logger."
             )
 
     def runs(self) -> list[Run]:
@@ -104,16 +144,51 @@ class Variants(Study):
             for variant, words in self.variants.items()
         ]
 
+    def _tell(self, folder: Path, results: Sequence[Result]) -> None:
+        """Writes the results and their tables, and prints these."""
+        write(folder / "results.csv", results)
+        tables = {"Last metrics": summary(results, self.metrics, self.published)}
+        if self.baseline is not None:
+            tables["Differences"] = differences(results, self.metrics[0], self.baseline)
+        path = folder / "table.md"
+        path.write_text("\n".join(map(markdown, tables.values())), encoding="utf-8")
+        for title, rows in tables.items():
+            print(table(f"{title}, {path}", rows), flush=True)
 
-def finished(folder: Path, run: Run) -> dict[str, Any] | None:
-    """Returns the metrics of a run that is finished with the same words, None of any other."""
+    def _draw_scaling(self, folder: Path, results: Sequence[Result]) -> list[str]:
+        """Draws the first metric against another one; returns that if no run has it."""
+        if self.against is None:
+            return []
+        kinds = pairs(results, self.against, self.metrics[0])
+        if not kinds:
+            return [self.against]
+        figure = draw_scaling(kinds, self.against, self.metrics[0])
+        figure.savefig(folder / "scaling.png", dpi=DPI)
+        return []
+
+    def _draw_curves(self, folder: Path, done: Sequence[tuple[Run, Kept]]) -> list[str]:
+        """Writes and draws what the runs logged; returns the metrics that none of them did."""
+        if not self.curves:
+            return []
+        found = [
+            point
+            for run, kept in done
+            for point in read_points(run.variant, run.seed, _logs(folder, run, kept), self.curves)
+        ]
+        if found:
+            write_points(folder / "curves.csv", found)
+            draw_curves(found).savefig(folder / "curves.png", dpi=DPI)
+        return [name for name in self.curves if name not in {point.metric for point in found}]
+
+
+def finished(folder: Path, run: Run) -> Kept | None:
+    """Returns what was kept of a run that is finished with the same words, None of any other."""
     path = _place(folder, run) / "finished.json"
     if not path.is_file():
         return None
-    kept = json.loads(path.read_text(encoding="utf-8"))
-    metrics: dict[str, Any] = kept["metrics"]
+    kept: Kept = json.loads(path.read_text(encoding="utf-8"))
     same = kept["words"] == run.words and kept.get("tested", False) == run.tested
-    return metrics if same else None
+    return kept if same else None
 
 
 def _train(run: Run, folder: Path, jobs: int) -> Path | None:
@@ -133,9 +208,11 @@ def _train(run: Run, folder: Path, jobs: int) -> Path | None:
         print(f"{said}, failed with status {status}, see {log}", flush=True)
         return log
     metrics: dict[str, float] = {}
-    for path in _newest(place, METRICS, 1 + run.tested):
+    written = _newest(place, METRICS, 1 + run.tested)
+    for path in written:
         metrics |= json.loads(path.read_text(encoding="utf-8"))
-    kept = {**run._asdict(), "seconds": seconds, "metrics": metrics}
+    logs = str(written[0].parent.relative_to(place))  # of the training, not of the test
+    kept = {**run._asdict(), "seconds": seconds, "metrics": metrics, "logs": logs}
     (place / "finished.json").write_text(json.dumps(kept, indent=1), encoding="utf-8")
     print(said, flush=True)
     return None
@@ -159,6 +236,10 @@ def _newest(place: Path, name: str, number: int) -> list[Path]:
 
 def _place(folder: Path, run: Run) -> Path:
     return folder / run.variant / f"seed-{run.seed}"
+
+
+def _logs(folder: Path, run: Run, kept: Kept) -> Path:
+    return _place(folder, run) / kept.get("logs", "")  # studies of old noted no folder
 
 
 def _seeded(seed: int) -> list[str]:

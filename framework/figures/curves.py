@@ -1,0 +1,80 @@
+"""Draws learning curves: a metric against the steps, mean and deviation over seeds."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Protocol
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from framework.figures.style import grid, label, legend, looks
+
+SPAN = 100.0  # ratio of the largest value to the smallest that no linear axis can show
+
+
+class Point(Protocol):
+    """One number of one run at one step."""
+
+    @property
+    def variant(self) -> str:
+        """What was run."""
+
+    @property
+    def seed(self) -> int:
+        """Of the run."""
+
+    @property
+    def metric(self) -> str:
+        """What was measured."""
+
+    @property
+    def step(self) -> int:
+        """When."""
+
+    @property
+    def value(self) -> float:
+        """The number."""
+
+
+def draw_curves(points: Sequence[Point]) -> Figure:
+    """Shows how metrics went: a panel a metric, a line a variant, its seeds faint behind it.
+
+    The band is one standard deviation over the seeds to either side of their mean. Values that
+    span more than two powers of ten, such as errors, get a logarithmic axis.
+
+    Args:
+        points: What was logged, at least one point.
+    """
+    metrics = list(dict.fromkeys(point.metric for point in points))
+    variants = list(dict.fromkeys(point.variant for point in points))
+    figure, panels = grid(len(metrics), columns=2, width=6.4, height=4.2)
+    for axes, metric in zip(panels, metrics, strict=True):
+        for variant, (color, line) in zip(variants, looks(len(variants)), strict=True):
+            mine = [p for p in points if (p.variant, p.metric) == (variant, metric)]
+            _curve(axes, mine, variant, color, line)
+        label(axes, metric, "optimizer steps", metric)
+        values = [point.value for point in points if point.metric == metric]
+        if 0 < SPAN * min(values) < max(values):
+            axes.set_yscale("log")
+    legend(figure, panels[0], columns=4)
+    return figure
+
+
+def _curve(axes: Axes, points: Sequence[Point], name: str, color: str, line: str) -> None:
+    runs: dict[int, list[tuple[int, float]]] = {}
+    by_step: dict[int, list[float]] = {}
+    for point in points:
+        runs.setdefault(point.seed, []).append((point.step, point.value))
+        by_step.setdefault(point.step, []).append(point.value)
+    if len(runs) > 1:
+        for run in runs.values():
+            axes.plot(*zip(*sorted(run), strict=True), color=color, linewidth=0.5, alpha=0.3)
+    steps = sorted(by_step)
+    mean = [statistics.fmean(by_step[step]) for step in steps]
+    std = [statistics.pstdev(by_step[step]) for step in steps]
+    low = [m - s for m, s in zip(mean, std, strict=True)]
+    high = [m + s for m, s in zip(mean, std, strict=True)]
+    axes.fill_between(steps, low, high, color=color, alpha=0.15, linewidth=0)
+    axes.plot(steps, mean, color=color, linestyle=line, linewidth=1.4, label=name)

@@ -1,0 +1,40 @@
+"""Draws a result against the size of what reached it: one line a kind of model."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+from matplotlib.figure import Figure
+
+from framework.figures.style import grid, label, legend, looks
+
+Pairs = Sequence[tuple[float, float]]
+"""Size and result of the runs of a model, one a seed."""
+
+
+def draw_scaling(kinds: Mapping[str, Sequence[Pairs]], x: str, y: str) -> Figure:
+    """Shows means and deviations over seeds, and every run as a faint point.
+
+    Args:
+        kinds: For each line, the models on it.
+        x: What the size is, drawn on a logarithmic axis; positive.
+        y: What the result is.
+    """
+    figure, (axes,) = grid(1, columns=1, width=6.4, height=4.2)
+    axes.set_xscale("log")
+    for (kind, models), (color, line) in zip(kinds.items(), looks(len(kinds)), strict=True):
+        sizes, means, deviations = zip(*sorted(map(_middle, models)), strict=True)
+        for runs in models:
+            axes.plot(*zip(*runs, strict=True), "o", color=color, markersize=3, alpha=0.3)
+        style = {"color": color, "linestyle": line, "linewidth": 1.4, "capsize": 2}
+        axes.errorbar(sizes, means, deviations, label=kind, **style)
+    label(axes, f"{y} against {x}", x, y)
+    legend(figure, axes, columns=4)
+    return figure
+
+
+def _middle(runs: Pairs) -> tuple[float, float, float]:
+    """Returns mean size, mean result and deviation of the results of a model."""
+    sizes, results = zip(*runs, strict=True)
+    return statistics.fmean(sizes), statistics.fmean(results), statistics.pstdev(results)
