@@ -82,6 +82,11 @@ class FeedForward(Pointwise):
         output: Tensor = self.down(self.activation(self.up(hidden)))
         return output
 
+    def extra_repr(self) -> str:
+        """Describes the sizes."""
+        dim, hidden = self.down.weight.shape
+        return f"{dim}, hidden={hidden}"
+
 
 class SwiGLU(Pointwise):
     r"""Multiplies a widened copy of the input by a gate: the network of Llama and OLMo.
@@ -116,3 +121,8 @@ class SwiGLU(Pointwise):
         up, gate = self.up_gate(hidden).chunk(2, -1)
         output: Tensor = self.down(silu(gate) * up)
         return output
+
+    def extra_repr(self) -> str:
+        """Describes the sizes."""
+        dim, hidden = self.down.weight.shape
+        return f"{dim}, hidden={hidden}"

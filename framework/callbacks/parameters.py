@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 
+from components.interfaces import Backbone
 from framework.callbacks.table import table
 
 
 class ParameterTable(Callback):
     """Prints how many parameters each part of the module has, and how many of them are trained.
 
-    A parameter that two parts share counts for the first of them.
+    Below the backbone stands what its blocks are made of, without norms, and how wide that is. A
+    parameter that two parts share counts for the first of them.
     """
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -20,16 +25,66 @@ class ParameterTable(Callback):
             print(table("Parameters", count_parameters(pl_module)), flush=True)
 
 
+class Count(NamedTuple):
+    """Numbers of parameters."""
+
+    all: int = 0
+    trained: int = 0
+
+    def __add__(self, other: Count) -> Count:  # type: ignore[override]  # tuples concatenate
+        return Count(self.all + other.all, self.trained + other.trained)
+
+    def cells(self) -> list[str]:
+        """Writes the numbers."""
+        return [f"{self.all:,}", f"{self.trained:,}"]
+
+
 def count_parameters(module: nn.Module) -> list[list[str]]:
     """Counts the parameters of the direct parts of a module, as rows of a table with its head."""
-    rows: list[tuple[str, str, int, int]] = []
-    seen: set[int] = set()
+    rows, total, seen = [["part", "class", "parameters", "trained"]], Count(), set[int]()
     for name, part in module.named_children():
-        own = {id(p): p for p in part.parameters() if id(p) not in seen}
-        seen |= own.keys()
-        if own:
-            trained = sum(p.numel() for p in own.values() if p.requires_grad)
-            rows.append((name, type(part).__name__, sum(p.numel() for p in own.values()), trained))
-    rows.append(("total", "", sum(row[2] for row in rows), sum(row[3] for row in rows)))
-    body = [[name, kind, f"{size:,}", f"{trained:,}"] for name, kind, size, trained in rows]
-    return [["part", "class", "parameters", "trained"], *body]
+        count = _count(part.parameters(), seen)
+        if count.all:
+            rows.append([name, type(part).__name__, *count.cells()])
+            rows += _rows_of_blocks(part.blocks) if isinstance(part, Backbone) else []
+        total += count
+    return [*rows, ["total", "", *total.cells()]]
+
+
+def _rows_of_blocks(blocks: Iterable[nn.Module]) -> list[list[str]]:
+    """Makes a row for each kind of part that the blocks have, and says how often they have it."""
+    counts: dict[tuple[str, str], list[Count]] = {}
+    seen = set[int]()
+    for block in blocks:
+        for name, part in _parts(block):
+            if any(parameter.ndim > 1 for parameter in part.parameters()):
+                count = _count(part.parameters(), seen)
+                counts.setdefault((name, _described(part)), []).append(count)
+    return [
+        [f"  {len(each)} x {name}", described, *sum(each, Count()).cells()]
+        for (name, described), each in counts.items()
+    ]
+
+
+def _parts(block: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Names the parts of a block; a layer within one comes before it, linear maps belong to it."""
+    if not any(list(child.parameters()) for child in block.children()):
+        yield "block", block
+    for name, part in block.named_children():
+        for inner, layer in part.named_children():
+            if not isinstance(layer, nn.Linear):
+                yield f"{name}.{inner}", layer
+        yield name, part
+
+
+def _count(parameters: Iterable[nn.Parameter], seen: set[int]) -> Count:
+    """Counts the parameters that were not seen before, which are then."""
+    new = {id(parameter): parameter for parameter in parameters if id(parameter) not in seen}
+    seen.update(new)
+    trained = (parameter.numel() for parameter in new.values() if parameter.requires_grad)
+    return Count(sum(parameter.numel() for parameter in new.values()), sum(trained))
+
+
+def _described(part: nn.Module) -> str:
+    sizes = part.extra_repr()
+    return f"{type(part).__name__}({sizes})" if sizes else type(part).__name__

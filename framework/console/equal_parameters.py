@@ -47,7 +47,9 @@ def _resolve(*words: Any, _node_: Node) -> int:
             f"{given} computes the width of a feed-forward network from what surrounds it; "
             "use it for backbone.init_args.feedforward.init_args.hidden, or write a number."
         )
-    backbone = copy.deepcopy(above[len(PLACE)])  # knows its parents, as its options may name them
+    backbone: Any = copy.deepcopy(
+        above[len(PLACE)]
+    )  # knows its parents, as its options may name them
     OmegaConf.update(backbone, ".".join(reversed(PLACE)), plain)
     options = OmegaConf.to_container(backbone, resolve=True)
     try:
@@ -58,7 +60,7 @@ def _resolve(*words: Any, _node_: Node) -> int:
 
 @cache
 def equal_width(backbone: str, plain: int) -> int:
-    r"""Computes the width of the feed-forward network with which a backbone is as large as a plain.
+    r"""Computes the width of feed-forward networks that makes a backbone as large as a plain one.
 
     .. math:: \text{plain} - \frac{N(\text{backbone}) - N(\text{plain backbone})}{\text{unit}}
 
