@@ -1,0 +1,167 @@
+"""Directories of published models: a configuration, and tensors in one file or in several."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+INDEX = ".index.json"  # ends the name of a file that lists the files that tensors are spread over
+LAYOUTS = (  # files of tensors, and the configuration that belongs to each
+    ("model.pt", "config.yaml"),
+    ("model.safetensors", "config.json"),
+    ("model.safetensors", "config.yaml"),
+    ("model.safetensors" + INDEX, "config.json"),
+    ("pytorch_model.bin", "config.json"),
+    ("pytorch_model.bin" + INDEX, "config.json"),
+)
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a directory of a published model holds.
+
+    Args:
+        config: Name of the configuration.
+        texts: Files of text by name: the configuration, and an index where there is one.
+        files: Tensors by name, for each file in its order.
+        metadata: What a file of safetensors says besides, by the name of the file.
+    """
+
+    config: str
+    texts: dict[str, str]
+    files: dict[str, dict[str, Tensor]]
+    metadata: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors of all files, by name."""
+        return {name: tensor for held in self.files.values() for name, tensor in held.items()}
+
+    def write(self, folder: Path) -> None:
+        """Writes the files into a folder, which is made if there is none.
+
+        Raises:
+            ValueError: If the folder holds a published model already.
+        """
+        taken = [name for pair in LAYOUTS for name in pair if (folder / name).exists()]
+        if taken:
+            raise ValueError(f"{folder} holds a {taken[0]} already; choose another directory.")
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, tensors in self.files.items():
+            if name.endswith(".safetensors"):
+                save_file(tensors, folder / name, self.metadata.get(name))
+            else:
+                torch.save(tensors, folder / name)
+        for name, text in self.texts.items():
+            (folder / name).write_text(text, encoding="utf-8", newline="")
+
+
+def read(folder: Path) -> Published:
+    """Reads a directory, without running any code in it.
+
+    Args:
+        folder: The directory.
+
+    Raises:
+        ValueError: If a file is missing, damaged, or holds more than tensors.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"There is no directory {str(folder)!r}; check the path.")
+    weights, config = _layout(folder)
+    texts = {config: _text(folder / config)}
+    names = [weights]
+    if weights.endswith(INDEX):
+        texts[weights] = _text(folder / weights)
+        names = _shards(folder / weights, texts[weights])
+    files, metadata = {}, {}
+    for name in names:
+        if name.endswith(".safetensors"):
+            files[name], metadata[name] = _safetensors(folder / name)
+        else:
+            files[name] = _pickled(folder / name)
+    return Published(config, texts, files, metadata)
+
+
+def parse(path: Path | str, text: str) -> dict[str, Any]:
+    """Reads the text of a configuration or index, YAML or JSON by the name of its file.
+
+    Raises:
+        ValueError: If it is damaged, or no mapping.
+    """
+    try:
+        value = json.loads(text) if str(path).endswith(".json") else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError) as error:
+        said = " ".join(str(error).split())
+        raise ValueError(f"{path} is damaged ({said}); get it again.") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} holds no keys and values; get it again.")
+    return value
+
+
+def _layout(folder: Path) -> tuple[str, str]:
+    """Finds the file of tensors and the configuration."""
+    present = [pair for pair in LAYOUTS if (folder / pair[0]).is_file()]
+    if not present:
+        names = ", ".join(dict.fromkeys(weights for weights, _ in LAYOUTS))
+        raise ValueError(
+            f"{folder} holds no published model; one has a file of tensors, one of {names}."
+        )
+    for weights, config in present:
+        if (folder / config).is_file():
+            return weights, config
+    weights, config = present[0]
+    raise ValueError(f"{folder} holds {weights}, but no {config} beside it; put it there.")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text; get it again.") from error
+
+
+def _shards(path: Path, text: str) -> list[str]:
+    """Lists the files that an index names, in its order."""
+    listed = parse(path, text).get("weight_map")
+    if not isinstance(listed, dict) or not listed:
+        raise ValueError(f"{path} lists no files under weight_map; get it again.")
+    names = list(dict.fromkeys(str(name) for name in listed.values()))
+    for name in names:
+        if Path(name).name != name or not (path.parent / name).is_file():
+            raise ValueError(f"{path} names the file {name!r}, which is not beside it; get it.")
+    return names
+
+
+def _pickled(path: Path) -> dict[str, Tensor]:
+    try:
+        held = torch.load(
+            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
+        )
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise ValueError(
+            f"{path} is damaged, or holds objects that are no tensors, which are never loaded; "
+            "get it again."
+        ) from error
+    if not isinstance(held, Mapping) or not all(isinstance(x, Tensor) for x in held.values()):
+        raise ValueError(f"{path} does not hold tensors by name; save the state dict alone.")
+    return {str(name): tensor.detach() for name, tensor in held.items()}
+
+
+def _safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is damaged ({error}); get it again.") from error
