@@ -137,10 +137,14 @@ class PredictiveModule(LightningModule):
         backbone = self._backbone()
         stem = self._stem(dim=backbone.input_dim, spec=self.spec)
         head = self._head(dim=backbone.dim, support=self.spec.support)
+        self._join(stem, head)
         if self._initialization is not None:
             self._initialization.apply(stem, backbone, head)
         losses = nn.ModuleDict({name: loss() for name, loss in self._losses.items()})
         return nn.ModuleDict({"stem": stem, "backbone": backbone, "head": head, "losses": losses})
+
+    def _join(self, stem: Stem, head: Head) -> None:
+        """Lets parts share parameters, before these are initialized; here none do."""
 
     def forward(self, batch: Batch) -> Distribution:
         """Predicts a batch: batch shape `[B, T]`, event shape that of the support."""

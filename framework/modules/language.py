@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
-from torch import nn
 
 from components.data import TokenBatch, TokenSpec
 from components.interfaces import Head, Stem
@@ -48,11 +47,9 @@ class LanguageModel(PredictiveModule):
         super().__init__(**options)
         self.sampling, self.tied = sampling, tied
 
-    def _build(self) -> nn.ModuleDict:
-        parts = super()._build()
+    def _join(self, stem: Stem, head: Head) -> None:
         if self.tied:
-            cast("Head", parts["head"]).tie(cast("Stem", parts["stem"]).table)
-        return parts
+            head.tie(stem.table)
 
     def metrics(self, prediction: Any, batch: TokenBatch) -> Mapping[str, Ratio]:
         """Returns the accuracy of the likeliest token."""
