@@ -12,6 +12,7 @@ from framework.figures import (
     draw_actions,
     draw_densities,
     draw_forecasts,
+    draw_function,
     draw_next_tokens,
 )
 
@@ -60,7 +61,20 @@ def densities_of_unknown_truth():
     return draw_densities(torch.linspace(0, 1, 9), torch.rand(1, 9), torch.rand(1))
 
 
-ALL = [next_tokens, forecasts, choices, quantities, densities, densities_of_unknown_truth]
+def functions():
+    x = torch.linspace(-2, 2, 50)
+    return draw_function(x, x.sin(), x.cos(), torch.rand(9), torch.rand(9), x.tan())
+
+
+ALL = [
+    next_tokens,
+    forecasts,
+    choices,
+    quantities,
+    densities,
+    densities_of_unknown_truth,
+    functions,
+]
 
 
 @pytest.mark.parametrize("draw", ALL, ids=lambda draw: draw.__name__)
@@ -83,6 +97,18 @@ def test_units_are_named():
     assert "action 2 (N m)" in labels
     assert forecasts().axes[0].get_xlabel() == "time (steps after the last known value)"
     assert densities().axes[0].get_ylabel() == "density (per unit)"
+
+
+def test_a_function_goes_through_its_means_and_a_deviation_to_either_side():
+    (axes,) = functions().axes
+    x = np.linspace(-2, 2, 50, dtype=np.float32)
+    lines = {line.get_label(): line.get_ydata() for line in axes.lines}
+    np.testing.assert_allclose(lines["predicted"], np.sin(x), atol=1e-6)
+    np.testing.assert_allclose(lines["truth"], np.tan(x), rtol=1e-4)
+    assert len(lines["examples"]) == 9
+    (band,) = axes.collections
+    highest = band.get_paths()[0].vertices[:, 1].max()
+    assert highest == pytest.approx((np.sin(x) + np.cos(x)).max(), rel=1e-5)
 
 
 def test_the_token_that_came_is_always_listed():

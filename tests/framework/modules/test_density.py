@@ -85,3 +85,33 @@ def test_two_steps_figures_and_predictions(head, data):
     rows = [row for rows in trainer().predict(module, served) for row in rows]
     assert [row["target"] for row in rows] == batch().target[:, 0].tolist()
     assert all(row["std"] > 0 for row in rows)
+
+
+class Line(FixedData):
+    """Knows the mean that its outcomes have."""
+
+    def mean(self, features):
+        return 0.5 * features[..., 0]
+
+
+@pytest.mark.parametrize("data", [FixedData, Line])
+def test_of_one_feature_the_function_is_drawn_on_twice_its_range(data):
+    spec, given = DensitySpec(Interval(-3.0, 3.0), features=1), batch()
+    given = given._replace(features=given.features[:, :1])
+    module = DensityModel(**options(spec, FeatureStem, NormalHead, BACKBONE))
+    train(module, data(given, size=16))
+    with torch.no_grad():
+        (axes,) = module.figures(given)["function"].axes
+    lines = {line.get_label(): line for line in axes.lines}
+    low, high = given.features.min().item(), given.features.max().item()
+    middle, half = (low + high) / 2, (high - low) / 2
+    x = lines["predicted"].get_xdata()
+    assert (x[0], x[-1]) == pytest.approx((middle - 2 * half, middle + 2 * half), rel=1e-5)
+    np.testing.assert_array_equal(lines["examples"].get_ydata(), given.target[:, 0])
+    with torch.no_grad():
+        law = module(given)
+    read = np.interp(given.features[:, 0], x, lines["predicted"].get_ydata())
+    np.testing.assert_allclose(read, law.mean[:, 0], atol=1e-3)
+    assert ("truth" in lines) == (data is Line)
+    if data is Line:
+        np.testing.assert_allclose(lines["truth"].get_ydata(), 0.5 * x, rtol=1e-5)
