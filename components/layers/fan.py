@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, addmm, nn
-from torch.nn.functional import pad
+from torch.nn.functional import linear, pad
 
 from components.layers.feedforward import ActivationFactory, Pointwise
 from components.layers.sizes import require_positive
@@ -118,12 +118,10 @@ class _Features(torch.autograd.Function):
     def forward(
         hidden: Tensor, weight: Tensor, bias: Tensor, count: int, dtype: torch.dtype
     ) -> Tensor:
-        flat = hidden.reshape(-1, hidden.shape[-1])
         # the compiler knows no product into a part of a tensor, but joins parts without a copy
         make = _joined if torch.compiler.is_compiling() else _in_place
         with torch.autocast(hidden.device.type, enabled=False):
-            features = make(flat, weight, bias, count, dtype)
-        return features.view(*hidden.shape[:-1], features.shape[-1])
+            return make(hidden, weight, bias, count, dtype)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -138,7 +136,7 @@ class _Features(torch.autograd.Function):
         to_cosines, to_sines, to_rest = gradient.tensor_split(parts, -1)
         to_phases = torch.addcmul(cosines * to_sines, sines, to_cosines, value=-1)
         to_mixed = torch.cat((to_phases, to_rest), -1)
-        dtype, flat = to_mixed.dtype, to_mixed.flatten(0, -2)
+        dtype, flat = to_mixed.dtype, to_mixed.reshape(-1, len(weight))
         with torch.autocast(hidden.device.type, enabled=False):
             to_hidden = to_mixed @ weight.to(dtype) if ctx.needs_input_grad[0] else None
             to_weight = flat.t() @ hidden.reshape(-1, hidden.shape[-1]).to(dtype)
@@ -146,32 +144,30 @@ class _Features(torch.autograd.Function):
 
 
 def _in_place(
-    inputs: Tensor, weight: Tensor, bias: Tensor, count: int, dtype: torch.dtype
+    hidden: Tensor, weight: Tensor, bias: Tensor, count: int, dtype: torch.dtype
 ) -> Tensor:
-    """Writes products of `[N, dim]` where features `[N, width]` belong, phases as their sines."""
-    features = inputs.new_empty(len(inputs), len(weight) + count, dtype=dtype)
-    cosines, sines, rest = features.tensor_split((count, 2 * count), -1)
-    wide = torch.promote_types(dtype, torch.float32)
+    """Writes products of `[..., dim]` where features `[..., width]` belong, phases as sines."""
+    flat, wide = hidden.reshape(-1, hidden.shape[-1]), torch.promote_types(dtype, torch.float32)
+    width = len(weight) + count
+    features = hidden.new_empty(*hidden.shape[:-1], width, dtype=dtype)
+    rows = features.view(len(flat), width)
+    cosines, sines, rest = rows.tensor_split((count, 2 * count), -1)
     if wide == dtype:
         phases = sines
-        addmm(bias, inputs, weight.t(), out=features[:, count:])
+        addmm(bias, flat, weight.t(), out=rows[:, count:])
     else:
-        phases = _affine(inputs, weight[:count], bias[:count], wide)
-        addmm(bias[count:].to(dtype), inputs.to(dtype), weight[count:].t().to(dtype), out=rest)
+        phases = linear(flat.to(wide), weight[:count].to(wide), bias[:count].to(wide))
+        addmm(bias[count:].to(dtype), flat.to(dtype), weight[count:].to(dtype).t(), out=rest)
     torch.cos(phases, out=cosines)
     torch.sin(phases, out=sines)
     return features
 
 
 def _joined(
-    inputs: Tensor, weight: Tensor, bias: Tensor, count: int, dtype: torch.dtype
+    hidden: Tensor, weight: Tensor, bias: Tensor, count: int, dtype: torch.dtype
 ) -> Tensor:
-    """Makes the same features without a write in place."""
+    """Makes the same features without writing in place."""
     wide = torch.promote_types(dtype, torch.float32)
-    phases = _affine(inputs, weight[:count], bias[:count], wide)
-    rest = _affine(inputs, weight[count:], bias[count:], dtype)
+    phases = linear(hidden.to(wide), weight[:count].to(wide), bias[:count].to(wide))
+    rest = linear(hidden.to(dtype), weight[count:].to(dtype), bias[count:].to(dtype))
     return torch.cat((phases.cos().to(dtype), phases.sin().to(dtype), rest), -1)
-
-
-def _affine(inputs: Tensor, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:
-    return addmm(bias.to(dtype), inputs.to(dtype), weight.to(dtype).t())
