@@ -1,5 +1,6 @@
 """The report: the table that ends a run, and pictures that can be opened."""
 
+import json
 import re
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from framework.callbacks import Report
 from framework.modules.base import PredictiveModule
 from tests.framework.modules.fakes import data, options, trainer
 from tests.ranks import run_ranks
+
+# of the fake: stem, two blocks, norm, head
+PARAMETERS = (3 * 8 + 8) + 2 * (8 * 8 + 8) + 2 * 8 + (8 * 2 + 2)
 
 
 class Drawing(PredictiveModule):
@@ -82,6 +86,15 @@ def test_the_same_batch_is_drawn_after_every_validation(tmp_path):
     assert [image.step for image in events.Images("means")] == [2, 4]
 
 
+def test_numbers_are_kept_for_programs(tmp_path):
+    model = Drawing(**options())
+    runner = trainer(default_root_dir=tmp_path, callbacks=[Report()], **VALIDATE)
+    runner.fit(model, data())
+    kept = json.loads((tmp_path / "metrics.json").read_text())
+    assert kept["val/nll"] == float(runner.callback_metrics["val/nll"])
+    assert kept["parameters"] == PARAMETERS
+
+
 @pytest.mark.parametrize("verb", ["validate", "test"])
 def test_evaluations_end_with_one_table(verb, tmp_path, capsys):
     model = Drawing(**options())
@@ -112,3 +125,5 @@ def test_one_of_many_processes_writes(strategy, tmp_path):
 
     assert run_ranks(fit, 2) == [2, 2]
     assert [path.name for path in tmp_path.rglob("*.png")] == ["means.png"]
+    kept = json.loads((tmp_path / "metrics.json").read_text())
+    assert kept["parameters"] == PARAMETERS, "of the whole model, also where it is sharded"

@@ -1,8 +1,10 @@
 """A study runs each variant with each seed once, keeps what is finished, and says what failed."""
 
+import csv
 import json
 
 import pytest
+from matplotlib.image import imread
 
 from framework.studies import Variants, read, variants
 
@@ -21,9 +23,23 @@ if words[0] == "test":
 place.mkdir(parents=True, exist_ok=True)
 (place / "last.ckpt").touch()
 seed = float(words[words.index("--seed_everything") + 1])
-(place / "metrics.json").write_text(json.dumps({"val/nll": seed, "words": 0}))
+size = 10.0 + len(words)
+(place / "metrics.json").write_text(json.dumps({"val/nll": seed, "parameters": size}))
 with open(folder / "calls", "a") as file:
     file.write(" ".join(words[:-1]) + "\\n")
+"""
+
+LOGGING = """
+import time
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+writer = EventFileWriter(str(place))
+for step in (10, 20, 20):
+    value = Summary.Value(tag="val/nll", simple_value=seed / step)
+    summary = Summary(value=[value])
+    writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))
+writer.close()
 """
 
 
@@ -87,6 +103,47 @@ def test_what_was_trained_can_be_tested_too(launched, tmp_path):
     assert len(calls(tmp_path)) == 2
     found = {result.metric: result.value for result in read(tmp_path / "results.csv")}
     assert (found["val/nll"], found["test/nll"]) == (1, 7)
+
+
+def test_curves_of_all_runs_are_kept_and_drawn(monkeypatch, tmp_path):
+    monkeypatch.setattr(variants, "LAUNCH", FAKE + LOGGING)
+    options = {"seeds": [1, 3], "curves": ["val/nll"], "tested": True}
+    for _ in range(2):  # the second time from what was kept
+        (tmp_path / "curves.csv").unlink(missing_ok=True)
+        Variants([], {"x": [], "y": ["--b"]}, ["val/nll"], **options).run(tmp_path, jobs=2)
+        with (tmp_path / "curves.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert rows == [
+            {"variant": v, "seed": s, "metric": "val/nll", "step": step, "value": value}
+            for s, values in (("1", ("0.1", "0.05")), ("3", ("0.3", "0.15")))
+            for v in ("x", "y")
+            for step, value in zip(("10", "20"), values, strict=True)
+        ]
+    assert imread(tmp_path / "curves.png").std() > 0
+
+
+def test_a_picture_of_what_no_run_has_is_refused_after_all_is_written(launched, tmp_path):
+    for options in ({"curves": ["val/nll"]}, {"against": "size"}):
+        with pytest.raises(ValueError, match=r"no run has (val/nll|size)"):
+            Variants([], {"x": []}, ["val/nll"], seeds=[1], **options).run(tmp_path, jobs=1)
+    assert "val/nll" in (tmp_path / "table.md").read_text()
+
+
+def test_groups_are_compared_with_their_baseline_and_drawn_against_their_size(launched, tmp_path):
+    words = {f"{size}/{kind}": [kind, size] for size in "ab" for kind in ("plain", "fan")}
+    study = Variants(
+        [], words, ["val/nll", "parameters"], [1, 2], baseline="plain", against="parameters"
+    )
+    study.run(tmp_path, jobs=2)
+    text = (tmp_path / "table.md").read_text()
+    assert "| a/fan | 2 | 0 | 0 of 2 |" in text  # the loss of the fake is its seed
+    assert "| a/plain | 2 | 1.50 ± 0.50 | 18 |" in text
+    assert imread(tmp_path / "scaling.png").std() > 0
+
+
+def test_a_baseline_that_is_no_variant_is_refused():
+    with pytest.raises(ValueError, match="'b/fan' would be compared with 'b/plain'"):
+        Variants([], {"a/plain": [], "a/fan": [], "b/fan": []}, ["x"], baseline="plain")
 
 
 def test_nothing_to_compare_is_refused():
