@@ -19,7 +19,7 @@ from framework.modules.language import LanguageModel
 from framework.modules.writer import aligned
 
 PARTS = ("hole", "seen")  # what the loaders of `EquationData` serve, in their order
-AT_ONCE = 512  # equations that a picture computes at once
+AT_ONCE = 512  # equations of a picture that are computed together
 LIKELIEST = Sampling(length=1, temperature=0.0)
 """Answers are the likeliest ones, token by token."""
 
@@ -78,8 +78,11 @@ class EquationModel(LanguageModel):
     def figures(self, batch: TokenBatch) -> Mapping[str, Figure]:
         """Draws how likely the right answer of each equation is, inside the hole and outside."""
         source, hole, table = self._data.source, self._data.hole, self._data.equations()
-        parts = zip(*(field.to(self.device).split(AT_ONCE) for field in table), strict=True)
-        known = torch.cat([self._certainty(TokenBatch(*part)) for part in parts])
+        parts = (
+            TokenBatch(*(field[start : start + AT_ONCE].to(self.device) for field in table))
+            for start in range(0, len(table.tokens), AT_ONCE)
+        )
+        known = torch.cat([self._certainty(part) for part in parts])
         square = known.view(source.size, source.size)
         return {"equations": draw_equations(square, hole.corner, hole.side, source.formula)}
 

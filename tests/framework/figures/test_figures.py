@@ -11,6 +11,7 @@ from framework.figures import (
     Actions,
     draw_actions,
     draw_densities,
+    draw_equations,
     draw_forecasts,
     draw_function,
     draw_next_tokens,
@@ -66,6 +67,10 @@ def functions():
     return draw_function(x, x.sin(), x.cos(), torch.rand(9), torch.rand(9), x.tan())
 
 
+def equations():
+    return draw_equations(torch.rand(9, 12), (2, 3), 5, "c = (a + b) mod 9")
+
+
 ALL = [
     next_tokens,
     forecasts,
@@ -74,6 +79,7 @@ ALL = [
     densities,
     densities_of_unknown_truth,
     functions,
+    equations,
 ]
 
 
