@@ -20,6 +20,7 @@ RECIPE_FILES = sorted(
     if OVERLAYS not in path.parents and path not in STUDIES
 )
 CATEGORICAL = ("fan", "fourier", "linear")
+TIED = ("fan", "linear")  # heads that can read out with the vectors of the embedding
 
 FEW_SERIES = {"few": {"source": {"class_path": "KernelSynth", "init_args": {"number": 20}}}}
 ONE_SET = {"m1": {"class_path": "Competition", "init_args": {"name": "M1", "frequency": "yearly"}}}
@@ -54,6 +55,8 @@ def two_steps(recipe: Path, folder: Path, *overlays: str) -> None:
 
 def heads(recipe: Path) -> Sequence[str]:
     """Names the heads to try: all that can serve it, but without cells on one of each kind."""
+    if yaml.safe_load(recipe.read_text())["model"]["init_args"].get("tied"):
+        return TIED
     return HEADS if recipe.stem in ("pendulum", "quickstart", "two_peaks") else CATEGORICAL
 
 
