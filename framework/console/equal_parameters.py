@@ -47,9 +47,7 @@ def _resolve(*words: Any, _node_: Node) -> int:
             f"{given} computes the width of a feed-forward network from what surrounds it; "
             "use it for backbone.init_args.feedforward.init_args.hidden, or write a number."
         )
-    backbone: Any = copy.deepcopy(
-        above[len(PLACE)]
-    )  # knows its parents, as its options may name them
+    backbone: Any = copy.deepcopy(above[len(PLACE)])  # it still knows its parents
     OmegaConf.update(backbone, ".".join(reversed(PLACE)), plain)
     options = OmegaConf.to_container(backbone, resolve=True)
     try:

@@ -36,7 +36,9 @@ from framework.data.series.zero_shot import SeriesCorpus, ZeroShotData
 from framework.data.tokens.corpora import Corpus, StateOfTheUnion, TextFiles
 from framework.data.tokens.files import TokenFiles
 from framework.data.tokens.hub import HubText, SavedText
+from framework.data.tokens.json_lines import JsonLines
 from framework.data.tokens.module import TokenData
+from framework.data.tokens.python_library import PythonLibrary
 from framework.data.tokens.tokenizer import (
     BytePairTokenizer,
     ByteTokenizer,
@@ -75,6 +77,7 @@ __all__ = [
     "Gaussian",
     "Hopper",
     "HubText",
+    "JsonLines",
     "KernelSynth",
     "LinearEquation",
     "LongTable",
@@ -96,6 +99,7 @@ __all__ = [
     "PromptData",
     "PromptTokenData",
     "Prompts",
+    "PythonLibrary",
     "Quotient",
     "RandomAtari",
     "SavedText",

@@ -71,7 +71,10 @@ class TextFiles(Corpus):
             )
         self.holdout = holdout if val is None else 0.0
         patterns = {"train": train, "val": val or train, "test": test or val or train}
-        self.files = {split: _matches(split, pattern) for split, pattern in patterns.items()}
+        self.files = {
+            split: matching_files("TextFiles", split, pattern)
+            for split, pattern in patterns.items()
+        }
         self.held_out = {"train": False, "val": val is None, "test": test is None and val is None}
 
     def streams(self, tokenizer: Tokenizer | None) -> Streams:
@@ -91,10 +94,20 @@ class TextFiles(Corpus):
         return fingerprint(part, *self.files[split])
 
 
-def _matches(split: str, pattern: str) -> list[Path]:
+def matching_files(corpus: str, split: str, pattern: str) -> list[Path]:
+    """Lists the files of a split in the order of their names.
+
+    Args:
+        corpus: Name of the class that they are for.
+        split: The option that named them.
+        pattern: A path, or a glob pattern in which `**` stands for any folders.
+
+    Raises:
+        ValueError: If there is none.
+    """
     paths = sorted(Path(path) for path in glob(pattern, recursive=True) if Path(path).is_file())
     if not paths:
-        raise ValueError(f"TextFiles: no file matches {split}={pattern!r}; check the path.")
+        raise ValueError(f"{corpus}: no file matches {split}={pattern!r}; check the path.")
     return paths
 
 

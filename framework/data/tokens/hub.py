@@ -63,7 +63,8 @@ class HubText(Corpus):
                 self.loaded[split] = datasets.load_dataset(
                     self.path, self.name, data_files=self.data_files, split=self.splits[split]
                 )
-            except (ValueError, OSError, datasets.exceptions.DatasetsError) as error:
+            except (ValueError, OSError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+                # a RuntimeError says that the data set is a script, which is not run any more
                 raise ValueError(
                     f"HubText: the split {self.splits[split]!r} of path={self.path!r} cannot be "
                     f"loaded; check the names ({str(error).splitlines()[0]})."
@@ -131,4 +132,4 @@ def _column(rows: Any, column: str, path: str) -> Iterable[str]:
             f"The data set {path!r} has the columns {rows.column_names}, not {column!r}; "
             "name the one with the text as column."
         )
-    return (row[column] or "" for row in rows)
+    return (row[column] or "" for row in rows.select_columns([column]))

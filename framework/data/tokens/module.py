@@ -29,10 +29,13 @@ class TokenData(PredictiveData):
         tokenizer: How text becomes tokens; if not given, a byte-pair encoding of 4,096 tokens that
             is trained on it.
         length: Positions in a window.
+        multiple: The vocabulary counts as the next multiple of this, as kernels for matrices like
+            it, 128 for example; tokens that are added never occur.
         options: Batch sizes, workers and seed, as in `PredictiveData`.
 
     Raises:
-        ValueError: If `length` is not positive, or the training text is shorter than one window.
+        ValueError: If `length` or `multiple` is not positive, or the training text is shorter than
+            one window.
     """
 
     def __init__(
@@ -40,17 +43,21 @@ class TokenData(PredictiveData):
         source: Corpus,
         tokenizer: Tokenizer | None = None,
         length: int = 256,
+        multiple: int = 1,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         if length < 1:
             raise ValueError(f"TokenData: length={length} holds no token; use at least 1.")
-        self.source, self.tokenizer, self.length = source, tokenizer, length
+        if multiple < 1:
+            raise ValueError(f"TokenData: multiple={multiple} has no multiples; use at least 1.")
+        self.source, self.tokenizer = source, tokenizer
+        self.length, self.multiple = length, multiple
 
     @property
     def spec(self) -> TokenSpec:
         """Vocabulary, window length, and bytes per token of the validation text."""
-        size = self._streams.vocabulary.size
+        size = -(-self._streams.vocabulary.size // self.multiple) * self.multiple
         return TokenSpec(Tokens(size), self.length, self._streams.bytes_per_token)
 
     def dataset(self, split: str) -> Examples:
@@ -64,8 +71,9 @@ class TokenData(PredictiveData):
         return self._streams.vocabulary.encode([text])[0]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Reads token ids as text."""
-        return self._streams.vocabulary.decode(ids)
+        """Reads token ids as text; those that fill up the vocabulary are left out."""
+        vocabulary = self._streams.vocabulary
+        return vocabulary.decode([token for token in ids if token < vocabulary.size])
 
     @cached_property
     def _streams(self) -> Streams:

@@ -1,11 +1,19 @@
 """Every corpus serves the documents it was given; what cannot be read is told in a sentence."""
 
+import gzip
+import json
+import sys
+import sysconfig
+from pathlib import Path
+
 import datasets
 import pytest
 
 from framework.data.tokens.corpora import TextFiles
 from framework.data.tokens.hub import HubText, SavedText
+from framework.data.tokens.json_lines import JsonLines
 from framework.data.tokens.module import TokenData
+from framework.data.tokens.python_library import PythonLibrary
 from framework.data.tokens.tokenizer import ByteTokenizer
 
 ROWS = {"train": ["one", "two", "three"], "validation": ["four", "", "five"]}
@@ -68,6 +76,105 @@ def test_local_files_load_like_the_hub(lines):
     assert text_of(corpus, "train") == "|one|two|three"
     assert text_of(corpus, "val") == "|four|five"
     assert text_of(HubText("text", data_files=lines, train="train[:2]"), "train") == "|one|two"
+
+
+def test_a_script_in_place_of_data(tmp_path):
+    """Dolma on the hub is one, for example."""
+    folder = tmp_path / "scripted"
+    folder.mkdir()
+    (folder / "scripted.py").write_text("")
+    with pytest.raises(ValueError, match=r"cannot be loaded.*scripts are no longer supported"):
+        text_of(HubText(str(folder / "scripted.py")), "train")
+
+
+@pytest.fixture
+def shards(tmp_path):
+    """Three files as Dolma has them, with a plain one."""
+    for name, rows in {"a": ["one", "two"], "b": ["three", None], "c": ["four", "f\nive"]}.items():
+        lines = (json.dumps({"id": 1, "text": row, "metadata": {name: [1]}}) for row in rows)
+        with gzip.open(tmp_path / f"{name}.json.gz", "wt", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in lines)
+    (tmp_path / "plain.jsonl").write_text('{"body": "naïve"}\n{"body": "last"}')
+    return tmp_path
+
+
+def test_a_json_object_is_a_document(shards):
+    corpus = JsonLines(str(shards / "*.gz"))
+    assert text_of(corpus, "train") == "|one|two|three"
+    assert text_of(corpus, "val") == text_of(corpus, "test") == "|four|f\nive"
+    corpus = JsonLines(str(shards / "*.gz"), str(shards / "a*"), str(shards / "b*"))
+    assert text_of(corpus, "train") == "|three|four|f\nive"
+    assert text_of(corpus, "val") == "|one|two"
+    assert text_of(corpus, "test") == "|three"
+    plain = JsonLines(str(shards / "plain.jsonl"), str(shards / "a*"), column="body")
+    assert list(plain.documents("train")) == ["naïve", "last"]
+
+
+def test_json_lines_are_read_one_by_one(shards):
+    """What comes after the first document need not even be readable."""
+    (shards / "c.json.gz").write_bytes((shards / "a.json.gz").read_bytes() + b"not gzip")
+    documents = iter(JsonLines(str(shards / "c*"), str(shards / "a*")).documents("train"))
+    assert next(documents) == "one"
+
+
+def test_shards_of_json_are_known_by_their_ends(shards):
+    def digest(**options):
+        return JsonLines(str(shards / "a*"), str(shards / "b*"), **options).digest("train")
+
+    before = digest()
+    assert digest() == before != digest(column="id")
+    with gzip.open(shards / "a.json.gz", "wt", encoding="utf-8") as file:
+        file.write('{"text": "one"}\n{"text": "2wo"}\n')
+    assert digest() != before
+
+
+def test_json_that_cannot_be_used(shards):
+    with pytest.raises(ValueError, match=r"JsonLines: no file matches val='.*gone'"):
+        JsonLines(str(shards / "*.gz"), str(shards / "gone"))
+    with pytest.raises(ValueError, match="leaves no file beside those for validation"):
+        JsonLines(str(shards / "a*"))
+    with pytest.raises(ValueError, match=r"line 1 of .*plain.jsonl' is no JSON object with 'tex"):
+        text_of(JsonLines(str(shards / "plain*"), str(shards / "a*")), "train")
+    (shards / "plain.jsonl").write_text('{"text": "good"}\n{"text"')
+    with pytest.raises(ValueError, match="line 2"):
+        text_of(JsonLines(str(shards / "plain*"), str(shards / "a*")), "train")
+
+
+def test_sources_of_the_standard_library():
+    names = [name for name in sys.stdlib_module_names if name.isidentifier()]
+    folder = Path(sysconfig.get_path("stdlib"))
+    paths = sorted(path for name in names if (path := folder / f"{name}.py").is_file())
+    text = PythonLibrary(limit=None)
+    train, val = (text.documents(split)[0] for split in ("train", "val"))
+    whole = train + val
+    assert whole.isascii()
+    for path in paths:
+        source = path.read_bytes()
+        assert not source.isascii() or source.decode() in whole, path
+    assert len(val) == round(0.05 * len(whole))
+    assert text.documents("val") == text.documents("test")
+    limited = PythonLibrary(1000, 0.2)
+    assert text_of(limited, "train") == f"|{whole[:800]}"
+    assert text_of(limited, "val") == f"|{whole[800:1000]}"
+
+
+def test_bytes_beyond_ascii_are_question_marks(tmp_path, monkeypatch):
+    (tmp_path / "b.py").write_bytes("é = 1\n".encode())
+    (tmp_path / "a.py").write_bytes(b"first\n")
+    (tmp_path / "c.txt").write_bytes(b"no source")
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
+    corpus = PythonLibrary(holdout=0.5)
+    assert "".join(corpus.documents("train") + corpus.documents("val")) == "first\n?? = 1\n"
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path / "none"))
+    with pytest.raises(ValueError, match="holds no sources; use TextFiles"):
+        text_of(PythonLibrary(), "train")
+
+
+def test_parts_of_the_library_that_there_are_not():
+    with pytest.raises(ValueError, match="limit=0 leaves no text"):
+        PythonLibrary(limit=0)
+    with pytest.raises(ValueError, match="holdout=1 is a fraction"):
+        PythonLibrary(holdout=1)
 
 
 def test_what_is_missing_is_named(saved, lines, tmp_path):

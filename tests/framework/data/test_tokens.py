@@ -113,6 +113,22 @@ def test_embedded_speeches_are_split_as_documented():
     assert corpus.digest("val") == corpus.digest("test") != corpus.digest("train")
 
 
+@pytest.mark.parametrize(("multiple", "size"), [(1, 257), (128, 384), (257, 257), (1000, 1000)])
+def test_a_vocabulary_is_filled_up_to_a_multiple(files, multiple, size):
+    data = TokenData(files, ByteTokenizer(), 16, multiple=multiple)
+    assert data.spec.support.size == size
+    assert everything(data.dataset("train")).target.max() < 257
+    assert data.decode([*b"text", size - 1]) == "text"
+
+
+def test_the_vocabulary_of_olmo_is_filled_up_as_theirs(files, monkeypatch):
+    """Groeneveld et al., "OLMo" (arXiv:2402.00838): 50,280 tokens count as 50,304."""
+    monkeypatch.setattr(ByteTokenizer, "size", 50_280)
+    assert TokenData(files, ByteTokenizer(), multiple=128).spec.support.size == 50_304
+    with pytest.raises(ValueError, match="multiple=0 has no multiples"):
+        TokenData(files, multiple=0)
+
+
 def test_text_shorter_than_a_window(files):
     data = TokenData(files, ByteTokenizer(), 1_000_000)
     with pytest.raises(ValueError, match=r"fewer than one window.*smaller length=1000000"):
