@@ -16,7 +16,8 @@ class FanHead(LogitsHead):
     Sines are taken of *hidden features*; outcomes are not ordered by it. The Fourier head is
     another thing: it puts a Fourier series over ordered *outcomes*. The read-out is always linear,
     for a FAN layer at the end could give no logit beyond 1. Compare it with heads of as many
-    parameters, for a FAN layer adds some: (D + 1)(hidden - phases).
+    parameters, for a FAN layer adds some: (dim + 1)(hidden - phases). Where `hidden` is the width
+    of the embedding, the read-out can be tied to it.
 
     Args:
         dim: Width of the hidden states.
@@ -30,6 +31,8 @@ class FanHead(LogitsHead):
         activation: Makes the activation of the features that are not periodic: `torch.nn.GELU`, or
             `torch.nn.Identity` for the layer of FANformer.
         gated: Whether each layer learns how much its periodic features count.
+        p_bias: Whether phases have a bias, as in the authors' code, though not in their formula.
+        bias: Whether each logit has a learned constant.
 
     Raises:
         ValueError: If there is no layer or `p` is out of range, or `bins` is given for a support
@@ -49,6 +52,8 @@ class FanHead(LogitsHead):
         p: float = 0.25,
         activation: ActivationFactory = nn.GELU,
         gated: bool = False,
+        p_bias: bool = True,
+        bias: bool = True,
     ) -> None:
         if layers < 1:
             raise ValueError(
@@ -59,8 +64,8 @@ class FanHead(LogitsHead):
             raise ValueError(f"FanHead: hidden={hidden} is no width; it needs at least 1 feature.")
         cells = support.divide(bins)
         features = [
-            FanLayer(inputs, width, p, activation, gated)
+            FanLayer(inputs, width, p, activation, gated, p_bias)
             for inputs in (dim, *(width,) * (layers - 1))
         ]
-        projection = nn.Sequential(*features, nn.Linear(width, number_of_logits(cells)))
+        projection = nn.Sequential(*features, nn.Linear(width, number_of_logits(cells), bias))
         super().__init__(support, cells, projection)

@@ -137,9 +137,12 @@ class _Features(torch.autograd.Function):
         to_phases = torch.addcmul(cosines * to_sines, sines, to_cosines, value=-1)
         to_mixed = torch.cat((to_phases, to_rest), -1)
         dtype, flat = to_mixed.dtype, to_mixed.reshape(-1, len(weight))
+        to_hidden = to_weight = None
         with torch.autocast(hidden.device.type, enabled=False):
-            to_hidden = to_mixed @ weight.to(dtype) if ctx.needs_input_grad[0] else None
-            to_weight = flat.t() @ hidden.reshape(-1, hidden.shape[-1]).to(dtype)
+            if ctx.needs_input_grad[0]:
+                to_hidden = to_mixed @ weight.to(dtype)
+            if ctx.needs_input_grad[1]:
+                to_weight = flat.t() @ hidden.reshape(-1, hidden.shape[-1]).to(dtype)
         return to_hidden, to_weight, flat.sum(0), None, None
 
 
