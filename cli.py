@@ -4,6 +4,8 @@
     lightning fit --config quickstart       trains a recipe, found by name from any directory
     lightning fit --config my.yaml --config heads/fourier --trainer.max_steps 500
     overtone study toy                      runs many recipes and compares them in a table
+    overtone import DIRECTORY NAME.ckpt     makes a checkpoint of a published OLMo, GPT-2, Llama
+    overtone export NAME.ckpt DIRECTORY     writes one in the format of OLMo and FANformer
     lightning test --ckpt_path runs/quickstart/version_0/checkpoints/best.ckpt
 
 A mistake ends in one sentence and status 2. Set OVERTONE_DEBUG=1 to see where it came from.
@@ -25,6 +27,7 @@ FACES = (  # whose classes can be chosen by their short names, once they are imp
     "components",
     "framework.callbacks",
     "framework.data",
+    "framework.exchange",
     "framework.modules",
     "framework.pretrained",
     "framework.schedules",
@@ -88,6 +91,12 @@ def _run(words: list[str], program: str) -> None:
         from framework.console.study import run_study
 
         run_study(words[1:], program)
+        return
+    if words[:1] in (["import"], ["export"]):
+        from framework.console import exchange
+
+        verb = exchange.run_import if words[0] == "import" else exchange.run_export
+        verb(words[1:], program)
         return
     from framework.console.command import Command
 

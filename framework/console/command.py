@@ -131,6 +131,8 @@ class Command(LightningCLI):
         path = config.get("ckpt_path")
         if path and path not in resumption.KEYWORDS:
             resumption.check_parts(path, config.model.init_args.as_dict())
+            if self.config.subcommand == "fit":
+                resumption.check_training(path)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Builds the trainer, without the callbacks that its options turn off."""

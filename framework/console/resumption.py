@@ -58,5 +58,19 @@ def check_parts(path: str, model: Mapping[str, Any]) -> None:
             )
 
 
+def check_training(path: str) -> None:
+    """Checks that a run can go on from a checkpoint file.
+
+    Raises:
+        ValueError: If it cannot be read, or holds nothing but a model.
+    """
+    if Path(path).is_file() and "optimizer_states" not in read(path):
+        raise ValueError(
+            f"The checkpoint {path!r} holds a model only, as those that were imported do, and no "
+            "run to go on with; start one from it with --model.initialization Weights "
+            f"--model.initialization.path {path}."
+        )
+
+
 def _class_name(part: Any) -> str:
     return str(part["class_path"]).rpartition(".")[2] if isinstance(part, Mapping) else ""

@@ -48,9 +48,10 @@ def export(path: Path, form: OlmoFormat | None = None) -> Published:
     ours = {name for row in rows for name in row.ours}
     if held.keys() != ours:
         name = min(held.keys() ^ ours)
+        has, not_so = ("has", "does not know") if name in held else ("lacks", "needs")
         raise ValueError(
-            f"{owner} {'has' if name in held else 'lacks'} the parameter {name}, which the format "
-            f"{form.name} {'lacks' if name in held else 'needs'}; only a plain model can be exported."
+            f"{owner} {has} the parameter {name}, which the format {form.name} {not_so}; only "
+            "plain models can be exported."
         )
     tensors: dict[str, Tensor] = {}
     for row in rows:

@@ -31,7 +31,8 @@ class Weights(Initialization):
         """Copies all parameters and buffers of the parts.
 
         Raises:
-            ValueError: If the path cannot be read, or names or shapes differ, as those of tied and untied read-outs do.
+            ValueError: If the path cannot be read, or names or shapes differ; those of a tied
+                read-out and of an untied one do.
         """
         parts = nn.ModuleDict({"stem": stem, "backbone": backbone, "head": head})
         expected = parts.state_dict()

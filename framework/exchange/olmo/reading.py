@@ -83,12 +83,12 @@ def architecture(
 def _kv_heads(config: Configuration, heads: int) -> int:
     shared = 1 if config.flag("multi_query_attention", False) else heads
     kv_heads = config.size("n_kv_heads", shared)
-    if config.states("multi_query_attention") and config.states("n_kv_heads"):
-        if kv_heads != shared:
-            raise ValueError(
-                f"{config.path} says n_kv_heads: {kv_heads} and multi_query_attention: "
-                f"{str(shared == 1).lower()}, which contradict each other; drop one."
-            )
+    both = config.states("multi_query_attention") and config.states("n_kv_heads")
+    if both and kv_heads != shared:
+        raise ValueError(
+            f"{config.path} says n_kv_heads: {kv_heads} and multi_query_attention: "
+            f"{str(shared == 1).lower()}, which contradict each other; drop one."
+        )
     if heads % kv_heads:
         raise ValueError(f"{config.path} divides n_heads: {heads} by n_kv_heads: {kv_heads}.")
     return kv_heads
