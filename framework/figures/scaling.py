@@ -27,8 +27,7 @@ def draw_scaling(kinds: Mapping[str, Sequence[Pairs]], x: str, y: str) -> Figure
         sizes, means, deviations = zip(*sorted(map(_middle, models)), strict=True)
         for runs in models:
             axes.plot(*zip(*runs, strict=True), "o", color=color, markersize=3, alpha=0.3)
-        style = {"color": color, "linestyle": line, "linewidth": 1.4, "capsize": 2}
-        axes.errorbar(sizes, means, deviations, label=kind, **style)
+        axes.errorbar(sizes, means, deviations, color=color, linestyle=line, capsize=2, label=kind)
     label(axes, f"{y} against {x}", x, y)
     legend(figure, axes, columns=4)
     return figure

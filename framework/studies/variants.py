@@ -239,7 +239,7 @@ def _place(folder: Path, run: Run) -> Path:
 
 
 def _logs(folder: Path, run: Run, kept: Kept) -> Path:
-    return _place(folder, run) / kept.get("logs", "")  # studies of old noted no folder
+    return _place(folder, run) / str(kept.get("logs", ""))  # studies of old noted no folder
 
 
 def _seeded(seed: int) -> list[str]:
