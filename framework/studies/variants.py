@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
-from typing import IO, Any, NamedTuple
 
-from framework.callbacks.report import METRICS
 from framework.callbacks.table import table
 from framework.figures.curves import draw_curves
 from framework.figures.scaling import draw_scaling
@@ -28,23 +20,10 @@ from framework.studies.results import (
     summary,
     write,
 )
+from framework.studies.runs import Kept, Run, finished, logs_of, train
 from framework.studies.study import Study
 
-LAUNCH = "from cli import main; main()"
 DPI = 150  # dots per inch of a picture
-
-
-Kept = dict[str, Any]
-"""What is known of a finished run: its words, seconds, metrics and the folder of its logs."""
-
-
-class Run(NamedTuple):
-    """One training run."""
-
-    variant: str
-    seed: int
-    words: list[str]  # of the command line, without the folder
-    tested: bool = False  # whether a test follows
 
 
 class Variants(Study):
@@ -115,7 +94,7 @@ class Variants(Study):
         print(f"{len(waiting)} of {len(runs)} runs to go, in {folder}", flush=True)
         with ThreadPoolExecutor(jobs) as pool:
             failed = [
-                log for log in pool.map(lambda run: _train(run, folder, jobs), waiting) if log
+                log for log in pool.map(lambda run: train(run, folder, jobs), waiting) if log
             ]
         done = [(run, kept) for run in runs if (kept := finished(folder, run)) is not None]
         results = [
@@ -173,73 +152,14 @@ class Variants(Study):
         found = [
             point
             for run, kept in done
-            for point in read_points(run.variant, run.seed, _logs(folder, run, kept), self.curves)
+            for point in read_points(
+                run.variant, run.seed, logs_of(folder, run, kept), self.curves
+            )
         ]
         if found:
             write_points(folder / "curves.csv", found)
             draw_curves(found).savefig(folder / "curves.png", dpi=DPI)
         return [name for name in self.curves if name not in {point.metric for point in found}]
-
-
-def finished(folder: Path, run: Run) -> Kept | None:
-    """Returns what was kept of a run that is finished with the same words, None of any other."""
-    path = _place(folder, run) / "finished.json"
-    if not path.is_file():
-        return None
-    kept: Kept = json.loads(path.read_text(encoding="utf-8"))
-    same = kept["words"] == run.words and kept.get("tested", False) == run.tested
-    return kept if same else None
-
-
-def _train(run: Run, folder: Path, jobs: int) -> Path | None:
-    """Trains in a process of its own; returns the log if that failed."""
-    place = _place(folder, run)
-    place.mkdir(parents=True, exist_ok=True)
-    log, started = place / "log.txt", time.monotonic()
-    with log.open("w", encoding="utf-8") as file:
-        launch = partial(_launch, place=place, jobs=jobs, file=file)
-        status = launch(["fit", *run.words])
-        if run.tested and not status:
-            [checkpoint] = _newest(place, "last.ckpt", 1)
-            status = launch(["test", "--ckpt_path", str(checkpoint)])
-    seconds = round(time.monotonic() - started)
-    said = f"{run.variant}, seed {run.seed}: {seconds} s"
-    if status:
-        print(f"{said}, failed with status {status}, see {log}", flush=True)
-        return log
-    metrics: dict[str, float] = {}
-    written = _newest(place, METRICS, 1 + run.tested)
-    for path in written:
-        metrics |= json.loads(path.read_text(encoding="utf-8"))
-    logs = str(written[0].parent.relative_to(place))  # of the training, not of the test
-    kept = {**run._asdict(), "seconds": seconds, "metrics": metrics, "logs": logs}
-    (place / "finished.json").write_text(json.dumps(kept, indent=1), encoding="utf-8")
-    print(said, flush=True)
-    return None
-
-
-def _launch(words: list[str], place: Path, jobs: int, file: IO[str]) -> int:
-    """Runs a command in a process of its own; returns its status."""
-    return subprocess.run(
-        [sys.executable, "-c", LAUNCH, *words, f"--trainer.default_root_dir={place}"],
-        stdout=file,
-        stderr=subprocess.STDOUT,
-        env={"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs)), **os.environ},
-        check=False,
-    ).returncode
-
-
-def _newest(place: Path, name: str, number: int) -> list[Path]:
-    """Returns the last files of a name that were written below a folder, the oldest first."""
-    return sorted(place.rglob(name), key=lambda path: path.stat().st_mtime_ns)[-number:]
-
-
-def _place(folder: Path, run: Run) -> Path:
-    return folder / run.variant / f"seed-{run.seed}"
-
-
-def _logs(folder: Path, run: Run, kept: Kept) -> Path:
-    return _place(folder, run) / str(kept.get("logs", ""))  # studies of old noted no folder
 
 
 def _seeded(seed: int) -> list[str]:

@@ -6,7 +6,7 @@ import json
 import pytest
 from matplotlib.image import imread
 
-from framework.studies import Variants, read, variants
+from framework.studies import Variants, read, runs
 
 FAKE = """
 import json, pathlib, sys
@@ -45,7 +45,7 @@ writer.close()
 
 @pytest.fixture
 def launched(monkeypatch):
-    monkeypatch.setattr(variants, "LAUNCH", FAKE)
+    monkeypatch.setattr(runs, "LAUNCH", FAKE)
 
 
 def calls(folder):
@@ -106,7 +106,7 @@ def test_what_was_trained_can_be_tested_too(launched, tmp_path):
 
 
 def test_curves_of_all_runs_are_kept_and_drawn(monkeypatch, tmp_path):
-    monkeypatch.setattr(variants, "LAUNCH", FAKE + LOGGING)
+    monkeypatch.setattr(runs, "LAUNCH", FAKE + LOGGING)
     options = {"seeds": [1, 3], "curves": ["val/nll"], "tested": True}
     for _ in range(2):  # the second time from what was kept
         (tmp_path / "curves.csv").unlink(missing_ok=True)
