@@ -95,7 +95,7 @@ def _summary(imported: Imported, directory: Path) -> str:
     facts = {
         "format": imported.format.name,
         "architecture": plan.architecture,
-        "p": "–" if plan.p is None else f"{plan.p:g}",
+        "p": "none" if plan.p is None else f"{plan.p:g}",
         "parameters": f"{imported.parameters:,}",
         "dtype": ", ".join(imported.dtypes),
     }

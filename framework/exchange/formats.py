@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pydoc
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -69,6 +71,16 @@ def part(name: str, **options: Any) -> dict[str, Any]:
     """Describes a component as the command line would: by its name in our library."""
     path = name if "." in name else f"components.{name}"
     return {"class_path": path, "init_args": options} if options else {"class_path": path}
+
+
+def factory(described: Any) -> Any:
+    """Makes the factory of a component from its description."""
+    options = described.get("init_args", {})
+    made = {
+        name: factory(value) if isinstance(value, Mapping) else value
+        for name, value in options.items()
+    }
+    return partial(pydoc.locate(described["class_path"]), **made)  # type: ignore[arg-type]
 
 
 def without_twin(

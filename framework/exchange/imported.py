@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.cli import instantiate_module
-from torch import Tensor
+from torch import Tensor, nn
 
 from components.data import TokenSpec
 from components.supports import Tokens
 from framework.checkpoints import compare
 from framework.exchange.configuration import Configuration
 from framework.exchange.files import Published, parse, read
-from framework.exchange.formats import Format, Plan, part
+from framework.exchange.formats import Format, Plan, factory, part
 from framework.exchange.gpt2 import Gpt2
 from framework.exchange.llama import Llama
 from framework.exchange.olmo import HF_OLMO, OLMO
@@ -72,14 +70,13 @@ def import_directory(folder: Path) -> Imported:
     state: dict[str, Tensor] = {}
     for row in plan.rows:
         state |= row.to_ours(tensors)
-    options = _recipe(plan)
-    _try(options, state)
+    _try(plan, state)
     checkpoint = {
         "epoch": 0,
         "global_step": 0,
         "pytorch-lightning_version": lightning.__version__,
         "state_dict": state,
-        "hyper_parameters": options,
+        "hyper_parameters": _recipe(plan),
         ORIGIN: _origin(form, published),
     }
     count = sum(tensor.numel() for tensor in tensors.values())
@@ -125,17 +122,17 @@ def _recipe(plan: Plan) -> dict[str, Any]:
     return recipe(LanguageModel, options)
 
 
-def _try(options: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
-    """Builds the module without memory, so that no checkpoint is made that does not load.
+def _try(plan: Plan, state: Mapping[str, Tensor]) -> None:
+    """Builds the backbone without memory, so that no checkpoint is made that does not load.
 
     Raises:
         ValueError: If a part refuses its options.
     """
-    given = deepcopy({name: value for name, value in options.items() if name != "_instantiator"})
-    model = instantiate_module(LanguageModel, given)  # which puts objects into what it is given
     with torch.device("meta"):
-        model.configure_model()
-    compare("LanguageModel", model.state_dict(), state)
+        backbone: nn.Module = factory(part("Decoder", **plan.backbone))()
+    expected = {f"backbone.{name}": x for name, x in backbone.state_dict().items()}
+    found = {name: x for name, x in state.items() if name.startswith("backbone.")}
+    compare("Decoder", expected, found)
 
 
 def _origin(form: Format, published: Published) -> dict[str, Any]:

@@ -50,7 +50,9 @@ def architecture(
     config.demand("layer_norm_type", "rms", otherwise="default")
     dim, heads = config.size("d_model"), config.size("n_heads")
     if dim % heads:
-        raise ValueError(f"{config.path} divides d_model: {dim} among n_heads: {heads}.")
+        raise ValueError(
+            f"{config.path} divides d_model: {dim} among n_heads: {heads}, which leaves a rest."
+        )
     block = prefix + "blocks.0."
     kv_heads = _kv_heads(config, heads)
     fan, own = _fans(config, tensors, block)
@@ -90,7 +92,10 @@ def _kv_heads(config: Configuration, heads: int) -> int:
             f"{str(shared == 1).lower()}, which contradict each other; drop one."
         )
     if heads % kv_heads:
-        raise ValueError(f"{config.path} divides n_heads: {heads} by n_kv_heads: {kv_heads}.")
+        raise ValueError(
+            f"{config.path} divides n_heads: {heads} by n_kv_heads: {kv_heads}, which leaves a "
+            "rest."
+        )
     return kv_heads
 
 

@@ -3,9 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
 import torch
 import yaml
 from safetensors.torch import save_file
+
+from components.data import TokenBatch
 
 GOLDEN = json.loads(
     (Path(__file__).parents[2] / "components" / "backbones" / "fanformer.json").read_text()
@@ -135,10 +138,16 @@ def _tensors(folder, tensors, file):
     return folder
 
 
+def refusal(act):
+    """The one sentence with which something is refused."""
+    with pytest.raises(ValueError, match=r"[;,] .*\.$") as told:
+        act()
+    assert "\n" not in str(told.value)
+    return str(told.value)
+
+
 def logits(module, tokens):
     """What a module says to a row of tokens, `[T, V]`."""
-    from components.data import TokenBatch
-
     batch = TokenBatch(torch.tensor([tokens]), torch.tensor([tokens]), torch.ones(1, len(tokens)))
     with torch.no_grad():
         return module.eval()(batch).logits[0]

@@ -1,0 +1,86 @@
+"""A model of ours that OLMo's format does not have is refused in one sentence that names why."""
+
+import re
+from functools import partial
+
+import pytest
+import torch
+
+from framework.exchange.exported import export
+from framework.exchange.imported import import_directory
+from tests.framework.exchange.published import config_of, drawn, refusal, write_native
+
+IDENTITY = {"class_path": "torch.nn.Identity"}
+
+
+def part(name, **options):
+    return {"class_path": f"components.{name}", "init_args": options}
+
+
+def decoder(**changes):
+    options = {"dim": 8, "depth": 2, "heads": 2, "feedforward": part("SwiGLU", hidden=12)}
+    return part("Decoder", **{**options, **changes})
+
+
+def fan(**options):
+    return part("FanLayer", **{"activation": IDENTITY, **options})
+
+
+MODELS = [
+    ({"backbone": part("Decoder", dim=8, depth=2, heads=2)}, "FeedForward, .* only SwiGLU"),
+    ({"backbone": part("MLP", dim=8)}, "the backbone MLP, .* only Decoder"),
+    ({"backbone": {"class_path": "elsewhere.Decoder"}}, "elsewhere.Decoder, which cannot be"),
+    ({"backbone": decoder(bias=True)}, "has Decoder with bias=True"),
+    ({"backbone": decoder(head_dim=6)}, "with head_dim=6, .* only head_dim=4"),
+    ({"backbone": decoder(norm=part("LayerNorm"))}, "has norm LayerNorm"),
+    ({"backbone": decoder(positions="components.Learned")}, "has positions Learned"),
+    ({"backbone": decoder(feedforward=part("SwiGLU", bias=True))}, "SwiGLU with bias=True"),
+    ({"backbone": decoder(attention=part("ScaledDotProduct", scale=1.0))}, "with scale=1.0"),
+    ({"backbone": decoder(projection=fan(gated=True))}, "FanLayer with gated=True"),
+    ({"backbone": decoder(projection=fan(p_bias=False))}, "FanLayer with p_bias=False"),
+    (
+        {"backbone": decoder(projection=fan(activation={"class_path": "torch.nn.ReLU"}))},
+        "has activation ReLU, .* only Identity or GELU",
+    ),
+    (
+        {"backbone": decoder(projection=fan(), value=fan(p=0.5))},
+        "2 phases of 8 in front of attention and 4 of 8 in the values",
+    ),
+    ({"backbone": decoder(value=fan())}, "Decoder with value=components.FanLayer"),
+    ({"head": part("FourierHead", frequencies=4)}, "has the head FourierHead"),
+    ({"head": part("LinearHead")}, "has LinearHead with bias=True"),
+    ({"stem": part("PromptStem")}, "has the stem PromptStem"),
+    ({"tied": False}, "lacks the parameter head.projection.weight"),
+]
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """A checkpoint of a plain model that can be exported."""
+    folder = write_native(tmp_path_factory.mktemp("plain"), config_of(), drawn())
+    held = import_directory(folder).checkpoint
+    del held["published"]
+    return held
+
+
+@pytest.mark.parametrize(("changes", "said"), MODELS, ids=[said for _, said in MODELS])
+def test_other_models(changes, said, plain, tmp_path):
+    recipe = {**plain["hyper_parameters"], "backbone": decoder()}
+    for name, options in (("good", recipe), ("other", {**recipe, **changes})):
+        torch.save({**plain, "hyper_parameters": options}, tmp_path / f"{name}.ckpt")
+    assert export(tmp_path / "good.ckpt").files["model.pt"].keys() == drawn().keys()
+    assert re.search(said, refusal(partial(export, tmp_path / "other.ckpt")))
+
+
+def test_what_is_no_checkpoint_of_a_language_model(tmp_path):
+    path = tmp_path / "x.ckpt"
+    assert "There is no checkpoint" in refusal(partial(export, path))
+    torch.save({"pytorch-lightning_version": "2.6.0", "state_dict": {}}, path)
+    assert "is of no LanguageModel" in refusal(partial(export, path))
+
+
+def test_nothing_is_overwritten(plain, tmp_path):
+    torch.save(plain, tmp_path / "x.ckpt")
+    published = export(tmp_path / "x.ckpt")
+    published.write(tmp_path / "a")
+    assert "holds a model.pt already" in refusal(partial(published.write, tmp_path / "a"))
