@@ -48,9 +48,8 @@ class Stem(nn.Module, ABC):
         """Selects the hidden states that predict, `[B, S, D]` to `[B, T, D]`: here all of them."""
         return hidden
 
-    @property
-    def table(self) -> nn.Embedding:
-        """What looks up a vector for each token that can be predicted.
+    def lookup(self) -> nn.Embedding:
+        """Returns what looks up a vector for each token that can be predicted.
 
         Raises:
             ValueError: If there are none.

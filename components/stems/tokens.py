@@ -34,9 +34,8 @@ class TokenStem(Stem):
         self.embedding = embedding(size=require(TokenSpec, spec).support.size, dim=dim)
         self.dropout = nn.Dropout(dropout)
 
-    @property
-    def table(self) -> nn.Embedding:
-        """What looks up the vectors."""
+    def lookup(self) -> nn.Embedding:
+        """Returns what looks up the vectors."""
         return self.embedding
 
     def forward(self, batch: TokenBatch) -> Embedded:

@@ -49,7 +49,7 @@ class LanguageModel(PredictiveModule):
 
     def _join(self, stem: Stem, head: Head) -> None:
         if self.tied:
-            head.tie(stem.table)
+            head.tie(stem.lookup())
 
     def metrics(self, prediction: Any, batch: TokenBatch) -> Mapping[str, Ratio]:
         """Returns the accuracy of the likeliest token."""
