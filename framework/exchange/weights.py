@@ -18,7 +18,8 @@ class Weights(Initialization):
     """Copies the parameters of a checkpoint, or of a published model, of the same architecture.
 
     Only parameters are taken over: the run starts at step 0, with an optimizer and a schedule of
-    its own, where `--ckpt_path` would go on with those of the checkpoint.
+    its own, where `--ckpt_path` would go on with those of the checkpoint. The path is read
+    whenever the model is built; where a checkpoint is loaded into it, null can take its place.
 
     Args:
         path: A checkpoint of ours, a file or a folder of shards; or the directory of a published
@@ -46,6 +47,11 @@ class Weights(Initialization):
 
 def _read(path: str) -> dict[str, Tensor]:
     place = Path(path).expanduser()
+    if not place.exists():
+        raise ValueError(
+            f"Weights: there is no path={path!r}; check it, or choose initialization=null where a "
+            "checkpoint is loaded anyway."
+        )
     if place.is_dir() and not (place / "meta.pt").is_file():
         state: dict[str, Tensor] = import_directory(place).checkpoint["state_dict"]
         return state

@@ -1,0 +1,141 @@
+"""A run starts from the parameters of a checkpoint, of shards or of a published model."""
+
+from functools import partial
+
+import pytest
+import torch
+
+from components.backbones import Decoder
+from components.data import TokenBatch, TokenSpec
+from components.heads import LinearHead
+from components.layers.fan import FanLayer
+from components.layers.feedforward import SwiGLU
+from components.stems import TokenStem
+from components.supports import Tokens
+from framework.exchange import Weights
+from framework.exchange.exported import export
+from framework.exchange.imported import import_directory
+from framework.modules.language import LanguageModel
+from framework.strategies import FullyShardedStrategy
+from tests.framework.exchange.published import config_of, drawn, write_hf, write_native
+from tests.framework.modules.fakes import trainer
+from tests.framework.modules.parts import FixedData, options
+from tests.ranks import run_ranks
+
+SPEC = TokenSpec(Tokens(11), 16)
+LAYER = partial(FanLayer, p=0.25, activation=torch.nn.Identity)
+BACKBONE = partial(Decoder, dim=8, depth=2, heads=2, feedforward=partial(SwiGLU, hidden=12))
+
+
+def module(initialization, backbone=None, tied=True):
+    backbone = backbone or partial(BACKBONE, projection=LAYER)
+    parts = options(SPEC, TokenStem, partial(LinearHead, bias=False), backbone)
+    return LanguageModel(**parts, tied=tied, initialization=initialization)
+
+
+def data():
+    tokens = torch.arange(48).reshape(6, 8) % 11
+    return FixedData(TokenBatch(tokens, tokens.roll(-1, 1), torch.ones(6, 8)))
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    return write_native(
+        tmp_path_factory.mktemp("p") / "model", config_of(p=0.25), drawn(torch.bfloat16, p=0.25)
+    )
+
+
+def assert_same(module, state):
+    found = module.state_dict()
+    assert found.keys() == state.keys()
+    for name, tensor in state.items():
+        assert torch.equal(found[name], tensor.float()), name
+
+
+def test_a_directory_and_a_checkpoint(published, tmp_path):
+    held = import_directory(published).checkpoint
+    torch.save(held, tmp_path / "model.ckpt")
+    for path in (published, tmp_path / "model.ckpt"):
+        built = module(Weights(str(path)))
+        built.configure_model()
+        assert_same(built, held["state_dict"])
+        assert all(parameter.dtype == torch.float32 for parameter in built.parameters())
+
+
+def test_an_untied_read_out(tmp_path):
+    folder = write_hf(tmp_path / "model", config_of(tied=False), drawn(tied=False))
+    built = module(Weights(str(folder)), BACKBONE, tied=False)
+    built.configure_model()
+    assert_same(built, import_directory(folder).checkpoint["state_dict"])
+
+
+@pytest.mark.parametrize(
+    ("backbone", "tied", "said"),
+    [
+        (None, False, "head.projection.weight is missing there"),
+        (BACKBONE, True, "attention.projection.weight is unknown here"),
+        (partial(BACKBONE, depth=1, projection=LAYER), True, "blocks.1.* is unknown here"),
+        (partial(BACKBONE, projection=FanLayer, dim=12), True, r"is \[11, 8\] there and"),
+        (
+            partial(BACKBONE, projection=partial(FanLayer, p=0.5)),
+            True,
+            r"projection.weight is \[6, 8\] there and \[4, 8\] here",
+        ),
+    ],
+)
+def test_another_architecture_is_refused(published, backbone, tied, said):
+    built = module(Weights(str(published)), backbone, tied)
+    with pytest.raises(ValueError, match=f"^Weights: .*{said}.*; use the conf") as told:
+        built.configure_model()
+    assert "\n" not in str(told.value)
+
+
+def test_a_path_that_is_not_there(published, tmp_path):
+    with pytest.raises(ValueError, match=r"^Weights: there is no path='/no/such'; check it, or"):
+        module(Weights("/no/such")).configure_model()
+    torch.save([1], tmp_path / "x.ckpt")
+    with pytest.raises(ValueError, match="is no checkpoint of a run"):
+        module(Weights(str(tmp_path / "x.ckpt"))).configure_model()
+
+
+def test_a_trained_model_goes_back_and_forth(published, tmp_path):
+    """What began with published weights is trained, saved, exported and imported again."""
+    begun = module(Weights(str(published)))
+    runner = trainer(max_steps=2)
+    runner.fit(begun, data())
+    runner.save_checkpoint(tmp_path / "trained.ckpt")
+    state = torch.load(tmp_path / "trained.ckpt", weights_only=True)["state_dict"]
+    before = import_directory(published).checkpoint["state_dict"]
+    assert not torch.equal(state["stem.embedding.weight"], before["stem.embedding.weight"])
+    export(tmp_path / "trained.ckpt").write(tmp_path / "again")
+    again = import_directory(tmp_path / "again").checkpoint["state_dict"]
+    assert again.keys() == state.keys()
+    assert all(torch.equal(again[name], state[name]) for name in state)
+    loaded = LanguageModel.load_from_checkpoint(tmp_path / "trained.ckpt", initialization=None)
+    assert_same(loaded, state)
+
+
+def sharded(published, folder):
+    """Trains a step on this rank and saves a folder of shards; returns all parameters."""
+    runner = trainer(
+        max_steps=1,
+        devices=2,
+        strategy=FullyShardedStrategy(True, "gloo"),
+        callbacks=[],
+    )
+    built = module(Weights(published))
+    runner.fit(built, data())
+    runner.save_checkpoint(folder)
+    return {name: value.full_tensor() for name, value in built.state_dict().items()}
+
+
+def test_shards_are_read_whole(published, tmp_path):
+    folder = tmp_path / "shards"
+    state, _ = run_ranks(sharded, 2, str(published), str(folder))
+    assert {path.suffix for path in folder.iterdir()} >= {".distcp"}
+    built = module(Weights(str(folder)))
+    built.configure_model()
+    assert_same(built, state)
+    export(folder).write(tmp_path / "again")
+    again = import_directory(tmp_path / "again").checkpoint["state_dict"]
+    assert all(torch.equal(again[name], state[name]) for name in state)
