@@ -131,11 +131,10 @@ class _Features(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (hidden, weight, features), (gradient,) = ctx.saved_tensors, gradients
-        parts = ctx.count, 2 * ctx.count
-        cosines, sines, _ = features.tensor_split(parts, -1)
-        to_cosines, to_sines, to_rest = gradient.tensor_split(parts, -1)
-        to_phases = torch.addcmul(cosines * to_sines, sines, to_cosines, value=-1)
-        to_mixed = torch.cat((to_phases, to_rest), -1)
+        cosines, sines, _ = features.tensor_split((ctx.count, 2 * ctx.count), -1)
+        to_mixed = gradient[..., ctx.count :].clone()  # what comes in belongs to others
+        to_phases = to_mixed[..., : ctx.count]
+        to_phases.mul_(cosines).addcmul_(sines, gradient[..., : ctx.count], value=-1)
         dtype, flat = to_mixed.dtype, to_mixed.reshape(-1, len(weight))
         to_hidden = to_weight = None
         with torch.autocast(hidden.device.type, enabled=False):
