@@ -115,5 +115,5 @@ def _recipe(imported: Imported, target: Path) -> str:
         f"{plan.size}, up to {plan.length} of them.\n"
         "#\n"
         f"#   lightning test --config {target.with_suffix('.yaml').name} --config DATA.yaml "
-        f"--ckpt_path {target.name}\n" + yaml.safe_dump({"model": model}, sort_keys=False)
+        f"--ckpt_path {target.name}\n{yaml.safe_dump({'model': model}, sort_keys=False)}"
     )

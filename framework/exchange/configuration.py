@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,10 +44,10 @@ class Configuration:
             ValueError: If it says something else.
         """
         value = self.values.get(key)
-        value = otherwise if value is None else value
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        found = otherwise if value is None else _float(value)
+        if not 0 < found < math.inf:
             raise ValueError(f"{self.path} says {key}: {value}; a positive number is needed.")
-        return float(value)
+        return found
 
     def flag(self, key: str, otherwise: bool) -> bool:
         """Returns true or false, or what holds where it does not say.
@@ -79,10 +80,18 @@ class Configuration:
         ):
             wanted = " or ".join(_told(one) for one in known)
             raise ValueError(
-                f"{self.path} says {key}: {_told(value)}, which our Decoder cannot be; "
+                f"{self.path} says {key}: {_told(value)}, which our Decoder does not have; "
                 f"only {key}: {wanted} can be imported."
             )
         return value
+
+
+def _float(value: Any) -> float:
+    """Reads a number, also where YAML takes one for text, as 1e-6 without a point."""
+    try:
+        return math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def _told(value: Any) -> str:

@@ -26,16 +26,17 @@ class Described:
         self.owner, self.label = owner, label
         stated = value if isinstance(value, Mapping) else {"class_path": value}
         path = str(stated.get("class_path"))
-        self.kind: Any = pydoc.locate(path)
-        if self.kind is None:
+        kind: Any = pydoc.locate(path)
+        if kind is None:
             raise ValueError(
                 f"{owner} names {label} {path}, which cannot be imported; install it."
             )
         defaults = {
             name: describe(parameter.default)
-            for name, parameter in inspect.signature(self.kind).parameters.items()
+            for name, parameter in inspect.signature(kind).parameters.items()
             if parameter.default is not parameter.empty
         }
+        self.kind = kind
         self.options: dict[str, Any] = {**defaults, **(stated.get("init_args") or {})}
 
     def part(self, name: str) -> Described:

@@ -80,7 +80,8 @@ def factory(described: Any) -> Any:
         name: factory(value) if isinstance(value, Mapping) else value
         for name, value in options.items()
     }
-    return partial(pydoc.locate(described["class_path"]), **made)  # type: ignore[arg-type]
+    kind: Any = pydoc.locate(described["class_path"])
+    return partial(kind, **made)
 
 
 def without_twin(

@@ -46,10 +46,8 @@ class Llama(Format):
         for key, value in FIXED.items():
             config.demand(key, value)
         dim, heads = config.size("hidden_size"), config.size("num_attention_heads")
-        kv_heads, width = (
-            config.size("num_key_value_heads", heads),
-            config.size("head_dim", max(1, dim // heads)),
-        )
+        kv_heads = config.size("num_key_value_heads", heads)
+        width = config.size("head_dim", max(1, dim // heads))
         hidden, size = config.size("intermediate_size"), config.size("vocab_size")
         depth, tied = config.size("num_hidden_layers"), config.flag("tie_word_embeddings", False)
         rows = [Rows({TABLE: (size, dim)}, {EMBEDDING: (size, dim)})]

@@ -76,4 +76,5 @@ def _stack(parts: list[Tensor]) -> Tensor:
 def _cut(whole: Tensor, shapes: Mapping[str, Shape]) -> dict[str, Tensor]:
     """Cuts rows into tensors that share no memory, so that each is saved alone."""
     sizes = [shape[0] for shape in shapes.values()]
-    return {name: part.clone() for name, part in zip(shapes, whole.split(sizes), strict=True)}
+    parts = torch.split(whole, sizes)
+    return {name: part.clone() for name, part in zip(shapes, parts, strict=True)}

@@ -66,7 +66,8 @@ class Olmo(OlmoFormat):
     def text(self, values: Mapping[str, Any]) -> str:
         """Writes the YAML of a configuration, whose key `model` is the model."""
         model = {key: value for key, value in values.items() if key in KEYS}
-        return yaml.safe_dump({"model": model}, sort_keys=False)
+        text: str = yaml.safe_dump({"model": model}, sort_keys=False)
+        return text
 
 
 class HfOlmo(OlmoFormat):

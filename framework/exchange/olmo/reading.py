@@ -160,10 +160,10 @@ def _hidden(config: Configuration, network: Tensor | None, dim: int) -> int:
 def _size(config: Configuration, table: Tensor | None) -> int:
     """Returns the rows of the embedding, some of which may stand for no token."""
     tokens = config.size("vocab_size")
-    absent = "embedding_size" not in config.values and table is not None and table.ndim
-    size = config.size(
-        "embedding_size", table.shape[0] if absent and table is not None else tokens
-    )
+    seen = tokens
+    if "embedding_size" not in config.values and table is not None and table.ndim:
+        seen = table.shape[0]
+    size = config.size("embedding_size", seen)
     if size < tokens:
         raise ValueError(
             f"{config.path} says vocab_size: {tokens}, but its embedding has {size} rows; "

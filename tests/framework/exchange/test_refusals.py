@@ -44,6 +44,7 @@ CONFIGURATIONS = [
     ({"n_kv_heads": 3}, "divides n_heads: 2 by n_kv_heads: 3"),
     ({"n_kv_heads": 2, "multi_query_attention": True}, "contradict each other"),
     ({"rope_theta": 0}, "rope_theta: 0; a positive number"),
+    ({"layer_norm_eps": "small"}, "layer_norm_eps: small; a positive number"),
     ({"weight_tying": "yes"}, "weight_tying: yes; true or false"),
     ({"vocab_size": 12, "embedding_size": 11}, "vocab_size: 12, but its embedding has 11 rows"),
     ({"n_layers": 3}, r"tensor transformer.blocks.2.* is missing \(and 7 more"),
@@ -72,6 +73,14 @@ def test_p_comes_from_the_tensors_where_the_configuration_does_not_say(tmp_path)
     assert import_directory(write_native(tmp_path / "b", config, drawn(p=0.125))).plan.p == 0.125
     plain = import_directory(write_native(tmp_path / "c", config, drawn()))
     assert (plain.plan.p, plain.plan.backbone["projection"]) == (None, None)
+
+
+def test_yaml_takes_a_number_without_a_point_for_text(tmp_path):
+    folder = write_native(tmp_path, config_of(), drawn())
+    text = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(text.replace("1.0e-06", "1e-3"))
+    norm = import_directory(folder).plan.backbone["norm"]
+    assert norm["init_args"] == {"eps": 0.001}
 
 
 def test_a_matrix_that_is_no_fan_layer(tmp_path):
