@@ -9,8 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 Published = Mapping[str, Mapping[str, str]]
 """Numbers of a paper as it states them, by variant and metric."""
+
+Kinds = dict[str, list[list[tuple[float, float]]]]
+"""Models of each kind, and of each model two metrics of its runs, one pair a seed."""
 
 
 class Result(NamedTuple):
@@ -144,12 +149,48 @@ def pairs(results: Iterable[Result], x: str, y: str) -> dict[str, list[list[tupl
     for result in results:
         run = found.setdefault(result.variant, {}).setdefault(result.seed, {})
         run[result.metric] = result.value
-    kinds: dict[str, list[list[tuple[float, float]]]] = {}
+    kinds: Kinds = {}
     for variant, runs in found.items():
         both = [(run[x], run[y]) for run in runs.values() if x in run and y in run]
         if both:
             kinds.setdefault(variant.rpartition("/")[2], []).append(both)
     return kinds
+
+
+def shares(kinds: Kinds, baseline: str) -> list[list[str]]:
+    """Arranges with what share of the size other kinds do as well as models of the baseline.
+
+    Between two models of a kind, the logarithm of the size is interpolated over the mean result;
+    beyond the best and the worst there is no number.
+
+    Args:
+        kinds: Sizes and results of the runs, as of `pairs`.
+        baseline: The kind that sets the results to reach.
+
+    Returns:
+        Rows of cells of one length, a model of the baseline each; the first names the columns.
+
+    Example:
+        >>> plain, fan = [[(100, 2.0)], [(400, 1.0)]], [[(50, 2.0)], [(200, 1.0)]]
+        >>> shares({"plain": plain, "fan": fan}, "plain")
+        [['plain', 'result', 'fan'], ['100', '2', '50 %'], ['400', '1', '50 %']]
+    """
+    means = {
+        kind: [tuple(map(statistics.fmean, zip(*runs, strict=True))) for runs in models]
+        for kind, models in kinds.items()
+    }
+    goals = sorted(means.pop(baseline, []))
+    rows = [[baseline, "result", *means]]
+    for size, result in goals:
+        row = [f"{size:,.0f}", f"{result:.4g}"]
+        for models in means.values():
+            ladder = sorted((value, math.log(own)) for own, value in models)
+            values, logs = zip(*ladder, strict=True)
+            found = values[0] <= result <= values[-1]
+            share = math.exp(np.interp(result, values, logs)) / size
+            row.append(f"{share:.0%}".replace("%", " %") if found else "")
+        rows.append(row)
+    return rows
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:

@@ -17,6 +17,7 @@ from framework.studies.results import (
     markdown,
     pairs,
     rival,
+    shares,
     summary,
     write,
 )
@@ -45,7 +46,8 @@ class Variants(Study):
         baseline: Variant that the others are compared with, seed by seed, in the first metric; of
             variants `group/name` the last part of the name, which each group has.
         against: Metric to draw the first one against, such as `parameters`: a line for each last
-            part of the variants' names.
+            part of the variants' names. With a baseline, also a table of how much of it the other
+            lines need for the same results.
 
     Raises:
         ValueError: If there is nothing to run, or no baseline for a variant.
@@ -129,6 +131,10 @@ class Variants(Study):
         tables = {"Last metrics": summary(results, self.metrics, self.published)}
         if self.baseline is not None:
             tables["Differences"] = differences(results, self.metrics[0], self.baseline)
+            if self.against is not None:
+                kinds = pairs(results, self.against, self.metrics[0])
+                title = f"{self.against} for the {self.metrics[0]} of {self.baseline}"
+                tables[title] = shares(kinds, self.baseline)
         path = folder / "table.md"
         path.write_text("\n".join(map(markdown, tables.values())), encoding="utf-8")
         for title, rows in tables.items():

@@ -138,6 +138,8 @@ def test_groups_are_compared_with_their_baseline_and_drawn_against_their_size(la
     text = (tmp_path / "table.md").read_text()
     assert "| a/fan | 2 | 0 | 0 of 2 |" in text  # the loss of the fake is its seed
     assert "| a/plain | 2 | 1.50 ± 0.50 | 18 |" in text
+    assert "| plain | result | fan |" in text
+    assert "| 18 | 1.5 | 100 % |" in text
     assert imread(tmp_path / "scaling.png").std() > 0
 
 
