@@ -79,12 +79,15 @@ class FileTokenizer(Tokenizer, Vocabulary):
     Args:
         path: The file.
         end: Name of the token that stands between documents.
+        size: Number of tokens, by default as many as the file has. Published models often have
+            rows for some more, which never occur: give the number of rows to test such a model.
 
     Raises:
-        ValueError: If the file is missing or no tokenizer, or knows no such token.
+        ValueError: If the file is missing or no tokenizer, knows no such token, or has more tokens
+            than `size`.
     """
 
-    def __init__(self, path: str, end: str = END) -> None:
+    def __init__(self, path: str, end: str = END, size: int | None = None) -> None:
         if not Path(path).is_file():
             raise ValueError(
                 f"FileTokenizer: there is no file path={path!r}; give a tokenizer.json."
@@ -102,7 +105,13 @@ class FileTokenizer(Tokenizer, Vocabulary):
                 f"FileTokenizer: the tokenizer {path!r} has no token end={end!r}; "
                 "name the token that it puts between documents, such as '</s>'."
             )
-        self.path, self.end, self.size = Path(path), found, self._engine.get_vocab_size()
+        known = self._engine.get_vocab_size()
+        if size is not None and size < known:
+            raise ValueError(
+                f"FileTokenizer: the tokenizer {path!r} has {known} tokens, more than "
+                f"size={size}; raise size, or drop it."
+            )
+        self.path, self.end, self.size = Path(path), found, size or known
 
     def fit(self, digest: str, documents: Callable[[], Iterable[str]]) -> Vocabulary:
         """Returns itself: the vocabulary is in the file."""
