@@ -18,6 +18,7 @@ from components.data import Batch
 from components.interfaces import (
     Backbone,
     BackboneFactory,
+    Cache,
     Head,
     HeadFactory,
     Initialization,
@@ -31,6 +32,7 @@ from framework.execution import PLAIN, Execution, data_mesh, materialize, parall
 from framework.modules.objective import Objective
 from framework.modules.recipe import recipe
 from framework.modules.tally import Tally
+from framework.modules.vanilla import Vanilla, given
 from framework.optimization import by_name, by_number, groups, matrices, numbering
 from framework.schedules import ScheduleFactory
 
@@ -61,6 +63,8 @@ class PredictiveModule(LightningModule):
         initialization: What sets the parameters at the start; None to leave them as each part
             draws its own.
         decay_embeddings: Whether weight decay is applied to embeddings, too.
+        vanilla: Checkpoint of a trained model of the same architecture, whose keys and values are
+            the past that attention with `GivenPast` sees; None where there is no such attention.
 
     Raises:
         ValueError: If there is no term to minimize, or the data are of another kind.
@@ -84,6 +88,7 @@ class PredictiveModule(LightningModule):
         execution: Execution = PLAIN,
         initialization: Initialization | None = None,
         decay_embeddings: bool = True,
+        vanilla: str | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(spec, self.kind):
@@ -102,6 +107,7 @@ class PredictiveModule(LightningModule):
         self._stem, self._backbone, self._head, self._losses = stem, backbone, head, losses
         self._optimizer, self._schedule = optimizer, schedule
         self._initialization, self._decay_embeddings = initialization, decay_embeddings
+        self._vanilla, self._given = vanilla, cast("Vanilla | None", None)
         self._tally = Tally()
 
     # Building
@@ -124,6 +130,7 @@ class PredictiveModule(LightningModule):
         with torch.device("meta") if later else nullcontext():
             for name, part in self._build().items():
                 self.add_module(name, part)
+        self._given = given(self._vanilla, self.stem, self.backbone)
         self._matrices = matrices(self, self._decay_embeddings)
         # Buffers are constants: without this, DDP sends them around before every forward pass.
         self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
@@ -148,8 +155,14 @@ class PredictiveModule(LightningModule):
 
     def forward(self, batch: Batch) -> Distribution:
         """Predicts a batch: batch shape `[B, T]`, event shape that of the support."""
-        prediction: Distribution = self.head(self.stem.readout(self.backbone(self.stem(batch))))
+        hidden = self.backbone(self.stem(batch), self.past(batch))
+        prediction: Distribution = self.head(self.stem.readout(hidden))
         return prediction
+
+    def past(self, batch: Batch) -> Cache | None:
+        """Returns what another model lets the positions of a batch see, if attention needs it."""
+        like = next(self.backbone.parameters())
+        return None if self._given is None else self._given.past(batch, like)
 
     # Training
 
@@ -265,7 +278,11 @@ class PredictiveModule(LightningModule):
     # Checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Writes the states of optimizers by name, the same for any strategy."""
+        """Writes the states of optimizers by name, the same for any strategy.
+
+        Leaves out what initialized the parameters: they are here now, and that may be gone.
+        """
+        checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY]["initialization"] = None
         grouped = self.trainer.strategy.lightning_restore_optimizer
         names = numbering(self, self._matrices) if grouped else list(dict(self.named_parameters()))
         states = checkpoint.get("optimizer_states", [])
