@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
@@ -17,15 +18,49 @@ from components.layers.visibility import Visible
 Rotation = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 """Marks queries and keys with their positions, see `Positions.rotate`."""
 
+Made = TypeVar("Made")
+
+
+class KeyValue(NamedTuple):
+    """What positions show to those who attend to them."""
+
+    keys: Tensor  # [B, G, K, E]
+    values: Tensor  # [B, G, K, E]
+
 
 class AttentionOperator(nn.Module, ABC):
-    """Gathers values by how well queries and keys match. It has no parameters."""
+    """Gathers values by how well queries and keys match. It has no parameters.
+
+    It sees two streams of keys and values: `own` is what each position shows itself, `past` what
+    the others see of it. Ordinarily they are one.
+    """
+
+    one_stream = True
+    """Whether both streams are one, as they must be where what is read is no past."""
+
+    given_past = False
+    """Whether `past` comes from another model, which a cache hands over."""
+
+    def streams(self, project: nn.Module, source: Tensor) -> tuple[Tensor, Tensor]:
+        """Projects states `[B, S, D]` to both streams, `[B, S, W]` each: one tensor, twice.
+
+        Args:
+            project: Makes keys, values or both, for all heads.
+            source: The normalized hidden states, or what stands in front of the projection.
+        """
+        projected = project(source)
+        return projected, projected
 
     @abstractmethod
-    def forward(self, queries: Tensor, keys: Tensor, values: Tensor, visible: Visible) -> Tensor:
-        """Attends with queries `[B, H, Q, E]` to keys and values `[B, G, K, E]`: `[B, H, Q, E]`.
+    def forward(self, queries: Tensor, own: KeyValue, past: KeyValue, visible: Visible) -> Tensor:
+        """Attends with queries `[B, H, Q, E]` to keys and values: `[B, H, Q, E]`.
 
-        G divides H; each key serves H / G consecutive heads.
+        Args:
+            queries: Those of the last Q of K positions.
+            own: `[B, G, Q, E]`, what these positions show themselves. G divides H; each key serves
+                H / G consecutive heads.
+            past: `[B, G, K, E]`, what the others see of each position.
+            visible: Which keys each query sees.
         """
 
 
@@ -51,17 +86,17 @@ class ScaledDotProduct(AttentionOperator):
         super().__init__()
         self.dropout, self.scale = dropout, scale
 
-    def forward(self, queries: Tensor, keys: Tensor, values: Tensor, visible: Visible) -> Tensor:
-        """Attends with queries `[B, H, Q, E]` to keys and values `[B, G, K, E]`."""
+    def forward(self, queries: Tensor, own: KeyValue, past: KeyValue, visible: Visible) -> Tensor:
+        """Attends with queries `[B, H, Q, E]` to `past`, in which each finds itself too."""
         return scaled_dot_product_attention(
             queries,
-            keys,
-            values,
+            past.keys,
+            past.values,
             attn_mask=visible.mask,
             dropout_p=self.dropout if self.training else 0.0,
             is_causal=visible.causal,
             scale=self.scale,
-            enable_gqa=queries.shape[1] != keys.shape[1],
+            enable_gqa=queries.shape[1] != past.keys.shape[1],
         )
 
 
@@ -124,16 +159,39 @@ class Attention(nn.Module):
         """Attends within hidden states `[B, S, D]` at `index` `[B or 1, S]`, and to the slot."""
         source = self.projection(hidden)
         queries = _split(self.query(source), self.head_dim)
-        if self.value is None:
-            keys, values = _split(self.key_value(source), self.head_dim).chunk(2, 1)
-        else:
-            keys = _split(self.key(source), self.head_dim)
-            values = _split(self.value(hidden), self.head_dim)
-        queries, keys = self.rotate(queries, keys, index)
+        own, past = self._streams(hidden, source)
+        queries, own, past = self._rotated(queries, own, past, index)
         if slot is not None:
-            keys, values = slot.extend(keys, values)
-        output: Tensor = self.out(_join(self.operator(queries, keys, values, visible)))
+            past = KeyValue(*slot.extend(*past))
+        output: Tensor = self.out(_join(self.operator(queries, own, past, visible)))
         return output
+
+    def _streams(self, hidden: Tensor, source: Tensor) -> tuple[KeyValue, KeyValue]:
+        """Makes what a position shows itself, and what the others see of it."""
+
+        def heads(vectors: Tensor) -> Tensor:
+            return _split(vectors, self.head_dim)
+
+        def halves(vectors: Tensor) -> KeyValue:
+            return KeyValue(*heads(vectors).chunk(2, 1))
+
+        streams = self.operator.streams
+        if self.value is None:
+            return _both(halves, *streams(self.key_value, source))
+        keys = _both(heads, *streams(self.key, source))
+        values = _both(heads, *streams(self.value, hidden))
+        return KeyValue(keys[0], values[0]), KeyValue(keys[1], values[1])
+
+    def _rotated(
+        self, queries: Tensor, own: KeyValue, past: KeyValue, index: Tensor
+    ) -> tuple[Tensor, KeyValue, KeyValue]:
+        """Marks queries and keys with their positions; keys once where both streams are one."""
+        if past.keys is own.keys:
+            queries, keys = self.rotate(queries, own.keys, index)
+            return queries, own._replace(keys=keys), past._replace(keys=keys)
+        queries, keys = self.rotate(queries, torch.cat((own.keys, past.keys), 1), index)
+        mine, theirs = keys.chunk(2, 1)
+        return queries, own._replace(keys=mine), past._replace(keys=theirs)
 
 
 class CrossAttention(nn.Module):
@@ -149,7 +207,8 @@ class CrossAttention(nn.Module):
         out_std: Standard deviation of the initial entries of the last matrix.
 
     Raises:
-        ValueError: If the heads do not divide as they must.
+        ValueError: If the heads do not divide as they must, or the operator tells what a position
+            shows itself from what the others see: a context is no past.
     """
 
     def __init__(
@@ -169,6 +228,12 @@ class CrossAttention(nn.Module):
         self.query = Linear(dim, heads * self.head_dim, bias=False)
         self.key_value = Linear(dim, 2 * self.kv_heads * self.head_dim, bias=False)
         self.operator = attention(dropout=dropout)
+        if not self.operator.one_stream:
+            raise ValueError(
+                f"{type(self.operator).__name__} treats the past of a position unlike itself, but "
+                "CrossAttention reads a context, which is no past; choose Decoder, or "
+                "attention=ScaledDotProduct."
+            )
         self.out = ResidualLinear(heads * self.head_dim, dim, bias=False, std=out_std)
 
     def forward(
@@ -184,27 +249,27 @@ class CrossAttention(nn.Module):
         whose context is all padding reads zeros.
         """
         queries = _split(self.query(hidden), self.head_dim)
-        keys, values = self._remember(context, slot)
+        shown = self._remember(context, slot)
         if mask is None:
-            gathered = self.operator(queries, keys, values, Visible())
+            gathered = self.operator(queries, shown, shown, Visible())
         else:
             some = mask.any(1)[
                 :, None, None, None
             ]  # a softmax over nothing is 0/0: look, then forget
             visible = Visible(mask[:, None, None] | ~some)
-            gathered = self.operator(queries, keys, values, visible).masked_fill(~some, 0.0)
+            gathered = self.operator(queries, shown, shown, visible).masked_fill(~some, 0.0)
         output: Tensor = self.out(_join(gathered))
         return output
 
-    def _remember(self, context: Tensor | None, slot: Slot | None) -> tuple[Tensor, Tensor]:
+    def _remember(self, context: Tensor | None, slot: Slot | None) -> KeyValue:
         if context is None:
             assert slot is not None
             assert slot.memory is not None
-            return slot.memory
-        keys, values = _split(self.key_value(context), self.head_dim).chunk(2, 1)
+            return KeyValue(*slot.memory)
+        shown = KeyValue(*_split(self.key_value(context), self.head_dim).chunk(2, 1))
         if slot is not None:
-            slot.memory = keys, values
-        return keys, values
+            slot.memory = shown
+        return shown
 
 
 def width_of_heads(dim: int, heads: int, head_dim: int | None) -> int:
@@ -231,6 +296,12 @@ def _groups(heads: int, kv_heads: int | None) -> int:
             "rest; choose kv_heads that divide heads."
         )
     return groups
+
+
+def _both(make: Callable[[Tensor], Made], own: Tensor, past: Tensor) -> tuple[Made, Made]:
+    """Makes something of both streams, once where they are one."""
+    made = make(own)
+    return made, made if past is own else make(past)
 
 
 def _split(vectors: Tensor, head_dim: int) -> Tensor:

@@ -6,7 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from components.layers.attention import Attention, CrossAttention, ScaledDotProduct
+from components.layers.attention import (
+    Attention,
+    CrossAttention,
+    KeyValue,
+    ScaledDotProduct,
+)
 from components.layers.feedforward import Pointwise
 from components.layers.positions import NoPositions, Rotary
 from components.layers.visibility import Visible, places, visible
@@ -37,15 +42,15 @@ def attend(queries, keys, values, sees):
 def test_scaled_dot_product_equals_a_loop(groups, rule):
     torch.manual_seed(0)
     queries = torch.randn(2, 4, 5, 3, dtype=torch.float64)
-    keys, values = torch.randn(2, 2, groups, 5, 3, dtype=torch.float64)
+    shown = KeyValue(*torch.randn(2, 2, groups, 5, 3, dtype=torch.float64))
     mask = (torch.rand(2, 1, 5, 5) > 0.4) | torch.eye(5, dtype=torch.bool)
     sight, sees = {
         "all": (Visible(), lambda b, q, k: True),
         "causal": (Visible(causal=True), lambda b, q, k: k <= q),
         "mask": (Visible(mask), lambda b, q, k: mask[b, 0, q, k]),
     }[rule]
-    result = ScaledDotProduct()(queries, keys, values, sight)
-    torch.testing.assert_close(result, attend(queries, keys, values, sees), rtol=0, atol=1e-12)
+    result = ScaledDotProduct()(queries, shown, shown, sight)
+    torch.testing.assert_close(result, attend(queries, *shown, sees), rtol=0, atol=1e-12)
 
 
 @torch.no_grad()
@@ -108,8 +113,9 @@ def test_a_projection_stands_in_front_of_queries_keys_and_values():
 
 def test_an_operator_can_be_replaced():
     class Last(ScaledDotProduct):
-        def forward(self, queries, keys, values, visible):
-            return values
+        def forward(self, queries, own, past, visible):
+            assert own.keys is past.keys
+            return own.values
 
     layer = Attention(8, 2, rotate=Rotary(8, 2, 4).rotate, attention=Last)
     hidden = torch.randn(2, 5, 8)
@@ -122,11 +128,12 @@ def test_attention_drops_weights_in_training_only():
     torch.manual_seed(0)
     operator = ScaledDotProduct(dropout=0.5)
     vectors = torch.randn(1, 1, 6, 4)
-    exact = ScaledDotProduct()(vectors, vectors, vectors, Visible())
-    draws = torch.stack([operator(vectors, vectors, vectors, Visible()) for _ in range(2000)])
+    shown = KeyValue(vectors, vectors)
+    exact = ScaledDotProduct()(vectors, shown, shown, Visible())
+    draws = torch.stack([operator(vectors, shown, shown, Visible()) for _ in range(2000)])
     torch.testing.assert_close(draws.mean(0), exact, rtol=0, atol=0.1)
     assert draws.std(0).min() > 0.05
-    assert torch.equal(operator.eval()(vectors, vectors, vectors, Visible()), exact)
+    assert torch.equal(operator.eval()(vectors, shown, shown, Visible()), exact)
 
 
 def test_cross_attention_equals_a_loop_and_reads_zeros_where_there_is_nothing():
