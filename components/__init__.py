@@ -14,7 +14,7 @@ from components.heads import (
     QuantileHead,
     StudentTHead,
 )
-from components.initializations import Mitchell
+from components.initializations import Mitchell, NormalMatrices
 from components.layers.attention import ScaledDotProduct
 from components.layers.fan import FanLayer
 from components.layers.feedforward import FeedForward, SwiGLU
@@ -24,6 +24,7 @@ from components.losses import (
     CRPS,
     CoefficientPenalty,
     Entropy,
+    Huber,
     LabelSmoothing,
     NegativeLogLikelihood,
     Pinball,
@@ -39,6 +40,7 @@ from components.stems import (
     FeatureStem,
     FlatObservation,
     PromptStem,
+    SequenceStem,
     SeriesStem,
     TokenStem,
     TrajectoryStem,
@@ -65,6 +67,7 @@ __all__ = [
     "FeedForward",
     "FlatObservation",
     "FourierHead",
+    "Huber",
     "LabelSmoothing",
     "LayerNorm",
     "Learned",
@@ -75,6 +78,7 @@ __all__ = [
     "NegativeLogLikelihood",
     "NoPositions",
     "NormalHead",
+    "NormalMatrices",
     "Perceptron",
     "Pinball",
     "PointHead",
@@ -85,6 +89,7 @@ __all__ = [
     "Rotary",
     "Roughness",
     "ScaledDotProduct",
+    "SequenceStem",
     "SeriesStem",
     "SquaredError",
     "StudentTHead",

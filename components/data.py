@@ -190,6 +190,29 @@ class DensityBatch(NamedTuple):
 
 
 @dataclass(frozen=True)
+class SequenceSpec:
+    """Facts of a law under which every position of a sequence has features and an outcome.
+
+    Args:
+        support: Interval of the outcomes.
+        features: Number of features at a position.
+        length: Positions of a sequence.
+    """
+
+    support: Interval | Bins
+    features: int
+    length: int
+
+
+class SequenceBatch(NamedTuple):
+    """Sequences of feature vectors: at each position an outcome is due, of features up to it."""
+
+    features: Tensor  # [B, T, F] float32
+    target: Tensor  # [B, T] float32
+    weight: Tensor  # [B, T] float32
+
+
+@dataclass(frozen=True)
 class PromptSpec:
     """Facts of texts that each ask for one real number.
 
@@ -224,6 +247,7 @@ torch.serialization.add_safe_globals(
         TrajectorySpec,
         SeriesSpec,
         DensitySpec,
+        SequenceSpec,
         PromptSpec,
     ]
 )

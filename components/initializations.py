@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
 
 from components.interfaces import Backbone, Head, Initialization, Stem
-from components.layers.linear import ResidualLinear
+from components.layers.linear import INITIAL_STD, ResidualLinear
 
 CUTOFF = 3.0  # standard deviations at which the normal law of an entry ends
 
@@ -37,13 +37,50 @@ class Mitchell(Initialization):
                     _draw(module, writers=2 * (position + 1))
 
 
+@dataclass(frozen=True)
+class NormalMatrices(Initialization):
+    """Draws every matrix from one normal law, whatever it reads and wherever it writes.
+
+    Constants of linear maps start at zero. Gains of norms and all else stay as they are. Unlike
+    what the parts draw themselves, maps that add to the residual stream are no smaller than
+    others, whatever the depth.
+
+    Args:
+        std: Standard deviation of the entries, positive.
+
+    Raises:
+        ValueError: If `std` is not positive.
+    """
+
+    std: float = INITIAL_STD
+
+    def __post_init__(self) -> None:
+        if not 0 < self.std < math.inf:
+            raise ValueError(
+                f"NormalMatrices: std={self.std} is no spread of entries; use a positive one."
+            )
+
+    def apply(self, stem: Stem, backbone: Backbone, head: Head) -> None:
+        """Draws the matrices of all parts."""
+        for part in (stem, backbone, head):
+            for module in part.modules():
+                if (weight := _matrix(module)) is not None:
+                    nn.init.normal_(weight, std=self.std)
+
+
 def _draw(module: nn.Module, writers: int) -> None:
     """Draws the matrix of a module, one of so many that have written to a stream by then."""
+    if (weight := _matrix(module)) is not None:
+        std = 1 / math.sqrt(weight.shape[1] * max(1, writers))
+        nn.init.trunc_normal_(weight, std=std, a=-CUTOFF * std, b=CUTOFF * std)
+
+
+def _matrix(module: nn.Module) -> Tensor | None:
+    """Returns the matrix that a module itself holds, None if it has none; zeroes its constant."""
     parameters = dict(module.named_parameters(recurse=False))
     weight = parameters.get("weight")
     if weight is None or weight.ndim != 2:
-        return
-    std = 1 / math.sqrt(weight.shape[1] * max(1, writers))
-    nn.init.trunc_normal_(weight, std=std, a=-CUTOFF * std, b=CUTOFF * std)
+        return None
     if "bias" in parameters:
         nn.init.zeros_(parameters["bias"])
+    return weight

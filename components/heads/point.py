@@ -25,21 +25,28 @@ class PointHead(Head):
         support: What can be predicted: real values.
         std: Standard deviation of the law, in widths of the interval, positive; that of the
             uniform law if not given.
+        unit: What one unit of the linear map is worth, in units of the outcome, positive; half the
+            interval if not given. The map counts from the middle of the interval.
 
     Raises:
-        ValueError: If the support is one of tokens, or `std` is not positive.
+        ValueError: If the support is one of tokens, or `std` or `unit` is not positive.
     """
 
-    def __init__(self, dim: int, support: Support, std: float | None = None) -> None:
+    def __init__(
+        self, dim: int, support: Support, std: float | None = None, unit: float | None = None
+    ) -> None:
         super().__init__()
         std = SPREAD if std is None else std
         if not std > 0:
             raise ValueError(f"PointHead: std={std} is not positive; a law has a width.")
+        if unit is not None and not 0 < unit < math.inf:
+            raise ValueError(f"PointHead: unit={unit} measures nothing; use a positive one.")
         interval = real_interval(support, type(self).__name__)
         self.support = support
-        self.half_width = (interval.high - interval.low) / 2
-        self.middle = interval.low + self.half_width
-        self.std = 2 * self.half_width * std
+        half_width = (interval.high - interval.low) / 2
+        self.unit = half_width if unit is None else unit
+        self.middle = interval.low + half_width
+        self.std = 2 * half_width * std
         self.projection: nn.Module = nn.Linear(dim, math.prod(support.shape))
 
     def forward(self, hidden: Tensor) -> Distribution:
@@ -47,6 +54,6 @@ class PointHead(Head):
         shape = self.support.shape
         raw = self.projection(hidden)
         scaled = widen(raw.unflatten(-1, shape) if shape else raw.squeeze(-1))
-        loc = self.middle + self.half_width * scaled
+        loc = self.middle + self.unit * scaled
         law = Normal(loc, torch.full_like(loc, self.std), validate_args=False)
         return Independent(law, len(shape), validate_args=False) if shape else law

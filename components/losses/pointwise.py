@@ -8,6 +8,7 @@ from functools import singledispatch
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent
+from torch.nn.functional import huber_loss
 
 from components.distributions import Affine
 from components.distributions.constants import constant
@@ -32,6 +33,38 @@ class SquaredError(Loss):
         with refuse(self, prediction, "a law with a mean"):
             mean = prediction.mean
         return _total((mean - target).square(), prediction)
+
+
+class Huber(Loss):
+    r"""Asks for the right mean, but minds large errors less than their square.
+
+    .. math:: \tfrac12 e^2 \ \text{ for } |e| \le \delta, \quad
+              \delta (|e| - \tfrac12 \delta) \ \text{ beyond}, \qquad e = \mathbb{E}[x] - y
+
+    In squared units of the outcome; of vectors the sum over their components.
+
+    Args:
+        delta: Error from which on the loss grows linearly, in units of the outcome, positive.
+        weight: Factor of this term in the objective, at least 0.
+
+    Raises:
+        ValueError: If `delta` is not positive.
+
+    Source: Huber, "Robust Estimation of a Location Parameter" (1964).
+    """
+
+    def __init__(self, delta: float = 1.0, weight: float = 1.0) -> None:
+        super().__init__(weight)
+        if not delta > 0:
+            raise ValueError(f"Huber: delta={delta} is an error to bend at; use a positive one.")
+        self.delta = delta
+
+    def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
+        """Scores targets `[B, T, *event]`: squared units `[B, T]`."""
+        with refuse(self, prediction, "a law with a mean"):
+            mean = prediction.mean
+        target = target.to(mean.dtype)
+        return _total(huber_loss(mean, target, reduction="none", delta=self.delta), prediction)
 
 
 class Pinball(Loss):

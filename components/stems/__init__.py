@@ -4,6 +4,7 @@ from components.stems.features import FeatureStem
 from components.stems.observations import ConvObservation, FlatObservation
 from components.stems.prompts import PromptStem
 from components.stems.scales import Asinh, CellIndex, Unscaled
+from components.stems.sequences import SequenceStem
 from components.stems.series import SeriesStem
 from components.stems.series_bins import BinnedSeriesStem
 from components.stems.tokens import TokenStem
@@ -17,6 +18,7 @@ __all__ = [
     "FeatureStem",
     "FlatObservation",
     "PromptStem",
+    "SequenceStem",
     "SeriesStem",
     "TokenStem",
     "TrajectoryStem",

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from components.data import DensitySpec, PromptSpec, SeriesSpec, TokenSpec, TrajectorySpec
+from components.data import (
+    DensitySpec,
+    PromptSpec,
+    SequenceSpec,
+    SeriesSpec,
+    TokenSpec,
+    TrajectorySpec,
+)
 
 STEMS = {
     TokenSpec: "TokenStem",
     TrajectorySpec: "TrajectoryStem",
     SeriesSpec: "SeriesStem",
     DensitySpec: "FeatureStem",
+    SequenceSpec: "SequenceStem",
     PromptSpec: "PromptStem",
 }
 
-Kind = TypeVar("Kind", TokenSpec, TrajectorySpec, SeriesSpec, DensitySpec, PromptSpec)
+Kind = TypeVar(
+    "Kind", TokenSpec, TrajectorySpec, SeriesSpec, DensitySpec, SequenceSpec, PromptSpec
+)
 
 
 def require(kind: type[Kind], spec: object) -> Kind:

@@ -25,6 +25,8 @@ from framework.data.equations.sources import Equation, LinearEquation, ModularAd
 from framework.data.module import Examples, PredictiveData
 from framework.data.prompts.module import PromptData, PromptTokenData
 from framework.data.prompts.normals import DescribedNormals, Prompts
+from framework.data.sequences.module import SequenceData
+from framework.data.sequences.processes import LaggedSines, SequenceProcess
 from framework.data.series.fpp import FppTable
 from framework.data.series.kernel_synth import KernelSynth
 from framework.data.series.mixup import TSMixup
@@ -79,6 +81,7 @@ __all__ = [
     "HubText",
     "JsonLines",
     "KernelSynth",
+    "LaggedSines",
     "LinearEquation",
     "LongTable",
     "MeanScaling",
@@ -106,6 +109,8 @@ __all__ = [
     "Sawtooth",
     "Scaling",
     "Seaquest",
+    "SequenceData",
+    "SequenceProcess",
     "SeriesCorpus",
     "SeriesData",
     "Signal",

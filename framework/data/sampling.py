@@ -11,6 +11,7 @@ from itertools import count
 import torch
 from torch.utils.data import Sampler
 
+ENDLESS = 2**62  # examples of a set that has no end: more than are ever drawn
 EPOCH_STRIDE = 1_000_003  # a prime between neighboring seeds, so that their epochs do not coincide
 
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from components.data import SeriesBatch
 from framework.data.mapped import Mapped
 from framework.data.module import Examples
+from framework.data.sampling import ENDLESS
 from framework.data.series.scaling import Scaling
 from framework.data.series.windows import batch_of
 
 Integers = NDArray[np.int64]
-ENDLESS = 2**62  # more windows than are ever drawn
 
 
 class Stock(NamedTuple):

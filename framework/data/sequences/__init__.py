@@ -1,0 +1,1 @@
+"""Sequences of feature vectors, drawn from processes whose law is known."""

@@ -1,0 +1,97 @@
+"""Sequences as data: feature vectors with an outcome each, drawn without end from a process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from components.data import SequenceBatch, SequenceSpec
+from framework.data.module import Examples, PredictiveData
+from framework.data.sampling import ENDLESS, EndlessSampler
+from framework.data.sequences.processes import SequenceProcess
+
+SPLITS = ("train", "val", "test")  # whose numbers keep their draws apart
+
+
+class SequenceData(PredictiveData):
+    """Serves sequences of a process; none is ever trained on twice.
+
+    Training sequence k is a function of the seed and of k alone: resumed, divided among processes
+    or read by models of any kind, a run sees the same. Those to validate and test on are the same
+    for every seed.
+
+    Args:
+        source: Where the sequences come from.
+        length: Positions of a sequence, at least 1.
+        validation: Sequences to validate on, and as many to test on, at least 1.
+        options: Batch sizes, workers and seed, as in `PredictiveData`.
+
+    Raises:
+        ValueError: If there would be no sequence or no position.
+    """
+
+    def __init__(
+        self, source: SequenceProcess, length: int = 64, validation: int = 1024, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        if length < 1 or validation < 1:
+            raise ValueError(
+                f"SequenceData draws nothing with length={length}, validation={validation}; use "
+                "at least 1 of each."
+            )
+        self.source, self.length, self.validation = source, length, validation
+
+    @property
+    def spec(self) -> SequenceSpec:
+        """Range of the outcomes, number of features, and length."""
+        return SequenceSpec(self.source.support, self.source.features, self.length)
+
+    def dataset(self, split: str) -> Examples:
+        """Returns the sequences of a split; those to predict are those to test on."""
+        if split == "train":
+            return Drawn(self.source, self.length, (SPLITS.index(split), self.seed), ENDLESS)
+        number = SPLITS.index("test" if split == "predict" else split)
+        return Drawn(self.source, self.length, (number, 0), self.validation)
+
+    def task(self, batch: SequenceBatch) -> Tensor:
+        """Tells which positions are the task, booleans `[B, T]`; others are beside it."""
+        return self.source.task(batch.features)
+
+    def regressors(self, batch: SequenceBatch) -> dict[str, Tensor]:
+        """Returns what a hidden state may hold ahead of its use, `[B, T]` each, by name."""
+        return self.source.regressors(batch.features)
+
+    def _order(self, dataset: Examples) -> EndlessSampler:
+        return EndlessSampler(self.batch_size, *self._place(), self._step)
+
+
+class Drawn(Examples):
+    """Sequences of a process: sequence k is the same every time.
+
+    Args:
+        source: The process.
+        length: Positions of a sequence.
+        seed: What is common to the seeds of all sequences.
+        number: How many there are.
+    """
+
+    def __init__(
+        self, source: SequenceProcess, length: int, seed: tuple[int, int], number: int
+    ) -> None:
+        self.source, self.length, self.number = source, length, number
+        self.seed = (seed[0], seed[1] % 2**63)
+
+    def __len__(self) -> int:
+        return self.number
+
+    def __getitems__(self, indices: list[int]) -> SequenceBatch:
+        """Draws features `[B, T, F]` and outcomes `[B, T]`."""
+        rngs = (np.random.default_rng((*self.seed, index)) for index in indices)
+        features, target = zip(*(self.source.draw(rng, self.length) for rng in rngs), strict=True)
+        outcome = torch.from_numpy(np.stack(target)).float()
+        return SequenceBatch(
+            torch.from_numpy(np.stack(features)).float(), outcome, torch.ones_like(outcome)
+        )
