@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -108,8 +110,25 @@ class Decoder(Backbone):
         )
         self.norm = norm(dim=dim)
 
+    @property
+    def given_past(self) -> bool:
+        """Whether attention sees a past that another model computed: `forward` then needs it."""
+        block: Any = self.blocks[0]
+        given: bool = block.attention.operator.given_past
+        return given
+
     def new_cache(self, batch_size: int, length: int) -> Cache:
-        """Makes an empty cache for `length` positions, those of the context included."""
+        """Makes an empty cache for `length` positions, those of the context included.
+
+        Raises:
+            ValueError: If that is too long, or keys and values of the past are another model's.
+        """
+        if self.given_past:
+            raise ValueError(
+                "Decoder with GivenPast sees what another model made of whole sequences, and "
+                "cannot continue one step by step; generate with that model, or with attention "
+                "ScaledDotProduct."
+            )
         self.positions.require(length)
         return Cache(len(self.blocks), batch_size, length)
 
@@ -117,8 +136,14 @@ class Decoder(Backbone):
         """Computes hidden states `[B, S, D]` of the states; see `Backbone.forward`.
 
         Raises:
-            ValueError: If a context comes later than with the first call on a cache.
+            ValueError: If a context comes later than with the first call on a cache, or there is
+                no past where attention needs one.
         """
+        if self.given_past and cache is None:
+            raise ValueError(
+                "Decoder with GivenPast got no past; give model.vanilla a checkpoint and call "
+                "the module rather than its backbone."
+            )
         sequence, mask, prefix = _prepend(inputs)
         device, new = sequence.device, sequence.shape[1]
         known = 0 if cache is None else cache.length

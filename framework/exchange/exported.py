@@ -16,7 +16,7 @@ from framework.exchange.files import Published, parse
 from framework.exchange.imported import ORIGIN
 from framework.exchange.olmo import HF_OLMO, OLMO, OlmoFormat
 from framework.exchange.olmo.writing import described, values
-from framework.exchange.stored import stored
+from framework.stored import stored
 
 FORMATS: dict[str, OlmoFormat] = {form.name: form for form in (OLMO, HF_OLMO)}
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from components.interfaces import Backbone, Head, Initialization, Stem
 from framework.checkpoints import compare
 from framework.exchange.imported import import_directory
-from framework.exchange.stored import stored
+from framework.stored import stored
 
 
 @dataclass(frozen=True)

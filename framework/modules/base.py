@@ -18,7 +18,6 @@ from components.data import Batch
 from components.interfaces import (
     Backbone,
     BackboneFactory,
-    Cache,
     Head,
     HeadFactory,
     Initialization,
@@ -32,7 +31,7 @@ from framework.execution import PLAIN, Execution, data_mesh, materialize, parall
 from framework.modules.objective import Objective
 from framework.modules.recipe import recipe
 from framework.modules.tally import Tally
-from framework.modules.vanilla import Vanilla, given
+from framework.modules.vanilla import Past, past, unasked
 from framework.optimization import by_name, by_number, groups, matrices, numbering
 from framework.schedules import ScheduleFactory
 
@@ -63,8 +62,7 @@ class PredictiveModule(LightningModule):
         initialization: What sets the parameters at the start; None to leave them as each part
             draws its own.
         decay_embeddings: Whether weight decay is applied to embeddings, too.
-        vanilla: Checkpoint of a trained model of the same architecture, whose keys and values are
-            the past that attention with `GivenPast` sees; None where there is no such attention.
+        vanilla: Checkpoint of the model whose keys and values attention sees with `GivenPast`.
 
     Raises:
         ValueError: If there is no term to minimize, or the data are of another kind.
@@ -105,9 +103,9 @@ class PredictiveModule(LightningModule):
         self.spec: Any = spec
         self.execution = execution
         self._stem, self._backbone, self._head, self._losses = stem, backbone, head, losses
-        self._optimizer, self._schedule = optimizer, schedule
+        self._optimizer, self._schedule, self._vanilla = optimizer, schedule, vanilla
         self._initialization, self._decay_embeddings = initialization, decay_embeddings
-        self._vanilla, self._given = vanilla, cast("Vanilla | None", None)
+        self.past: Past = unasked
         self._tally = Tally()
 
     # Building
@@ -130,7 +128,7 @@ class PredictiveModule(LightningModule):
         with torch.device("meta") if later else nullcontext():
             for name, part in self._build().items():
                 self.add_module(name, part)
-        self._given = given(self._vanilla, self.stem, self.backbone)
+        self.past = past(self._vanilla, self.stem, self.backbone)
         self._matrices = matrices(self, self._decay_embeddings)
         # Buffers are constants: without this, DDP sends them around before every forward pass.
         self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
@@ -159,11 +157,6 @@ class PredictiveModule(LightningModule):
         prediction: Distribution = self.head(self.stem.readout(hidden))
         return prediction
 
-    def past(self, batch: Batch) -> Cache | None:
-        """Returns what another model lets the positions of a batch see, if attention needs it."""
-        like = next(self.backbone.parameters())
-        return None if self._given is None else self._given.past(batch, like)
-
     # Training
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -186,10 +179,8 @@ class PredictiveModule(LightningModule):
         # A fused one would undo the scaling of float16 within its step, too late to clip before.
         optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]  # of torch.amp
         schedule = self._schedule(optimizer=optimizer, steps=int(steps))
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        advanced = {"scheduler": schedule, "interval": "step"}
+        return {"optimizer": optimizer, "lr_scheduler": advanced}
 
     def on_train_start(self) -> None:
         """Starts the sums of the objective."""

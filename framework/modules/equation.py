@@ -35,7 +35,7 @@ class EquationModel(LanguageModel):
     Args:
         sampling: How answers are written; their length is that of the right ones.
         options: Options of a language model and of every module: tied, spec, stem, backbone, head,
-            losses, optimizer, schedule, execution, initialization, decay_embeddings.
+            losses, optimizer, schedule, execution, initialization, decay_embeddings, vanilla.
 
     Raises:
         ValueError: If the data are no equations.
