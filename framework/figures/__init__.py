@@ -9,6 +9,7 @@ from framework.figures.densities import draw_densities
 from framework.figures.equations import draw_equations
 from framework.figures.forecasts import draw_forecasts
 from framework.figures.functions import draw_function
+from framework.figures.sequences import draw_sequences
 from framework.figures.tokens import draw_next_tokens
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "draw_forecasts",
     "draw_function",
     "draw_next_tokens",
+    "draw_sequences",
 ]

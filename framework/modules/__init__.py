@@ -7,6 +7,7 @@ from framework.modules.equation import EquationModel
 from framework.modules.forecast import Forecaster
 from framework.modules.language import LanguageModel
 from framework.modules.prompt import PromptModel
+from framework.modules.sequence import SequenceModel
 from framework.modules.writer import PromptWriter
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "PredictiveModule",
     "PromptModel",
     "PromptWriter",
+    "SequenceModel",
 ]

@@ -71,9 +71,9 @@ class LaggedSines(SequenceProcess):
     def __init__(self, lags: int = 10, frequency: float = 10.0, share: float = 0.3) -> None:
         if lags < 1:
             raise ValueError(f"LaggedSines: lags={lags} sums nothing; look back at least 1.")
-        if not math.isfinite(frequency):
+        if not math.isfinite(frequency) or frequency == 0:
             raise ValueError(
-                f"LaggedSines: frequency={frequency} has no sines; use a finite number."
+                f"LaggedSines: frequency={frequency} has no sines; use a finite number but 0."
             )
         if not 0 <= share <= 1:
             raise ValueError(f"LaggedSines: share={share} is a probability; use one of [0, 1].")
