@@ -1,5 +1,7 @@
 """One process, DDP and FSDP2 by overlay on two: the same recipe ends with the same weights."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -8,7 +10,7 @@ import framework.console.command  # noqa: F401  # once, before processes are for
 from tests.ranks import run_ranks
 
 
-def train(folder, processes, *more):
+def train(folder, processes, *more, recipe="two_peaks"):
     """Takes three steps on this rank."""
     options = (
         f"default_root_dir={folder}",
@@ -17,7 +19,7 @@ def train(folder, processes, *more):
         "limit_val_batches=0",
         "max_steps=3",
     )
-    smoke = ("--config", "two_peaks", "--config", "smoke")
+    smoke = ("--config", recipe, "--config", "smoke")
     cli.main(["fit", *smoke, *more, *(f"--trainer.{option}" for option in options)])
 
 
@@ -38,6 +40,20 @@ def test_two_processes_end_with_the_weights_of_one(overlay, tmp_path):
     run_ranks(train, 2, together, 2, "--config", overlay)
     expected, found = weights(alone), weights(together)
     assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize("more", [[], ["--model.execution.meta=true"]], ids=["built", "sent"])
+def test_a_tied_fanformer_is_sharded(more, tmp_path):
+    """Stem and head read one embedding, whose gradients come from both."""
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    fanformer = partial(train, recipe="fanformer/tiny")
+    run_ranks(fanformer, 1, alone, 1)
+    run_ranks(fanformer, 2, together, 2, "--config", "strategy/fsdp2", *more)
+    expected, found = weights(alone), weights(together)
+    assert found.keys() == expected.keys()
+    assert not any(name.startswith("head") for name in found)
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6, msg=name)
 
