@@ -20,7 +20,7 @@ RECIPE_FILES = sorted(
     if OVERLAYS not in path.parents and path not in STUDIES
 )
 CATEGORICAL = ("fan", "fourier", "linear")
-OBJECTIVE = r"^(nll|squared_error) +-?\d\S* +-?\d"  # a row with numbers of training and validation
+OBJECTIVE = r"^(nll|squared_error|huber) +-?\d\S* +-?\d"  # a row with numbers of training and validation
 TIED = ("fan", "linear")  # heads that can read out with the vectors of the embedding
 
 FEW_SERIES = {"few": {"source": {"class_path": "KernelSynth", "init_args": {"number": 20}}}}
