@@ -1,0 +1,108 @@
+"""Models built again: from a checkpoint, or with another attention around the same weights."""
+
+from __future__ import annotations
+
+import inspect
+import pydoc
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.cli import instantiate_module
+
+from framework.checkpoints import read
+from framework.modules.base import PredictiveModule
+from framework.modules.recipe import describe, recipe
+from framework.stored import stored
+
+ORDINARY = {"class_path": "components.ScaledDotProduct", "init_args": {}}
+"""Attention that sends gradients into the past."""
+
+INTERCHANGEABLE = ("ScaledDotProduct", "Myopic")  # operators that compute the same, forward
+
+
+def myopic(constant: str) -> dict[str, Any]:
+    """Describes attention that sends no gradients into the past.
+
+    Args:
+        constant: What is constant there, `hidden` or `keys`; see `Myopic`.
+    """
+    return {"class_path": "components.Myopic", "init_args": {"constant": constant}}
+
+
+def load(path: str | Path) -> PredictiveModule:
+    """Builds the model of a checkpoint, for evaluation, whole on the CPU.
+
+    Args:
+        path: A checkpoint of ours, a file or a folder of shards.
+
+    Raises:
+        ValueError: If it cannot be read, or does not say how its model was built.
+    """
+    options = read(path).get("hyper_parameters", {})
+    if "_class_path" not in options:
+        raise ValueError(
+            f"The checkpoint {str(path)!r} does not say how its model was built; use one that was "
+            "saved by Overtone."
+        )
+    module = _instantiate(options)
+    module.configure_model()
+    module.load_state_dict(stored(Path(path)))
+    return module.eval()
+
+
+def twin(module: PredictiveModule, attention: Mapping[str, Any]) -> PredictiveModule:
+    """Builds a model again with another attention, around the same parameters, for evaluation.
+
+    Both hold the same tensors: what trains the one changes the other.
+
+    Args:
+        module: The model, built, its parameters whole in this process.
+        attention: Class path and options of the attention. A scale is taken over.
+
+    Raises:
+        ValueError: If the backbone has no such choice, or its attention computes something else.
+    """
+    options = dict(module.hparams)
+    if "_class_path" not in options:  # built in Python
+        options = recipe(type(module), module.hparams_initial)
+    options = describe(options) | {"spec": module.spec}
+    other = _instantiate({**options, "backbone": _recut(options["backbone"], attention)})
+    with torch.device("meta"):
+        other.configure_model()
+    for name, part in other.named_modules():
+        if part._parameters or part._buffers:
+            own = module.get_submodule(name)
+            for key, tensor in {**own._parameters, **own._buffers}.items():
+                setattr(part, key, tensor)
+    return other.eval()
+
+
+def _instantiate(options: Mapping[str, Any]) -> PredictiveModule:
+    """Makes a module whose parts are not built yet: as it is evaluated, wherever it started."""
+    left_out = ("_instantiator", "execution")
+    kept = {name: value for name, value in options.items() if name not in left_out}
+    return instantiate_module(PredictiveModule, {**kept, "initialization": None})
+
+
+def _recut(backbone: Mapping[str, Any], attention: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the description of a backbone with another attention."""
+    path, options = backbone["class_path"], dict(backbone.get("init_args") or {})
+    name, kind = path.rpartition(".")[2], pydoc.locate(path)
+    if not callable(kind) or "attention" not in inspect.signature(kind).parameters:
+        raise ValueError(
+            f"{name} has no attention to choose, so that the gradient of its past cannot be cut "
+            "off; measure a model whose backbone is Decoder."
+        )
+    present = options.get("attention") or ORDINARY
+    present = {"class_path": present} if isinstance(present, str) else present
+    operator = present["class_path"].rpartition(".")[2]
+    if operator not in INTERCHANGEABLE:
+        raise ValueError(
+            f"The attention of this model is {operator}, which computes something else than "
+            f"{' and '.join(INTERCHANGEABLE)} do; measure a model of one of these."
+        )
+    scale = (present.get("init_args") or {}).get("scale")
+    own = {**attention["init_args"], **({} if scale is None else {"scale": scale})}
+    return {**backbone, "init_args": {**options, "attention": {**attention, "init_args": own}}}
