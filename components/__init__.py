@@ -18,6 +18,7 @@ from components.initializations import Mitchell, NormalMatrices
 from components.layers.attention import ScaledDotProduct
 from components.layers.fan import FanLayer
 from components.layers.feedforward import FeedForward, SwiGLU
+from components.layers.myopic import Bigram, GivenPast, Myopic
 from components.layers.norms import LayerNorm, RMSNorm
 from components.layers.positions import Learned, NoPositions, RelativeBias, Rotary
 from components.losses import (
@@ -51,6 +52,7 @@ __all__ = [
     "CRPS",
     "MLP",
     "Asinh",
+    "Bigram",
     "BinnedSeriesStem",
     "CellIndex",
     "CoefficientPenalty",
@@ -67,6 +69,7 @@ __all__ = [
     "FeedForward",
     "FlatObservation",
     "FourierHead",
+    "GivenPast",
     "Huber",
     "LabelSmoothing",
     "LayerNorm",
@@ -75,6 +78,7 @@ __all__ = [
     "Mitchell",
     "MixedBins",
     "MixtureHead",
+    "Myopic",
     "NegativeLogLikelihood",
     "NoPositions",
     "NormalHead",
