@@ -20,7 +20,8 @@ RECIPE_FILES = sorted(
     if OVERLAYS not in path.parents and path not in STUDIES
 )
 CATEGORICAL = ("fan", "fourier", "linear")
-OBJECTIVE = r"^(nll|squared_error|huber) +-?\d\S* +-?\d"  # a row with numbers of training and validation
+# A row with numbers of training and validation
+OBJECTIVE = r"^(nll|squared_error|huber) +-?\d\S* +-?\d"
 TIED = ("fan", "linear")  # heads that can read out with the vectors of the embedding
 
 FEW_SERIES = {"few": {"source": {"class_path": "KernelSynth", "init_args": {"number": 20}}}}
@@ -46,6 +47,7 @@ SMALLER = {  # data and sizes, by recipe, where its own take longer than two ste
     "chronos": ZERO_SHOT,
     "chronos_small": ZERO_SHOT,
     "hopper": ["--data.source.steps", "2000", "--data.horizon", "20"],
+    "lagged_sines_paper": ["--data.num_workers", "0"],
     "seaquest": [
         *("--data.source.skills", RANDOM, "--data.source.steps", "1500"),
         *("--data.horizon", "20"),
