@@ -16,7 +16,7 @@ from components.interfaces import Loss
 from framework.analysis.processes import exact, total
 from framework.analysis.rebuilding import ORDINARY, myopic, twin
 from framework.modules.base import PredictiveModule
-from framework.modules.objective import Objective
+from framework.modules.objective import UNIT, Objective
 from framework.optimization import FLATTENED
 
 ALL = "all"
@@ -84,7 +84,7 @@ class FutureGradient:
             for own, module in zip(sums, (self.whole, self.cut), strict=True):
                 torch._foreach_add_(own, self._gradient(module, batch))
         device = next(iter(self.parameters.values())).device
-        weight = total(weight.to(device, torch.float32))
+        weight = total(weight.to(device, torch.float32)) * UNIT
         whole, present = ([total(x) / weight for x in each] for each in sums)
         products: dict[str, Tensor] = {}
         for name, all_of_it, part in zip(self.parameters, whole, present, strict=True):

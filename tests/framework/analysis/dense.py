@@ -19,11 +19,11 @@ class Dense(AttentionOperator):
         return own, project(source.detach()) if self.constant == "hidden" else own.detach()
 
     def forward(self, queries, own, past, visible):
-        assert visible.causal
         size, width = queries.shape[-2:]
         same = torch.eye(size, dtype=torch.bool)
         scores = torch.where(same, queries @ own.keys.mT, queries @ past.keys.mT) / width**0.5
-        seen = torch.ones(size, size, dtype=torch.bool).tril()
-        shares = scores.masked_fill(~seen, -torch.inf).softmax(-1)
+        if visible.causal:
+            scores = scores.masked_fill(~torch.ones_like(same).tril(), -torch.inf)
+        shares = scores.softmax(-1)
         own_shares = shares.diagonal(dim1=-2, dim2=-1)[..., None]
         return shares.masked_fill(same, 0) @ past.values + own_shares * own.values
