@@ -136,14 +136,8 @@ class Decoder(Backbone):
         """Computes hidden states `[B, S, D]` of the states; see `Backbone.forward`.
 
         Raises:
-            ValueError: If a context comes later than with the first call on a cache, or there is
-                no past where attention needs one.
+            ValueError: If a context comes later than with the first call on a cache.
         """
-        if self.given_past and cache is None:
-            raise ValueError(
-                "Decoder with GivenPast got no past; give model.vanilla a checkpoint and call "
-                "the module rather than its backbone."
-            )
         sequence, mask, prefix = _prepend(inputs)
         device, new = sequence.device, sequence.shape[1]
         known = 0 if cache is None else cache.length

@@ -121,6 +121,7 @@ class GivenPast(AttentionOperator):
     """
 
     one_stream = False
+    given_past = True
 
     def __init__(self, dropout: float = 0.0, scale: float | None = None) -> None:
         super().__init__()
