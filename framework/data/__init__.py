@@ -20,7 +20,9 @@ from framework.data.density.signals import (
     Signal,
     Sine,
 )
+from framework.data.equations.digits import Multiplication
 from framework.data.equations.module import EquationData, Square
+from framework.data.equations.products import ProductData
 from framework.data.equations.sources import Equation, LinearEquation, ModularAddition
 from framework.data.module import Examples, PredictiveData
 from framework.data.prompts.module import PromptData, PromptTokenData
@@ -92,6 +94,7 @@ __all__ = [
     "ModulatedAmplitude",
     "ModulatedPhase",
     "Modulo",
+    "Multiplication",
     "NpzEpisodes",
     "PanelSource",
     "Pendulum",
@@ -99,6 +102,7 @@ __all__ = [
     "PredictiveData",
     "Problem",
     "Process",
+    "ProductData",
     "PromptData",
     "PromptTokenData",
     "Prompts",

@@ -6,6 +6,7 @@ from framework.modules.density import DensityModel
 from framework.modules.equation import EquationModel
 from framework.modules.forecast import Forecaster
 from framework.modules.language import LanguageModel
+from framework.modules.product import ProductModel
 from framework.modules.prompt import PromptModel
 from framework.modules.sequence import SequenceModel
 from framework.modules.writer import PromptWriter
@@ -17,6 +18,7 @@ __all__ = [
     "Forecaster",
     "LanguageModel",
     "PredictiveModule",
+    "ProductModel",
     "PromptModel",
     "PromptWriter",
     "SequenceModel",

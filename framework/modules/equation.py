@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
 
 import torch
 from matplotlib.figure import Figure
@@ -12,19 +10,15 @@ from torch import Tensor
 
 from components.data import TokenBatch
 from framework.data.equations.module import EquationData
-from framework.evaluation.generation import Sampling, generate
 from framework.figures import draw_equations
+from framework.modules.answers import AnswerModel
 from framework.modules.base import Ratio
-from framework.modules.language import LanguageModel
-from framework.modules.writer import aligned
 
 PARTS = ("hole", "seen")  # what the loaders of `EquationData` serve, in their order
 AT_ONCE = 512  # equations of a picture that are computed together
-LIKELIEST = Sampling(length=1, temperature=0.0)
-"""Answers are the likeliest ones, token by token."""
 
 
-class EquationModel(LanguageModel):
+class EquationModel(AnswerModel):
     """Trains and evaluates a language model that answers equations of which a hole is left out.
 
     Reports likelihood and accuracy for the hole, `hole_nll` and `hole_accuracy`, and in validation
@@ -41,19 +35,7 @@ class EquationModel(LanguageModel):
         ValueError: If the data are no equations.
     """
 
-    def __init__(self, *, sampling: Sampling = LIKELIEST, **options: Any) -> None:
-        super().__init__(sampling=sampling, **options)
-
-    def setup(self, stage: str) -> None:
-        """Refuses data of another kind, which have neither hole nor answers."""
-        super().setup(stage)
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
-        if not isinstance(data, EquationData):
-            raise ValueError(
-                f"EquationModel answers the equations of EquationData, got {type(data).__name__}; "
-                "choose LanguageModel for other tokens."
-            )
-        self._data = data
+    answers = EquationData
 
     def evaluate(self, batch: TokenBatch, dataloader_idx: int) -> Mapping[str, Ratio]:
         """Returns what a batch adds to the metrics of its part."""
@@ -65,16 +47,6 @@ class EquationModel(LanguageModel):
             f"{part}_accuracy": found["accuracy"],
         }
 
-    def metrics(self, prediction: Any, batch: TokenBatch) -> Mapping[str, Ratio]:
-        """Returns which answers are right, `[B]`."""
-        right = (prediction.mode == batch.target) | (batch.weight == 0)
-        each = right.all(1).float()
-        return {"accuracy": (each, torch.ones_like(each))}
-
-    def summarize(self, means: Mapping[str, float]) -> Mapping[str, float]:
-        """Derives nothing: answers have no bytes."""
-        return {}
-
     def figures(self, batch: TokenBatch) -> Mapping[str, Figure]:
         """Draws how likely the right answer of each equation is, inside the hole and outside."""
         source, hole, table = self._data.source, self._data.hole, self._data.equations()
@@ -85,25 +57,6 @@ class EquationModel(LanguageModel):
         known = torch.cat([self._certainty(part) for part in parts])
         square = known.view(source.size, source.size)
         return {"equations": draw_equations(square, hole.corner, hole.side, source.formula)}
-
-    def predict_step(
-        self, batch: TokenBatch, batch_idx: int, dataloader_idx: int = 0
-    ) -> list[dict[str, Any]]:
-        """Writes an answer to each equation; rows hold the question, it, and the right one."""
-        prompts, mask = aligned(batch)
-        sampling = replace(self.sampling, length=int(batch.weight.sum(1).max()))
-        generator = self._generator(batch_idx)
-        new = generate(self.stem, self.backbone, self.head, prompts, sampling, generator, mask)
-        decode = self._decoder()
-        rows = zip(prompts, mask, new, batch.target, batch.weight > 0, strict=True)
-        return [
-            {
-                "prompt": decode(asked[shown].tolist()),
-                "text": decode(added.tolist()),
-                "answer": decode(target[due].tolist()),
-            }
-            for asked, shown, added, target, due in rows
-        ]
 
     def _certainty(self, batch: TokenBatch) -> Tensor:
         """Computes the probability of the right answer to each equation, `[B]`."""

@@ -1,1 +1,1 @@
-"""Equations over whole numbers, of which a square is left out of training."""
+"""Equations over whole numbers: with a square left out of training, or drawn without end."""

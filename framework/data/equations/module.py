@@ -53,7 +53,34 @@ class Square:
         return away <= self.reach
 
 
-class EquationData(PredictiveData):
+class Equations(PredictiveData):
+    """Serves equations as tokens: what all such data share.
+
+    Args:
+        source: The law of the answers, and how it is written.
+        options: Batch sizes, workers and seed, as in `PredictiveData`.
+    """
+
+    def __init__(self, source: Equation, **options: Any) -> None:
+        super().__init__(**options)
+        self.source = source
+
+    @property
+    def spec(self) -> TokenSpec:
+        """Vocabulary and length of the equations."""
+        one = self.source.written(*torch.zeros(2, 1, dtype=torch.int64))
+        return TokenSpec(Tokens(self.source.vocabulary), one.tokens.shape[1])
+
+    def encode(self, text: str) -> list[int]:
+        """Writes a text such as "17+20=" as tokens."""
+        return self.source.encode(text)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Reads tokens as text."""
+        return self.source.decode(ids)
+
+
+class EquationData(Equations):
     """Serves equations as tokens: what was learned by heart fails in a hole, a rule does not.
 
     A model reads `[a, b, =]` and is asked for `c`. It trains on all pairs outside the hole.
@@ -75,7 +102,7 @@ class EquationData(PredictiveData):
     """
 
     def __init__(self, source: Equation, hole: Square, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(source, **options)
         low, high = min(hole.corner), max(hole.corner) + hole.side
         if low < 0 or high > source.size:
             raise ValueError(
@@ -87,12 +114,7 @@ class EquationData(PredictiveData):
                 f"EquationData: hole={hole} holds all pairs of {source.size} numbers and leaves "
                 "nothing to train on; make it smaller."
             )
-        self.source, self.hole = source, hole
-
-    @property
-    def spec(self) -> TokenSpec:
-        """Vocabulary and length of the equations."""
-        return TokenSpec(Tokens(self.source.vocabulary), self._parts["hole"].tokens.shape[1])
+        self.hole = hole
 
     def dataset(self, split: str) -> Examples:
         """Returns the pairs outside the hole for "train", those in the hole for all others."""
@@ -106,14 +128,6 @@ class EquationData(PredictiveData):
         """Returns all equations: first number 0 with each second one, then first number 1, …."""
         numbers = torch.arange(self.source.size)
         return self.source.written(*torch.cartesian_prod(numbers, numbers).unbind(1))
-
-    def encode(self, text: str) -> list[int]:
-        """Writes a text such as "17+20=" as tokens."""
-        return self.source.encode(text)
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Reads tokens as text."""
-        return self.source.decode(ids)
 
     @cached_property
     def _parts(self) -> dict[str, TokenBatch]:

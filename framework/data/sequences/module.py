@@ -9,14 +9,12 @@ import torch
 from torch import Tensor
 
 from components.data import SequenceBatch, SequenceSpec
-from framework.data.module import Examples, PredictiveData
-from framework.data.sampling import ENDLESS, EndlessSampler
+from framework.data.draws import Draws, EndlessData
+from framework.data.module import Examples
 from framework.data.sequences.processes import SequenceProcess
 
-SPLITS = ("train", "val", "test")  # whose numbers keep their draws apart
 
-
-class SequenceData(PredictiveData):
+class SequenceData(EndlessData):
     """Serves sequences of a process; none is ever trained on twice.
 
     Training sequence k is a function of the seed and of k alone: resumed, divided among processes
@@ -51,10 +49,7 @@ class SequenceData(PredictiveData):
 
     def dataset(self, split: str) -> Examples:
         """Returns the sequences of a split; those to predict are those to test on."""
-        if split == "train":
-            return Drawn(self.source, self.length, (SPLITS.index(split), self.seed), ENDLESS)
-        number = SPLITS.index("test" if split == "predict" else split)
-        return Drawn(self.source, self.length, (number, 0), self.validation)
+        return DrawnSequences(self.source, self.length, split, self.seed, self.validation)
 
     def task(self, batch: SequenceBatch) -> Tensor:
         """Tells which positions are the task, booleans `[B, T]`; others are beside it."""
@@ -64,34 +59,28 @@ class SequenceData(PredictiveData):
         """Returns what a hidden state may hold ahead of its use, `[B, T]` each, by name."""
         return self.source.regressors(batch.features)
 
-    def _order(self, dataset: Examples) -> EndlessSampler:
-        return EndlessSampler(self.batch_size, *self._place(), self._step)
 
-
-class Drawn(Examples):
-    """Sequences of a process: sequence k is the same every time.
+class DrawnSequences(Draws):
+    """Sequences of a process.
 
     Args:
         source: The process.
         length: Positions of a sequence.
-        seed: What is common to the seeds of all sequences.
-        number: How many there are.
+        split: The split.
+        seed: Seed of the training sequences.
+        size: Number of sequences to evaluate on.
     """
 
     def __init__(
-        self, source: SequenceProcess, length: int, seed: tuple[int, int], number: int
+        self, source: SequenceProcess, length: int, split: str, seed: int, size: int
     ) -> None:
-        self.source, self.length, self.number = source, length, number
-        self.seed = (seed[0], seed[1] % 2**63)
-
-    def __len__(self) -> int:
-        return self.number
+        super().__init__(split, seed, size)
+        self.source, self.length = source, length
 
     def __getitems__(self, indices: list[int]) -> SequenceBatch:
         """Draws features `[B, T, F]` and outcomes `[B, T]`."""
-        rngs = (np.random.default_rng((*self.seed, index)) for index in indices)
-        features, target = zip(*(self.source.draw(rng, self.length) for rng in rngs), strict=True)
-        outcome = torch.from_numpy(np.stack(target)).float()
-        return SequenceBatch(
-            torch.from_numpy(np.stack(features)).float(), outcome, torch.ones_like(outcome)
+        drawn = [self.source.draw(rng, self.length) for rng in self.generators(indices)]
+        features, target = (
+            torch.from_numpy(np.stack(values)).float() for values in zip(*drawn, strict=True)
         )
+        return SequenceBatch(features, target, torch.ones_like(target))
