@@ -79,15 +79,12 @@ class FileTokenizer(Tokenizer, Vocabulary):
     Args:
         path: The file.
         end: Name of the token that stands between documents.
-        size: Number of tokens, by default as many as the file has. Published models often have
-            rows for some more, which never occur: give the number of rows to test such a model.
 
     Raises:
-        ValueError: If the file is missing or no tokenizer, knows no such token, or has more tokens
-            than `size`.
+        ValueError: If the file is missing or no tokenizer, or knows no such token.
     """
 
-    def __init__(self, path: str, end: str = END, size: int | None = None) -> None:
+    def __init__(self, path: str, end: str = END) -> None:
         if not Path(path).is_file():
             raise ValueError(
                 f"FileTokenizer: there is no file path={path!r}; give a tokenizer.json."
@@ -105,13 +102,7 @@ class FileTokenizer(Tokenizer, Vocabulary):
                 f"FileTokenizer: the tokenizer {path!r} has no token end={end!r}; "
                 "name the token that it puts between documents, such as '</s>'."
             )
-        known = self._engine.get_vocab_size()
-        if size is not None and size < known:
-            raise ValueError(
-                f"FileTokenizer: the tokenizer {path!r} has {known} tokens, more than "
-                f"size={size}; raise size, or drop it."
-            )
-        self.path, self.end, self.size = Path(path), found, size or known
+        self.path, self.end, self.size = Path(path), found, self._engine.get_vocab_size()
 
     def fit(self, digest: str, documents: Callable[[], Iterable[str]]) -> Vocabulary:
         """Returns itself: the vocabulary is in the file."""

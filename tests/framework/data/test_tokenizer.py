@@ -63,16 +63,6 @@ def test_files_that_are_no_tokenizer(tmp_path):
     assert FileTokenizer(str(tmp_path / "words.json"), end="</s>").end == 1
 
 
-def test_a_model_may_have_more_tokens_than_its_tokenizer(tmp_path):
-    path = str(tmp_path / "words.json")
-    Tokenizer(models.WordLevel({"a": 0, "</s>": 1}, "a")).save(path)
-    padded = FileTokenizer(path, end="</s>", size=8)
-    assert (FileTokenizer(path, end="</s>").size, padded.size) == (2, 8)
-    assert padded.decode([0, 7]) == "a"
-    with pytest.raises(ValueError, match=r"has 2 tokens, more than size=1; raise size"):
-        FileTokenizer(path, end="</s>", size=1)
-
-
 def test_too_small_a_vocabulary():
     with pytest.raises(ValueError, match=r"vocab_size=256 leaves no room.*at least 257"):
         BytePairTokenizer(256)
