@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from components.interfaces import Backbone, Cache, Embedded
+from components.backbones.pointwise import PointwiseBackbone
 from components.layers.fan import FanLayer
 from components.layers.feedforward import ActivationFactory
 from components.layers.sizes import require_positive
 
 
-class FanNetwork(Backbone):
+class FanNetwork(PointwiseBackbone):
     """Maps each position on its own by periodic features: nothing is added, nothing normalized.
 
     The stem is the linear map in front and the head the one behind: a network never ends in a FAN
@@ -47,24 +47,8 @@ class FanNetwork(Backbone):
             FanLayer(dim, dim, p, activation, gated, p_bias) for _ in range(depth)
         )
 
-    def new_cache(self, batch_size: int, length: int) -> Cache:
-        """Makes a cache that keeps nothing: positions do not see each other."""
-        return Cache(0, batch_size, length)
-
-    def forward(self, inputs: Embedded, cache: Cache | None = None) -> Tensor:
-        """Computes hidden states `[B, S, D]`, each of its own state only.
-
-        Raises:
-            ValueError: If there is a context, which it cannot see.
-        """
-        if inputs.context is not None:
-            raise ValueError(
-                f"FanNetwork maps each position on its own and cannot see the context of "
-                f"{inputs.context.shape[1]} positions; choose Decoder or EncoderDecoder."
-            )
-        if cache is not None:
-            cache.grow(inputs.states, inputs.mask)
-        hidden = inputs.states
+    def transform(self, states: Tensor) -> Tensor:
+        """Computes hidden states `[B, S, D]` of states, each of its own state only."""
         for layer in self.blocks:
-            hidden = layer(hidden)
-        return hidden
+            states = layer(states)
+        return states

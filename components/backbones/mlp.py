@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from components.interfaces import Backbone, Cache, Embedded
+from components.backbones.pointwise import PointwiseBackbone
 from components.layers.block import PointwiseBlock
 from components.layers.feedforward import FeedForward, FeedForwardFactory
 from components.layers.linear import residual_std
@@ -12,7 +12,7 @@ from components.layers.norms import NormFactory, RMSNorm
 from components.layers.sizes import require_positive
 
 
-class MLP(Backbone):
+class MLP(PointwiseBackbone):
     """Maps each position on its own: for feature vectors, and as the bigram model of a sequence.
 
     Args:
@@ -44,25 +44,9 @@ class MLP(Backbone):
         )
         self.norm = norm(dim=dim)
 
-    def new_cache(self, batch_size: int, length: int) -> Cache:
-        """Makes a cache that keeps nothing: positions do not see each other."""
-        return Cache(0, batch_size, length)
-
-    def forward(self, inputs: Embedded, cache: Cache | None = None) -> Tensor:
-        """Computes hidden states `[B, S, D]`, each of its own state only.
-
-        Raises:
-            ValueError: If there is a context, which it cannot see.
-        """
-        if inputs.context is not None:
-            raise ValueError(
-                f"MLP maps each position on its own and cannot see the context of "
-                f"{inputs.context.shape[1]} positions; choose Decoder or EncoderDecoder."
-            )
-        if cache is not None:
-            cache.grow(inputs.states, inputs.mask)
-        hidden = inputs.states
+    def transform(self, states: Tensor) -> Tensor:
+        """Computes hidden states `[B, S, D]` of states, each of its own state only."""
         for block in self.blocks:
-            hidden = block(hidden)
-        output: Tensor = self.norm(hidden)
+            states = block(states)
+        output: Tensor = self.norm(states)
         return output

@@ -6,12 +6,12 @@ from itertools import pairwise, starmap
 
 from torch import Tensor, nn
 
-from components.interfaces import Backbone, Cache, Embedded
+from components.backbones.pointwise import PointwiseBackbone
 from components.layers.feedforward import ActivationFactory
 from components.layers.sizes import require_positive
 
 
-class Perceptron(Backbone):
+class Perceptron(PointwiseBackbone):
     """Maps each position on its own by a plain network: nothing is added, nothing normalized.
 
     The stem is its first linear map. A network 2-64-32 before the head is a linear stem of two
@@ -49,24 +49,9 @@ class Perceptron(Backbone):
         """Width of the states that it reads."""
         return self.hidden
 
-    def new_cache(self, batch_size: int, length: int) -> Cache:
-        """Makes a cache that keeps nothing: positions do not see each other."""
-        return Cache(0, batch_size, length)
-
-    def forward(self, inputs: Embedded, cache: Cache | None = None) -> Tensor:
-        """Computes hidden states `[B, S, D]`, each of its own state only.
-
-        Raises:
-            ValueError: If there is a context, which it cannot see.
-        """
-        if inputs.context is not None:
-            raise ValueError(
-                f"Perceptron maps each position on its own and cannot see the context of "
-                f"{inputs.context.shape[1]} positions; choose Decoder or EncoderDecoder."
-            )
-        if cache is not None:
-            cache.grow(inputs.states, inputs.mask)
-        hidden: Tensor = self.activation(inputs.states)
+    def transform(self, states: Tensor) -> Tensor:
+        """Computes hidden states `[B, S, D]` of states, each of its own state only."""
+        hidden: Tensor = self.activation(states)
         for linear in self.blocks:
             hidden = self.activation(linear(hidden))
         return hidden
