@@ -10,6 +10,7 @@ from torch import Tensor, addmm, nn
 from torch.nn.functional import linear, pad
 
 from components.layers.feedforward import ActivationFactory, Pointwise
+from components.layers.precision import product_dtype
 from components.layers.sizes import require_positive
 
 
@@ -85,7 +86,7 @@ class FanLayer(Pointwise):
         rows, periodic = self.weight.shape[0], 2 * self.phases
         bias = self.bias if len(self.bias) == rows else pad(self.bias, (rows - len(self.bias), 0))
         features: Tensor = _Features.apply(  # type: ignore[no-untyped-call] # torch's
-            hidden, self.weight, bias, self.phases, _product_dtype(hidden)
+            hidden, self.weight, bias, self.phases, product_dtype(hidden)
         )
         rest = features[..., periodic:]
         bent = self.activation(rest)
@@ -101,14 +102,6 @@ class FanLayer(Pointwise):
         """Describes the sizes."""
         rows, dim = self.weight.shape
         return f"{dim}, {rows + self.phases}, phases={self.phases}"
-
-
-def _product_dtype(hidden: Tensor) -> torch.dtype:
-    """Returns the type of a product with `hidden`; autocast leaves float64 alone."""
-    device = hidden.device.type
-    if torch.is_autocast_enabled(device) and hidden.dtype != torch.float64:
-        return torch.get_autocast_dtype(device)
-    return hidden.dtype
 
 
 class _Features(torch.autograd.Function):
