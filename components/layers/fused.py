@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, einsum
 from torch.autograd.function import once_differentiable
+from torch.linalg import vecdot
 from torch.nn.attention import SDPBackend
 
 from components.layers.attention import KeyValue
@@ -96,17 +97,17 @@ class _Separated(torch.autograd.Function):
         operands, scores = Operands(queries, keys, values), Scores(mask, ctx.causal, ctx.scale)
         found = Attended(output, logsumexp, tuple(random))
         with torch.autocast(queries.device.type, enabled=False):
-            kernel = _kernel(queries, ctx.choice)
-            total = kernel.backward(gradient, operands, found, scores)
+            total = _kernel(queries, ctx.choice).backward(gradient, operands, found, scores)
+            to_queries, *others = total
+            needed = ctx.needs_input_grad[3:5]
+            rest = [each if wanted else None for each, wanted in zip(others, needed, strict=True)]
+            del total, others  # memory that is used again
             own = _own(gradient, operands, found, scores)
-            rest = tuple(
-                (whole - part).to(whole.dtype) if needed else None
-                for whole, part, needed in zip(
-                    total[1:], own, ctx.needs_input_grad[3:5], strict=True
-                )
-            )
+            for whole, part in zip(rest, own, strict=True):
+                if whole is not None:
+                    whole.sub_(part)
         mine = own.keys.to(keys.dtype), own.values.to(values.dtype)
-        return total.queries, *mine, *rest, None, None, None, None
+        return to_queries, *mine, *rest, None, None, None, None
 
 
 def _own(gradient: Tensor, operands: Operands, found: Attended, scores: Scores) -> KeyValue:
@@ -116,13 +117,14 @@ def _own(gradient: Tensor, operands: Operands, found: Attended, scores: Scores) 
     scale = 1 / math.sqrt(width) if scores.scale is None else scores.scale
 
     def grouped(vectors: Tensor) -> Tensor:
-        return vectors.to(wide).unflatten(1, (groups, -1))  # [B, G, H / G, Q, ...]
+        wider: Tensor = vectors.to(wide).unflatten(1, (groups, -1))  # type: ignore[no-untyped-call] # torch's
+        return wider  # [B, G, H / G, Q, E]
 
     asks, slope, output = grouped(operands.queries), grouped(gradient), grouped(found.output)
-    keys, values = operands.keys.to(wide), operands.values.to(wide)
-    match = scale * einsum("bgrqe,bgqe->bgrq", asks, keys)
-    weights = grouped(_weights(match.flatten(1, 2), found.logsumexp, scores.mask))
-    pull = einsum("bgrqe,bgqe->bgrq", slope, values) - einsum("bgrqe,bgrqe->bgrq", slope, output)
+    keys, values = (each.to(wide).unsqueeze(2) for each in operands[1:])  # [B, G, 1, Q, E]
+    match = scale * vecdot(asks, keys)
+    weights = _weights(match.flatten(1, 2), found.logsumexp, scores.mask).view_as(match)
+    pull = vecdot(slope, values) - vecdot(slope, output)
     return KeyValue(
         einsum("bgrq,bgrqe->bgqe", scale * weights * pull, asks),
         einsum("bgrq,bgrqe->bgqe", weights, slope),
@@ -168,7 +170,7 @@ def _choice(operands: Operands, scores: Scores) -> int:
     if scores.mask is not None and scores.mask.requires_grad:
         return UNFUSED
     if torch.compiler.is_compiling():
-        return _constant_choice(*case)
+        return int(_constant_choice(*case))
     choice = _torch_choice(operands, scores)
     return choice if _trusted(choice, _Case(*case)) else UNFUSED
 
@@ -176,10 +178,10 @@ def _choice(operands: Operands, scores: Scores) -> int:
 def _torch_choice(operands: Operands, scores: Scores) -> int:
     grouped = operands.queries.shape[1] != operands.keys.shape[1]
     given = *operands, scores.mask, 0.0, scores.causal
-    return torch._fused_sdp_choice(*given, scale=scores.scale, enable_gqa=grouped)
+    return int(torch._fused_sdp_choice(*given, scale=scores.scale, enable_gqa=grouped))
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator] # torch's
 def _constant_choice(*case: Any) -> int:
     """Chooses for short sequences; the compiler cannot trace a choice."""
     choice = _torch_choice(*_probe(_Case(*case)))

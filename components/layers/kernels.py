@@ -57,7 +57,8 @@ class FlashOnCPU(Kernel):
         """Attends."""
         mask, causal, scale = scores
         attend = ops.aten._scaled_dot_product_flash_attention_for_cpu
-        return Attended(*attend(*operands, 0.0, causal, attn_mask=mask, scale=scale), ())
+        output, logsumexp = attend(*operands, 0.0, causal, attn_mask=mask, scale=scale)
+        return Attended(output, logsumexp, ())
 
     def backward(
         self, gradient: Tensor, operands: Operands, found: Attended, scores: Scores

@@ -65,7 +65,8 @@ class Myopic(AttentionOperator):
     def forward(self, queries: Tensor, own: KeyValue, past: KeyValue, visible: Visible) -> Tensor:
         """Attends with queries `[B, H, Q, E]` to `past`, in which each finds itself too."""
         if not torch.is_grad_enabled() or own.keys.shape != past.keys.shape:
-            return self.ordinary(queries, own, past, visible)
+            attended: Tensor = self.ordinary(queries, own, past, visible)
+            return attended
         if self.constant == "keys":
             past = KeyValue(own.keys.detach(), own.values.detach())
         drop = self.dropout if self.training else 0.0
