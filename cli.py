@@ -4,6 +4,7 @@
     lightning fit --config quickstart       trains a recipe, found by name from any directory
     lightning fit --config my.yaml --config heads/fourier --trainer.max_steps 500
     overtone study toy                      runs many recipes and compares them in a table
+    overtone future probes NAME.ckpt        asks what a model does for positions to come
     overtone import DIRECTORY NAME.ckpt     makes a checkpoint of a published OLMo, GPT-2, Llama
     overtone export NAME.ckpt DIRECTORY     writes one in the format of OLMo and FANformer
     lightning test --ckpt_path runs/quickstart/version_0/checkpoints/best.ckpt
@@ -91,6 +92,11 @@ def _run(words: list[str], program: str) -> None:
         from framework.console.study import run_study
 
         run_study(words[1:], program)
+        return
+    if words[:1] == ["future"]:
+        from framework.console.future import run_future
+
+        run_future(words[1:], program)
         return
     if words[:1] in (["import"], ["export"]):
         from framework.console import exchange

@@ -19,6 +19,8 @@ from framework.stored import stored
 ORDINARY = {"class_path": "components.ScaledDotProduct", "init_args": {}}
 """Attention that sends gradients into the past."""
 
+CONSTANTS = ("hidden", "keys")  # what of the past can be constant, see `Myopic`
+
 INTERCHANGEABLE = ("ScaledDotProduct", "Myopic")  # operators that compute the same, forward
 
 
@@ -48,6 +50,7 @@ def load(path: str | Path) -> PredictiveModule:
         )
     module = _instantiate(options)
     module.configure_model()
+    module.on_load_checkpoint({module.CHECKPOINT_HYPER_PARAMS_KEY: options})
     module.load_state_dict(stored(Path(path)))
     return module.eval()
 

@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException, UnsupportedInterpolationTyp
 
 from framework.console.equal_parameters import WORD
 
-COMMANDS = "choose from fit, validate, test, predict, recipes, study, import, export"
+COMMANDS = "choose from fit, validate, test, predict, recipes, study, future, import, export"
 WIRED = ("dim", "spec", "support")  # constructor arguments that code passes to a component
 UNINFORMATIVE = (
     "Expected a <class 'NoneType'>",

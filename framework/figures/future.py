@@ -1,0 +1,112 @@
+"""Draws what a model does for the future: probes, losses by position, parts of gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from framework.figures.style import CONTEXT, array, grid, label, legend, looks
+
+
+class Split(Protocol):
+    """Sizes of the parts of a gradient, and their angle."""
+
+    @property
+    def total(self) -> float:
+        """Norm of all of it."""
+
+    @property
+    def myopic(self) -> float:
+        """Norm of the part that serves the present."""
+
+    @property
+    def future(self) -> float:
+        """Norm of the part that serves the future."""
+
+    @property
+    def cosine(self) -> float:
+        """Cosine of both parts."""
+
+
+def draw_probes(names: Sequence[str], r2: Tensor) -> Figure:
+    """Shows how well quantities can be read off the states of each layer: a line a layer.
+
+    Args:
+        names: The quantities, K of them, such as the lags of one.
+        r2: Share of the variance that a linear probe explains, `[L + 1, K]`; layer 0 is the
+            embedding.
+    """
+    figure, (axes,) = grid(1, columns=1, width=max(5.0, 0.5 * len(names) + 2.5), height=3.6)
+    places = range(len(names))
+    for layer, (row, (color, line)) in enumerate(zip(array(r2), looks(len(r2)), strict=True)):
+        axes.plot(places, row, "o", linestyle=line, color=color, markersize=4, label=_layer(layer))
+    axes.axhline(0, color=CONTEXT, linewidth=0.6)
+    axes.set_xticks(places, names, rotation=30, ha="right", fontsize=7, parse_math=False)
+    axes.set_ylim(min(-0.05, 1.1 * float(r2.nan_to_num(0).clamp(min=-1).min())), 1.05)
+    label(axes, "What linear probes read off hidden states", "", "R² on other sequences")
+    legend(figure, axes)
+    return figure
+
+
+def draw_positions(
+    losses: Mapping[str, Tensor], gaps: Mapping[str, tuple[Tensor, Tensor]]
+) -> Figure:
+    """Shows losses along the window, and how much they exceed those of another model.
+
+    Args:
+        losses: Mean loss of each model at each position, `[T]`, by name.
+        gaps: Differences and their standard errors, `[T]` each, by the names of both models;
+            empty where there is nothing to compare with.
+    """
+    figure, panels = grid(1 + bool(gaps), columns=2, width=5.6, height=3.6)
+    for (name, loss), (color, line) in zip(losses.items(), looks(len(losses)), strict=True):
+        panels[0].plot(_places(loss), array(loss), color=color, linestyle=line, label=name)
+    label(panels[0], "Loss by position", "position", "mean loss")
+    for (name, (gap, error)), (color, line) in zip(
+        gaps.items(), looks(len(losses))[1:], strict=True
+    ):
+        middle, half = array(gap), array(error)
+        panels[1].fill_between(
+            _places(gap), middle - half, middle + half, color=color, alpha=0.2, linewidth=0
+        )
+        panels[1].plot(_places(gap), middle, color=color, linestyle=line)
+        panels[1].axhline(0, color=CONTEXT, linewidth=0.6)
+        label(panels[1], f"{name} ± standard error", "position", "difference of losses")
+    legend(figure, panels[0], columns=4)
+    return figure
+
+
+def draw_gradients(
+    places: Sequence[float] | Sequence[str], splits: Sequence[Split], x: str
+) -> Figure:
+    """Shows norms of the parts of gradients, and their cosine.
+
+    Args:
+        places: Where each gradient belongs: steps of a run, or names of blocks.
+        splits: The gradients, as many.
+        x: What the places are.
+    """
+    figure, (sizes, angles) = grid(2, columns=2, width=5.0, height=3.4)
+    names = ("total", "myopic", "future")
+    for name, (color, line) in zip(names, looks(len(names)), strict=True):
+        values = [getattr(split, name) for split in splits]
+        sizes.plot(places, values, "o", linestyle=line, color=color, markersize=3, label=name)
+    sizes.set_ylim(bottom=0)
+    label(sizes, "Size of the gradient and of its parts", x, "norm")
+    angles.plot(places, [s.cosine for s in splits], "o-", color=CONTEXT, markersize=3)
+    angles.axhline(0, color=CONTEXT, linewidth=0.6)
+    angles.set_ylim(-1.05, 1.05)
+    label(angles, "Whether present and future agree", x, "cosine of myopic and future part")
+    legend(figure, sizes)
+    return figure
+
+
+def _places(values: Tensor) -> range:
+    return range(1, len(values) + 1)
+
+
+def _layer(number: int) -> str:
+    return f"layer {number}" if number else "embedding"
