@@ -5,12 +5,13 @@ from functools import partial
 
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 
 from components.backbones import Decoder
 from components.data import TokenSpec
 from components.heads import FanHead, LinearHead
-from components.initializations import CUTOFF, Mitchell
+from components.initializations import CUTOFF, Mitchell, NormalMatrices
 from components.layers.fan import FanLayer
 from components.layers.feedforward import SwiGLU
 from components.stems import TokenStem
@@ -21,16 +22,20 @@ DIM, HIDDEN, SIZE = 128, 320, 500
 CUT = math.sqrt(1 - 6 * math.exp(-4.5) / math.sqrt(2 * math.pi) / math.erf(3 / math.sqrt(2)))
 
 
-@pytest.fixture
-def parts():
+def built():
     torch.manual_seed(0)
     fan = partial(FanLayer, activation=nn.Identity)
     swiglu = partial(SwiGLU, hidden=HIDDEN)
     backbone = Decoder(DIM, 3, 4, projection=fan, value=fan, bias=True, feedforward=swiglu)
     stem = TokenStem(DIM, TokenSpec(Tokens(SIZE), 8))
-    head = LinearHead(DIM, Tokens(SIZE))
-    Mitchell().apply(stem, backbone, head)
-    return stem, backbone, head
+    return stem, backbone, LinearHead(DIM, Tokens(SIZE))
+
+
+@pytest.fixture
+def parts():
+    made = built()
+    Mitchell().apply(*made)
+    return made
 
 
 def assert_drawn(weight, std):
@@ -71,9 +76,29 @@ def test_a_gate_keeps_its_own_draw():
     assert_drawn(head.projection[0].weight, 1 / math.sqrt(DIM))
 
 
-def test_does_nothing_where_there_is_no_storage():
+def test_normal_matrices_are_alike_and_all_else_is_plain():
+    parts = built()
+    NormalMatrices(0.05).apply(*parts)
+    named = {name: p for part in parts for name, p in part.named_parameters()}
+    matrices = {name: p for name, p in named.items() if p.ndim == 2}
+    assert len(matrices) > 10
+    for name, matrix in matrices.items():
+        assert matrix.std().item() == pytest.approx(0.05, rel=0.03), name
+        assert stats.kstest(matrix.detach().flatten()[:20_000], "norm", (0, 0.05)).pvalue > 1e-4
+    for name in named.keys() - matrices.keys():
+        vector = named[name]
+        assert torch.equal(vector, torch.full_like(vector, float("norm" in name))), name
+
+
+def test_normal_matrices_need_a_spread():
+    with pytest.raises(ValueError, match=r"NormalMatrices: std=0.0 is no spread .*\.$"):
+        NormalMatrices(0.0)
+
+
+@pytest.mark.parametrize("initialization", [Mitchell(), NormalMatrices()])
+def test_does_nothing_where_there_is_no_storage(initialization):
     with torch.device("meta"):
         stem = TokenStem(DIM, TokenSpec(Tokens(SIZE), 8))
         backbone, head = Decoder(DIM, 1, 4), LinearHead(DIM, Tokens(SIZE))
-        Mitchell().apply(stem, backbone, head)
+        initialization.apply(stem, backbone, head)
     assert stem.embedding.weight.is_meta

@@ -13,6 +13,8 @@ from components.data import (
     DensitySpec,
     PromptBatch,
     PromptSpec,
+    SequenceBatch,
+    SequenceSpec,
     SeriesBatch,
     SeriesSpec,
     TokenBatch,
@@ -25,6 +27,7 @@ from components.stems import (
     FeatureStem,
     FlatObservation,
     PromptStem,
+    SequenceStem,
     SeriesStem,
     TokenStem,
     TrajectoryStem,
@@ -98,6 +101,10 @@ def regression():
     return DensityBatch(torch.randn(BATCH, 2), torch.rand(BATCH, 1), torch.ones(BATCH, 1))
 
 
+def sequences():
+    return SequenceBatch(torch.randn(BATCH, 6, 2), torch.rand(BATCH, 6), torch.ones(BATCH, 6))
+
+
 def prompts():
     mask = torch.arange(5) >= torch.tensor([[0], [2], [4]])
     tokens = torch.randint(7, (BATCH, 5)) * mask
@@ -138,6 +145,13 @@ def hide_regression(batch, t):
     return batch._replace(target=batch.target + 7)
 
 
+def hide_sequences(batch, t):
+    features, target = batch.features.clone(), batch.target.clone()
+    features[:, t + 1 :] += 7
+    target[:, t:] += 7
+    return batch._replace(features=features, target=target)
+
+
 ALL = {
     "prompts": (
         lambda: PromptStem(DIM, PromptSpec(Interval(-1.0, 1.0), 7, 5)),
@@ -148,6 +162,11 @@ ALL = {
     "series": (lambda: SeriesStem(DIM, SERIES), panel, hide_panel),
     "lags": (lambda: SeriesStem(DIM, SERIES, lags=[2, 8]), panel, hide_panel),
     "features": (lambda: FeatureStem(DIM, DENSITY), regression, hide_regression),
+    "sequences": (
+        lambda: SequenceStem(DIM, SequenceSpec(Interval(-1.0, 1.0), 2, 6)),
+        sequences,
+        hide_sequences,
+    ),
     "deep features": (lambda: FeatureStem(DIM, DENSITY, hidden=8), regression, hide_regression),
 }
 for name, support in ACTIONS.items():
@@ -280,6 +299,15 @@ def test_images_are_encoded_as_in_the_paper():
     assert ConvObservation(DIM, (4, 84, 84)).projection.weight.shape == (DIM, 3136)
 
 
+def test_sequences_are_mapped_linearly_and_start_as_a_transformer_does():
+    stem, batch = build(*ALL["sequences"][:2])
+    expected = batch.features @ stem.embedding.weight.T
+    torch.testing.assert_close(stem(batch).states, expected)
+    wide = SequenceStem(4096, SequenceSpec(Interval(-1.0, 1.0), 5, 6)).embedding
+    assert wide.weight.std().item() == pytest.approx(0.02, rel=0.03)
+    assert not wide.bias.any()
+
+
 def test_padding_changes_no_answer():
     stem, batch = build(*ALL["prompts"][:2])
     backbone = Decoder(DIM, 2, 2)
@@ -323,6 +351,8 @@ def test_mistakes_are_one_sentence():
         ValueError, match=r"FeatureStem .* these publish a dict; publish a DensitySpec\."
     ):
         FeatureStem(DIM, {})
+    with pytest.raises(ValueError, match=r"SequenceStem .* a SequenceSpec, .* choose FeatureStem"):
+        SequenceStem(DIM, DENSITY)
     with pytest.raises(ValueError, match=r"TrajectoryStem .* choose TokenStem\."):
         TrajectoryStem(DIM, TokenSpec(Tokens(2), 1))
     with pytest.raises(

@@ -69,6 +69,18 @@ def test_a_point_is_least_squares():
     torch.testing.assert_close(gradients[0], gradients[1] / (2 * (0.25 * 4) ** 2))
 
 
+def test_a_point_may_be_a_plain_linear_map_whatever_the_interval():
+    hidden = torch.randn(20, DIM)
+    head = PointHead(DIM, Interval(-10.0, 10.0), unit=1.0)
+    plain, law = head.projection(hidden)[:, 0], head(hidden)
+    torch.testing.assert_close(law.mean, plain)
+    torch.testing.assert_close(law.stddev, torch.full((20,), 20 / math.sqrt(12)))
+    moved = PointHead(DIM, Interval(-1.0, 3.0), unit=0.5)
+    torch.testing.assert_close(moved(hidden).mean, 1 + moved.projection(hidden)[:, 0] / 2)
+    usual = PointHead(DIM, Interval(-1.0, 3.0))
+    torch.testing.assert_close(usual(hidden).mean, 1 + 2 * usual.projection(hidden)[:, 0])
+
+
 @pytest.mark.parametrize("head", [EvenMixtureHead, PointHead])
 def test_tokens_are_refused(head):
     with pytest.raises(ValueError, match=rf"{head.__name__} .*Tokens\(size=7\); use LinearHead"):
@@ -80,3 +92,5 @@ def test_options_out_of_range_are_refused():
         EvenMixtureHead(DIM, Interval(0.0, 1.0), components=0)
     with pytest.raises(ValueError, match=r"PointHead: std=0.0 .*\.$"):
         PointHead(DIM, Interval(0.0, 1.0), std=0.0)
+    with pytest.raises(ValueError, match=r"PointHead: unit=-1.0 .*\.$"):
+        PointHead(DIM, Interval(0.0, 1.0), unit=-1.0)

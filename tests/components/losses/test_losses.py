@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from components.distributions import Affine, Categorical, FourierDensity, Histogram
 from components.losses.likelihood import LabelSmoothing, NegativeLogLikelihood
-from components.losses.pointwise import Pinball, SquaredError
+from components.losses.pointwise import Huber, Pinball, SquaredError
 from components.losses.regularizers import CoefficientPenalty, Entropy, Roughness, ZLoss
 from components.losses.scores import CRPS
 
@@ -19,6 +19,7 @@ LOSSES = [
     NegativeLogLikelihood,
     LabelSmoothing,
     SquaredError,
+    Huber,
     Pinball,
     CRPS,
     ZLoss,
@@ -147,6 +148,23 @@ def test_squared_error_over_tokens_is_that_of_the_mean_number():
     torch.testing.assert_close(SquaredError()(Categorical(raw), target), (mean - target).square())
 
 
+@pytest.mark.parametrize("delta", [0.5, 1.0, 3.0])
+def test_huber_of_the_mean_is_that_of_torch(delta):
+    mean, target = torch.linspace(-5, 5, 61)[None], torch.linspace(4, -4, 61)[None]
+    found = Huber(delta)(Normal(mean, torch.ones_like(mean)), target)
+    expected = torch.nn.HuberLoss(reduction="none", delta=delta)(mean, target)
+    torch.testing.assert_close(found, expected)
+    error = (mean - target).abs()
+    by_hand = torch.where(error <= delta, error.square() / 2, delta * (error - delta / 2))
+    torch.testing.assert_close(found, by_hand)
+
+
+def test_huber_of_vectors_adds_up_their_components():
+    raw, target = raw_for("vector_normal"), target_for("vector_normal")
+    parts = [Huber()(LAWS["normal"](raw[:, :, a]), target[:, :, a]) for a in range(2)]
+    torch.testing.assert_close(Huber()(LAWS["vector_normal"](raw), target), parts[0] + parts[1])
+
+
 def test_pinball_of_a_normal_law_uses_the_quantiles_of_scipy():
     loc, target = torch.randn(2, B, T, dtype=torch.float64).unbind(0)
     law, levels = Normal(loc, torch.full_like(loc, 2.0)), [0.1, 0.25, 0.9]
@@ -233,6 +251,7 @@ def test_entropy_of_known_laws():
     [
         (LabelSmoothing, {"smoothing": 1.5}, "smoothing=1.5"),
         (LabelSmoothing, {"smoothing": -0.1}, "smoothing=-0.1"),
+        (Huber, {"delta": 0.0}, "delta=0.0"),
         (Pinball, {"levels": []}, r"levels=\[\]"),
         (Pinball, {"levels": [0.0, 0.5]}, r"levels=\[0.0, 0.5\]"),
     ],

@@ -10,11 +10,13 @@ from matplotlib.figure import Figure
 from framework.figures import (
     Actions,
     draw_actions,
+    draw_cells,
     draw_densities,
     draw_equations,
     draw_forecasts,
     draw_function,
     draw_next_tokens,
+    draw_sequences,
 )
 
 torch.manual_seed(0)
@@ -71,6 +73,15 @@ def equations():
     return draw_equations(torch.rand(9, 12), (2, 3), 5, "c = (a + b) mod 9")
 
 
+def cells():
+    return draw_cells(torch.tensor([[1.0, 0.5, 0.25], [0.75, 0.0, 0.125]]), "c = a · b")
+
+
+def sequences():
+    task = torch.tensor([[True, False, True, False, False]]).expand(6, 5)
+    return draw_sequences(torch.arange(30.0).view(6, 5), torch.zeros(6, 5), task)
+
+
 ALL = [
     next_tokens,
     forecasts,
@@ -80,6 +91,8 @@ ALL = [
     densities_of_unknown_truth,
     functions,
     equations,
+    cells,
+    sequences,
 ]
 
 
@@ -144,6 +157,33 @@ def test_shares_are_those_of_the_batch():
     np.testing.assert_allclose(
         predicted.get_data().values, law.probabilities[0].mean(0).numpy(), rtol=1e-6
     )
+
+
+def test_cells_stand_where_their_lengths_say():
+    [axes] = cells().axes
+    written = {text.get_position(): text.get_text() for text in axes.texts}
+    assert written == {
+        (1, 1): "1.00",
+        (1, 2): "0.50",
+        (1, 3): "0.25",
+        (2, 1): "0.75",
+        (2, 2): "0.00",
+        (2, 3): "0.12",
+    }
+    assert axes.images[0].get_array().tolist() == [[1.0, 0.75], [0.5, 0.0], [0.25, 0.125]]
+
+
+def test_sequences_show_what_happened_in_the_task_and_beside_it():
+    panels = sequences().axes
+    assert len(panels) == 4
+    for k, axes in enumerate(panels):
+        _, task, beside = axes.collections
+        first = 5 * k
+        assert task.get_offsets().tolist() == [[1, first], [3, first + 2]]
+        places = [[2, first + 1], [4, first + 3], [5, first + 4]]
+        assert beside.get_offsets().tolist() == places
+        [said] = axes.lines
+        assert said.get_ydata().tolist() == [0] * 5
 
 
 def test_no_global_state():
