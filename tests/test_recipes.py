@@ -48,6 +48,11 @@ SMALLER = {  # data and sizes, by recipe, where its own take longer than two ste
     "chronos_small": ZERO_SHOT,
     "hopper": ["--data.source.steps", "2000", "--data.horizon", "20"],
     "lagged_sines_paper": ["--data.num_workers", "0"],
+    "multiplication": ["--data.validation", "4"],
+    "multiplication_paper": [
+        *("--data.num_workers", "0", "--data.validation", "2"),
+        *("--model.backbone.dim", "32", "--model.backbone.heads", "4"),
+    ],
     "seaquest": [
         *("--data.source.skills", RANDOM, "--data.source.steps", "1500"),
         *("--data.horizon", "20"),
