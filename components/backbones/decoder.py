@@ -47,6 +47,8 @@ class Decoder(Backbone):
         value: What makes values from the normalized states themselves, in place of a matrix behind
             `projection`; None for that matrix.
         bias: Whether the linear maps of attention add a learned constant.
+        qk_norm: Makes the norms of queries and of keys, head by head, before they are rotated;
+            None for none.
         attention: The operator on queries, keys and values.
         feedforward: The network that works on each position alone.
         norm: What brings hidden states to unit size, before each part of a block and at the end.
@@ -74,6 +76,7 @@ class Decoder(Backbone):
         projection: ProjectionFactory | None = None,
         value: ValueFactory | None = None,
         bias: bool = False,
+        qk_norm: NormFactory | None = None,
         attention: AttentionFactory = ScaledDotProduct,
         feedforward: FeedForwardFactory = FeedForward,
         norm: NormFactory = RMSNorm,
@@ -98,6 +101,7 @@ class Decoder(Backbone):
                     projection=projection,
                     value=value,
                     bias=bias,
+                    qk_norm=qk_norm,
                     attention=attention,
                     dropout=dropout,
                     out_std=std,

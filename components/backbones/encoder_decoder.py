@@ -8,11 +8,11 @@ from components.interfaces import Backbone, Cache, Embedded
 from components.layers.attention import (
     Attention,
     AttentionFactory,
-    CrossAttention,
     ScaledDotProduct,
     width_of_heads,
 )
 from components.layers.block import Block
+from components.layers.cross import CrossAttention
 from components.layers.feedforward import FeedForward, FeedForwardFactory, ProjectionFactory
 from components.layers.linear import residual_std
 from components.layers.norms import NormFactory, RMSNorm

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
 import torch
@@ -13,6 +14,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from components.layers.cache import Slot
 from components.layers.feedforward import ProjectionFactory, ValueFactory
 from components.layers.linear import INITIAL_STD, Linear, ResidualLinear
+from components.layers.norms import NormFactory
 from components.layers.visibility import Visible
 
 Rotation = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -114,6 +116,8 @@ class Attention(nn.Module):
         value: What makes the values from the input itself, in place of a matrix behind
             `projection`; None for that matrix.
         bias: Whether the linear maps add a learned constant.
+        qk_norm: Makes the norms of queries and of keys, head by head, before they are rotated;
+            None for none.
         attention: The operator on queries, keys and values.
         rotate: Marks queries and keys with their positions.
         dropout: Probability to drop an attention weight while training.
@@ -134,13 +138,14 @@ class Attention(nn.Module):
         projection: ProjectionFactory | None = None,
         value: ValueFactory | None = None,
         bias: bool = False,
+        qk_norm: NormFactory | None = None,
         attention: AttentionFactory = ScaledDotProduct,
         dropout: float = 0.0,
         out_std: float = INITIAL_STD,
     ) -> None:
         super().__init__()
         self.head_dim = width_of_heads(dim, heads, head_dim)
-        self.kv_heads = _groups(heads, kv_heads)
+        self.kv_heads = groups_of_heads(heads, kv_heads)
         self.rotate = rotate
         self.projection = nn.Identity() if projection is None else projection(dim=dim)
         self.query = Linear(dim, heads * self.head_dim, bias)
@@ -150,6 +155,8 @@ class Attention(nn.Module):
             self.key_value = Linear(dim, 2 * width, bias)
         else:
             self.key = Linear(dim, width, bias)
+        made = nn.Identity if qk_norm is None else partial(qk_norm, dim=self.head_dim)
+        self.query_norm, self.key_norm = made(), made()
         self.operator = attention(dropout=dropout)
         self.out = ResidualLinear(heads * self.head_dim, dim, bias, std=out_std)
 
@@ -158,29 +165,31 @@ class Attention(nn.Module):
     ) -> Tensor:
         """Attends within hidden states `[B, S, D]` at `index` `[B or 1, S]`, and to the slot."""
         source = self.projection(hidden)
-        queries = _split(self.query(source), self.head_dim)
+        queries = self.query_norm(split_heads(self.query(source), self.head_dim))
         own, past = self._streams(hidden, source)
         queries, own, past = self._rotated(queries, own, past, index)
         if slot is not None:
             past = KeyValue(*slot.extend(*past))
-        output: Tensor = self.out(_join(self.operator(queries, own, past, visible)))
+        output: Tensor = self.out(join_heads(self.operator(queries, own, past, visible)))
         return output
 
     def _streams(self, hidden: Tensor, source: Tensor) -> tuple[KeyValue, KeyValue]:
         """Makes what a position shows itself, and what the others see of it."""
 
         def heads(vectors: Tensor) -> Tensor:
-            return _split(vectors, self.head_dim)
+            return split_heads(vectors, self.head_dim)
 
         def halves(vectors: Tensor) -> KeyValue:
             return KeyValue(*heads(vectors).chunk(2, 1))
 
         streams = self.operator.streams
         if self.value is None:
-            return _both(halves, *streams(self.key_value, source))
-        keys = _both(heads, *streams(self.key, source))
-        values = _both(heads, *streams(self.value, hidden))
-        return KeyValue(keys[0], values[0]), KeyValue(keys[1], values[1])
+            own, past = _both(halves, *streams(self.key_value, source))
+        else:
+            keys = _both(heads, *streams(self.key, source))
+            own, past = map(KeyValue, keys, _both(heads, *streams(self.value, hidden)))
+        mine, theirs = _both(self.key_norm, own.keys, past.keys)
+        return own._replace(keys=mine), past._replace(keys=theirs)
 
     def _rotated(
         self, queries: Tensor, own: KeyValue, past: KeyValue, index: Tensor
@@ -192,84 +201,6 @@ class Attention(nn.Module):
         queries, keys = self.rotate(queries, torch.cat((own.keys, past.keys), 1), index)
         mine, theirs = keys.chunk(2, 1)
         return queries, own._replace(keys=mine), past._replace(keys=theirs)
-
-
-class CrossAttention(nn.Module):
-    """Lets the positions of a sequence read an encoded context, without a notion of place.
-
-    Args:
-        dim: Width of the hidden states.
-        heads: Number of query heads, a divisor of `dim` unless `head_dim` is given.
-        kv_heads: Number of key and value heads, a divisor of `heads`; by default as many.
-        head_dim: Width of a head, by default `dim` / `heads`.
-        attention: The operator on queries, keys and values.
-        dropout: Probability to drop an attention weight while training.
-        out_std: Standard deviation of the initial entries of the last matrix.
-
-    Raises:
-        ValueError: If the heads do not divide as they must, or the operator tells what a position
-            shows itself from what the others see: a context is no past.
-    """
-
-    def __init__(
-        self,
-        dim: int,
-        heads: int,
-        kv_heads: int | None = None,
-        head_dim: int | None = None,
-        *,
-        attention: AttentionFactory = ScaledDotProduct,
-        dropout: float = 0.0,
-        out_std: float = INITIAL_STD,
-    ) -> None:
-        super().__init__()
-        self.head_dim = width_of_heads(dim, heads, head_dim)
-        self.kv_heads = _groups(heads, kv_heads)
-        self.query = Linear(dim, heads * self.head_dim, bias=False)
-        self.key_value = Linear(dim, 2 * self.kv_heads * self.head_dim, bias=False)
-        self.operator = attention(dropout=dropout)
-        if not self.operator.one_stream:
-            raise ValueError(
-                f"{type(self.operator).__name__} treats the past of a position unlike itself, but "
-                "CrossAttention reads a context, which is no past; choose Decoder, or "
-                "attention=ScaledDotProduct."
-            )
-        self.out = ResidualLinear(heads * self.head_dim, dim, bias=False, std=out_std)
-
-    def forward(
-        self,
-        hidden: Tensor,
-        context: Tensor | None = None,
-        mask: Tensor | None = None,
-        slot: Slot | None = None,
-    ) -> Tensor:
-        """Attends with hidden states `[B, S, D]` to a context `[B, C, D]` with mask `[B, C]`.
-
-        The slot remembers the context, so that later calls need not give it again. An example
-        whose context is all padding reads zeros.
-        """
-        queries = _split(self.query(hidden), self.head_dim)
-        shown = self._remember(context, slot)
-        if mask is None:
-            gathered = self.operator(queries, shown, shown, Visible())
-        else:
-            some = mask.any(1)[
-                :, None, None, None
-            ]  # a softmax over nothing is 0/0: look, then forget
-            visible = Visible(mask[:, None, None] | ~some)
-            gathered = self.operator(queries, shown, shown, visible).masked_fill(~some, 0.0)
-        output: Tensor = self.out(_join(gathered))
-        return output
-
-    def _remember(self, context: Tensor | None, slot: Slot | None) -> KeyValue:
-        if context is None:
-            assert slot is not None
-            assert slot.memory is not None
-            return KeyValue(*slot.memory)
-        shown = KeyValue(*_split(self.key_value(context), self.head_dim).chunk(2, 1))
-        if slot is not None:
-            slot.memory = shown
-        return shown
 
 
 def width_of_heads(dim: int, heads: int, head_dim: int | None) -> int:
@@ -288,7 +219,12 @@ def width_of_heads(dim: int, heads: int, head_dim: int | None) -> int:
     return dim // heads if head_dim is None else head_dim
 
 
-def _groups(heads: int, kv_heads: int | None) -> int:
+def groups_of_heads(heads: int, kv_heads: int | None) -> int:
+    """Returns `kv_heads`, by default one for each of the `heads`.
+
+    Raises:
+        ValueError: If they do not divide the heads.
+    """
     groups = heads if kv_heads is None else kv_heads
     if groups < 1 or heads % groups:
         raise ValueError(
@@ -298,17 +234,17 @@ def _groups(heads: int, kv_heads: int | None) -> int:
     return groups
 
 
-def _both(make: Callable[[Tensor], Made], own: Tensor, past: Tensor) -> tuple[Made, Made]:
-    """Makes something of both streams, once where they are one."""
-    made = make(own)
-    return made, made if past is own else make(past)
-
-
-def _split(vectors: Tensor, head_dim: int) -> Tensor:
+def split_heads(vectors: Tensor, head_dim: int) -> Tensor:
     """Cuts `[B, S, H·E]` into heads, `[B, H, S, E]`."""
     return vectors.view(*vectors.shape[:2], -1, head_dim).transpose(1, 2)
 
 
-def _join(vectors: Tensor) -> Tensor:
+def join_heads(vectors: Tensor) -> Tensor:
     """Joins heads `[B, H, S, E]` to `[B, S, H·E]`."""
     return vectors.transpose(1, 2).flatten(2)
+
+
+def _both(make: Callable[[Tensor], Made], own: Tensor, past: Tensor) -> tuple[Made, Made]:
+    """Makes something of both streams, once where they are one."""
+    made = make(own)
+    return made, made if past is own else make(past)

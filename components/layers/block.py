@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from components.layers.attention import Attention, CrossAttention
+from components.layers.attention import Attention
 from components.layers.cache import Slot
+from components.layers.cross import CrossAttention
 from components.layers.feedforward import Pointwise
 from components.layers.norms import NormFactory
 from components.layers.visibility import Visible

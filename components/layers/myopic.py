@@ -93,14 +93,10 @@ class Bigram(AttentionOperator):
         super().__init__()
         self.dropout, self.scale = dropout, scale
 
-    def streams(self, project: nn.Module, source: Tensor) -> tuple[Tensor, Tensor]:
-        """Projects states `[B, S, D]`, and shows the others zeros."""
-        own = project(source)
-        return own, torch.zeros_like(own)
-
     def forward(self, queries: Tensor, own: KeyValue, past: KeyValue, visible: Visible) -> Tensor:
         """Attends with queries `[B, H, Q, E]` to itself and to zeros."""
         drop = self.dropout if self.training else 0.0
+        past = KeyValue(torch.zeros_like(past.keys), torch.zeros_like(past.values))
         return diagonal_attention(queries, own, past, visible, drop, self.scale)
 
 

@@ -8,10 +8,10 @@ from torch import nn
 
 from components.layers.attention import (
     Attention,
-    CrossAttention,
     KeyValue,
     ScaledDotProduct,
 )
+from components.layers.cross import CrossAttention
 from components.layers.feedforward import Pointwise
 from components.layers.positions import NoPositions, Rotary
 from components.layers.visibility import Visible, places, visible

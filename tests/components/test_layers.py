@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from components.layers.attention import Attention, CrossAttention
+from components.layers.attention import Attention
 from components.layers.block import Block, PointwiseBlock
 from components.layers.cache import Cache
+from components.layers.cross import CrossAttention
 from components.layers.feedforward import FeedForward, SwiGLU
 from components.layers.linear import Embedding, Linear, residual_std
 from components.layers.norms import LayerNorm, RMSNorm

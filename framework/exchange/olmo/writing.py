@@ -43,6 +43,7 @@ def described(
     decoder = Described(owner, "the backbone", recipe["backbone"])
     decoder.must_be("components.Decoder")
     decoder.must_have("bias", False)
+    decoder.must_have("qk_norm", None)
     operator = decoder.part("attention")
     operator.must_be("components.ScaledDotProduct")
     operator.must_have("scale", None)

@@ -1,0 +1,96 @@
+"""Cross-attention: the positions of a sequence gather from an encoded context."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from components.layers.attention import (
+    AttentionFactory,
+    KeyValue,
+    ScaledDotProduct,
+    groups_of_heads,
+    join_heads,
+    split_heads,
+    width_of_heads,
+)
+from components.layers.cache import Slot
+from components.layers.linear import INITIAL_STD, Linear, ResidualLinear
+from components.layers.visibility import Visible
+
+
+class CrossAttention(nn.Module):
+    """Lets the positions of a sequence read an encoded context, without a notion of place.
+
+    Args:
+        dim: Width of the hidden states.
+        heads: Number of query heads, a divisor of `dim` unless `head_dim` is given.
+        kv_heads: Number of key and value heads, a divisor of `heads`; by default as many.
+        head_dim: Width of a head, by default `dim` / `heads`.
+        attention: The operator on queries, keys and values.
+        dropout: Probability to drop an attention weight while training.
+        out_std: Standard deviation of the initial entries of the last matrix.
+
+    Raises:
+        ValueError: If the heads do not divide as they must, or the operator tells what a position
+            shows itself from what the others see: a context is no past.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        kv_heads: int | None = None,
+        head_dim: int | None = None,
+        *,
+        attention: AttentionFactory = ScaledDotProduct,
+        dropout: float = 0.0,
+        out_std: float = INITIAL_STD,
+    ) -> None:
+        super().__init__()
+        self.head_dim = width_of_heads(dim, heads, head_dim)
+        self.kv_heads = groups_of_heads(heads, kv_heads)
+        self.query = Linear(dim, heads * self.head_dim, bias=False)
+        self.key_value = Linear(dim, 2 * self.kv_heads * self.head_dim, bias=False)
+        self.operator = attention(dropout=dropout)
+        if not self.operator.one_stream:
+            raise ValueError(
+                f"{type(self.operator).__name__} treats the past of a position unlike itself, but "
+                "CrossAttention reads a context, which is no past; choose Decoder, or "
+                "attention=ScaledDotProduct."
+            )
+        self.out = ResidualLinear(heads * self.head_dim, dim, bias=False, std=out_std)
+
+    def forward(
+        self,
+        hidden: Tensor,
+        context: Tensor | None = None,
+        mask: Tensor | None = None,
+        slot: Slot | None = None,
+    ) -> Tensor:
+        """Attends with hidden states `[B, S, D]` to a context `[B, C, D]` with mask `[B, C]`.
+
+        The slot remembers the context, so that later calls need not give it again. An example
+        whose context is all padding reads zeros.
+        """
+        queries = split_heads(self.query(hidden), self.head_dim)
+        shown = self._remember(context, slot)
+        if mask is None:
+            gathered = self.operator(queries, shown, shown, Visible())
+        else:
+            some = mask.any(1)[
+                :, None, None, None
+            ]  # a softmax over nothing is 0/0: look, then forget
+            visible = Visible(mask[:, None, None] | ~some)
+            gathered = self.operator(queries, shown, shown, visible).masked_fill(~some, 0.0)
+        output: Tensor = self.out(join_heads(gathered))
+        return output
+
+    def _remember(self, context: Tensor | None, slot: Slot | None) -> KeyValue:
+        if context is None:
+            assert slot is not None
+            assert slot.memory is not None
+            return KeyValue(*slot.memory)
+        shown = KeyValue(*split_heads(self.key_value(context), self.head_dim).chunk(2, 1))
+        if slot is not None:
+            slot.memory = shown
+        return shown
