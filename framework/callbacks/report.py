@@ -86,7 +86,7 @@ class Report(Callback):
                 if isinstance(logger, TensorBoardLogger):  # others have no common way to take one
                     for name, figure in self._figures.items():
                         logger.experiment.add_image(
-                            name, _pixels(figure), trainer.global_step, dataformats="HWC"
+                            name, pixels(figure), trainer.global_step, dataformats="HWC"
                         )
 
     def _close(self, trainer: Trainer, module: nn.Module, title: str) -> None:
@@ -133,7 +133,7 @@ def _number(value: Tensor | None) -> str:
     return "" if value is None else f"{float(value):.5g}"
 
 
-def _pixels(figure: Figure) -> np.ndarray:
+def pixels(figure: Figure) -> np.ndarray:
     """Renders a figure without any global state, `[height, width, 3]` bytes."""
     figure.set_dpi(DPI)
     canvas = FigureCanvasAgg(figure)
