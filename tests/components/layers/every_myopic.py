@@ -1,4 +1,4 @@
-"""Decoders that myopic attention is tried in, and what it means: decoding with a constant cache."""
+"""Decoders for myopic attention, and what it means there: decoding with a constant cache."""
 
 import math
 from functools import partial
