@@ -49,17 +49,18 @@ class ProductModel(AnswerModel):
     def figures(self, batch: Any) -> Mapping[str, Figure]:
         """Draws the accuracy by the lengths of both factors, of some examples of each pair."""
         examples, cells = self._data.dataset("val"), len(self._data.cells)
-        numbers = torch.arange(cells * min(PICTURED, self._data.validation))  # cells take turns
-        right = torch.cat([self._right(examples, part) for part in numbers.split(AT_ONCE)])
+        numbers = range(cells * min(PICTURED, self._data.validation))  # in which cells take turns
+        parts = (numbers[begin : begin + AT_ONCE] for begin in numbers[::AT_ONCE])
+        right = torch.cat([self._right(examples, list(part)) for part in parts])
         digits, source = self._data.source.digits, self._data.source
         accuracy = right.view(-1, cells).mean(0).view(digits, digits)
         return {
             "cells": draw_cells(accuracy, f"{source.formula}: share of products that are right")
         }
 
-    def _right(self, examples: Examples, numbers: Tensor) -> Tensor:
+    def _right(self, examples: Examples, numbers: list[int]) -> Tensor:
         """Tells which of some examples are answered right, as 0 or 1 `[B]`."""
-        batch = examples.__getitems__(numbers.tolist())
+        batch = examples.__getitems__(numbers)
         batch = type(batch)(*(field.to(self.device) for field in batch))
         right, _ = self.metrics(self(batch), batch)["accuracy"]
         return right

@@ -103,4 +103,5 @@ class Products(Draws):
 
 
 def _cells(digits: int) -> list[tuple[int, int]]:
-    return list(product(range(1, digits + 1), repeat=2))
+    lengths = range(1, digits + 1)
+    return list(product(lengths, lengths))
