@@ -26,7 +26,7 @@ class Short(Learned):
     """Learned positions for the lengths of these tests."""
 
     def __init__(self, dim, heads, head_dim):
-        super().__init__(dim, heads, head_dim, length=SIZE)
+        super().__init__(dim, heads, head_dim, length=2 * SIZE)
 
 
 DECODERS = {
