@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from framework.callbacks.report import METRICS
+from framework.studies.results import rival
 
 LAUNCH = "from cli import main; main()"
+NEED = re.compile(r"(?<!\$)\{([\w.-]+)\}")  # {variant} in a word; ${...} is an interpolation
+FINISHED = "finished.json"  # in the folder of a run: what is kept of it
+FUTURE = "future"  # folder there, of what the last checkpoint was asked
 
 Kept = dict[str, Any]
 """What is known of a finished run: its words, seconds, metrics and the folder of its logs."""
@@ -26,16 +32,57 @@ class Run(NamedTuple):
     seed: int
     words: list[str]  # of the command line, without the folder
     tested: bool = False  # whether a test follows
+    asked: Sequence[Sequence[str]] = ()  # words of `future` that follow, without the checkpoint
+
+    @property
+    def needs(self) -> list[str]:
+        """Variants of the same group whose last checkpoints of the same seed the words ask for."""
+        names = dict.fromkeys(name for word in self.words for name in NEED.findall(word))
+        return [rival(self.variant, name) for name in names]
 
 
 def finished(folder: Path, run: Run) -> Kept | None:
-    """Returns what was kept of a run that is finished with the same words, None of any other."""
-    path = _place(folder, run) / "finished.json"
-    if not path.is_file():
+    """Returns what was kept of a run that is finished with the same words, None of any other.
+
+    What it needs must have been there before.
+    """
+    path = _place(folder, run) / FINISHED
+    before = [_place(folder, run._replace(variant=name)) / FINISHED for name in run.needs]
+    if not path.is_file() or any(_is_newer(other, path) for other in before):
         return None
     kept: Kept = json.loads(path.read_text(encoding="utf-8"))
     same = kept["words"] == run.words and kept.get("tested", False) == run.tested
-    return kept if same else None
+    asked = [list(words) for words in run.asked]
+    return kept if same and kept.get("asked", []) == asked else None
+
+
+def filled(folder: Path, run: Run) -> list[str]:
+    """Returns the words of a run with the last checkpoints that they ask for.
+
+    Raises:
+        ValueError: If one is not there.
+    """
+
+    def checkpoint(found: re.Match[str]) -> str:
+        needed = run._replace(variant=rival(run.variant, found[1]))
+        return str(last_checkpoint(folder, needed))
+
+    return [NEED.sub(checkpoint, word) for word in run.words]
+
+
+def last_checkpoint(folder: Path, run: Run) -> Path:
+    """Returns the last checkpoint of a run.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    found = _newest(_place(folder, run), "last.ckpt", 1)
+    if not found:
+        raise ValueError(
+            f"{run.variant}, seed {run.seed} left no last.ckpt in {folder}, which another run "
+            "needs; see its log."
+        )
+    return found[0]
 
 
 def train(run: Run, folder: Path, jobs: int) -> Path | None:
@@ -44,11 +91,16 @@ def train(run: Run, folder: Path, jobs: int) -> Path | None:
     place.mkdir(parents=True, exist_ok=True)
     log, started = place / "log.txt", time.monotonic()
     with log.open("w", encoding="utf-8") as file:
-        launch = partial(_launch, place=place, jobs=jobs, file=file)
-        status = launch(["fit", *run.words])
+        launch = partial(_launch, jobs=jobs, file=file)
+        rooted = f"--trainer.default_root_dir={place}"
+        status = launch(["fit", *filled(folder, run), rooted])
         if run.tested and not status:
-            [checkpoint] = _newest(place, "last.ckpt", 1)
-            status = launch(["test", "--ckpt_path", str(checkpoint)])
+            checkpoint = str(last_checkpoint(folder, run))
+            status = launch(["test", "--ckpt_path", checkpoint, rooted])
+        for question, *options in () if status else run.asked:
+            checkpoint = str(last_checkpoint(folder, run))
+            words = [question, checkpoint, *options, f"--folder={place / FUTURE}"]
+            status = status or launch(["future", *words])
     seconds = round(time.monotonic() - started)
     said = f"{run.variant}, seed {run.seed}: {seconds} s"
     if status:
@@ -56,11 +108,12 @@ def train(run: Run, folder: Path, jobs: int) -> Path | None:
         return log
     metrics: dict[str, float] = {}
     written = _newest(place, METRICS, 1 + run.tested)
-    for path in written:
+    answers = [place / FUTURE / f"{question}.json" for question, *_ in run.asked]
+    for path in (*written, *answers):
         metrics |= json.loads(path.read_text(encoding="utf-8"))
     logs = str(written[0].parent.relative_to(place))  # of the training, not of the test
     kept = {**run._asdict(), "seconds": seconds, "metrics": metrics, "logs": logs}
-    (place / "finished.json").write_text(json.dumps(kept, indent=1), encoding="utf-8")
+    (place / FINISHED).write_text(json.dumps(kept, indent=1), encoding="utf-8")
     print(said, flush=True)
     return None
 
@@ -70,15 +123,20 @@ def logs_of(folder: Path, run: Run, kept: Kept) -> Path:
     return _place(folder, run) / str(kept.get("logs", ""))
 
 
-def _launch(words: list[str], place: Path, jobs: int, file: IO[str]) -> int:
+def _launch(words: list[str], jobs: int, file: IO[str]) -> int:
     """Runs a command in a process of its own; returns its status."""
     return subprocess.run(
-        [sys.executable, "-c", LAUNCH, *words, f"--trainer.default_root_dir={place}"],
+        [sys.executable, "-c", LAUNCH, *words],
         stdout=file,
         stderr=subprocess.STDOUT,
         env={"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs)), **os.environ},
         check=False,
     ).returncode
+
+
+def _is_newer(path: Path, other: Path) -> bool:
+    """Tells whether a file was written after another, or is not there."""
+    return not path.is_file() or path.stat().st_mtime_ns > other.stat().st_mtime_ns
 
 
 def _newest(place: Path, name: str, number: int) -> list[Path]:

@@ -36,7 +36,8 @@ class Variants(Study):
 
     Args:
         recipe: Words of the command line that all runs share, such as `[--config, hopper]`.
-        variants: Further words of each variant, by its name.
+        variants: Further words of each variant, by its name; `{name}` in a word stands for the
+            last checkpoint of that variant of the same group with the same seed, which runs first.
         metrics: The metrics to compare, such as `val/nll`, in the order of the columns;
             `parameters` is how many a model has.
         seeds: The seeds.
@@ -50,10 +51,12 @@ class Variants(Study):
             lines need for the same results.
 
     Raises:
-        ValueError: If there is nothing to run, or no baseline for a variant.
+        ValueError: If there is nothing to run, or no baseline for a variant, or one asks for the
+            checkpoint of what is none.
     """
 
     extensible = True
+    asked: Sequence[Sequence[str]] = ()  # what every run answers in the end
 
     def __init__(
         self,
@@ -78,6 +81,14 @@ class Variants(Study):
                     f"Variants: with baseline={baseline!r}, {variant!r} would be compared with "
                     f"{rival(variant, baseline)!r}, which is no variant; add it or rename one."
                 )
+        needs = {name: Run(name, 0, [*recipe, *words]).needs for name, words in variants.items()}
+        for variant, others in needs.items():
+            for other in others:
+                if needs.get(other) != []:
+                    raise ValueError(
+                        f"Variants: {variant!r} asks for the checkpoint of {other!r}, which is no "
+                        "variant that runs by itself; name one that does."
+                    )
         self.recipe, self.variants, self.metrics = recipe, variants, metrics
         self.seeds, self.published, self.tested = list(seeds), published, tested
         self.curves, self.baseline, self.against = list(curves), baseline, against
@@ -94,10 +105,10 @@ class Variants(Study):
         runs = self.runs()
         waiting = [run for run in runs if finished(folder, run) is None]
         print(f"{len(waiting)} of {len(runs)} runs to go, in {folder}", flush=True)
-        with ThreadPoolExecutor(jobs) as pool:
-            failed = [
-                log for log in pool.map(lambda run: train(run, folder, jobs), waiting) if log
-            ]
+        failed = self.launch(folder, [run for run in waiting if not run.needs], jobs)
+        there = {(run.variant, run.seed) for run in runs if finished(folder, run) is not None}
+        served = [run for run in waiting if there >= {(name, run.seed) for name in run.needs}]
+        failed += self.launch(folder, [run for run in served if run.needs], jobs)
         done = [(run, kept) for run in runs if (kept := finished(folder, run)) is not None]
         results = [
             Result(run.variant, run.seed, metric, float(value))
@@ -117,10 +128,15 @@ class Variants(Study):
                 f"log what is in {folder / 'results.csv'}, curves need the TensorBoard logger."
             )
 
+    def launch(self, folder: Path, runs: Sequence[Run], jobs: int) -> list[Path]:
+        """Trains, side by side; returns the logs of those that failed."""
+        with ThreadPoolExecutor(jobs) as pool:
+            return [log for log in pool.map(lambda run: train(run, folder, jobs), runs) if log]
+
     def runs(self) -> list[Run]:
         """Lists all runs, one seed of every variant after the other."""
         return [
-            Run(variant, seed, [*self.recipe, *words, *_seeded(seed)], self.tested)
+            Run(variant, seed, [*self.recipe, *words, *_seeded(seed)], self.tested, self.asked)
             for seed in self.seeds
             for variant, words in self.variants.items()
         ]
@@ -128,6 +144,14 @@ class Variants(Study):
     def _tell(self, folder: Path, results: Sequence[Result]) -> None:
         """Writes the results and their tables, and prints these."""
         write(folder / "results.csv", results)
+        tables = self.tables(results)
+        path = folder / "table.md"
+        path.write_text("\n".join(map(markdown, tables.values())), encoding="utf-8")
+        for title, rows in tables.items():
+            print(table(f"{title}, {path}", rows), flush=True)
+
+    def tables(self, results: Sequence[Result]) -> dict[str, list[list[str]]]:
+        """Arranges the results: rows of cells by the title of the table."""
         tables = {"Last metrics": summary(results, self.metrics, self.published)}
         if self.baseline is not None:
             tables["Differences"] = differences(results, self.metrics[0], self.baseline)
@@ -135,10 +159,7 @@ class Variants(Study):
                 kinds = pairs(results, self.against, self.metrics[0])
                 title = f"{self.against} for the {self.metrics[0]} of {self.baseline}"
                 tables[title] = shares(kinds, self.baseline)
-        path = folder / "table.md"
-        path.write_text("\n".join(map(markdown, tables.values())), encoding="utf-8")
-        for title, rows in tables.items():
-            print(table(f"{title}, {path}", rows), flush=True)
+        return tables
 
     def _draw_scaling(self, folder: Path, results: Sequence[Result]) -> list[str]:
         """Draws the first metric against another one; returns that if no run has it."""

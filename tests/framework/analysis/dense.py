@@ -1,4 +1,4 @@
-"""Attention with a constant past in the dense form, as the definition says: all scores written out."""
+"""Attention with a constant past as the definition says: all scores written out."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Myopic and future gradients against autograd through the dense form, which cuts by definition."""
+"""Myopic and future gradients against autograd through a dense form, that of the definition."""
 
 import math
 from functools import partial

@@ -50,7 +50,7 @@ def test_training_is_the_same_to_the_bit():
 def test_what_is_logged_is_what_the_analysis_finds(tmp_path):
     logger = CSVLogger(tmp_path)
     logged = {}
-    logger.log_metrics = lambda values, step=None: logged.setdefault(step, {}).update(values)
+    logger.log_metrics = lambda metrics, step=None: logged.setdefault(step, {}).update(metrics)
     model = module()
     model.configure_model()
     first = type(BATCH)(*(field[:3] for field in BATCH))

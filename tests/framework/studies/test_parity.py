@@ -1,0 +1,86 @@
+"""Arms are held against each other by what their words build: a difference ends in a sentence."""
+
+import pytest
+import torch
+
+import cli
+from framework.console import shelf
+from framework.studies import parity
+
+SMALL = [
+    *("--config", "lagged_sines", "--model.backbone.dim=8", "--data.batch_size=4"),
+    *("--model.backbone.feedforward.hidden=8", "--trainer.max_steps=40"),
+    *("--trainer.accelerator=cpu", "--trainer.logger=false", "--seed_everything=1"),
+    *("--data.seed=1", "--trainer.enable_progress_bar=false"),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def faces():
+    for face in cli.FACES:
+        cli.import_module(face)
+    assert shelf.find("myopic/hidden")
+
+
+@pytest.fixture(scope="module")
+def vanilla():
+    return parity.terms(SMALL)
+
+
+def test_the_terms_are_those_of_the_built_optimizer_and_schedule(vanilla):
+    """Held against numbers of the recipe, the closed form of the schedule and the data."""
+    assert vanilla["lr of parameter group 1 of the optimizer"] == pytest.approx(0.003 * 0.01)
+    assert vanilla["weight_decay of parameter group 1 of the optimizer"] == 0.01
+    assert vanilla["weight_decay of parameter group 2 of the optimizer"] == 0
+    rates = vanilla["the learning rate of parameter group 1 at a step"]
+    steps = torch.arange(40)
+    warm = 0.01 + 0.99 * steps / 30
+    cosine = (1 + torch.cos(torch.pi * (steps - 30) / 10)) / 2
+    expected = 0.003 * torch.where(steps < 30, warm, cosine)
+    torch.testing.assert_close(torch.tensor(rates), expected)
+    assert len(set(vanilla["the contents of a training batch"])) == parity.BATCHES
+    assert vanilla["the loss term 'huber'"] == "Huber of weight 1.0"
+
+
+def test_myopic_arms_are_trained_alike(vanilla):
+    for overlay in ("myopic/hidden", "myopic/bigram"):
+        assert parity.terms([*SMALL, "--config", overlay]) == vanilla
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("--model.optimizer.lr=0.001", "lr of parameter group 1 of the optimizer is"),
+        ("--model.optimizer=torch.optim.Adam", "the optimizer is AdamW there and Adam here"),
+        (
+            "--model.schedule.warmup=5",
+            "the learning rate of parameter group 1 at a step (number 2)",
+        ),
+        ("--data.batch_size=8", "data.batch_size is 4 there and 8 here"),
+        ("--data.seed=2", "the contents of a training batch (number 1) is"),
+        ("--seed_everything=2", "the seed is 1 there and 2 here"),
+        ("--trainer.precision=bf16-mixed", "trainer.precision is 32-true there and bf16-mixed"),
+        ("--trainer.gradient_clip_val=1", "trainer.gradient_clip_val is None there and 1"),
+        ("--model.losses.huber.weight=2", "the loss term 'huber' is Huber of weight 1.0 there"),
+    ],
+)
+def test_every_difference_is_named(vanilla, word, told, monkeypatch):
+    built = {"vanilla": vanilla, "other": parity.terms([*SMALL, word])}
+    monkeypatch.setattr(parity, "terms", built.__getitem__)
+    with pytest.raises(ValueError, match="not trained alike") as error:
+        parity.require_parity({name: name for name in built}, "vanilla")
+    assert told in str(error.value)
+
+
+def test_batches_of_other_contents_have_another_name():
+    one, same, other = ((torch.arange(4.0) + k,) for k in (0, 0, 1))
+    assert parity._digest(one) == parity._digest(same) != parity._digest(other)
+
+
+def test_what_one_side_lacks_is_a_difference():
+    assert parity.difference({}, {"x": 1}) == "x is None there and 1 here"
+    assert (
+        parity.difference({"x": (1, 2)}, {"x": (1,)})
+        == "how often there is x is 2 there and 1 here"
+    )
+    assert parity.difference({"x": (1, 2)}, {"x": (1, 2)}) == ""
