@@ -121,7 +121,7 @@ def scalars(splits: Mapping[str, Split]) -> dict[str, float]:
         gradient/future 3.0
         gradient/cosine 0.0
     """
-    found = {}
+    found: dict[str, float] = {}
     for group, split in splits.items():
         if group == ALL or group.startswith("block "):
             tail = "" if group == ALL else f"/{group}"

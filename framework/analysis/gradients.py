@@ -14,7 +14,7 @@ from torch.distributed.tensor import DTensor
 from components.data import Batch
 from components.interfaces import Loss
 from framework.analysis.processes import exact, total
-from framework.analysis.rebuilding import ORDINARY, myopic, twin
+from framework.analysis.rebuilding import ORDINARY, constant_past, twin
 from framework.modules.base import PredictiveModule
 from framework.modules.objective import UNIT, Objective
 from framework.optimization import FLATTENED
@@ -64,7 +64,7 @@ class FutureGradient:
                 "FutureGradient needs whole parameters, and a sharded strategy divides them; "
                 "choose another one, or measure checkpoints with `overtone future gradients`."
             )
-        self.whole, self.cut = twin(module, ORDINARY), twin(module, myopic(constant))
+        self.whole, self.cut = twin(module, ORDINARY), twin(module, constant_past(constant))
         self.parameters = dict(_chosen(self.whole, everything))
 
     def measure(self, batches: Iterable[Batch]) -> dict[str, Split]:
@@ -132,9 +132,9 @@ def _chosen(module: PredictiveModule, everything: bool) -> Iterator[tuple[str, n
 
 def _split(products: Tensor) -> Split:
     """Reads norms and cosine off the products of total, myopic and future gradient, `[3, 3]`."""
-    norms = products.diagonal().sqrt().tolist()
-    both = norms[1] * norms[2]
-    return Split(*norms, float(products[1, 2]) / both if both else math.nan)
+    total, myopic, future = products.diagonal().sqrt().tolist()
+    both = myopic * future
+    return Split(total, myopic, future, float(products[1, 2]) / both if both else math.nan)
 
 
 def _order(group: str) -> tuple[int, int]:

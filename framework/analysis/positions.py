@@ -92,7 +92,8 @@ def _loss(module: PredictiveModule, batch: Batch, term: str) -> Tensor:
             f"{type(module).__name__} has no term {term!r} in its objective; choose from "
             f"{', '.join({**dict.fromkeys(module.losses), NLL: None})}."
         )
-    return -module(batch).log_prob(batch.target)
+    log_prob: Tensor = module(batch).log_prob(batch.target)
+    return -log_prob
 
 
 def _add(some: Tensor, more: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from framework.modules.base import PredictiveModule
 from framework.modules.recipe import describe, recipe
 from framework.stored import stored
 
-ORDINARY = {"class_path": "components.ScaledDotProduct", "init_args": {}}
+ORDINARY: dict[str, Any] = {"class_path": "components.ScaledDotProduct", "init_args": {}}
 """Attention that sends gradients into the past."""
 
 CONSTANTS = ("hidden", "keys")  # what of the past can be constant, see `Myopic`
@@ -24,7 +24,7 @@ CONSTANTS = ("hidden", "keys")  # what of the past can be constant, see `Myopic`
 INTERCHANGEABLE = ("ScaledDotProduct", "Myopic")  # operators that compute the same, forward
 
 
-def myopic(constant: str) -> dict[str, Any]:
+def constant_past(constant: str) -> dict[str, Any]:
     """Describes attention that sends no gradients into the past.
 
     Args:
@@ -98,8 +98,7 @@ def _recut(backbone: Mapping[str, Any], attention: Mapping[str, Any]) -> dict[st
             f"{name} has no attention to choose, so that the gradient of its past cannot be cut "
             "off; measure a model whose backbone is Decoder."
         )
-    present = options.get("attention") or ORDINARY
-    present = {"class_path": present} if isinstance(present, str) else present
+    present: dict[str, Any] = options.get("attention") or ORDINARY
     operator = present["class_path"].rpartition(".")[2]
     if operator not in INTERCHANGEABLE:
         raise ValueError(
