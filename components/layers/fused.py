@@ -122,13 +122,23 @@ def _own(gradient: Tensor, operands: Operands, found: Attended, scores: Scores) 
 
     asks, slope, output = grouped(operands.queries), grouped(gradient), grouped(found.output)
     keys, values = (each.to(wide).unsqueeze(2) for each in operands[1:])  # [B, G, 1, Q, E]
-    match = scale * vecdot(asks, keys)
+    match = scale * _rows(asks, keys)
     weights = _weights(match.flatten(1, 2), found.logsumexp, scores.mask).view_as(match)
-    pull = vecdot(slope, values) - vecdot(slope, output)
-    return KeyValue(
-        einsum("bgrq,bgrqe->bgqe", scale * weights * pull, asks),
-        einsum("bgrq,bgrqe->bgqe", weights, slope),
-    )
+    pull = scale * weights * (_rows(slope, values) - _rows(slope, output))
+    return KeyValue(_shared(pull[..., None] * asks), _shared(weights[..., None] * slope))
+
+
+def _rows(first: Tensor, second: Tensor) -> Tensor:
+    """Multiplies vectors `[..., E]` one by one: `[...]`."""
+    if first.is_contiguous() and second.is_contiguous() and first.shape == second.shape:
+        return einsum("...e,...e->...", first, second)  # no product of numbers is stored
+    product: Tensor = vecdot(first, second)
+    return product
+
+
+def _shared(vectors: Tensor) -> Tensor:
+    """Adds up what the heads of a group, `[B, G, H / G, Q, E]`, do to their keys or values."""
+    return vectors.squeeze(2) if vectors.shape[2] == 1 else vectors.sum(2)
 
 
 def _weights(match: Tensor, logsumexp: Tensor, mask: Tensor | None) -> Tensor:
