@@ -50,7 +50,6 @@ def load(path: str | Path) -> PredictiveModule:
         )
     module = _instantiate(options)
     module.configure_model()
-    module.on_load_checkpoint({module.CHECKPOINT_HYPER_PARAMS_KEY: options})
     module.load_state_dict(stored(Path(path)))
     return module.eval()
 
@@ -86,7 +85,9 @@ def _instantiate(options: Mapping[str, Any]) -> PredictiveModule:
     """Makes a module whose parts are not built yet: as it is evaluated, wherever it started."""
     left_out = ("_instantiator", "execution")
     kept = {name: value for name, value in options.items() if name not in left_out}
-    return instantiate_module(PredictiveModule, {**kept, "initialization": None})
+    module = instantiate_module(PredictiveModule, {**kept, "initialization": None})
+    module.on_load_checkpoint({module.CHECKPOINT_HYPER_PARAMS_KEY: kept})  # how it was built
+    return module
 
 
 def _recut(backbone: Mapping[str, Any], attention: Mapping[str, Any]) -> dict[str, Any]:

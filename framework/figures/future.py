@@ -65,9 +65,8 @@ def draw_positions(
     for (name, loss), (color, line) in zip(losses.items(), looks(len(losses)), strict=True):
         panels[0].plot(_places(loss), array(loss), color=color, linestyle=line, label=name)
     label(panels[0], "Loss by position", "position", "mean loss")
-    for (name, (gap, error)), (color, line) in zip(
-        gaps.items(), looks(len(losses))[1:], strict=True
-    ):
+    others = zip(gaps.items(), looks(len(losses))[1:], strict=False)
+    for (name, (gap, error)), (color, line) in others:
         middle, half = array(gap), array(error)
         panels[1].fill_between(
             _places(gap), middle - half, middle + half, color=color, alpha=0.2, linewidth=0

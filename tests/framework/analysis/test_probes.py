@@ -1,12 +1,19 @@
 """Probes against least squares of numpy, by hand and through a model, on one rank and on two."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
+from components.heads.linear import LinearHead
+from components.interfaces import Backbone, Embedded
+from components.stems.tokens import TokenStem
 from framework.analysis import Probe, Sample, probe_layers
 from framework.analysis.states import hidden_states
-from tests.framework.analysis.models import Windows, model
+from framework.modules.language import LanguageModel
+from tests.framework.analysis.models import SPEC, Windows, model
+from tests.framework.modules.parts import options
 from tests.ranks import run_ranks
 
 FIRST = 2
@@ -105,3 +112,50 @@ def test_mistakes():
         probe_layers(model(), Sample(Windows(4)), regressors, first=6)
     with pytest.raises(ValueError, match="size=0 holds no example"):
         Sample(Windows(4), 0)
+
+
+class Pooling(Backbone):
+    """Its block reads the first position only."""
+
+    def __init__(self, dim=8, depth=1):
+        super().__init__()
+        self.dim, self.blocks = dim, torch.nn.ModuleList(torch.nn.Identity() for _ in range(depth))
+
+    def forward(self, inputs, cache=None):
+        for block in self.blocks:
+            block(inputs.states[:, :1])
+        return inputs.states
+
+    def new_cache(self, batch_size, length):
+        raise AssertionError("nothing is continued")
+
+
+@pytest.mark.parametrize(
+    ("depth", "told"), [(0, "Pooling has no blocks"), (1, "do not pass one stream of 6 states")]
+)
+def test_a_backbone_without_states_of_each_layer_is_refused(depth, told):
+    backbone = partial(Pooling, depth=depth)
+    module = LanguageModel(**options(SPEC, TokenStem, LinearHead, backbone))
+    module.configure_model()
+    with pytest.raises(ValueError, match=told):
+        hidden_states(module, Windows(2).batch)
+    assert not any(block._forward_hooks for block in module.backbone.blocks)
+
+
+def test_a_context_in_front_is_no_position():
+    """Of a Decoder that reads a prefix, the states are those behind it."""
+    module = model().eval()
+    batch = Windows(3).batch
+    plain = module.stem.forward
+
+    def with_context(batch):
+        states = plain(batch).states
+        return Embedded(states[:, 2:], context=states[:, :2])
+
+    module.stem.forward = with_context
+    layers = hidden_states(module, batch)
+    assert [layer.shape for layer in layers] == [(3, 4, 8)] * 4
+    with torch.no_grad():
+        torch.testing.assert_close(layers[0], plain(batch).states[:, 2:])
+        final = module.backbone(with_context(batch))
+        torch.testing.assert_close(module.backbone.norm(layers[-1]), final)
