@@ -1,8 +1,8 @@
 """What myopic training costs: its attention against torch's fused one, and a whole step.
 
 A pass forward and backward, in float32 on one thread, is counted in processor time, so that others
-on the machine matter little. Contestants take turns in one process, and what counts is the ratio of
-their medians. The dense form, which holds every score in memory, is shown beside the fused one.
+on the machine matter little. Contestants take turns in one process, and what counts is the ratio
+of their medians. The dense form, which holds every score in memory, is shown beside the fused one.
 """
 
 from __future__ import annotations

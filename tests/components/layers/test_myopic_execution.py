@@ -97,11 +97,11 @@ def test_two_ranks_find_the_gradients_of_one(variant, spread):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the compiler warns of its own workings
-@every_decoder
 @every_variant
-def test_compiled_whole_it_gives_the_same_gradients(options, variant):
+@pytest.mark.parametrize("name", ["grouped", "own values"])
+def test_compiled_whole_it_gives_the_same_gradients(name, variant):
     given = states(torch.float32)
-    backbone = decoder(variant, torch.float32, **options)
+    backbone = decoder(variant, torch.float32, depth=1, **CHOSEN[name])
     expected = gradients(backbone, given)
     torch._dynamo.reset()
     for block in backbone.blocks:
