@@ -32,10 +32,13 @@ ZERO_SHOT = [
     *("--data.num_workers", "0"),
 ]
 RANDOM = '[{"epsilon": 1.0}]'  # a player that is soon over
-NARROW = [
+BYTES = [
     *("--data.source", "StateOfTheUnion", "--data.tokenizer", "ByteTokenizer"),
-    *("--data.length", "32", "--data.num_workers", "0", "--trainer.accumulate_grad_batches", "1"),
+    *("--data.length", "32", "--data.num_workers", "0"),
     *("--model.backbone.dim", "32", "--model.backbone.heads", "4"),
+]
+NARROW = [
+    *(*BYTES, "--trainer.accumulate_grad_batches", "1"),
     *("--model.backbone.feedforward.hidden", "${equal_parameters:128}"),
 ]
 SMALLER = {  # data and sizes, by recipe, where its own take longer than two steps of training
@@ -46,6 +49,7 @@ SMALLER = {  # data and sizes, by recipe, where its own take longer than two ste
     ],
     "chronos": ZERO_SHOT,
     "chronos_small": ZERO_SHOT,
+    **dict.fromkeys(("gpt2", "pythia"), BYTES),
     "hopper": ["--data.source.steps", "2000", "--data.horizon", "20"],
     "lagged_sines_paper": ["--data.num_workers", "0"],
     "multiplication": ["--data.validation", "4"],

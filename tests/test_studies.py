@@ -12,7 +12,7 @@ STUDIES = {path.stem: yaml.safe_load(path.read_text())["study"] for path in shel
 RUNS = [
     pytest.param([*study["init_args"]["recipe"], *words], id=f"{name}-{variant}")
     for name, study in STUDIES.items()
-    if study["class_path"] == "Variants"
+    if study["class_path"] in ("Variants", "PairedArms")
     for variant, words in study["init_args"]["variants"].items()
 ]
 
