@@ -15,7 +15,9 @@ from torch.utils.checkpoint import checkpoint
 from components.layers.fan import FanLayer
 from tests.ranks import run_ranks
 
-FREE = {"view", "t", "slice", "alias", "detach", "new_empty", "promote_types"} | {"_unsafe_view"}  # compute nothing
+FREE = {"view", "t", "slice", "alias", "detach", "new_empty", "promote_types"} | {
+    "_unsafe_view"
+}  # compute nothing
 
 
 @pytest.fixture(autouse=True)
