@@ -179,7 +179,7 @@ class PredictiveModule(LightningModule):
         # A fused one would undo the scaling of float16 within its step, too late to clip before.
         optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]  # of torch.amp
         schedule = self._schedule(optimizer=optimizer, steps=int(steps))
-        advanced = {"scheduler": schedule, "interval": "step"}
+        advanced: Any = {"scheduler": schedule, "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": advanced}
 
     def on_train_start(self) -> None:
