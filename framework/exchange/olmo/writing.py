@@ -45,7 +45,7 @@ def described(
     decoder.must_have("bias", False)
     decoder.must_have("qk_norm", None)
     operator = decoder.part("attention")
-    operator.must_be("components.ScaledDotProduct")
+    operator.must_be("components.ScaledDotProduct", "components.Myopic")
     operator.must_have("scale", None)
     positions, norm = decoder.part("positions"), decoder.part("norm")
     positions.must_be("components.Rotary")
