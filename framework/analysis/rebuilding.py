@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch.cli import instantiate_module
 
 from framework.checkpoints import read
 from framework.modules.base import PredictiveModule
-from framework.modules.recipe import describe, recipe
+from framework.modules.recipe import describe, recipe, unbuilt
 from framework.stored import stored
 
 ORDINARY: dict[str, Any] = {"class_path": "components.ScaledDotProduct", "init_args": {}}
@@ -43,12 +42,7 @@ def load(path: str | Path) -> PredictiveModule:
         ValueError: If it cannot be read, or does not say how its model was built.
     """
     options = read(path).get("hyper_parameters", {})
-    if "_class_path" not in options:
-        raise ValueError(
-            f"The checkpoint {str(path)!r} does not say how its model was built; use one that was "
-            "saved by Overtone."
-        )
-    module = _instantiate(options)
+    module: PredictiveModule = unbuilt(f"The checkpoint {str(path)!r}", options)
     module.configure_model()
     module.load_state_dict(stored(Path(path)))
     return module.eval()
@@ -70,7 +64,8 @@ def twin(module: PredictiveModule, attention: Mapping[str, Any]) -> PredictiveMo
     if "_class_path" not in options:  # built in Python
         options = recipe(type(module), module.hparams_initial)
     options = describe(options) | {"spec": module.spec}
-    other = _instantiate({**options, "backbone": _recut(options["backbone"], attention)})
+    recut = {**options, "backbone": _recut(options["backbone"], attention)}
+    other: PredictiveModule = unbuilt("The model", recut)
     with torch.device("meta"):
         other.configure_model()
     for name, part in other.named_modules():
@@ -79,15 +74,6 @@ def twin(module: PredictiveModule, attention: Mapping[str, Any]) -> PredictiveMo
             for key, tensor in {**own._parameters, **own._buffers}.items():
                 setattr(part, key, tensor)
     return other.eval()
-
-
-def _instantiate(options: Mapping[str, Any]) -> PredictiveModule:
-    """Makes a module whose parts are not built yet: as it is evaluated, wherever it started."""
-    left_out = ("_instantiator", "execution")
-    kept = {name: value for name, value in options.items() if name not in left_out}
-    module = instantiate_module(PredictiveModule, {**kept, "initialization": None})
-    module.on_load_checkpoint({module.CHECKPOINT_HYPER_PARAMS_KEY: kept})  # how it was built
-    return module
 
 
 def _recut(backbone: Mapping[str, Any], attention: Mapping[str, Any]) -> dict[str, Any]:

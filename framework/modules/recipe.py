@@ -10,6 +10,9 @@ from functools import partial
 from inspect import isclass, isroutine
 from typing import Any
 
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import instantiate_module
+
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
 """Who rebuilds a module from its recipe; Lightning trusts this name."""
 
@@ -65,6 +68,27 @@ def recipe(kind: type, options: Mapping[str, Any]) -> dict[str, Any]:
     described = {name: describe(value) for name, value in options.items() if name != "spec"}
     facts = {"_class_path": _path(kind), "_instantiator": INSTANTIATOR, "spec": options["spec"]}
     return {**facts, **described}
+
+
+def unbuilt(owner: str, options: Mapping[str, Any]) -> Any:
+    """Makes the module of a checkpoint again, as it is evaluated; its parts are built later.
+
+    Args:
+        owner: Where the recipe is from, for the message.
+        options: The hyper-parameters of the checkpoint.
+
+    Raises:
+        ValueError: If they do not say how the module was built.
+    """
+    if "_class_path" not in options:
+        raise ValueError(
+            f"{owner} does not say how its model was built; use one that was saved by Overtone."
+        )
+    left_out = ("_instantiator", "execution")
+    kept = {name: value for name, value in options.items() if name not in left_out}
+    module = instantiate_module(LightningModule, {**kept, "initialization": None})
+    module.on_load_checkpoint({module.CHECKPOINT_HYPER_PARAMS_KEY: kept})  # how it was built
+    return module
 
 
 def _path(factory: Any) -> str:

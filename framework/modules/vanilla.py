@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
-from lightning.pytorch.cli import instantiate_module
 
 from components.data import Batch
 from components.interfaces import Backbone, Cache, Stem
 from framework.checkpoints import compare, read
+from framework.modules.recipe import unbuilt
 from framework.stored import stored
 
 Past = Callable[[Batch], Cache | None]
@@ -93,20 +92,13 @@ class Vanilla:
 
 def _rebuilt(path: Path) -> Any:
     """Builds the module of a checkpoint again, with its parameters."""
-    checkpoint = read(path)
-    options: dict[str, Any] = dict(checkpoint.get("hyper_parameters", {}))
-    if "_class_path" not in options:
-        raise ValueError(
-            f"vanilla={str(path)!r} does not say how its model was built; use a checkpoint that "
-            "was saved by Overtone."
-        )
+    options = read(path).get("hyper_parameters", {})
     if options.get("vanilla") is not None:
         raise ValueError(
             f"vanilla={str(path)!r} sees the past of another model itself; use the checkpoint of "
             "an ordinary one."
         )
-    ours = {name: x for name, x in options.items() if name not in ("_instantiator", "execution")}
-    model: Any = instantiate_module(LightningModule, {**ours, "initialization": None})
+    model = unbuilt(f"vanilla={str(path)!r}", options)
     model.configure_model()
     model.load_state_dict(stored(path))
     return model
