@@ -12,7 +12,6 @@ from components.data import TokenBatch, TokenSpec
 from components.heads import LinearHead
 from components.layers.attention import ScaledDotProduct
 from components.layers.myopic import GivenPast, Myopic
-from components.layers.norms import LayerNorm
 from components.layers.positions import Learned
 from components.stems import TokenStem
 from components.supports import Tokens
@@ -272,47 +271,3 @@ def test_reads_in_the_precision_of_the_run(vanilla, precision):
         assert all(p.isfinite().all() for p in module.parameters())
     tolerance = 1e-9 if precision == "64-true" else 2e-2
     assert losses[GivenPast] == pytest.approx(losses[ScaledDotProduct], abs=tolerance)
-
-
-@pytest.mark.parametrize(
-    ("attention", "changes", "sentence"),
-    [
-        (
-            GivenPast,
-            {"vanilla": None},
-            "GivenPast sees keys and values of another .* vanilla=null",
-        ),
-        (ScaledDotProduct, {}, "gives a past that no attention of Decoder would see; choose"),
-        (partial(Myopic, constant="keys"), {}, "gives a past that no attention of Decoder would"),
-        (GivenPast, {"vanilla": "/no/such"}, "There is no checkpoint '/no/such'; check the path"),
-        (
-            GivenPast,
-            {"backbone": partial(BACKBONE, depth=2)},
-            "vanilla='.*', backbone: the checkpoint is of another architecture: blocks.2.*unknown",
-        ),
-        (
-            GivenPast,
-            {"backbone": partial(BACKBONE, norm=LayerNorm)},
-            "another architecture: blocks.0.attention_norm.bias is missing there",
-        ),
-    ],
-)
-def test_what_does_not_fit_is_one_sentence(vanilla, attention, changes, sentence):
-    with pytest.raises(ValueError, match=sentence) as told:
-        model(attention, **{"vanilla": vanilla, **changes}).configure_model()
-    assert "\n" not in str(told.value)
-
-
-def test_heads_of_another_width_are_refused(vanilla):
-    """Their parameters have the same shapes, so that only keys can tell."""
-    wide = partial(BACKBONE, heads=2, kv_heads=1)
-    module = model(GivenPast, backbone=wide, vanilla=vanilla)
-    module.configure_model()
-    with pytest.raises(ValueError, match=r"holds keys of shape \[6, 2, 6, 4\], .* \[6, 1, 6, 8\]"):
-        module(batch())
-
-
-def test_no_text_is_continued_with_it(vanilla):
-    runner = trainer()
-    with pytest.raises(ValueError, match=r"^Decoder with GivenPast .* generate with that model"):
-        runner.predict(model(GivenPast, vanilla=vanilla), FixedData(batch()))
