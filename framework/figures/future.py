@@ -65,15 +65,17 @@ def draw_positions(
     for (name, loss), (color, line) in zip(losses.items(), looks(len(losses)), strict=True):
         panels[0].plot(_places(loss), array(loss), color=color, linestyle=line, label=name)
     label(panels[0], "Loss by position", "position", "mean loss")
-    others = zip(gaps.items(), looks(len(losses))[1:], strict=False)
-    for (name, (gap, error)), (color, line) in others:
+    others = zip(gaps.values(), looks(len(losses))[1:], strict=False)
+    for (gap, error), (color, line) in others:
         middle, half = array(gap), array(error)
         panels[1].fill_between(
             _places(gap), middle - half, middle + half, color=color, alpha=0.2, linewidth=0
         )
         panels[1].plot(_places(gap), middle, color=color, linestyle=line)
+    if gaps:
         panels[1].axhline(0, color=CONTEXT, linewidth=0.6)
-        label(panels[1], f"{name} ± standard error", "position", "difference of losses")
+        title = f"Less that of {next(iter(losses))}, ± standard error"
+        label(panels[1], title, "position", "difference of losses")
     legend(figure, panels[0], columns=4)
     return figure
 
