@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
 
 from framework.analysis.gradients import ALL, Split
 from framework.analysis.positions import PositionLosses
@@ -34,7 +35,10 @@ class Finding(NamedTuple):
     figure: Figure
 
     def write(self, folder: Path) -> list[Path]:
-        """Writes numbers, metrics and picture into a folder, and returns the files."""
+        """Writes numbers, metrics and picture into a folder, and returns the files.
+
+        TensorBoard shows metrics and picture, too, of whatever folder this one is in.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"{self.name}{suffix}" for suffix in (".csv", ".json", ".png")]
         with paths[0].open("w", newline="", encoding="utf-8") as file:
@@ -42,6 +46,10 @@ class Finding(NamedTuple):
             writer.writerows([_written(cell) for cell in row] for row in self.numbers)
         paths[1].write_text(json.dumps(self.metrics, indent=1), encoding="utf-8")
         self.figure.savefig(paths[2], dpi=DPI)
+        with SummaryWriter(str(folder)) as events:
+            for name, value in self.metrics.items():
+                events.add_scalar(name, value)
+            events.add_figure(self.name, self.figure, close=False)
         return paths
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 from matplotlib.image import imread
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import cli
 from framework.analysis import load
@@ -57,6 +58,10 @@ def test_probes_are_told_and_left_beside_the_checkpoint(run, capsys):
     assert first == pytest.approx(float(table[0]["layer 1"]), rel=1e-6)
     assert f"{first:.3f}" in said
     assert imread(folder / "probes.png").std() > 0
+    events = EventAccumulator(str(folder)).Reload()
+    [logged] = events.Scalars("probes/layer 1/sin x[n]")
+    assert logged.value == pytest.approx(first, rel=1e-6)
+    assert events.Tags()["images"] == ["probes"]
 
 
 def test_positions_of_two_checkpoints_are_compared(run, tmp_path):
