@@ -5,6 +5,9 @@
     lightning fit --config my.yaml --config heads/fourier --trainer.max_steps 500
     overtone study toy                      runs many recipes and compares them in a table
     overtone future probes NAME.ckpt        asks what a model does for positions to come
+    overtone probe NAME.ckpt                asks how its read-out encodes probabilities of tokens
+    overtone edit NAME.ckpt NEW.ckpt        makes tokens more or less likely by their rows there
+    overtone prune NAME.ckpt NEW.ckpt       deletes dimensions of the read-out
     overtone import DIRECTORY NAME.ckpt     makes a checkpoint of a published OLMo, GPT-2, Llama
     overtone export NAME.ckpt DIRECTORY     writes one in the format of OLMo and FANformer
     lightning test --ckpt_path runs/quickstart/version_0/checkpoints/best.ckpt
@@ -35,6 +38,15 @@ FACES = (  # whose classes can be chosen by their short names, once they are imp
     "framework.strategies",
     "framework.studies",
 )
+VERBS = {  # besides those of Lightning, and the modules of the console that run them
+    "study": "study",
+    "future": "future",
+    "probe": "probe",
+    "edit": "edit",
+    "prune": "prune",
+    "import": "exchange",
+    "export": "exchange",
+}
 
 
 def main(args: list[str] | None = None) -> None:
@@ -88,20 +100,8 @@ def _run(words: list[str], program: str) -> None:
     # These imports take seconds, for which a list of recipes or a misspelt one need not wait.
     for face in FACES:
         import_module(face)
-    if words[:1] == ["study"]:
-        from framework.console.study import run_study
-
-        run_study(words[1:], program)
-        return
-    if words[:1] == ["future"]:
-        from framework.console.future import run_future
-
-        run_future(words[1:], program)
-        return
-    if words[:1] in (["import"], ["export"]):
-        from framework.console import exchange
-
-        verb = exchange.run_import if words[0] == "import" else exchange.run_export
+    if words and words[0] in VERBS:
+        verb = getattr(import_module(f"framework.console.{VERBS[words[0]]}"), f"run_{words[0]}")
         verb(words[1:], program)
         return
     from framework.console.command import Command

@@ -88,9 +88,24 @@ class Backbone(nn.Module, ABC):
         everything.
         """
 
+    def constant_direction(self) -> Tensor | None:
+        """Returns a vector `[D]` whose product with every hidden state is 1, or None.
+
+        What is added to a row of the read-out along it changes the logit by as much everywhere.
+        """
+        return None
+
     @abstractmethod
     def new_cache(self, batch_size: int, length: int) -> Cache:
         """Makes an empty cache for `length` positions, those of the context included."""
+
+
+class OutputEmbedding(NamedTuple):
+    """The linear map that ends a head: a logit of each token, its row times what is read."""
+
+    features: nn.Module  # makes what is read, `[..., E]`, of hidden states `[..., D]`
+    weight: Tensor  # `[V, E]`, a row for each token; shared with the embedding if they are tied
+    bias: Tensor | None  # `[V]`
 
 
 class Head(nn.Module, ABC):
@@ -110,6 +125,17 @@ class Head(nn.Module, ABC):
 
         The batch shape is `[...]`, the event shape that of the support.
         """
+
+    def output_embedding(self) -> OutputEmbedding:
+        """Returns the linear map that ends the head, with a row for each token.
+
+        Raises:
+            ValueError: If logits are made in another way, or are not those of tokens.
+        """
+        raise ValueError(
+            f"{type(self).__name__} reads no logit of each token from a row of its own, so that "
+            "there is no output embedding; use a model whose head is LinearHead or FanHead."
+        )
 
     def tie(self, table: nn.Embedding) -> None:
         """Reads out with the vectors `[size, D]` of an embedding, in place of a matrix of its own.

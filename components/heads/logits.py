@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from components.distributions import Categorical
-from components.interfaces import Head
+from components.interfaces import Head, OutputEmbedding
 from components.layers.linear import TiedLinear
 from components.supports import Bins, Support, Tokens
 
@@ -38,6 +38,17 @@ class LogitsHead(Head):
         """Predicts from hidden states `[..., D]`: batch shape `[...]`."""
         logits = self.projection(hidden).unflatten(-1, (*self.cells.shape, self.cells.size))
         return self.cells.law(Categorical(logits), hidden.device)
+
+    def output_embedding(self) -> OutputEmbedding:
+        """Returns the linear map that ends the head; see `Head.output_embedding`."""
+        if not isinstance(self.support, Tokens):
+            raise ValueError(
+                f"{type(self).__name__} predicts {self.support}, and has an output embedding over "
+                "Tokens only; use a model of tokens."
+            )
+        *features, readout = list(self.projection.children()) or [self.projection]
+        assert isinstance(readout, nn.Linear | TiedLinear)
+        return OutputEmbedding(nn.Sequential(*features), readout.weight, readout.bias)
 
     def tie(self, table: nn.Embedding) -> None:
         """Reads out with the vectors of an embedding; see `Head.tie`."""

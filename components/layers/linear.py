@@ -74,9 +74,14 @@ class TiedLinear(nn.Module):
         self._tables = (table,)  # in a tuple, which does not make it a part of this module
         self.bias = bias
 
+    @property
+    def weight(self) -> Tensor:
+        """The matrix `[size, dim]` that both share."""
+        return self._tables[0].weight
+
     def forward(self, hidden: Tensor) -> Tensor:
         """Maps `[..., dim]` to `[..., size]`."""
-        return linear(hidden, self._tables[0].weight, self.bias)
+        return linear(hidden, self.weight, self.bias)
 
 
 class EmbeddingFactory(Protocol):

@@ -1,56 +1,20 @@
-"""Findings: what an analysis says in a table, in numbers for programs, and in a picture."""
+"""What is found about the future, arranged: in tables, numbers and pictures."""
 
 from __future__ import annotations
 
-import csv
-import json
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import NamedTuple
 
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
+from framework.analysis.finding import Finding, Numbers
 from framework.analysis.gradients import ALL, Split
 from framework.analysis.positions import PositionLosses
 from framework.analysis.probes import ProbeScores
 from framework.figures.future import draw_gradients, draw_positions, draw_probes
 
 ROWS = 8  # positions that a table shows, at most
-DPI = 150  # dots per inch of a picture
-
-Numbers = Sequence[Sequence[str | float]]
-
-
-class Finding(NamedTuple):
-    """What an analysis found."""
-
-    name: str
-    table: list[list[str]]  # to be read; the first row is the head
-    numbers: Numbers  # all of it; the first row is the head
-    metrics: dict[str, float]  # by names such as those that a run logs
-    figure: Figure
-
-    def write(self, folder: Path) -> list[Path]:
-        """Writes numbers, metrics and picture into a folder, and returns the files.
-
-        TensorBoard shows metrics and picture, too, of whatever folder this one is in.
-        """
-        folder.mkdir(parents=True, exist_ok=True)
-        paths = [folder / f"{self.name}{suffix}" for suffix in (".csv", ".json", ".png")]
-        with paths[0].open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerows([_written(cell) for cell in row] for row in self.numbers)
-        paths[1].write_text(json.dumps(self.metrics, indent=1), encoding="utf-8")
-        self.figure.savefig(paths[2], dpi=DPI)
-        with SummaryWriter(str(folder)) as events:
-            for name, value in self.metrics.items():
-                events.add_scalar(name, value)
-            events.add_figure(self.name, self.figure, close=False)
-        return paths
 
 
 def tell_positions(names: Sequence[str], losses: PositionLosses, weight: Tensor) -> Finding:
@@ -140,7 +104,3 @@ def scalars(splits: Mapping[str, Split]) -> dict[str, float]:
 
 def _number(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.4g}"
-
-
-def _written(cell: str | float) -> str:
-    return cell if isinstance(cell, str) else f"{cell:.7g}"

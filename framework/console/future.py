@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-from jsonargparse import ArgumentError, ArgumentParser
 from lightning.fabric import Fabric
 
-from framework.analysis.findings import Finding, tell_gradients, tell_positions, tell_probes
+from framework.analysis.finding import Finding
+from framework.analysis.findings import tell_gradients, tell_positions, tell_probes
 from framework.analysis.gradients import FutureGradient
 from framework.analysis.positions import NLL, measure_positions
 from framework.analysis.probes import RIDGE, probe_layers
@@ -19,11 +17,9 @@ from framework.analysis.rebuilding import CONSTANTS, load
 from framework.analysis.sample import Sample
 from framework.callbacks.table import table
 from framework.checkpoints import read
-from framework.console import resumption
+from framework.console.asking import HELP, asking, beside, check_data, leading, parse
 from framework.console.mistakes import Mistake
-from framework.console.parsing import explain
 from framework.data.module import PredictiveData
-from framework.modules.base import PredictiveModule
 
 QUESTIONS = {
     "positions": "Measures the loss at each position of the window; of several checkpoints also "
@@ -47,7 +43,7 @@ def run_future(words: list[str], prog: str) -> None:
         ValueError: If a checkpoint or the data cannot be asked.
     """
     question, rest = (words[0], words[1:]) if words else ("", [])
-    if question in ("-h", "--help"):
+    if question in HELP:
         print("\n".join(f"{prog} future {name}: {said}" for name, said in QUESTIONS.items()))
         return
     if question not in QUESTIONS:
@@ -55,9 +51,8 @@ def run_future(words: list[str], prog: str) -> None:
             f"future answers no {question!r}; ask for one of {', '.join(QUESTIONS)}, for example "
             "`future probes CHECKPOINT`."
         )
-    count = next((k for k, word in enumerate(rest) if word.startswith("-")), len(rest))
-    paths, options = rest[:count], rest[count:]
-    if not paths and not {"-h", "--help"} & set(options):
+    paths, options = leading(rest)
+    if not paths and not HELP & set(options):
         raise Mistake(f"future {question} needs a checkpoint, right behind {question}.")
     if question == "probes" and len(paths) > 1:
         raise Mistake(f"future probes asks one checkpoint, got {len(paths)}; ask one by one.")
@@ -67,7 +62,7 @@ def run_future(words: list[str], prog: str) -> None:
     finding = _answer(question, paths, given, fabric)
     if fabric.is_global_zero:
         print(table(_title(finding, paths), finding.table))
-        folder = Path(given.folder) if given.folder else _beside(paths[0])
+        folder = Path(given.folder) if given.folder else beside(paths[0], "future")
         print("\n" + "\n".join(str(path) for path in finding.write(folder)), flush=True)
 
 
@@ -75,7 +70,7 @@ def _answer(question: str, paths: Sequence[str], given: Any, fabric: Fabric) -> 
     data: PredictiveData = given.data
     modules = {path: load(path).to(fabric.device) for path in paths}
     for path, module in modules.items():
-        _check(path, module, data)
+        check_data(path, module, data)
     sample = Sample(data.dataset(given.split), given.sequences, given.batch_size, fabric.device)
     match question:
         case "positions":
@@ -93,24 +88,11 @@ def _answer(question: str, paths: Sequence[str], given: Any, fabric: Fabric) -> 
 
 
 def _parse(question: str, paths: Sequence[str], words: Sequence[str], prog: str) -> Any:
-    """Parses options, with the data that the first checkpoint was trained on if not given."""
-    parser = ArgumentParser(
-        prog=f"{prog} future {question}",
-        description=f"{QUESTIONS[question]} Checkpoints come first, then options.",
-        exit_on_error=False,
-        allow_abbrev=False,
+    parser = asking(
+        f"{prog} future {question}",
+        f"{QUESTIONS[question]} Checkpoints come first, then options.",
     )
-    parser.add_subclass_arguments(PredictiveData, "data", required=True)
     parser.add_argument("--split", choices=SPLITS, default="val", help="Which examples to read.")
-    parser.add_argument(
-        "--sequences", type=int | None, default=None, help="How many, the first ones; null: all."
-    )
-    parser.add_argument("--batch_size", type=int, default=32, help="Of one process.")
-    parser.add_argument("--accelerator", type=str, default="auto", help="As of the trainer.")
-    parser.add_argument("--devices", type=int, default=1, help="Processes to share the work.")
-    parser.add_argument(
-        "--folder", type=str | None, default=None, help="For files; null: beside the checkpoint."
-    )
     match question:
         case "positions":
             parser.add_argument(
@@ -126,37 +108,7 @@ def _parse(question: str, paths: Sequence[str], words: Sequence[str], prog: str)
             parser.add_argument(
                 "--everything", type=bool, default=False, help="Stem, head, embeddings, too."
             )
-    try:
-        config = parser.parse_args([*_data_words(paths, words), *words])
-    except ArgumentError as error:
-        raise Mistake(explain(error.message, parser)) from error
-    return parser.instantiate_classes(config)
-
-
-def _data_words(paths: Sequence[str], words: Sequence[str]) -> list[str]:
-    """Returns the data of the recipe of the first checkpoint, unless others are named."""
-    if {"-h", "--help"} & set(words) or not paths:
-        return []
-    named = any(word == "--data" or word.startswith("--data=") for word in words)
-    if named:
-        return []
-    recipe = resumption.recipe_of(paths[0])
-    data = yaml.safe_load(recipe.read_text(encoding="utf-8")).get("data")
-    if not data:
-        raise Mistake(
-            f"The recipe {recipe} of the checkpoint {paths[0]!r} names no data; say with --data "
-            "which to read."
-        )
-    return ["--data", json.dumps(data)]
-
-
-def _check(path: str, module: PredictiveModule, data: PredictiveData) -> None:
-    if (type(module.spec), module.spec.support) != (type(data.spec), data.spec.support):
-        raise ValueError(
-            f"The checkpoint {path!r} predicts {module.spec.support} of a "
-            f"{type(module.spec).__name__}, the data hold {data.spec.support} of a "
-            f"{type(data.spec).__name__}; choose the data that it was trained on."
-        )
+    return parse(parser, paths[0] if paths else None, words)
 
 
 def _regressors(data: PredictiveData) -> Any:
@@ -185,7 +137,3 @@ def _names(paths: Sequence[str]) -> list[str]:
 
 def _title(finding: Finding, paths: Sequence[str]) -> str:
     return f"{finding.name.capitalize()} of {', '.join(paths)}"
-
-
-def _beside(path: str) -> Path:
-    return Path(path).parent / f"{Path(path).stem}-future"

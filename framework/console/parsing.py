@@ -15,7 +15,10 @@ from omegaconf.errors import OmegaConfBaseException, UnsupportedInterpolationTyp
 
 from framework.console.equal_parameters import WORD
 
-COMMANDS = "choose from fit, validate, test, predict, recipes, study, future, import, export"
+COMMANDS = (
+    "choose from fit, validate, test, predict, recipes, study, future, probe, edit, prune, "
+    "import, export"
+)
 WIRED = ("dim", "spec", "support")  # constructor arguments that code passes to a component
 UNINFORMATIVE = (
     "Expected a <class 'NoneType'>",

@@ -42,6 +42,7 @@ from framework.data.tokens.files import TokenFiles
 from framework.data.tokens.hub import HubText, SavedText
 from framework.data.tokens.json_lines import JsonLines
 from framework.data.tokens.module import TokenData
+from framework.data.tokens.python_files import PythonFiles
 from framework.data.tokens.python_library import PythonLibrary
 from framework.data.tokens.tokenizer import (
     BytePairTokenizer,
@@ -106,6 +107,7 @@ __all__ = [
     "PromptData",
     "PromptTokenData",
     "Prompts",
+    "PythonFiles",
     "PythonLibrary",
     "Quotient",
     "RandomAtari",

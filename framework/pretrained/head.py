@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from components.distributions import Categorical
-from components.interfaces import Head
+from components.interfaces import Head, OutputEmbedding
 from components.supports import Support, Tokens
 from framework.pretrained.directory import language_model
 from framework.pretrained.tuning import leave_out_frozen
@@ -47,6 +47,12 @@ class PretrainedHead(Head):
         self.support, self.size = support, support.size
         self.projection = readout.requires_grad_(not frozen)
         leave_out_frozen(self)
+
+    def output_embedding(self) -> OutputEmbedding:
+        """Returns the rows of the tokens that the data know; see `Head.output_embedding`."""
+        readout: Any = self.projection
+        bias = None if readout.bias is None else readout.bias[: self.size]
+        return OutputEmbedding(nn.Sequential(), readout.weight[: self.size], bias)
 
     def forward(self, hidden: Tensor) -> Distribution:
         """Predicts from hidden states `[..., D]`: batch shape `[...]`."""

@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from components.data import TokenBatch, TokenSpec
 from components.supports import Tokens
 from framework.data.module import Examples, PredictiveData
 from framework.data.tokens.corpora import Corpus
 from framework.data.tokens.streams import Stream, Streams
-from framework.data.tokens.tokenizer import Tokenizer
+from framework.data.tokens.tokenizer import KnownVocabulary, Tokenizer
+
+COUNTED = 1 << 24  # tokens that are counted at once
 
 
 class TokenData(PredictiveData):
@@ -74,6 +77,37 @@ class TokenData(PredictiveData):
         """Reads token ids as text; those that fill up the vocabulary are left out."""
         vocabulary = self._streams.vocabulary
         return vocabulary.decode([token for token in ids if token < vocabulary.size])
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of tokens without those that fill up the vocabulary."""
+        return self._streams.vocabulary.size
+
+    def counts(self) -> Tensor:
+        """Counts how often each token occurs in the training text, `[V]` int64."""
+        ids, size = self._streams.streams["train"].ids, self.spec.support.size
+        counts = np.zeros(size, np.int64)
+        for start in range(0, len(ids), COUNTED):
+            counts += np.bincount(ids[start : start + COUNTED], minlength=size)
+        return torch.from_numpy(counts)
+
+    def elsewhere(self, source: Corpus) -> TokenData:
+        """Returns data of another corpus in the same vocabulary, served alike.
+
+        Args:
+            source: Where the text comes from.
+        """
+        known = KnownVocabulary(self._streams.vocabulary)
+        return TokenData(
+            source,
+            known,
+            self.length,
+            self.multiple,
+            batch_size=self.batch_size,
+            eval_batch_size=self.eval_batch_size,
+            num_workers=self.num_workers,
+            seed=self.seed,
+        )
 
     @cached_property
     def _streams(self) -> Streams:

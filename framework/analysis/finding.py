@@ -1,0 +1,48 @@
+"""Finding: what an analysis says in a table, in numbers for programs, and in a picture."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+from torch.utils.tensorboard import SummaryWriter
+
+DPI = 150  # dots per inch of a picture
+
+Numbers = Sequence[Sequence[str | float]]
+
+
+class Finding(NamedTuple):
+    """What an analysis found."""
+
+    name: str
+    table: list[list[str]]  # to be read; the first row is the head
+    numbers: Numbers  # all of it; the first row is the head
+    metrics: dict[str, float]  # by names such as those that a run logs
+    figure: Figure
+
+    def write(self, folder: Path) -> list[Path]:
+        """Writes numbers, metrics and picture into a folder, and returns the files.
+
+        TensorBoard shows metrics and picture, too, of whatever folder this one is in.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = [folder / f"{self.name}{suffix}" for suffix in (".csv", ".json", ".png")]
+        with paths[0].open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerows([_written(cell) for cell in row] for row in self.numbers)
+        paths[1].write_text(json.dumps(self.metrics, indent=1), encoding="utf-8")
+        self.figure.savefig(paths[2], dpi=DPI)
+        with SummaryWriter(str(folder)) as events:
+            for name, value in self.metrics.items():
+                events.add_scalar(name, value)
+            events.add_figure(self.name, self.figure, close=False)
+        return paths
+
+
+def _written(cell: str | float) -> str:
+    return cell if isinstance(cell, str) else f"{cell:.7g}"

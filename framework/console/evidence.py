@@ -1,0 +1,117 @@
+"""What the verbs `probe`, `edit` and `prune` need: a model, its read-out, and statistics of it."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from jsonargparse import ArgumentParser
+from lightning.fabric import Fabric
+
+from framework.analysis.encoding.readout import Readout, readout
+from framework.analysis.encoding.spread import Spread
+from framework.analysis.encoding.statistics import CONTEXTS, Statistics, gather
+from framework.analysis.rebuilding import load
+from framework.analysis.sample import Sample
+from framework.console.asking import asking, check_data
+from framework.data.module import PredictiveData
+from framework.modules.base import PredictiveModule
+
+SPLITS = ("train", "val", "test")
+SEQUENCES = 512  # that are read of a split, by default
+
+
+class Evidence(NamedTuple):
+    """A model and what is known of its read-out."""
+
+    module: PredictiveModule
+    readout: Readout  # on the CPU
+    statistics: Statistics
+
+
+def encoding_parser(prog: str, description: str) -> ArgumentParser:
+    """Makes a parser with the options that `probe`, `edit` and `prune` share.
+
+    Args:
+        prog: The command with its verb.
+        description: What it does.
+    """
+    parser = asking(prog, description)
+    parser.set_defaults(sequences=SEQUENCES)
+    parser.add_argument(
+        "--split", choices=SPLITS, default="train", help="Whose contexts statistics are made of."
+    )
+    parser.add_argument(
+        "--contexts", type=int, default=CONTEXTS, help="How many are kept, to compute edits on."
+    )
+    parser.add_argument(
+        "--statistics",
+        type=str | None,
+        default=None,
+        help="A file of statistics that `probe` wrote, not to gather them again.",
+    )
+    return parser
+
+
+def evidence(path: str, given: Any, fabric: Fabric) -> Evidence:
+    """Loads a checkpoint, and its statistics or gathers them.
+
+    Args:
+        path: The checkpoint.
+        given: Parsed options of `encoding_parser`.
+        fabric: Launched; all its processes call this.
+
+    Raises:
+        ValueError: If a file or the data cannot be used, or statistics are of another read-out.
+    """
+    module = load(path).to(fabric.device)
+    check_data(path, module, given.data)
+    if given.statistics is None:
+        found = read_split(path, module, given.data, given.split, given, fabric)
+    else:
+        found = Statistics.load(Path(given.statistics))
+    own = readout(module)
+    found.require(own)
+    bias = None if own.bias is None else own.bias.cpu()
+    return Evidence(module, Readout(own.weight.cpu(), bias), found)
+
+
+def read_split(
+    path: str,
+    module: PredictiveModule,
+    data: PredictiveData,
+    split: str,
+    given: Any,
+    fabric: Fabric,
+) -> Statistics:
+    """Gathers statistics of some examples, evenly spread over a split.
+
+    Args:
+        path: The checkpoint, to be noted.
+        module: Its model.
+        data: What to read.
+        split: Which part.
+        given: Parsed options of `encoding_parser`.
+        fabric: Launched; all its processes call this.
+    """
+    examples = Spread(data.dataset(split), given.sequences)
+    sample = Sample(examples, None, given.batch_size, fabric.device)
+    source = getattr(data, "source", None)
+    noted = {
+        "checkpoint": str(path),
+        "data": type(data).__name__ + (f" of {type(source).__name__}" if source else ""),
+        "split": split,
+        "sequences": f"{len(examples)} of {len(examples.examples)}",
+        "versions": json.dumps({"overtone": _version(), "torch": torch.__version__}),
+    }
+    return gather(module, sample, given.contexts, noted)
+
+
+def _version() -> str:
+    try:
+        return version("overtone")
+    except PackageNotFoundError:
+        return "of a checkout that is not installed"
