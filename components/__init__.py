@@ -11,6 +11,7 @@ from components.heads import (
     MixtureHead,
     NormalHead,
     PointHead,
+    PrunedHead,
     QuantileHead,
     StudentTHead,
 )
@@ -87,6 +88,7 @@ __all__ = [
     "Pinball",
     "PointHead",
     "PromptStem",
+    "PrunedHead",
     "QuantileHead",
     "RMSNorm",
     "RelativeBias",

@@ -11,6 +11,7 @@ from components.heads.fourier import FourierHead
 from components.heads.linear import LinearHead
 from components.heads.parametric import MixtureHead, NormalHead, StudentTHead
 from components.heads.point import PointHead
+from components.heads.pruned import PrunedHead
 from components.heads.quantile import QuantileHead
 from components.layers.fan import FanLayer
 from components.supports import Bins, Interval, Tokens
@@ -26,6 +27,8 @@ CELLS = [
     partial(FourierHead, frequencies=30, bins=7),
     partial(FourierHead, frequencies=5, mass="exact", bins=7),
     partial(FourierHead, projection=partial(FanLayer, p=0.5)),
+    partial(PrunedHead, kept=5),
+    partial(PrunedHead, kept=DIM, bias=True),
 ]
 SPECIALS = [(partial(FourierHead, specials=2), Tokens(7))]
 WARPED = [partial(FourierHead, warp=TanhWarp), partial(FourierHead, frequencies=3, warp=ErfWarp)]

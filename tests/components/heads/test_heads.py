@@ -13,6 +13,7 @@ from components.heads.fan import FanHead
 from components.heads.fourier import FourierHead
 from components.heads.linear import LinearHead
 from components.heads.parametric import MixtureHead, NormalHead
+from components.heads.pruned import PrunedHead
 from components.heads.quantile import QuantileHead
 from components.supports import Interval, Tokens
 
@@ -80,7 +81,7 @@ def test_projection_holds_all_parameters_and_the_gradient_reaches_each(factory, 
     assert {id(each) for each in head.parameters()} == {
         id(each) for each in head.projection.parameters()
     }
-    assert not list(head.buffers())
+    assert [*map(id, head.buffers())] == [*map(id, head.projection.buffers())]
     assert all(each.ndim > 0 for each in head.parameters())  # FSDP2 refuses scalars
     nats = head(torch.randn(16, 3, DIM)).log_prob(outcomes(support, 16, 3))
     if nats.requires_grad:
@@ -175,6 +176,8 @@ BAD = [
     (FourierHead, {"eps": 1e-5}, "eps=1e-05"),
     (FourierHead, {"init": "random"}, "init='random'"),
     (MixtureHead, {"components": 0}, "components=0"),
+    (PrunedHead, {"kept": 0}, "kept=0"),
+    (PrunedHead, {"kept": DIM + 1}, "kept=9"),
     (QuantileHead, {"levels": [0.5, 0.1]}, r"levels=\[0.5, 0.1\]"),
     (QuantileHead, {"levels": [0.0, 0.5]}, r"levels=\[0.0, 0.5\]"),
     (QuantileHead, {"levels": [0.5, 1.5]}, r"levels=\[0.5, 1.5\]"),
