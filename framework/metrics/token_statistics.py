@@ -17,6 +17,7 @@ class Sums(NamedTuple):
     positions: Tensor  # N
     probability: Tensor  # [V], of P(w|x)
     log_z: Tensor  # [2], of log Z and of its square
+    likelihood: Tensor  # of log P of the token that came
     hidden: Tensor  # [D], of h
     products: Tensor  # [D, D], of h h^T
     counts: Tensor  # [V], how often each token came
@@ -47,6 +48,7 @@ class TokenStatistics(Metric):
     positions: Tensor
     probability: Tensor
     log_z: Tensor
+    likelihood: Tensor
     hidden: Tensor
     products: Tensor
     counts: Tensor
@@ -63,8 +65,8 @@ class TokenStatistics(Metric):
         self.register_buffer("bias", own, persistent=False)
         (size, dim), device = weight.shape, weight.device
         exact = torch.float32 if device.type == "mps" else torch.float64  # Apple's GPUs lack it
-        shapes = {"probability": (size,), "log_z": (2,), "hidden": (dim,), "products": (dim, dim)}
-        for name, shape in shapes.items():
+        vectors = {"probability": (size,), "log_z": (2,), "likelihood": (), "hidden": (dim,)}
+        for name, shape in {**vectors, "products": (dim, dim)}.items():
             self.add_state(name, torch.zeros(shape, dtype=exact), dist_reduce_fx="sum")
         for name, counted in {"positions": (), "counts": (size,)}.items():
             self.add_state(name, torch.zeros(counted, dtype=torch.int64), dist_reduce_fx="sum")
@@ -77,24 +79,26 @@ class TokenStatistics(Metric):
             hidden: What the read-out reads, `[N, D]`.
             target: The tokens that came, `[N]`.
         """
-        for part in torch.split(hidden.detach(), max(1, self.chunk // len(self.weight))):
-            self._add(part)
+        rows = max(1, self.chunk // len(self.weight))
+        for part, came in zip(hidden.detach().split(rows), target.split(rows), strict=True):
+            self._add(part, came)
         self.positions += len(hidden)
         self.counts += torch.bincount(target, minlength=len(self.weight))
 
-    def _add(self, hidden: Tensor) -> None:
+    def _add(self, hidden: Tensor, target: Tensor) -> None:
         with torch.autocast(hidden.device.type, enabled=False):
             logits = torch.nn.functional.linear(hidden.float(), self.weight, self.bias)
             log_z = logits.logsumexp(-1)
-            probability = logits.sub_(log_z[:, None]).exp_()
+            log_probs = logits.sub_(log_z[:, None])
+            likelihood = log_probs.gather(1, target[:, None])
+            probability = log_probs.exp_()
         exact, wide = log_z.to(self.log_z), hidden.to(self.hidden)
         self.probability += probability.sum(0, dtype=self.probability.dtype)
         self.log_z += torch.stack((exact.sum(), exact.square().sum()))
+        self.likelihood += likelihood.sum(dtype=self.likelihood.dtype)
         self.hidden += wide.sum(0)
         self.products += wide.T @ wide
 
     def compute(self) -> Sums:
         """Returns the sums over all processes."""
-        return Sums(
-            self.positions, self.probability, self.log_z, self.hidden, self.products, self.counts
-        )
+        return Sums(*(getattr(self, name) for name in Sums._fields))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,7 @@ class Statistics:
         contexts: A sample of the contexts, for edits and deletions.
         fingerprint: Of the read-out that they belong to.
         provenance: Where they are from: checkpoint, data, versions.
+        nll: Mean of -log P of the token that came; nan if it was not measured.
     """
 
     positions: int
@@ -50,6 +52,7 @@ class Statistics:
     contexts: Contexts
     fingerprint: str
     provenance: Mapping[str, str] = field(default_factory=dict)
+    nll: float = math.nan
 
     def log_geometric(self, own: Readout) -> Tensor:
         """Returns the mean of log P(w|x), `[V]` float64: exactly linear in the rows.
@@ -87,6 +90,7 @@ class Statistics:
             "positions": self.positions,
             "log_z": self.log_z,
             "log_z_variance": self.log_z_variance,
+            "nll": self.nll,
         }
         texts = {
             "kind": KIND,
@@ -189,4 +193,5 @@ def gather(
         contexts=kept.gather(),
         fingerprint=own.fingerprint(),
         provenance=provenance or {},
+        nll=-float(sums.likelihood) / positions,
     )
