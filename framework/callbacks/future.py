@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from framework.analysis.findings import scalars
 from framework.analysis.gradients import ALL, FutureGradient, Split
-from framework.callbacks.report import DPI, pixels
+from framework.callbacks.pictures import save, show
 from framework.figures.future import draw_gradients
 from framework.modules.base import PredictiveModule
 
@@ -87,12 +84,5 @@ class FutureGradients(Callback):
             return
         splits = list(self._history.values())
         figure = draw_gradients(list(self._history), splits, "optimizer steps")
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_image(
-                    NAME, pixels(figure), trainer.global_step, dataformats="HWC"
-                )
-        path = Path(directory or ".").resolve() / "figures" / f"{NAME}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        FigureCanvasAgg(figure).print_figure(path, dpi=DPI)
-        print(f"Picture: {path}", flush=True)
+        show(trainer, {NAME: figure})
+        save(directory, {NAME: figure})

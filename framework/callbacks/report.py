@@ -7,17 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from framework.callbacks.pictures import save, show
 from framework.callbacks.table import table
 
 METRICS = "metrics.json"  # in the log directory: the numbers of the table, for programs
-DPI = 120  # dots per inch of a picture: readable on a screen, small on a disk
 
 
 class Report(Callback):
@@ -82,12 +79,7 @@ class Report(Callback):
             drawn: Any = strategy._forward_redirection(model, pl_module, "figures", batch)
         self._figures = drawn
         if trainer.is_global_zero:
-            for logger in trainer.loggers:
-                if isinstance(logger, TensorBoardLogger):  # others have no common way to take one
-                    for name, figure in self._figures.items():
-                        logger.experiment.add_image(
-                            name, pixels(figure), trainer.global_step, dataformats="HWC"
-                        )
+            show(trainer, self._figures)
 
     def _close(self, trainer: Trainer, module: nn.Module, title: str) -> None:
         directory = trainer.log_dir  # a collective: every process asks
@@ -99,11 +91,7 @@ class Report(Callback):
             numbers = {k: float(v) for k, v in trainer.callback_metrics.items() if "/" in k}
             numbers["parameters"] = sum(parameter.numel() for parameter in module.parameters())
             _keep(numbers, Path(directory or "."))
-        for name, figure in self._figures.items():
-            path = Path(directory or ".").resolve() / "figures" / f"{name}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            FigureCanvasAgg(figure).print_figure(path, dpi=DPI)
-            print(f"Picture: {path}", flush=True)
+        save(directory, self._figures)
         self._figures = {}
 
 
@@ -131,11 +119,3 @@ def arrange(metrics: dict[str, Tensor]) -> list[list[str]]:
 
 def _number(value: Tensor | None) -> str:
     return "" if value is None else f"{float(value):.5g}"
-
-
-def pixels(figure: Figure) -> np.ndarray:
-    """Renders a figure without any global state, `[height, width, 3]` bytes."""
-    figure.set_dpi(DPI)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3]
