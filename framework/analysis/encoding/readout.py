@@ -52,7 +52,7 @@ def readout(module: PredictiveModule) -> Readout:
         ValueError: If its head has none.
     """
     _, weight, bias = module.head.output_embedding()
-    return Readout(_whole(weight), None if bias is None else _whole(bias))
+    return Readout(whole(weight), None if bias is None else whole(bias))
 
 
 @torch.no_grad()
@@ -75,6 +75,7 @@ def states(module: PredictiveModule, batch: Batch) -> Tensor:
     return read
 
 
-def _whole(tensor: Tensor) -> Tensor:
-    whole = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
-    return whole.detach().to(torch.float32, copy=True)
+def whole(tensor: Tensor) -> Tensor:
+    """Copies a parameter in float32; of a sharded one, all processes must ask together."""
+    gathered = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    return gathered.detach().to(torch.float32, copy=True)
