@@ -1,4 +1,4 @@
-"""Checkpoints that cannot be used, said in one sentence: missing, damaged, of another model."""
+"""Checkpoints as they are found: read, or refused in one sentence, and the recipe beside them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
 PREFIX = "state_dict."  # of the names of parameters in a folder of shards
+NOTE = "recipe"  # where a checkpoint notes the name of the configuration that was saved with it
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -49,6 +50,24 @@ def read(path: str | Path) -> dict[str, Any]:
             "use one that was saved by Overtone."
         )
     return checkpoint
+
+
+def recipe_of(path: str) -> Path:
+    """Finds the configuration that was saved with a checkpoint.
+
+    Args:
+        path: The checkpoint, a file or a folder of shards.
+
+    Raises:
+        ValueError: If the checkpoint cannot be read, or no configuration lies beside it.
+    """
+    name = str(read(path).get(NOTE, "config.yaml"))
+    for folder in (Path(path).parent, Path(path).parent.parent):
+        if (folder / name).is_file():
+            return folder / name
+    raise ValueError(
+        f"No recipe was saved beside the checkpoint {path!r}; say with --config which one made it."
+    )
 
 
 def parameters(path: Path) -> Mapping[str, Tensor]:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
-from framework.console import resumption
+from framework.checkpoints import recipe_of
 from framework.console.mistakes import Mistake
 from framework.console.parsing import explain
 from framework.data.module import PredictiveData
@@ -101,7 +101,7 @@ def _data_words(path: str | None, words: Sequence[str]) -> list[str]:
     named = any(word == "--data" or word.startswith("--data=") for word in words)
     if path is None or named or HELP & set(words):
         return []
-    recipe = resumption.recipe_of(path)
+    recipe = recipe_of(path)
     data = yaml.safe_load(recipe.read_text(encoding="utf-8")).get("data")
     if not data:
         raise Mistake(

@@ -20,6 +20,7 @@ from framework.callbacks import (
     Report,
     StepSeed,
 )
+from framework.checkpoints import NOTE, recipe_of
 from framework.console import equal_parameters, resumption
 from framework.console.mistakes import Mistake
 from framework.console.parsing import explain, explain_interpolation
@@ -55,7 +56,7 @@ class Recipe(SaveConfigCallback):
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Notes in the checkpoint which configuration made it."""
-        checkpoint[resumption.NOTE] = self.config_filename
+        checkpoint[NOTE] = self.config_filename
 
 
 def _write_new(folder: Path, text: str) -> str:
@@ -195,6 +196,6 @@ def _with_recipe_of_checkpoint(args: list[str]) -> list[str]:
     path = args[position].partition("=")[2] or "".join(args[position + 1 : position + 2])
     if path in ("", *resumption.KEYWORDS):
         return args
-    recipe = resumption.recipe_of(path)
+    recipe = recipe_of(path)
     print(f"Recipe of the checkpoint: {recipe}", file=sys.stderr)
     return [args[0], "--config", str(recipe), *args[1:]]

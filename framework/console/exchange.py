@@ -10,8 +10,8 @@ import torch
 import yaml
 
 from framework.callbacks.table import table
+from framework.checkpoints import NOTE
 from framework.console.mistakes import Mistake
-from framework.console.resumption import NOTE
 from framework.exchange.exported import FORMATS, export
 from framework.exchange.imported import Imported, import_directory
 

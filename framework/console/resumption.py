@@ -15,25 +15,6 @@ KEYWORDS = (
     "hpc",
     "registry",
 )  # with which Lightning looks for a checkpoint itself
-NOTE = "recipe"  # where a checkpoint notes the name of the configuration that was saved with it
-
-
-def recipe_of(path: str) -> Path:
-    """Finds the configuration that was saved with a checkpoint.
-
-    Args:
-        path: The checkpoint, a file or a folder of shards.
-
-    Raises:
-        ValueError: If the checkpoint cannot be read, or no configuration lies beside it.
-    """
-    name = str(read(path).get(NOTE, "config.yaml"))
-    for folder in (Path(path).parent, Path(path).parent.parent):
-        if (folder / name).is_file():
-            return folder / name
-    raise ValueError(
-        f"No recipe was saved beside the checkpoint {path!r}; say with --config which one made it."
-    )
 
 
 def check_parts(path: str, model: Mapping[str, Any]) -> None:
