@@ -6,4 +6,15 @@ from framework.analysis.encoding.readout import Readout, readout, states
 from framework.analysis.encoding.regression import Regression, regress
 from framework.analysis.encoding.statistics import Statistics, gather
 
-__all__ = ["Contexts", "Readout", "Statistics", "gather", "readout", "states"]
+__all__ = [
+    "Contexts",
+    "EncodingProbe",
+    "Readout",
+    "Regression",
+    "Statistics",
+    "gather",
+    "probe",
+    "readout",
+    "regress",
+    "states",
+]
