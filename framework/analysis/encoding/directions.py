@@ -1,0 +1,138 @@
+"""Directions: what to add to a row of the read-out so that the logit of its token rises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+RIDGE = 1e-3  # of the covariance in `whiten`, times its mean variance
+DEFAULT = "whiten"
+PAPER = "mlr"  # the rule of the paper, taken literally
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What is known of a read-out and of what it reads, on the CPU.
+
+    Args:
+        mean: Of what is read, `[D]` float64.
+        covariance: Its covariance over contexts, `[D, D]` float64.
+        slope: Computes the slope `[D]` of -log alpha over rows, or raises a ValueError that says
+            why there is none.
+        constant: A vector `[D]` whose product with all that is read is 1; None if there is none.
+        dtype: In which the rows are stored.
+    """
+
+    mean: Tensor
+    covariance: Tensor
+    slope: Callable[[], Tensor]
+    constant: Tensor | None
+    dtype: torch.dtype
+
+
+class Push(NamedTuple):
+    """What one nat changes: a row of the read-out, or its bias.
+
+    The logit of the token rises by `h · row + bias` in a context: by one nat on average, if the
+    rule delivers what it says.
+    """
+
+    row: Tensor  # [D] float64
+    bias: float = 0.0
+
+    def profile(self, hidden: Tensor) -> Tensor:
+        """Returns by how much a logit rises in each context, `[N]`, of what is read `[N, D]`."""
+        return hidden.double() @ self.row + self.bias
+
+    def gain(self, mean: Tensor) -> float:
+        """Returns the mean rise over contexts whose mean is `[D]`."""
+        return float(mean @ self.row) + self.bias
+
+
+def mlr(known: Known) -> Push:
+    r"""Moves a row along the slope of the regression over tokens: the paper's rule, literally.
+
+    .. math:: \Delta E = -A / \|A\|^2
+
+    solves its linear model, A · ΔE = -1, by the smallest change. The slope tells rows apart; it
+    does not say what one row does when it is moved, so that less than a nat is delivered.
+
+    Source: Cho et al. (arXiv:2406.01468), the rule for editing. How the paper inverts A and weighs
+        dimensions is not known to us; this is the pseudo-inverse.
+    """
+    slope = known.slope()
+    return Push(-slope / slope.square().sum())
+
+
+def mlr_gain(known: Known) -> Push:
+    r"""Moves a row along the same slope, as far as the mean shift is one nat.
+
+    .. math:: \Delta E = -A / (-A \cdot \bar h)
+    """
+    slope = known.slope()
+    return Push(slope / (slope @ known.mean))
+
+
+def hbar(known: Known) -> Push:
+    r"""Moves a row along the mean of what is read: the slope that theory expects.
+
+    .. math:: \Delta E = \bar h / \|\bar h\|^2
+    """
+    return Push(known.mean / known.mean.square().sum())
+
+
+def whiten(known: Known) -> Push:
+    r"""Shifts the logit by one nat on average, and by nearly as much in every context.
+
+    .. math:: \Delta E = C_l^{-1} \bar h / (\bar h \cdot C_l^{-1} \bar h), \quad
+        C_l = C + l \tfrac{\operatorname{tr} C}{d} I
+
+    Of all changes with that mean shift it has the least variance over contexts, but for l.
+    """
+    size = len(known.mean)
+    ridge = RIDGE * known.covariance.trace() / size * torch.eye(size, dtype=torch.float64)
+    solved = torch.linalg.solve(known.covariance + ridge, known.mean)
+    return Push(solved / (known.mean @ solved))
+
+
+def ln_exact(known: Known) -> Push:
+    """Shifts the logit by one nat in every context, for what a last LayerNorm wrote.
+
+    The change of a row is many times as long as the row, where the bias of the norm is small.
+
+    Raises:
+        ValueError: If what is read has no such direction, or rows are stored too coarsely.
+    """
+    if known.constant is None:
+        raise ValueError(
+            "ln-exact needs a vector whose product with all that the read-out reads is the same, "
+            "as a last LayerNorm with a bias other than zero gives right in front of LinearHead, "
+            "and this model has none; use whiten or bias."
+        )
+    if torch.finfo(known.dtype).eps > torch.finfo(torch.float32).eps:
+        raise ValueError(
+            f"ln-exact changes rows by many times their length, which {known.dtype} would round "
+            "to something else; use whiten or bias."
+        )
+    return Push(known.constant.double().cpu())
+
+
+def offset(known: Known) -> Push:
+    """Adds to the bias of the token; a read-out without one gets one of zeros."""
+    return Push(torch.zeros_like(known.mean), 1.0)
+
+
+Direction = Callable[[Known], Push]
+
+DIRECTIONS: dict[str, Direction] = {
+    "whiten": whiten,
+    "mlr": mlr,
+    "mlr-gain": mlr_gain,
+    "hbar": hbar,
+    "ln-exact": ln_exact,
+    "bias": offset,
+}
