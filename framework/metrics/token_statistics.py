@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
+from torch.nn.functional import linear
 from torchmetrics import Metric
 
 CHUNK = 1 << 24  # logits that are held at once: 64 MB
+TILE = 1 << 17  # of these, what stays in the cache of a processor from softmax to sum: 0.5 MB
 
 
 class Sums(NamedTuple):
-    """Sums over N contexts."""
+    """Sums over N contexts, float64: numbers of contexts and tokens are exact up to 2^53."""
 
     positions: Tensor  # N
     probability: Tensor  # [V], of P(w|x)
@@ -28,14 +32,20 @@ class TokenStatistics(Metric):
 
     .. math:: \alpha_w = \frac{1}{N} \sum_x P(w|x), \quad P(w|x) = e^{E_w \cdot h_x + b_w} / Z_x
 
-    Logits are float32 whatever the precision of the model, sums float64 (where the device has it).
-    One pass, in memory that depends on vocabulary and width only; results do not depend on how
-    contexts are divided into batches or processes.
+    Logits are float32 whatever the precision of the model, sums float64; on a device without
+    float64 (Apple's) all of it is computed on the CPU. One pass, in memory that depends on
+    vocabulary and width only: the matrix in float32, `chunk` logits with their probabilities, and
+    sums. Results do not depend on how contexts are divided into batches or processes; processes
+    are joined by one reduction.
+
+    Vectors are summed as they are, not less a mean that would have to be known beforehand. Where
+    the mean is m times the deviation, a variance then loses m² · 1e-16 of itself; to hold such
+    vectors in float32 costs m² · 1e-15.
 
     Args:
         weight: The output embedding, `[V, D]`.
         bias: `[V]`; None for none.
-        chunk: Logits that are held at once, at least 1.
+        chunk: Logits that are held at once, at least 1; those of one context always are.
 
     Raises:
         ValueError: If `chunk` is not positive.
@@ -45,31 +55,26 @@ class TokenStatistics(Metric):
     """
 
     full_state_update = False
-    positions: Tensor
-    probability: Tensor
-    log_z: Tensor
-    likelihood: Tensor
-    hidden: Tensor
-    products: Tensor
-    counts: Tensor
+    higher_is_better = None
+    sums: Tensor
     weight: Tensor
     bias: Tensor | None
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None, chunk: int = CHUNK) -> None:
-        super().__init__()
+        super().__init__(dist_sync_fn=_joined)
         if chunk < 1:
             raise ValueError(f"TokenStatistics: chunk={chunk} holds no logit; use at least 1.")
-        self.chunk = chunk
-        self.register_buffer("weight", weight.detach().float(), persistent=False)
-        own = None if bias is None else bias.detach().float()
+        device = torch.device("cpu") if weight.device.type == "mps" else weight.device
+        self.register_buffer("weight", weight.detach().float().to(device), persistent=False)
+        own = None if bias is None else bias.detach().float().to(device)
         self.register_buffer("bias", own, persistent=False)
-        (size, dim), device = weight.shape, weight.device
-        exact = torch.float32 if device.type == "mps" else torch.float64  # Apple's GPUs lack it
-        vectors = {"probability": (size,), "log_z": (2,), "likelihood": (), "hidden": (dim,)}
-        for name, shape in {**vectors, "products": (dim, dim)}.items():
-            self.add_state(name, torch.zeros(shape, dtype=exact), dist_reduce_fx="sum")
-        for name, counted in {"positions": (), "counts": (size,)}.items():
-            self.add_state(name, torch.zeros(counted, dtype=torch.int64), dist_reduce_fx="sum")
+        (size, dim), self.chunk = weight.shape, chunk
+        # A small tile pays where there is a cache to stay in, a large one where kernels are sent.
+        self._tile = TILE if device.type == "cpu" else chunk
+        self._shapes: list[tuple[int, ...]] = [(), (size,), (2,), (), (dim,), (dim, dim), (size,)]
+        length = sum(math.prod(shape) for shape in self._shapes)
+        zeros = torch.zeros(length, dtype=torch.float64)
+        self.add_state("sums", zeros, dist_reduce_fx="sum")  # all in one, for one reduction
         self.to(device)
 
     def update(self, hidden: Tensor, target: Tensor) -> None:
@@ -79,26 +84,51 @@ class TokenStatistics(Metric):
             hidden: What the read-out reads, `[N, D]`.
             target: The tokens that came, `[N]`.
         """
-        rows = max(1, self.chunk // len(self.weight))
-        for part, came in zip(hidden.detach().split(rows), target.split(rows), strict=True):
-            self._add(part, came)
-        self.positions += len(hidden)
-        self.counts += torch.bincount(target, minlength=len(self.weight))
-
-    def _add(self, hidden: Tensor, target: Tensor) -> None:
-        with torch.autocast(hidden.device.type, enabled=False):
-            logits = torch.nn.functional.linear(hidden.float(), self.weight, self.bias)
-            log_z = logits.logsumexp(-1)
-            log_probs = logits.sub_(log_z[:, None])
-            likelihood = log_probs.gather(1, target[:, None])
-            probability = log_probs.exp_()
-        exact, wide = log_z.to(self.log_z), hidden.to(self.hidden)
-        self.probability += probability.sum(0, dtype=self.probability.dtype)
-        self.log_z += torch.stack((exact.sum(), exact.square().sum()))
-        self.likelihood += likelihood.sum(dtype=self.likelihood.dtype)
-        self.hidden += wide.sum(0)
-        self.products += wide.T @ wide
+        device, rows = self.weight.device, max(1, self.chunk // len(self.weight))
+        parts = (field.detach().to(device).split(rows) for field in (hidden, target))
+        for part in zip(*parts, strict=True):
+            self._add(*part)
 
     def compute(self) -> Sums:
         """Returns the sums over all processes."""
-        return Sums(*(getattr(self, name) for name in Sums._fields))
+        return self._apart(self.sums.clone())
+
+    def _add(self, hidden: Tensor, target: Tensor) -> None:
+        sums, rows = self._apart(self.sums), max(1, self._tile // len(self.weight))
+        with torch.autocast(hidden.device.type, enabled=False):
+            logits = linear(hidden.float(), self.weight, self.bias)
+        log_zs = []
+        for tile in logits.split(rows):
+            probability, log_z = normalize(tile)
+            sums.probability.add_(probability.double().sum(0))
+            log_zs.append(log_z)
+        log_z, wide = torch.cat(log_zs), hidden.double()
+        came = logits.gather(1, target[:, None])[:, 0].double() - log_z
+        sums.positions.add_(len(hidden))
+        sums.log_z.add_(torch.stack((log_z.sum(), log_z.square().sum())))
+        sums.likelihood.add_(came.sum())
+        sums.hidden.add_(wide.sum(0))
+        sums.products.addmm_(wide.T, wide)
+        sums.counts.add_(torch.bincount(target, minlength=len(self.weight)))
+
+    def _apart(self, sums: Tensor) -> Sums:
+        """Returns views of each sum."""
+        parts = sums.split([math.prod(shape) for shape in self._shapes])
+        return Sums(*(part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)))
+
+
+def normalize(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns probabilities `[..., V]` in the type of the logits, and log Z `[...]` in float64.
+
+    log Z is taken from the likeliest token, which spares a second sum of exponentials and the
+    rounding of log Z to float32.
+    """
+    probability = logits.softmax(-1)
+    return probability, logits.amax(-1).double() - probability.amax(-1).double().log()
+
+
+def _joined(share: Tensor, group: Any = None) -> list[Tensor]:
+    """Adds up the shares of processes in place of gathering them, in the memory of one."""
+    whole = share.clone()
+    dist.all_reduce(whole, group=group)
+    return [whole]

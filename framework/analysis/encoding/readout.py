@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor
+from torch.func import functional_call
 
 from components.data import Batch
-from components.interfaces import OutputEmbedding
 from framework.modules.base import PredictiveModule
 
 
@@ -60,7 +60,7 @@ def states(module: PredictiveModule, batch: Batch) -> Tensor:
     """Computes what the output embedding reads where a batch is predicted, `[B, T, D]`.
 
     That is the vector behind the last norm of the backbone and whatever the head puts in front of
-    its linear map; logits are not computed.
+    its linear map; logits are not computed. Of a sharded model, all processes must ask together.
 
     Args:
         module: The model, built.
@@ -70,12 +70,17 @@ def states(module: PredictiveModule, batch: Batch) -> Tensor:
         ValueError: If the head has no output embedding.
     """
     hidden = module.stem.readout(module.backbone(module.stem(batch), module.past(batch)))
-    output: OutputEmbedding = module.head.output_embedding()
-    read: Tensor = output.features(hidden)
+    features = module.head.output_embedding().features
+    # A part of the projection, called alone, is not gathered by what shards the projection.
+    gathered = {name: _gathered(value) for name, value in features.named_parameters()}
+    read: Tensor = functional_call(features, gathered, (hidden,))
     return read
 
 
 def whole(tensor: Tensor) -> Tensor:
     """Copies a parameter in float32; of a sharded one, all processes must ask together."""
-    gathered = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
-    return gathered.detach().to(torch.float32, copy=True)
+    return _gathered(tensor).detach().to(torch.float32, copy=True)
+
+
+def _gathered(tensor: Tensor) -> Tensor:
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from framework.analysis.encoding.contexts import Contexts, ContextSample
 from framework.analysis.encoding.readout import Readout, readout, states
 from framework.analysis.sample import Sample
-from framework.metrics.token_statistics import TokenStatistics
+from framework.metrics.token_statistics import Sums, TokenStatistics
 from framework.modules.base import PredictiveModule
 
 CONTEXTS = 16_384  # that are kept, by default
-KIND = "overtone token statistics 1"  # says in a file what it holds
-PROVENANCE = "provenance"
+KIND, VERSION = "overtone token statistics", "1"  # say in a file what it holds, and how
+STRIDE = 1_000_003  # between the numbers of contexts of neighboring examples, a prime
+LEAST = torch.finfo(torch.float32).tiny  # of a mean of float32 probabilities that is exact
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +56,14 @@ class Statistics:
     provenance: Mapping[str, str] = field(default_factory=dict)
     nll: float = math.nan
 
+    @property
+    def resolved(self) -> Tensor:
+        """Tells whose alpha float32 resolves, `[V]` bool: below 1e-38, P(w|x) is cut off.
+
+        Others may have an alpha of 0, whose logarithm is infinite; leave them out of regressions.
+        """
+        return self.alpha >= LEAST
+
     def log_geometric(self, own: Readout) -> Tensor:
         """Returns the mean of log P(w|x), `[V]` float64: exactly linear in the rows.
 
@@ -73,33 +83,27 @@ class Statistics:
             )
 
     def save(self, path: Path) -> None:
-        """Writes them as safetensors.
+        """Writes them as safetensors, aside first, so that the file is complete or not there.
 
         Args:
             path: The file; one that is there is replaced.
         """
-        tensors = {
-            "alpha": self.alpha,
-            "mean": self.mean,
-            "covariance": self.covariance,
-            "counts": self.counts,
-            "contexts.hidden": self.contexts.hidden,
-            "contexts.target": self.contexts.target,
-        }
-        numbers = {
-            "positions": self.positions,
-            "log_z": self.log_z,
-            "log_z_variance": self.log_z_variance,
-            "nll": self.nll,
-        }
+        tensors = {name: getattr(self, name) for name in TENSORS}
+        tensors |= {f"contexts.{name}": getattr(self.contexts, name) for name in FIELDS}
         texts = {
             "kind": KIND,
-            "numbers": json.dumps(numbers),
+            "version": VERSION,
+            "numbers": json.dumps({name: getattr(self, name) for name in NUMBERS}),
             "fingerprint": self.fingerprint,
-            PROVENANCE: json.dumps(dict(self.provenance)),
+            "provenance": json.dumps(dict(self.provenance)),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({name: x.contiguous() for name, x in tensors.items()}, path, texts)
+        aside = path.with_name(f"{path.name}.part")
+        try:
+            save_file({name: value.contiguous() for name, value in tensors.items()}, aside, texts)
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: Path) -> Statistics:
@@ -124,14 +128,30 @@ class Statistics:
                 f"The file {str(path)!r} holds no statistics of tokens; give one that "
                 "`overtone probe` wrote."
             )
-        contexts = Contexts(tensors.pop("contexts.hidden"), tensors.pop("contexts.target"))
-        return cls(
-            **json.loads(texts["numbers"]),
-            **tensors,
-            contexts=contexts,
-            fingerprint=texts["fingerprint"],
-            provenance=json.loads(texts[PROVENANCE]),
-        )
+        if texts.get("version") != VERSION:
+            raise ValueError(
+                f"The statistics {str(path)!r} are of version {texts.get('version')}, this "
+                f"release reads version {VERSION}; gather them again with `overtone probe`."
+            )
+        try:
+            numbers = json.loads(texts["numbers"])
+            return cls(
+                **{name: numbers[name] for name in NUMBERS},
+                **{name: tensors[name] for name in TENSORS},
+                contexts=Contexts(*(tensors[f"contexts.{name}"] for name in FIELDS)),
+                fingerprint=texts["fingerprint"],
+                provenance=json.loads(texts["provenance"]),
+            )
+        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            raise ValueError(
+                f"The statistics {str(path)!r} are not complete ({error}); gather them again with "
+                "`overtone probe`."
+            ) from error
+
+
+TENSORS = ("alpha", "mean", "covariance", "counts")
+FIELDS = ("hidden", "target")  # of contexts
+NUMBERS = ("positions", "log_z", "log_z_variance", "nll")
 
 
 def gather(
@@ -157,41 +177,56 @@ def gather(
     """
     own = readout(module)
     metric, kept = TokenStatistics(own.weight, own.bias), ContextSample(contexts)
-    training = module.training
-    module.eval()
-    try:
+    with _evaluating(module):
         for numbers, batch in sample:
             counted = batch.weight > 0  # [B, T]
             with torch.autocast(counted.device.type, enabled=False):
                 hidden = states(module, batch)[counted]
-            if not hidden.isfinite().all():
-                raise ValueError(
-                    f"The hidden states of {type(module).__name__} are not finite; its weights or "
-                    "the data are damaged, use an earlier checkpoint."
-                )
-            metric.update(hidden, batch.target[counted])
-            length = counted.shape[1]
-            places = numbers[:, None] * length + torch.arange(length)
-            kept.add(places.to(counted.device)[counted], hidden, batch.target[counted])
-    finally:
-        module.train(training)
+            target = batch.target[counted]
+            metric.update(hidden, target)
+            places = numbers[:, None] * STRIDE + torch.arange(counted.shape[1])
+            kept.add(places.to(counted.device)[counted], hidden, target)
     sums = metric.compute()
     positions = int(sums.positions)
-    if positions == 0:
-        raise ValueError("No position of the data counts; give data with targets.")
-    count = float(positions)
-    log_z, log_z_squares = (sums.log_z / count).tolist()
-    mean = (sums.hidden / count).cpu()
+    _check(sums, positions, module)
+    log_z, log_z_squares = (sums.log_z / positions).tolist()
+    mean = (sums.hidden / positions).cpu()
+    covariance = (sums.products / positions).cpu() - mean[:, None] * mean
+    covariance.diagonal().clamp_(min=0)  # where nothing varies, rounding may leave less
     return Statistics(
         positions=positions,
-        alpha=(sums.probability / count).cpu(),
+        alpha=(sums.probability / positions).cpu(),
         log_z=log_z,
-        log_z_variance=log_z_squares - log_z**2,
+        log_z_variance=max(0.0, log_z_squares - log_z**2),
         mean=mean,
-        covariance=(sums.products / count).cpu() - mean[:, None] * mean,
-        counts=sums.counts.cpu(),
+        covariance=covariance,
+        counts=sums.counts.long().cpu(),
         contexts=kept.gather(),
         fingerprint=own.fingerprint(),
         provenance=provenance or {},
         nll=-float(sums.likelihood) / positions,
     )
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Sets all parts to evaluation, and each back to what it was."""
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
+
+
+def _check(sums: Sums, positions: int, module: PredictiveModule) -> None:
+    """Checks sums over all processes, so that every process finds the same."""
+    if positions == 0:
+        raise ValueError("No position of the data counts; give data with targets.")
+    for what, found in {"hidden states": sums.hidden, "logits": sums.probability}.items():
+        if not found.isfinite().all():
+            raise ValueError(
+                f"The {what} of {type(module).__name__} are not finite; its weights or the data "
+                "are damaged, use an earlier checkpoint."
+            )
