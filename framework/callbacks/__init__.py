@@ -1,6 +1,7 @@
 """Callbacks: what happens around training and evaluation, each independent of the others."""
 
 from framework.callbacks.checkpoint import Checkpoint
+from framework.callbacks.encoding import TokenEncoding
 from framework.callbacks.future import FutureGradients
 from framework.callbacks.parameters import ParameterTable
 from framework.callbacks.predictions import Predictions
@@ -16,4 +17,5 @@ __all__ = [
     "Progress",
     "Report",
     "StepSeed",
+    "TokenEncoding",
 ]

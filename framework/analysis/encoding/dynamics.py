@@ -1,0 +1,151 @@
+"""Dynamics: what a read-out encodes while it is trained, measured on the same contexts."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+
+from components.interfaces import Stem
+from framework.analysis.encoding.probing import EncodingProbe, Target, probe
+from framework.analysis.encoding.readout import Readout, readout, whole
+from framework.analysis.encoding.regression import LEAST, regress
+from framework.analysis.encoding.spread import Spread
+from framework.analysis.encoding.statistics import Statistics, gather
+from framework.analysis.sample import Sample
+from framework.data.module import Examples, PredictiveData
+from framework.modules.base import PredictiveModule
+
+CONTEXTS = 1  # that are kept: the fewest, as none is needed
+TARGETS: tuple[Target, ...] = ("alpha", "geometric", "frequency")
+
+
+class Reading(NamedTuple):
+    """What scores are made of."""
+
+    readout: Readout
+    table: Tensor | None  # the input embedding, `[V, D]`, if there is one
+    statistics: Statistics
+
+
+class Moment(NamedTuple):
+    """What a read-out encodes at one moment."""
+
+    scores: dict[str, float]
+    readout: Readout
+    probe: EncodingProbe  # of the mean probabilities
+
+
+class Dynamics:
+    """Measures a model on the same examples, as often as one likes.
+
+    The scores are: adjusted R² of the logarithm of the corpus frequency on the rows of the output
+    embedding (`frequency`) and on those of the input embedding, if there is one
+    (`frequency_input`); adjusted R² of the logarithm of the mean predicted probability (`alpha`),
+    and R² over held-out tokens (`alpha_cross_validated`); R² of the geometric mean (`geometric`),
+    which must be 1; `gain` of the slope A, and its `cosine` with the mean hidden state turned
+    around; `correlation` of both logarithms; adjusted R² on a random matrix (`random`), which must
+    be about 0; Frobenius `norm` of the output embedding, and mean cosine of its rows with those at
+    the start (`cosine_start`); mean loss of the contexts (`nll`, nats).
+
+    Frequencies are those of the training text if the data count it, else of the targets that are
+    read. Ids that only fill up the vocabulary are left out.
+
+    Args:
+        module: The model, built.
+        data: What it is trained on.
+        sequences: Validation examples to read, evenly spread; all if there are not so many.
+
+    Raises:
+        ValueError: If the model has no output embedding, or the text has too few different tokens
+            for a regression on its width.
+    """
+
+    def __init__(self, module: PredictiveModule, data: PredictiveData, sequences: int) -> None:
+        weight = module.head.output_embedding().weight
+        examples = Spread(data.dataset("val"), sequences)
+        size = data.eval_batch_size or data.batch_size
+        self._sample = Sample(examples, None, size, module.device)
+        self.known: int = getattr(data, "vocabulary_size", len(weight))
+        count = getattr(data, "counts", None)  # of data that know their training text
+        self.counts: Tensor = _targets(examples, size, len(weight)) if count is None else count()
+        seen, width = int((self.counts[: self.known] > 0).sum()), weight.shape[1]
+        if seen < LEAST * width:
+            raise ValueError(
+                f"TokenEncoding regresses on the {width} columns of the output embedding, which "
+                f"{seen} different tokens cannot tell apart; it needs {LEAST * width}, use a "
+                "larger vocabulary, a narrower model or no TokenEncoding."
+            )
+
+    def read(self, module: PredictiveModule) -> Reading:
+        """Reads the examples once; all processes must ask together, and get the same.
+
+        Args:
+            module: The model.
+
+        Raises:
+            ValueError: If a hidden state is not finite.
+        """
+        own, table = readout(module), _table(module.stem)
+        return Reading(own, table, gather(module, self._sample, CONTEXTS))
+
+    def measure(self, reading: Reading, start: Tensor) -> Moment:
+        """Scores what was read.
+
+        Args:
+            reading: What `read` returned.
+            start: The output embedding at the start, `[V, D]`.
+
+        Raises:
+            ValueError: If a row is not finite.
+        """
+        own, table, found = reading
+        alpha, geometric, frequency = (
+            probe(own, found, target, self.counts, self.known) for target in TARGETS
+        )
+        kept, wanted = frequency.kept, frequency.target[frequency.kept]
+        scores = {
+            "frequency": frequency.regression.adjusted_r2,
+            "alpha": alpha.regression.adjusted_r2,
+            "alpha_cross_validated": alpha.regression.cross_validated_r2,
+            "geometric": geometric.regression.r2,
+            "gain": alpha.gain,
+            "cosine": alpha.cosine,
+            "correlation": _correlation(-found.alpha[kept].log(), wanted),
+            "random": alpha.controls["random"],
+            "norm": float(own.weight.double().norm()),
+            "cosine_start": _likeness(own.weight, start),
+            "nll": found.nll,
+        }
+        if table is not None:
+            rows = table[kept.to(table.device)]
+            scores["frequency_input"] = regress(rows, wanted).adjusted_r2
+        return Moment(scores, own, alpha)
+
+
+def _table(stem: Stem) -> Tensor | None:
+    """Copies the input embedding, `[V, D]`, where there is one."""
+    with suppress(ValueError):
+        return whole(stem.lookup().weight)
+    return None
+
+
+def _targets(examples: Examples, size: int, vocabulary: int) -> Tensor:
+    """Counts the targets of examples, `[V]` int64."""
+    counts = torch.zeros(vocabulary, dtype=torch.int64)
+    for numbers in torch.arange(len(examples)).split(size):
+        batch = examples.__getitems__(numbers.tolist())
+        counts += torch.bincount(batch.target[batch.weight > 0], minlength=vocabulary)
+    return counts
+
+
+def _correlation(some: Tensor, others: Tensor) -> float:
+    return float(torch.corrcoef(torch.stack((some, others)))[0, 1])
+
+
+def _likeness(rows: Tensor, others: Tensor) -> float:
+    """Returns the mean cosine of rows `[V, D]`."""
+    return float(cosine_similarity(rows, others.to(rows.device), dim=1).double().mean())
