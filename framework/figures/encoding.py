@@ -18,8 +18,8 @@ def draw_fits(fits: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
     """Shows targets against what a linear law of the rows says of them, and where both are equal.
 
     Args:
-        fits: Target and prediction `[N]` of tokens by the name of the target, such as "-log alpha";
-            tokens whose target is `nan` are left out.
+        fits: Target and prediction `[N]` of tokens by what the target is, "-log alpha" for
+            example; tokens whose target is `nan` are left out.
     """
     figure, panels = grid(len(fits), columns=3, width=4.6, height=3.8)
     for axes, (name, (target, predicted)) in zip(panels, fits.items(), strict=True):

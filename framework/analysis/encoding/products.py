@@ -27,6 +27,10 @@ class Sums(Protocol):
         """Means of x and y, `[D + 1]`."""
 
     @property
+    def norms(self) -> Tensor:
+        """Norms of the centered columns x, `[D]`."""
+
+    @property
     def condition(self) -> float:
         """Largest over smallest singular value of the standardized columns x."""
 
@@ -72,8 +76,13 @@ class Gram:
         return self.products[1:, 1:] - self.products[1:, :1] * self.means
 
     @cached_property
+    def norms(self) -> Tensor:
+        """Norms of the centered columns x, `[D]`."""
+        return self._centered.diagonal()[:-1].clamp(min=0).sqrt()
+
+    @cached_property
     def _scale(self) -> Tensor:
-        return _norms(self._centered.diagonal()[:-1].clamp(min=0).sqrt())
+        return _divisors(self.norms)
 
     @cached_property
     def _standardized(self) -> Tensor:
@@ -164,8 +173,13 @@ class Triangle:
         return self.factor[0, 1:] / self.factor[0, 0]
 
     @cached_property
+    def norms(self) -> Tensor:
+        """Norms of the centered columns x, `[D]`."""
+        return self.factor[1:, 1:-1].norm(dim=0)
+
+    @cached_property
     def _scale(self) -> Tensor:
-        return _norms(self.factor[1:, 1:-1].norm(dim=0))
+        return _divisors(self.norms)
 
     @cached_property
     def _parts(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -206,8 +220,8 @@ def _triangle(columns: Tensor) -> Tensor:
     return torch.linalg.qr(columns, mode="r").R
 
 
-def _norms(norms: Tensor) -> Tensor:
-    """Returns norms to divide by; a constant column stays."""
+def _divisors(norms: Tensor) -> Tensor:
+    """Returns what to divide columns by; a constant one stays."""
     return torch.where(norms > 0, norms, 1.0)
 
 

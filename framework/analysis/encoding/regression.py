@@ -37,6 +37,7 @@ class Regression:
         condition: Largest over smallest singular value of the columns, each centered and of norm
             1.
         standard_errors: Of the slope, `[D]`, as if rows were independent.
+        deviations: Standard deviation of each column, `[D]`.
         count: Number of rows, n.
     """
 
@@ -49,7 +50,13 @@ class Regression:
     deviation: float
     condition: float
     standard_errors: Tensor
+    deviations: Tensor
     count: int
+
+    @property
+    def saliency(self) -> Tensor:
+        """What each column carries: slope times deviation, without sign, `[D]`."""
+        return self.slope.abs() * self.deviations
 
     def predict(self, rows: Tensor) -> Tensor:
         """Returns A · row + B of rows `[N, D]`, `[N]` float64 on the CPU."""
@@ -162,6 +169,7 @@ def _told(columns: _Columns, slope: Tensor, sums: Sums, missed: float) -> Regres
         deviation=math.sqrt(total / count),
         condition=sums.condition,
         standard_errors=noise * sums.errors().cpu(),
+        deviations=sums.norms.cpu() / math.sqrt(count),
         count=count,
     )
 
