@@ -1,6 +1,5 @@
 """A small language model that was trained for a while by the command line, and what it says."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +30,7 @@ class Trained:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """Trains the model once for all tests; takes some twenty seconds."""
     runs = tmp_path_factory.mktemp("trained")
     threads = torch.get_num_threads()
@@ -49,4 +48,4 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
         gather(module, Sample(Spread(data.dataset(split), size), None, 64), size * 64)
         for split, size in (("train", 256), ("val", 128))
     )
-    yield Trained(path, path.parents[1], module, data, readout(module), fit, held_out)
+    return Trained(path, path.parents[1], module, data, readout(module), fit, held_out)
