@@ -1,4 +1,4 @@
-"""Sums over contexts against two passes in float64; they depend on contexts and on nothing else."""
+"""Sums over contexts against two passes in float64: they depend on contexts and nothing else."""
 
 import numpy as np
 import pytest
