@@ -61,6 +61,10 @@ class Rule(NamedTuple):
     push: Push
     amount: Tensor  # [W], in nats
 
+    def __str__(self) -> str:
+        """Names the rule."""
+        return named(self.name, self.calibrated)
+
     def shift(self, hidden: Tensor) -> Tensor:
         """Returns by how much logits rise where `[N, D]` is read, `[N, W]`."""
         return self.push.profile(hidden)[:, None] * self.amount
@@ -88,15 +92,15 @@ class Effect(NamedTuple):
     """What an edit does on some contexts; divergences and losses in nats per context."""
 
     scale: Tensor  # [W], of the averaged probabilities of the tokens
-    divergence: float  # KL of the distributions before from those after
-    jensen_shannon: float
-    loss: float  # by how much the NLL of the tokens that came rises
+    kl: float  # KL(P‖P'), of the law P before and the law P' after
+    js: float  # Jensen-Shannon divergence
+    nll: float  # by how much less likely the tokens that came are
     others: float  # mean factor of the probability of any other token
     largest: float  # the largest factor of an averaged probability, as a ratio of at least 1
     token: int  # whose that is
 
     def error(self, wish: Wish) -> float:
-        """Returns the mean of \\|log(actual / asked)\\| over the tokens."""
+        """Returns the mean over tokens of how far the log of the scale is from what was asked."""
         return float((self.scale / wish.scale).log().abs().mean())
 
 
@@ -121,29 +125,48 @@ def rules(
     log_probs = contexts.log_probs(own, wish.tokens)
     _check_mass(log_probs, wish)
     asked = wish.scale.log()
-    found, refused = [], {}
-    for name, direction in DIRECTIONS.items():
-        try:
-            push = direction(known)
-        except ValueError as error:
-            refused[name] = str(error)
-            continue
+    pushes, refused = applicable(known)
+    found = []
+    for name, push in pushes.items():
         found.append(Rule(name, False, push, asked))
         solution = solve(log_probs, push.profile(contexts.hidden), asked)
         if solution.reaches(asked).all():
             found.append(Rule(name, True, push, solution.amount))
         else:
             largest = _listed(wish, solution.log_scale.exp())
-            refused[calibrated(name)] = (
+            refused[named(name, True)] = (
                 f"{name} cannot scale as asked in these contexts, for its shift saturates or has "
                 f"both signs there; the largest scales that it reaches are {largest}."
             )
     return found, refused
 
 
-def calibrated(name: str) -> str:
-    """Names a direction that is calibrated."""
-    return f"{name}, calibrated"
+def applicable(known: Known) -> tuple[dict[str, Push], dict[str, str]]:
+    """Makes all directions that there are for a model.
+
+    Args:
+        known: What directions are made of.
+
+    Returns:
+        What each changes per nat, and why others do not apply, by name.
+    """
+    pushes, refused = {}, {}
+    for name, direction in DIRECTIONS.items():
+        try:
+            pushes[name] = direction(known)
+        except ValueError as error:
+            refused[name] = str(error)
+    return pushes, refused
+
+
+def named(direction: str, calibrated: bool) -> str:
+    """Names a rule.
+
+    Example:
+        >>> named("whiten", True)
+        'whiten, calibrated'
+    """
+    return f"{direction}, calibrated" if calibrated else direction
 
 
 def measure(own: Readout, contexts: Contexts, wish: Wish, chosen: Sequence[Rule]) -> list[Effect]:
@@ -166,9 +189,9 @@ def measure(own: Readout, contexts: Contexts, wish: Wish, chosen: Sequence[Rule]
     return [
         Effect(
             edit.log_scale().exp(),
-            float(edit.divergence()),
-            float(edit.jensen_shannon()),
-            float(edit.loss_change(came)),
+            float(edit.kl()),
+            float(edit.js()),
+            float(edit.nll(came)),
             float(edit.log_others.exp().mean()),
             *_largest(change),
         )

@@ -49,15 +49,15 @@ class Shifted:
         return self.log_probs + self.shift + self.log_others[..., None]
 
     def log_scale(self) -> Tensor:
-        """Returns log(α' / α) of the tokens over these contexts, `[..., W]`."""
+        """Returns the log of the factor of alpha of each token over these contexts, `[..., W]`."""
         return self.log_moved.logsumexp(-2) - self.log_probs.logsumexp(-2)
 
-    def divergence(self) -> Tensor:
+    def kl(self) -> Tensor:
         """Returns the mean over contexts of KL(P || P'), in nats, `[...]`."""
         kept = (self.log_probs.exp() * self.shift).sum(-1)
         return -(kept + self.log_others).mean(-1)
 
-    def jensen_shannon(self) -> Tensor:
+    def js(self) -> Tensor:
         """Returns the mean Jensen-Shannon divergence of P and P', in nats, `[...]`.
 
         All other tokens keep their ratios, so that they count as one.
@@ -69,7 +69,7 @@ class Shifted:
         both = before.exp() * (before - middle) + after.exp() * (after - middle)
         return both.sum(-1).mean(-1) / 2
 
-    def loss_change(self, came: Tensor) -> Tensor:
+    def nll(self, came: Tensor) -> Tensor:
         """Returns by how much the mean NLL of the tokens that came rises, in nats, `[...]`.
 
         Args:

@@ -11,7 +11,7 @@ from framework.analysis.encoding.edits import Shifted
 
 TOLERANCE = 1e-6  # of the log of a scale
 DOUBLINGS = 20  # of the shift, until the scale that is asked for is passed
-HALVINGS = 50  # of a bracket, beyond what float64 resolves
+HALVINGS = 45  # of a bracket, beyond what float64 resolves
 STEPS = 100  # of Newton's method
 ENOUGH = 1e-11  # residual at which it stops
 DECREASE = 1e-4  # share of the expected decrease that a step must deliver (Armijo)
@@ -22,7 +22,7 @@ class Solution(NamedTuple):
     """Shifts, and what they reach: the scales that were asked for, or the last ones on the way."""
 
     amount: Tensor  # [...], in nats, times the profile of the direction
-    log_scale: Tensor  # [...], log(α' / α)
+    log_scale: Tensor  # [...], of averaged probabilities
 
     def reaches(self, log_scale: Tensor) -> Tensor:
         """Tells where scales are what was asked for, `[...]` bool."""
@@ -141,7 +141,7 @@ def _shift(log_probs: Tensor, profile: Tensor, amount: Tensor) -> Shifted:
 
 
 def _jacobian(state: Shifted, profile: Tensor) -> Tensor:
-    """Returns how log α' of each token changes with the amount of each, `[W, W]`."""
+    """Returns how the log of each averaged probability changes with each amount, `[W, W]`."""
     moved = state.log_moved.exp()
     weighted = profile[:, None] * moved
     alpha = moved.mean(0)
