@@ -1,0 +1,299 @@
+"""The verb `prune`: deletes dimensions of a read-out, and says what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lightning.fabric import Fabric
+from torch import Tensor
+
+from framework.analysis.encoding.checking import digest
+from framework.analysis.encoding.contexts import Contexts
+from framework.analysis.encoding.divergence import Divergence, by_forward_pass, diverge
+from framework.analysis.encoding.orders import Order
+from framework.analysis.encoding.pruning import Deletion, affordable, require_budget, share
+from framework.analysis.encoding.readout import Readout
+from framework.analysis.encoding.rewriting import Change, rewrite
+from framework.analysis.encoding.saliency import PAPER, RANDOM, ROTATED, SALIENCIES, Saliency
+from framework.analysis.encoding.spread import Spread
+from framework.analysis.encoding.sweep import orders, sweep
+from framework.analysis.encoding.sweep_report import (
+    MEASURES,
+    WAYS,
+    sweep_table,
+    tell_sweep,
+    verdict,
+)
+from framework.analysis.rebuilding import load
+from framework.analysis.sample import Sample
+from framework.callbacks.table import table
+from framework.checkpoints import read
+from framework.console.asking import HELP, beside, leading, parse
+from framework.console.evidence import SPLITS, Evidence, encoding_parser, evidence, read_split
+from framework.console.mistakes import Mistake
+
+DESCRIPTION = (
+    "Deletes dimensions of a read-out: CHECKPOINT NEW --fraction 0.3 writes the model to NEW, "
+    "CHECKPOINT alone tells what every order costs, random ones beside. Checkpoints come first, "
+    "then options."
+)
+AMOUNTS = ("fraction", "kl_budget", "js_budget")
+MEASURED = 2048  # contexts that costs are measured in, by default
+FORWARD = 32  # sequences that the written model reads, to be held against what was computed
+AGREES = 1e-3, 0.02  # nats, and share of them, by which it may differ
+BESIDE = (PAPER, "energy_var", ROTATED)  # orders that are told beside that which is chosen
+
+
+class Found(NamedTuple):
+    """What is known of a checkpoint."""
+
+    path: str
+    evidence: Evidence
+    own: Readout  # on the device that computes
+    saliency: Saliency
+    contexts: Contexts  # of held-out text
+
+    def cost(self, deletion: Deletion) -> Divergence:
+        """Measures what a deletion costs in held-out text."""
+        [found] = diverge(self.own, self.contexts, [deletion])
+        return found
+
+
+def run_prune(words: list[str], prog: str) -> None:
+    """Runs `prune CHECKPOINT [NEW] [--OPTION VALUE ...]`.
+
+    Args:
+        words: What follows `prune` on the command line.
+        prog: What the command is called.
+
+    Raises:
+        Mistake: If an option is wrong, or does not go with another.
+        ValueError: If the checkpoint, the data or what is asked cannot be used.
+    """
+    paths, options = leading(words)
+    if not 1 <= len(paths) <= 2 and not HELP & set(options):
+        raise Mistake(
+            f"prune takes a checkpoint and the name of a new one, got {len(paths)} of them; say "
+            "`prune CHECKPOINT NEW --fraction 0.3`, or `prune CHECKPOINT`."
+        )
+    given = _parse(paths[0] if paths else None, options, prog)
+    target = Path(paths[1]) if len(paths) == 2 else None
+    _check(paths[0], target, given)
+    fabric = Fabric(accelerator=given.accelerator, devices=given.devices)
+    fabric.launch()
+    found = _find(paths[0], given, fabric)
+    if not fabric.is_global_zero:
+        return
+    if target is None:
+        _sweep(found, given)
+    else:
+        _prune(found, target, given, fabric)
+
+
+def _parse(path: str | None, words: list[str], prog: str) -> Any:
+    parser = encoding_parser(f"{prog} prune", DESCRIPTION)
+    parser.add_argument(
+        "--saliency", choices=SALIENCIES, default=PAPER, help="Which dimensions go first."
+    )
+    parser.add_argument("--seed", type=int, default=0, help="Of the saliency random.")
+    amounts = (
+        "Share of the dimensions to delete.",
+        "Delete as many as cost so many nats of KL on held-out text.",
+        "The same in nats of Jensen-Shannon divergence.",
+    )
+    for name, said in zip(AMOUNTS, amounts, strict=True):
+        parser.add_argument(f"--{name}", type=float | None, default=None, help=said)
+    parser.add_argument(
+        "--fold",
+        type=bool,
+        default=False,
+        help="Put the mean in place of what is deleted, by a constant of each token.",
+    )
+    parser.add_argument(
+        "--physical",
+        type=bool,
+        default=False,
+        help="Make the matrix narrower (PrunedHead), not set columns to zero.",
+    )
+    parser.add_argument(
+        "--untie", type=bool, default=False, help="Give a tied read-out a matrix of its own."
+    )
+    parser.add_argument(
+        "--held_out", choices=SPLITS, default="val", help="Where costs are measured."
+    )
+    parser.add_argument(
+        "--measured", type=int, default=MEASURED, help="In how many of its contexts."
+    )
+    return parse(parser, path, words)
+
+
+def _check(source: str, target: Path | None, given: Any) -> None:
+    """Refuses, before anything is computed, what would be refused in the end."""
+    tied = read(source).get("hyper_parameters", {}).get("tied")
+    amounts = {name: value for name in AMOUNTS if (value := getattr(given, name)) is not None}
+    _check_splits({} if given.statistics else {"split": given.split}, given)
+    if given.measured < 1:
+        raise Mistake(f"--measured {given.measured} holds no context; use at least 1.")
+    if target is None:
+        if amounts:
+            raise Mistake(
+                f"--{next(iter(amounts))} says how much to delete, but nothing where to write it; "
+                "name the new checkpoint behind the old one."
+            )
+        return
+    if len(amounts) != 1:
+        raise Mistake(
+            f"prune needs one of --fraction, --kl_budget and --js_budget, got {len(amounts)}; "
+            "give one."
+        )
+    [(name, amount)] = amounts.items()
+    if name != "fraction":
+        require_budget(name, amount)
+    if given.physical and given.saliency == ROTATED:
+        raise Mistake(
+            "Saliency rotated deletes directions across dimensions, so that every dimension is "
+            "still read; drop --physical true, or choose another saliency."
+        )
+    if target.exists():
+        raise Mistake(f"{target} exists already; choose another name, or remove it.")
+    if tied and not given.untie:
+        raise Mistake(
+            f"The checkpoint {source!r} reads out with the vectors of its embedding, which would "
+            "change too; add --untie true to give the read-out a matrix of its own."
+        )
+
+
+def _check_splits(provenance: Mapping[str, str], given: Any) -> None:
+    if provenance.get("split") == given.held_out:
+        raise Mistake(
+            f"--held_out {given.held_out} is the split that the order is made from; choose "
+            "another."
+        )
+
+
+def _find(path: str, given: Any, fabric: Fabric) -> Found:
+    known = evidence(path, given, fabric)
+    _check_splits(known.statistics.provenance, given)
+    held = read_split(path, known.module, given.data, given.held_out, given, fabric).contexts
+    contexts = Contexts(held.hidden[: given.measured], held.target[: given.measured])
+    weight, bias = known.readout.weight, known.readout.bias
+    own = Readout(weight.to(fabric.device), None if bias is None else bias.to(fabric.device))
+    size = getattr(given.data, "vocabulary_size", None)
+    return Found(path, known, own, Saliency(known.readout, known.statistics, size), contexts)
+
+
+def _sweep(found: Found, given: Any) -> None:
+    """Tells what every order costs."""
+    curves = sweep(found.saliency, found.own, found.contexts)
+    where = f"{given.held_out}, {len(found.contexts)} contexts; zeros | mean folded"
+    for measure, title in MEASURES.items():
+        print(table(f"{title} ({where})", sweep_table(curves, measure)))
+    print(f"\n{verdict(curves)}")
+    folder = Path(given.folder) if given.folder else beside(found.path, "prune")
+    print("\n" + "\n".join(str(path) for path in tell_sweep(curves).write(folder)), flush=True)
+
+
+def _prune(found: Found, target: Path, given: Any, fabric: Fabric) -> None:
+    """Writes the checkpoint, and tells what that costs, what other orders do, and what it is."""
+    order = found.saliency.order(given.saliency, given.seed)
+    mean = found.evidence.statistics.mean if given.fold else None
+    deletion = Deletion(order, _amount(found, order, mean, given), mean)
+    cost = found.cost(deletion)
+    paths = _write(found, target, deletion, cost, given)
+    where = f"{given.held_out}, {len(found.contexts)} contexts"
+    title = f"What {deletion.count} of {order.dim} dimensions cost ({where})"
+    print(table(title, _compare(found, deletion, given)))
+    way = f"by {given.saliency}, {WAYS[given.fold]}: {cost.kl:.4f} nats of KL"
+    print(f"\nDeleted {deletion.count} of {order.dim} dimensions {way}.")
+    _verify(found, paths, deletion, given, fabric)
+    print("\n".join(map(str, paths)), flush=True)
+
+
+def _amount(found: Found, order: Order, mean: Tensor | None, given: Any) -> int:
+    """Returns how many dimensions to delete."""
+    if given.fraction is not None:
+        return share(given.fraction, order.dim)
+    name, measure = ("kl_budget", "kl") if given.js_budget is None else ("js_budget", "js")
+    budget: float = getattr(given, name)
+
+    @cache
+    def cost(count: int) -> float:
+        return float(getattr(found.cost(Deletion(order, count, mean)), measure))
+
+    count = affordable(budget, cost, 0, order.dim)
+    if count == 0:
+        raise ValueError(
+            f"prune: {name}={budget} is less than the {cost(1):.3g} nats that the first dimension "
+            f"costs by {given.saliency}; give more, or choose another saliency."
+        )
+    return count
+
+
+def _compare(found: Found, chosen: Deletion, given: Any) -> list[list[str]]:
+    """Arranges what the same number of deletions costs in other orders, in both ways."""
+    mean = found.evidence.statistics.mean
+    name = f"{RANDOM} {given.seed}" if given.saliency == RANDOM else given.saliency
+    others = {name: chosen.order} | orders(found.saliency, BESIDE)
+    rows = {
+        (name, way): Deletion(order, chosen.count, mean if folded else None)
+        for name, order in others.items()
+        for folded, way in WAYS.items()
+    }
+    costs = diverge(found.own, found.contexts, list(rows.values()))
+    return [
+        ["order", "way", *Divergence._fields],
+        *([*key, *(f"{x:.4f}" for x in cost)] for key, cost in zip(rows, costs, strict=True)),
+    ]
+
+
+def _write(
+    found: Found, target: Path, deletion: Deletion, cost: Divergence, given: Any
+) -> list[Path]:
+    """Writes the checkpoint with a note of what was done."""
+    index = deletion.order.kept(deletion.count) if given.physical else None
+    own, source = found.evidence.readout, Path(found.path)
+    new = deletion.zeroed(own) if index is None else deletion.physical(own)
+    bias = new.bias if given.fold else None
+    note = {
+        "verb": "prune",
+        "source": found.path,
+        "sha256": digest(source),
+        "saliency": given.saliency,
+        "seed": given.seed,
+        "dimensions": deletion.order.dim,
+        "deleted": deletion.count,
+        "folded": given.fold,
+        "physical": given.physical,
+        **{name: getattr(given, name) for name in AMOUNTS},
+        "cost": {**cost._asdict(), "split": given.held_out, "contexts": len(found.contexts)},
+        "readout": found.evidence.statistics.fingerprint,
+        "statistics": dict(found.evidence.statistics.provenance),
+    }
+    return rewrite(source, target, Change(new.weight, bias, index, given.untie), note)
+
+
+def _verify(
+    found: Found, paths: list[Path], deletion: Deletion, given: Any, fabric: Fabric
+) -> None:
+    """Reads the checkpoint again, and holds a forward pass against what is computed."""
+    examples = Spread(given.data.dataset(given.held_out), FORWARD)
+    sample = Sample(examples, None, given.batch_size, fabric.device)
+    before, after = found.evidence.module.float(), load(paths[0]).to(fabric.device).float()
+    forward, contexts = by_forward_pass(before, after, sample)
+    [closed] = diverge(found.own, contexts, [deletion])
+    absolute, relative = AGREES
+    if not abs(forward.kl - closed.kl) <= absolute + relative * closed.kl:
+        for path in paths:
+            path.unlink()
+        raise ValueError(
+            f"The model that was written differs by {forward.kl:.4g} nats of KL, read again from "
+            f"{paths[0]}, in place of {closed.kl:.4g}, and was removed; please report this."
+        )
+    print(
+        f"\nA forward pass of {paths[0]} over {len(examples)} sequences differs by "
+        f"{forward.kl:.6f} nats of KL and {forward.nll:.6f} nats of loss from one of "
+        f"{found.path}; computed for the same contexts: {closed.kl:.6f} and {closed.nll:.6f}."
+    )
