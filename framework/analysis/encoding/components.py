@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from framework.analysis.processes import exact
-
-CHUNK = 1 << 22  # numbers that are held in float64 at once
+from framework.analysis.encoding.parts import mean, parts
 
 
 class Components(NamedTuple):
@@ -28,15 +28,11 @@ def principal_components(rows: Tensor, count: int = 2) -> Components:
         rows: `[V, D]`.
         count: How many components, at most D.
     """
-    parts = torch.split(rows, max(1, CHUNK // rows.shape[1]))
-    mean = torch.stack([exact(part).sum(0) for part in parts]).sum(0) / len(rows)
-    products = torch.zeros(len(mean), len(mean), dtype=torch.float64, device=mean.device)
-    for part in parts:
-        centered = exact(part) - mean
-        products += centered.T @ centered
+    middle = mean(rows)
+    products = reduce(add, ((part - middle).T @ (part - middle) for part in parts(rows)))
     values, vectors = torch.linalg.eigh(products)
     first = vectors.flip(1)[:, :count]  # [D, K]
     signs = first.gather(0, first.abs().argmax(0, keepdim=True)).sign()
-    scores = torch.cat([(exact(part) - mean) @ (first * signs) for part in parts])
+    scores = torch.cat([(part - middle) @ (first * signs) for part in parts(rows)])
     shares = (values.flip(0)[:count] / values.sum()).tolist()
     return Components(scores.cpu(), shares)

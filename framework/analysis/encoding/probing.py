@@ -12,12 +12,22 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from framework.analysis.encoding.readout import Readout
-from framework.analysis.encoding.regression import Regression, regress
+from framework.analysis.encoding.regression import LEAST, Regression, regress
 from framework.analysis.encoding.statistics import Statistics
 
 FREQUENT = 1_000  # tokens that come most often
 SMOOTHING = 0.5  # that is added to counts
 SEED = 0  # of the controls
+NUMBERS = (
+    "count",
+    "intercept",
+    "r2",
+    "adjusted_r2",
+    "cross_validated_r2",
+    "rmse",
+    "deviation",
+    "condition",
+)
 
 Target = Literal["alpha", "frequency", "geometric"]
 
@@ -50,6 +60,12 @@ class EncodingProbe:
     adjusted_r2_seen: float
     adjusted_r2_frequent: float
     controls: Mapping[str, float]
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """What is said of all kept tokens, by name."""
+        law = {name: getattr(self.regression, name) for name in NUMBERS}
+        return {**law, "gain": self.gain, "cosine": self.cosine}
 
 
 def probe(
@@ -95,6 +111,12 @@ def probe(
     vocabulary = torch.arange(len(values)) < (len(values) if known is None else known)
     kept = vocabulary & values.isfinite()
     rows, wanted = own.weight[kept.to(own.weight.device)], values[kept]
+    if len(wanted) < LEAST * rows.shape[1]:
+        raise ValueError(
+            f"probe: {len(wanted)} tokens are too few to regress {target} on rows of width "
+            f"{rows.shape[1]}; {LEAST * rows.shape[1]} must be known, use more text, a larger "
+            "vocabulary or a narrower model."
+        )
     law = regress(rows, wanted, ridge, folds)
     generator = torch.Generator().manual_seed(SEED)
     mixed = wanted[torch.randperm(len(wanted), generator=generator)]
@@ -120,7 +142,7 @@ def probe(
 
 
 def _alpha(own: Readout, statistics: Statistics, counts: Tensor) -> Tensor:
-    return _moved(own, -statistics.alpha.log())
+    return _moved(own, -statistics.alpha.log()).where(statistics.resolved, torch.nan)
 
 
 def _geometric(own: Readout, statistics: Statistics, counts: Tensor) -> Tensor:

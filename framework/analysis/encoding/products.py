@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import add
 from typing import Protocol, Self
 
 import torch
@@ -61,7 +62,7 @@ class Gram:
     @classmethod
     def of(cls, parts: Iterable[Tensor], ridge: float) -> Gram:
         """Multiplies the columns of parts `[n, D + 2]` of the rows."""
-        return cls(torch.stack([part.T @ part for part in parts]).sum(0), ridge)
+        return cls(reduce(add, (part.T @ part for part in parts)), ridge)
 
     def __add__(self, other: Gram) -> Gram:
         return replace(self, products=self.products + other.products)

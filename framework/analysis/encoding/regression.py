@@ -12,10 +12,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from framework.analysis.encoding.parts import length, mean, parts
 from framework.analysis.encoding.products import Gram, Sums, Triangle
 from framework.analysis.processes import exact
 
-CHUNK = 1 << 22  # numbers that are held in float64 at once: 32 MB
 LEAST = 5  # rows for each column
 SEED = 0  # of the folds
 S = TypeVar("S", bound=Sums)
@@ -60,8 +60,7 @@ class Regression:
 
     def predict(self, rows: Tensor) -> Tensor:
         """Returns A · row + B of rows `[N, D]`, `[N]` float64 on the CPU."""
-        parts = torch.split(rows, _length(rows))
-        return torch.cat([exact(part).cpu() @ self.slope for part in parts]) + self.intercept
+        return torch.cat([part.cpu() @ self.slope for part in parts(rows)]) + self.intercept
 
 
 def regress(rows: Tensor, target: Tensor, ridge: float = 0.0, folds: int = 5) -> Regression:
@@ -92,7 +91,7 @@ def regress(rows: Tensor, target: Tensor, ridge: float = 0.0, folds: int = 5) ->
     columns = _Columns(rows, target)
     drawn = torch.randperm(len(rows), generator=torch.Generator().manual_seed(SEED))
     places = drawn.tensor_split(folds)
-    grams = [Gram.of(columns.parts(place), ridge) for place in places]
+    grams = [Gram.of(columns.at(place), ridge) for place in places]
     gram, others = _sums(grams)
     if all(sums.exact for sums in (gram, *others)):
         slope = gram.slope()
@@ -100,7 +99,7 @@ def regress(rows: Tensor, target: Tensor, ridge: float = 0.0, folds: int = 5) ->
         return _told(columns, slope, gram, _missed(grams, others))
     # Columns that depend on each other do so but for the rounding of their type.
     noise = max(DOUBLE * len(rows), 0.0 if rows.dtype == torch.float64 else SINGLE)
-    triangles = [Triangle.of(columns.parts(place), ridge, noise) for place in places]
+    triangles = [Triangle.of(columns.at(place), ridge, noise) for place in places]
     triangle, rest = _sums(triangles)
     return _told(columns, triangle.slope(), triangle, _missed(triangles, rest))
 
@@ -115,14 +114,11 @@ class _Columns:
 
     def __init__(self, rows: Tensor, target: Tensor) -> None:
         self.rows, self.target = rows, exact(target).to(exact(rows[:0]).device)
-        first = exact(rows[0])  # so that a constant column becomes 0 exactly
-        sums = [(exact(part) - first).sum(0) for part in torch.split(rows, _length(rows))]
-        self.shift = first + torch.stack(sums).sum(0) / len(rows)
-        self.level = self.target.mean()
+        self.shift, self.level = mean(rows), self.target.mean()
 
-    def parts(self, places: Tensor) -> Iterator[Tensor]:
+    def at(self, places: Tensor) -> Iterator[Tensor]:
         """Yields columns `[N, D + 2]` float64 at some places."""
-        for part in torch.split(places, _length(self.rows)):
+        for part in torch.split(places, length(self.rows)):
             x = exact(self.rows[part.to(self.rows.device)]) - self.shift
             y = (self.target[part.to(self.target.device)] - self.level)[:, None]
             yield torch.cat((torch.ones_like(y), x, y), 1)
@@ -130,7 +126,7 @@ class _Columns:
     def residuals(self, slope: Tensor) -> tuple[float, Tensor]:
         """Returns the sum of squares of y - slope · x, and its products with x, `[D]`."""
         squares, products = 0.0, torch.zeros_like(slope)
-        for part in self.parts(torch.arange(len(self.rows))):
+        for part in self.at(torch.arange(len(self.rows))):
             x, left = part[:, 1:-1], part[:, -1] - part[:, 1:-1] @ slope
             squares += float(left.square().sum())
             products += x.T @ left
@@ -172,10 +168,6 @@ def _told(columns: _Columns, slope: Tensor, sums: Sums, missed: float) -> Regres
         deviations=sums.norms.cpu() / math.sqrt(count),
         count=count,
     )
-
-
-def _length(rows: Tensor) -> int:
-    return max(1, CHUNK // rows.shape[1])
 
 
 def _check(rows: Tensor, target: Tensor, ridge: float, folds: int) -> None:

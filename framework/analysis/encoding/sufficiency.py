@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import torch
+from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from framework.analysis.encoding.contexts import Contexts
 from framework.analysis.encoding.probing import EncodingProbe
 from framework.analysis.encoding.readout import Readout
 from framework.analysis.encoding.regression import regress
-from framework.metrics.token_statistics import TokenStatistics
+from framework.analysis.processes import exact
 
+CHUNK = 1 << 22  # probabilities that are held in float64 at once: 32 MB
 FEWEST, MOST, FACTOR = 16, 4_096, 4  # contexts
 
 
@@ -25,16 +28,14 @@ def few_contexts(own: Readout, contexts: Contexts, found: EncodingProbe) -> dict
         The cosine of both slopes, by n: 16, 64, ... up to 4,096 or as many as there are. Tokens
         whose probability is 0 in so few are left out.
     """
-    metric = TokenStatistics(own.weight, own.bias)
     bias = 0.0 if own.bias is None else own.bias.cpu().double()
+    total = torch.zeros(len(own.weight), dtype=torch.float64)
     cosines, read, size = {}, 0, FEWEST
     while size <= min(MOST, len(contexts)):
-        places = slice(read, size)
-        device = own.weight.device
-        metric.update(contexts.hidden[places].to(device), contexts.target[places].to(device))
-        values = bias - (metric.probability.cpu().double() / size).log()
+        total += _probability(own, contexts.hidden[read:size])
+        values = bias - (total / size).log()
         kept = found.kept & values.isfinite()
-        law = regress(own.weight[kept.to(device)], values[kept])
+        law = regress(own.weight[kept.to(own.weight.device)], values[kept])
         cosines[size] = float(cosine_similarity(law.slope, found.regression.slope, dim=0))
         read, size = size, size * FACTOR
     return cosines
@@ -55,3 +56,9 @@ def few_dimensions(own: Readout, found: EncodingProbe) -> dict[int, float]:
     sizes = [2**k for k in range((len(order) - 1).bit_length())]
     shares = {k: regress(rows[:, order[:k].to(rows.device)], target).adjusted_r2 for k in sizes}
     return {**shares, len(order): found.regression.adjusted_r2}
+
+
+def _probability(own: Readout, hidden: Tensor) -> Tensor:
+    """Returns the sum over contexts `[N, D]` of the probability of each token, `[V]` float64."""
+    parts = torch.split(hidden.to(own.weight.device), max(1, CHUNK // len(own.weight)))
+    return torch.stack([exact(own.logits(part).softmax(-1)).sum(0).cpu() for part in parts]).sum(0)

@@ -7,11 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from framework.analysis.encoding.parts import parts
 from framework.analysis.encoding.readout import Readout
 from framework.analysis.encoding.statistics import Statistics
-from framework.analysis.processes import exact
-
-CHUNK = 1 << 22  # numbers that are held in float64 at once
 
 
 class Agreement(NamedTuple):
@@ -57,10 +55,9 @@ def agreement(target: Tensor, predicted: Tensor) -> Agreement:
 
 def _moments(own: Readout, statistics: Statistics) -> tuple[Tensor, Tensor]:
     """Returns mean and variance over contexts of the logit of each token, without its bias."""
-    parts = torch.split(own.weight, max(1, CHUNK // own.weight.shape[1]))
     means, variances = [], []
-    for part in parts:
-        rows = exact(part).cpu()
+    for part in parts(own.weight):
+        rows = part.cpu()
         means.append(rows @ statistics.mean)
         variances.append(((rows @ statistics.covariance) * rows).sum(1))
     return torch.cat(means), torch.cat(variances)
