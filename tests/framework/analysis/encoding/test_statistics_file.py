@@ -1,4 +1,4 @@
-"""Statistics in a file come back as they were; a file that cannot be used is told in a sentence."""
+"""Statistics in a file come back as they were; a file that is of no use is one sentence."""
 
 import json
 import re
