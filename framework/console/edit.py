@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.fabric import Fabric
 from torch import Tensor
 
@@ -27,8 +26,16 @@ from framework.analysis.sample import Sample
 from framework.callbacks.table import table
 from framework.checkpoints import read
 from framework.console.asking import HELP, beside, leading, parse
-from framework.console.evidence import SPLITS, Evidence, encoding_parser, evidence, read_split
+from framework.console.evidence import (
+    SPLITS,
+    Evidence,
+    encoding_parser,
+    evidence,
+    read_split,
+    versions,
+)
 from framework.console.mistakes import Mistake
+from framework.console.naming import name, wished
 from framework.data.tokens.corpora import Corpus
 from framework.stored import stored
 
@@ -63,17 +70,17 @@ def run_edit(words: list[str], prog: str) -> None:
         )
     given = _parse(paths[0] if paths else None, options, prog)
     source, target = paths[0], Path(paths[1]) if len(paths) == 2 else None
-    wish = _wish(given)
+    wish = wished(given)
     _check(source, target, wish, given)
     elsewhere = _elsewhere(given)
     fabric = Fabric(accelerator=given.accelerator, devices=given.devices)
     fabric.launch()
     found = evidence(source, given, fabric)
     splits = {FIT: found.statistics.contexts}
-    for name, data in ((given.held_out, given.data), (OTHER, elsewhere)):
+    for split, data in ((given.held_out, given.data), (OTHER, elsewhere)):
         if data is not None:
-            read_ = read_split(source, found.module, data, given.held_out, given, fabric)
-            splits[name] = read_.contexts
+            there = read_split(source, found.module, data, given.held_out, given, fabric)
+            splits[split] = there.contexts
     if not fabric.is_global_zero:
         return
     known = _know(source, found, given.data)
@@ -122,42 +129,6 @@ def _parse(path: str | None, words: list[str], prog: str) -> Any:
 # What is asked
 
 
-def _wish(given: Any) -> Wish | None:
-    """Returns tokens and scales; None if none are named."""
-    named_ids = [(_token(text, given.data), scale) for text, scale in (given.tokens or {}).items()]
-    named_ids += list((given.ids or {}).items())
-    if not named_ids:
-        return None
-    size = given.data.spec.support.size if hasattr(given.data.spec.support, "size") else 0
-    for token, _ in named_ids:
-        if not 0 <= token < size:
-            raise Mistake(f"There is no token {token}; --ids are from 0 to {size - 1}.")
-    tokens, scale = zip(*named_ids, strict=True)
-    return Wish(
-        torch.tensor(tokens),
-        torch.tensor(scale, dtype=torch.float64),
-        [_name(token, given.data) for token in tokens],
-    )
-
-
-def _token(text: str, data: Any) -> int:
-    encode = getattr(data, "encode", None)
-    if encode is None:
-        raise Mistake(f"{type(data).__name__} reads no text; name tokens by --ids.")
-    ids: list[int] = encode(text)
-    if len(ids) > 1:
-        pieces = ", ".join(f"{data.decode([piece])!r} is {piece}" for piece in ids)
-        raise Mistake(f"{text!r} is not one token but {len(ids)}: {pieces}; name one by --ids.")
-    if not ids or data.decode(ids) != text:
-        raise Mistake(f"The vocabulary has no token {text!r}; name another, or one by --ids.")
-    return ids[0]
-
-
-def _name(token: int, data: Any) -> str:
-    decode = getattr(data, "decode", None)
-    return f"token {token}" if decode is None else repr(decode([token]))
-
-
 def _check(source: str, target: Path | None, wish: Wish | None, given: Any) -> None:
     """Refuses, before anything is computed, what would be refused in the end."""
     held = read(source)
@@ -201,8 +172,8 @@ def _elsewhere(given: Any) -> Any:
 def _know(path: str, found: Evidence, data: Any) -> Known:
     output = found.module.head.output_embedding()
     plain = not any(output.features.children())
-    names = {id(x): name for name, x in found.module.named_parameters()}
-    name, size = names.get(id(output.weight)), getattr(data, "vocabulary_size", None)
+    names = {id(x): place for place, x in found.module.named_parameters()}
+    place, size = names.get(id(output.weight)), getattr(data, "vocabulary_size", None)
 
     @cache
     def slope() -> Tensor:
@@ -213,7 +184,7 @@ def _know(path: str, found: Evidence, data: Any) -> Known:
         found.statistics.covariance,
         slope,
         found.module.backbone.constant_direction() if plain else None,
-        output.weight.dtype if name is None else stored(Path(path))[name].dtype,
+        output.weight.dtype if place is None else stored(Path(path))[place].dtype,
     )
 
 
@@ -237,14 +208,12 @@ def _edit(
     own, fit = found.readout, splits[FIT]
     every, refused = rules(known, own, fit, wish)
     wanted = named(given.direction, given.calibrate)
-    for name in (given.direction, wanted):
-        if name in refused:
-            raise ValueError(refused[name])
+    for asked in (given.direction, wanted):
+        if asked in refused:
+            raise ValueError(refused[asked])
     [chosen] = [rule for rule in every if str(rule) == wanted]
-    effects = {name: measure(own, contexts, wish, every) for name, contexts in splits.items()}
-    finding = tell_edits(
-        wish, every, chosen, effects, given.held_out, lambda token: _name(token, given.data)
-    )
+    effects = {split: measure(own, contexts, wish, every) for split, contexts in splits.items()}
+    finding = tell_edits(wish, every, chosen, effects, given.held_out, partial(name, given.data))
     _tell(finding, source, given)
     beside_it = [rule for rule in every if rule.name == PAPER and rule is not chosen][:1]
     _warn(refused.values())
@@ -289,6 +258,7 @@ def _write(
         "amount": rule.amount.tolist(),
         "readout": found.statistics.fingerprint,
         "statistics": dict(found.statistics.provenance),
+        "versions": versions(),
     }
     change = rule.change(found.readout, wish, given.untie)
     paths = rewrite(source, target, change, note)
@@ -305,8 +275,8 @@ def _write(
             f"again from {target}, which was removed; please report this."
         )
     said = ", ".join(
-        f"{alpha:.4g} of {name}"
-        for name, alpha in zip(wish.names, forward.exp().tolist(), strict=True)
+        f"{alpha:.4g} of {token}"
+        for token, alpha in zip(wish.names, forward.exp().tolist(), strict=True)
     )
     print(
         f"\nA forward pass of {target} over {len(examples)} sequences gives averaged "

@@ -105,13 +105,15 @@ def read_split(
         "data": type(data).__name__ + (f" of {type(source).__name__}" if source else ""),
         "split": split,
         "sequences": f"{len(examples)} of {len(examples.examples)}",
-        "versions": json.dumps({"overtone": _version(), "torch": torch.__version__}),
+        "versions": json.dumps(versions()),
     }
     return gather(module, sample, given.contexts, noted)
 
 
-def _version() -> str:
+def versions() -> dict[str, str]:
+    """Returns the versions of what computes, to be noted beside numbers."""
     try:
-        return version("overtone")
+        own = version("overtone")
     except PackageNotFoundError:
-        return "of a checkout that is not installed"
+        own = "of a checkout that is not installed"
+    return {"overtone": own, "torch": str(torch.__version__)}

@@ -49,13 +49,15 @@ def warnings(
                 f"{rule} changes the row of {name} by {length:.1f} times its length, so that "
                 "contexts unlike those of the fit may see another shift."
             )
-    lost = (rows + change).to(known.dtype).double() - (rows + change)
-    size = (contexts.hidden.double() @ lost.T).square().mean(0).sqrt() / rule.amount.abs()
-    for name, share in zip(wish.names, size.tolist(), strict=True):
-        if rule.push.bias == 0 and share > ROUNDED:
+    lost = _rounding(rows + change, known.dtype)
+    level = _rounding(_bias(own, wish.tokens) + rule.amount * rule.push.bias, known.dtype)
+    moved = contexts.hidden.double() @ lost.T + level
+    shares = moved.square().mean(0).sqrt() / rule.amount.abs()
+    for name, share in zip(wish.names, shares.tolist(), strict=True):
+        if share > ROUNDED:
             yield (
-                f"{known.dtype} cannot hold the change of the row of {name}: rounding moves its "
-                f"logit by {share:.0%} of the shift; use bias."
+                f"{known.dtype} cannot hold what {rule} makes of {name}: rounding moves its logit "
+                f"by {share:.0%} of the shift; edit a float32 checkpoint."
             )
 
 
@@ -99,6 +101,11 @@ def digest(path: Path) -> str:
         with files[0].open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     return hashlib.sha256("".join(map(digest, files)).encode()).hexdigest()
+
+
+def _rounding(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """Returns what is added to numbers when they are stored."""
+    return values.to(dtype).double() - values
 
 
 def _bias(own: Readout, tokens: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
+from torch import Tensor
 
 from framework.analysis.encoding.directions import PAPER
 from framework.analysis.encoding.edit_study import SCALES, Agreement, Trial, agreement, by_rule
@@ -57,7 +58,7 @@ def tell_edits(
             metrics |= {f"{prefix}/error": effect.error(wish), f"{prefix}/kl": effect.kl}
     panels = {
         split: {
-            str(rule): (wish.scale, effect.scale)
+            (rule.name, rule.calibrated): (wish.scale, effect.scale)
             for rule, effect in zip(rules, found, strict=True)
         }
         for split, found in effects.items()
@@ -117,11 +118,11 @@ def tell_study(trials: Sequence[Trial]) -> Finding:
             metrics |= {f"{prefix}/median": trial.median, f"{prefix}/error": trial.error}
         prefix = f"edits/{split}/{rule}"
         metrics |= {f"{prefix}/{name}": x for name, x in vars(whole).items()}
-    panels: dict[str, dict[str, tuple[torch.Tensor, torch.Tensor]]] = {}
+    panels: dict[str, dict[tuple[str, bool], tuple[Tensor, Tensor]]] = {}
     for (direction, calibrated, split), group in rules.items():
         asked = torch.cat([trial.asked for trial in group]).exp()
         actual = torch.cat([trial.log_scale for trial in group]).exp()
-        panels.setdefault(split, {})[named(direction, calibrated)] = (asked, actual)
+        panels.setdefault(split, {})[direction, calibrated] = (asked, actual)
     return Finding("edits", table, numbers, metrics, draw_edits(panels))
 
 

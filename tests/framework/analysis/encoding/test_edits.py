@@ -46,13 +46,13 @@ def test_probabilities_are_those_of_the_replaced_rows(edit):
 def test_divergences_and_losses_are_those_of_whole_distributions(edit):
     _, contexts, shifted, before, after = edit
     expected = kl_divergence(before, after).mean()
-    torch.testing.assert_close(shifted.divergence(), expected, rtol=1e-5, atol=0)
+    torch.testing.assert_close(shifted.kl(), expected, rtol=1e-5, atol=0)
     middle = Categorical(probs=(before.probs + after.probs) / 2)
     both = (kl_divergence(before, middle) + kl_divergence(after, middle)) / 2
-    torch.testing.assert_close(shifted.jensen_shannon(), both.mean(), rtol=1e-5, atol=0)
+    torch.testing.assert_close(shifted.js(), both.mean(), rtol=1e-5, atol=0)
     came = contexts.target[:, None] == TOKENS
     change = (before.log_prob(contexts.target) - after.log_prob(contexts.target)).mean()
-    torch.testing.assert_close(shifted.loss_change(came), change, rtol=1e-5, atol=1e-8)
+    torch.testing.assert_close(shifted.nll(came), change, rtol=1e-5, atol=1e-8)
 
 
 def test_averages_of_all_other_tokens(edit, monkeypatch):
@@ -69,8 +69,8 @@ def test_a_certain_token_can_lose_everything():
     """Rounding may say that nothing is left for other tokens; what comes out is finite."""
     shifted = Shifted(torch.full((4, 1), 1e-7).double(), torch.full((4, 1), -50.0).double())
     assert shifted.log_moved.isfinite().all()
-    assert shifted.divergence().isfinite()
-    assert shifted.jensen_shannon().isfinite()
+    assert shifted.kl().isfinite()
+    assert shifted.js().isfinite()
 
 
 def test_several_edits_at_once_are_each_alone():
@@ -80,7 +80,7 @@ def test_several_edits_at_once_are_each_alone():
     together = Shifted(log_probs, torch.tensor(1.5).double())
     for token in (0, 21, 49):
         alone = Shifted(log_probs[token], torch.tensor(1.5).double())
-        assert together.divergence()[token] == pytest.approx(alone.divergence().item(), rel=1e-12)
+        assert together.kl()[token] == pytest.approx(alone.kl().item(), rel=1e-12)
         assert together.log_scale()[token] == pytest.approx(alone.log_scale().item(), rel=1e-12)
 
 
