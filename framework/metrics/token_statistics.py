@@ -85,8 +85,8 @@ class TokenStatistics(Metric):
             target: The tokens that came, `[N]`.
         """
         device, rows = self.weight.device, max(1, self.chunk // len(self.weight))
-        parts = (field.detach().to(device).split(rows) for field in (hidden, target))
-        for part in zip(*parts, strict=True):
+        fields = (field.detach().to(device) for field in (hidden, target))
+        for part in zip(*(torch.split(field, rows) for field in fields), strict=True):
             self._add(*part)
 
     def compute(self) -> Sums:
@@ -98,7 +98,7 @@ class TokenStatistics(Metric):
         with torch.autocast(hidden.device.type, enabled=False):
             logits = linear(hidden.float(), self.weight, self.bias)
         log_zs = []
-        for tile in logits.split(rows):
+        for tile in torch.split(logits, rows):
             probability, log_z = normalize(tile)
             sums.probability.add_(probability.double().sum(0))
             log_zs.append(log_z)
@@ -113,7 +113,7 @@ class TokenStatistics(Metric):
 
     def _apart(self, sums: Tensor) -> Sums:
         """Returns views of each sum."""
-        parts = sums.split([math.prod(shape) for shape in self._shapes])
+        parts = torch.split(sums, [math.prod(shape) for shape in self._shapes])
         return Sums(*(part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)))
 
 
