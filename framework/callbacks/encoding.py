@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,13 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from framework.analysis.encoding.dynamics import Dynamics, Moment
-from framework.callbacks.pictures import FOLDER, save, show
+from framework.callbacks.pictures import FOLDER, boards, save, show
 from framework.data.module import PredictiveData
 from framework.figures.dynamics import draw_dynamics
+from framework.figures.encoding import draw_components, draw_fits, draw_saliency
 from framework.modules.base import PredictiveModule
 
-PREFIX = "encoding/"  # of what is logged
-TABLE = "encoding.csv"  # beside the pictures
+NAME = "encoding"  # in front of what is logged and written
 SHOWN = {
     "frequency": "frequency, output embedding",
     "frequency_input": "frequency, input embedding",
@@ -37,9 +36,13 @@ class TokenEncoding(Callback):
     one into the log directory at the end, beside one of R² over the steps and all scores as
     `figures/encoding.csv`. Steps are 0, 1, 2, 4, 8, … and the last one.
 
-    Training is left as it is, to the bit. A resumed run goes on where the checkpoint was written:
-    its first output embedding and its scores are kept there, `V D` and some hundred numbers. Where
-    something is not finite later on, that step is left out with a warning.
+    Training is left as it is, to the bit. A resumed run goes on where the checkpoint was written,
+    which keeps the scores and the first output embedding, V x D numbers. A step where something is
+    not finite is left out, with a warning.
+
+    With 4,096 tokens, width 128 and 8,192 contexts a step takes 0.9 s on one core of a CPU: 0.3 s
+    to read, 0.2 s to regress, 0.4 s to draw. Regressions take the longer, the larger V D² is: some
+    25 s for 50,257 tokens and width 768.
 
     Args:
         sequences: Validation examples to read, evenly spread and the same each time.
@@ -62,15 +65,15 @@ class TokenEncoding(Callback):
         self._steps = {0, *map(round, powers)}
         self._history: dict[int, dict[str, float]] = {}
         self._start: Tensor | None = None  # the first output embedding
-        self._figures: Mapping[str, Figure] = {}
+        self._moment: Moment | None = None  # the last one
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Forgets another run, before the state of this one is loaded."""
-        self._history, self._start, self._figures = {}, None, {}
+        self._history, self._start, self._moment = {}, None, None
 
     def state_dict(self) -> dict[str, Any]:
         """Returns what was measured, and the embedding that later ones are compared with."""
-        return {"history": self._history, "start": self._start}
+        return {"history": dict(self._history), "start": self._start}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes up what was measured until a checkpoint was written."""
@@ -85,7 +88,10 @@ class TokenEncoding(Callback):
                 f"TokenEncoding reads validation examples of a PredictiveData, got "
                 f"{type(data).__name__}; train on data such as TokenData, or drop it."
             )
-        self._dynamics = Dynamics(pl_module, data, self.sequences)
+        try:
+            self._dynamics = Dynamics(pl_module, data, self.sequences)
+        except ValueError as error:
+            raise ValueError(f"TokenEncoding has nothing to measure: {error}") from error
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measures the model that training begins with."""
@@ -103,16 +109,17 @@ class TokenEncoding(Callback):
         """Measures the model after a step whose time has come."""
         step = trainer.global_step
         if step in self._steps or step == trainer.max_steps:
-            self._measure(trainer, pl_module)
+            pl_module.log_dict(self._measure(trainer, pl_module), logger=False)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measures the last model, and writes all scores and the last pictures."""
         self._measure(trainer, pl_module)
         directory = trainer.log_dir  # a collective: every process asks
-        if not (trainer.is_global_zero and self._history and trainer.loggers):
+        if not (trainer.is_global_zero and trainer.loggers and directory):
             return
-        save(directory, {**self._figures, "encoding": self._overview()})
-        path = Path(directory or ".").resolve() / FOLDER / TABLE
+        last = {} if self._moment is None else _draw(self._moment)
+        save(directory, {**last, NAME: self._overview()})
+        path = Path(directory).resolve() / FOLDER / f"{NAME}.csv"
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             names = list(next(iter(self._history.values())))
@@ -121,28 +128,28 @@ class TokenEncoding(Callback):
                 writer.writerow((step, *(f"{scores[name]:.7g}" for name in names)))
         print(f"Table: {path}", flush=True)
 
-    def _measure(self, trainer: Trainer, module: LightningModule) -> None:
-        """Measures, logs and draws once a step."""
+    def _measure(self, trainer: Trainer, module: LightningModule) -> dict[str, float]:
+        """Measures, logs and draws once a step; returns what was logged now."""
         step = trainer.global_step
         if step in self._history:
-            return
+            return {}
         assert isinstance(module, PredictiveModule)
         try:
-            moment = self._moment(trainer, module)
+            moment = self._moment = self._ask(trainer, module)
         except ValueError as error:
             if not self._history:
                 raise
             warnings.warn(f"TokenEncoding leaves out step {step}: {error}", stacklevel=2)
-            return
+            return {}
         self._history[step] = moment.scores
-        found = {f"{PREFIX}{name}": score for name, score in moment.scores.items()}
+        found = {f"{NAME}/{name}": score for name, score in moment.scores.items()}
         for logger in trainer.loggers:
             logger.log_metrics(found, step)
-        if trainer.is_global_zero and trainer.loggers:
-            self._figures = _draw(moment)
-            show(trainer, self._figures)
+        if trainer.is_global_zero and boards(trainer):
+            show(trainer, _draw(moment))
+        return found
 
-    def _moment(self, trainer: Trainer, module: PredictiveModule) -> Moment:
+    def _ask(self, trainer: Trainer, module: PredictiveModule) -> Moment:
         """Measures the model, and leaves it and all generators as they were."""
         training = [part for part in module.modules() if part.training]
         with isolate_rng():
@@ -166,5 +173,11 @@ class TokenEncoding(Callback):
 
 
 def _draw(moment: Moment) -> dict[str, Figure]:
-    """Draws a moment."""
-    return {}
+    """Draws how linear targets are, what dimensions carry, and where tokens are."""
+    probes = {"-log alpha": moment.alpha, "-log frequency": moment.frequency}
+    fits = {name: (each.target, each.predicted) for name, each in probes.items()}
+    return {
+        f"{NAME}_fits": draw_fits(fits),
+        f"{NAME}_saliency": draw_saliency(moment.alpha.regression.saliency),
+        f"{NAME}_components": draw_components(*moment.components, moment.probability),
+    }

@@ -16,16 +16,17 @@ FOLDER = "figures"  # in the log directory
 
 
 def show(trainer: Trainer, figures: Mapping[str, Figure]) -> None:
-    """Sends figures to TensorBoard, by name; the first process calls this.
+    """Sends figures to TensorBoard, by name; the first process calls this."""
+    for logger in boards(trainer):
+        for name, figure in figures.items():
+            logger.experiment.add_image(
+                name, pixels(figure), trainer.global_step, dataformats="HWC"
+            )
 
-    Other loggers have no common way to take a picture.
-    """
-    for logger in trainer.loggers:
-        if isinstance(logger, TensorBoardLogger):
-            for name, figure in figures.items():
-                logger.experiment.add_image(
-                    name, pixels(figure), trainer.global_step, dataformats="HWC"
-                )
+
+def boards(trainer: Trainer) -> list[TensorBoardLogger]:
+    """Lists the loggers that take pictures; others have no common way to."""
+    return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
 
 
 def save(directory: str | None, figures: Mapping[str, Figure]) -> None:

@@ -10,11 +10,13 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from components.interfaces import Stem
+from framework.analysis.encoding.components import Components, principal_components
 from framework.analysis.encoding.probing import EncodingProbe, Target, probe
 from framework.analysis.encoding.readout import Readout, readout, whole
 from framework.analysis.encoding.regression import LEAST, regress
 from framework.analysis.encoding.spread import Spread
 from framework.analysis.encoding.statistics import Statistics, gather
+from framework.analysis.processes import exact, place
 from framework.analysis.sample import Sample
 from framework.data.module import Examples, PredictiveData
 from framework.modules.base import PredictiveModule
@@ -35,8 +37,10 @@ class Moment(NamedTuple):
     """What a read-out encodes at one moment."""
 
     scores: dict[str, float]
-    readout: Readout
-    probe: EncodingProbe  # of the mean probabilities
+    alpha: EncodingProbe  # of the mean probabilities
+    frequency: EncodingProbe
+    components: Components  # of the rows of N tokens that the former regresses
+    probability: Tensor  # mean of theirs, `[N]`
 
 
 class Dynamics:
@@ -67,7 +71,7 @@ class Dynamics:
     def __init__(self, module: PredictiveModule, data: PredictiveData, sequences: int) -> None:
         weight = module.head.output_embedding().weight
         examples = Spread(data.dataset("val"), sequences)
-        size = data.eval_batch_size or data.batch_size
+        size = data.eval_batch_size or max(1, data.batch_size // place()[1])
         self._sample = Sample(examples, None, size, module.device)
         self.known: int = getattr(data, "vocabulary_size", len(weight))
         count = getattr(data, "counts", None)  # of data that know their training text
@@ -75,9 +79,9 @@ class Dynamics:
         seen, width = int((self.counts[: self.known] > 0).sum()), weight.shape[1]
         if seen < LEAST * width:
             raise ValueError(
-                f"TokenEncoding regresses on the {width} columns of the output embedding, which "
-                f"{seen} different tokens cannot tell apart; it needs {LEAST * width}, use a "
-                "larger vocabulary, a narrower model or no TokenEncoding."
+                f"The text has {seen} different tokens, too few to regress on rows of width "
+                f"{width}, in which any number of theirs would be nearly linear; use at least "
+                f"{LEAST * width}, or a narrower model."
             )
 
     def read(self, module: PredictiveModule) -> Reading:
@@ -116,14 +120,16 @@ class Dynamics:
             "cosine": alpha.cosine,
             "correlation": _correlation(-found.alpha[kept].log(), wanted),
             "random": alpha.controls["random"],
-            "norm": float(own.weight.double().norm()),
+            "norm": float(exact(own.weight).norm()),
             "cosine_start": _likeness(own.weight, start),
             "nll": found.nll,
         }
         if table is not None:
             rows = table[kept.to(table.device)]
             scores["frequency_input"] = regress(rows, wanted).adjusted_r2
-        return Moment(scores, own, alpha)
+        known = alpha.kept
+        components = principal_components(own.weight[known.to(own.weight.device)])
+        return Moment(scores, alpha, frequency, components, found.alpha[known])
 
 
 def _table(stem: Stem) -> Tensor | None:
@@ -148,4 +154,4 @@ def _correlation(some: Tensor, others: Tensor) -> float:
 
 def _likeness(rows: Tensor, others: Tensor) -> float:
     """Returns the mean cosine of rows `[V, D]`."""
-    return float(cosine_similarity(rows, others.to(rows.device), dim=1).double().mean())
+    return float(exact(cosine_similarity(rows, others.to(rows.device), dim=1)).mean())
