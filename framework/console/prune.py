@@ -32,7 +32,14 @@ from framework.analysis.sample import Sample
 from framework.callbacks.table import table
 from framework.checkpoints import read
 from framework.console.asking import HELP, beside, leading, parse
-from framework.console.evidence import SPLITS, Evidence, encoding_parser, evidence, read_split
+from framework.console.evidence import (
+    SPLITS,
+    Evidence,
+    encoding_parser,
+    evidence,
+    read_split,
+    versions,
+)
 from framework.console.mistakes import Mistake
 
 DESCRIPTION = (
@@ -271,6 +278,7 @@ def _write(
         "cost": {**cost._asdict(), "split": given.held_out, "contexts": len(found.contexts)},
         "readout": found.evidence.statistics.fingerprint,
         "statistics": dict(found.evidence.statistics.provenance),
+        "versions": versions(),
     }
     return rewrite(source, target, Change(new.weight, bias, index, given.untie), note)
 
