@@ -47,8 +47,8 @@ def diverge(
     weight = centered(exact(own.weight)).to(own.weight)
     bias = None if own.bias is None else centered(exact(own.bias)).to(own.weight)
     sums = torch.zeros(len(deletions), 4, dtype=torch.float64)
-    parts = zip(contexts.hidden.split(rows), contexts.target.split(rows), strict=True)
-    for part, came in parts:
+    parts = (torch.split(field, rows) for field in (contexts.hidden, contexts.target))
+    for part, came in zip(*parts, strict=True):
         hidden, token = part.to(weight.device), came.to(weight.device)[:, None]
         with torch.autocast(weight.device.type, enabled=False):
             before = linear(hidden, weight, bias).log_softmax(-1)

@@ -97,14 +97,16 @@ class RotatedOrder(Order):
         if count == 0:
             return states
         read, write = (x[:, count:].to(states) for x in (self._read, self._write))
-        return states @ read @ write.T
+        left: Tensor = states @ read @ write.T
+        return left
 
     def narrowed(self, rows: Tensor, count: int) -> Tensor:
         """Returns E P of rows `[V, D]`: themselves if nothing is deleted."""
         if count == 0:
             return rows
         read, write = (x[:, count:].to(rows) for x in (self._read, self._write))
-        return rows @ write @ read.T
+        narrowed: Tensor = rows @ write @ read.T
+        return narrowed
 
     def kept(self, count: int) -> Tensor:
         """Refuses: every dimension is still read."""
