@@ -142,7 +142,7 @@ def _table(stem: Stem) -> Tensor | None:
 def _targets(examples: Examples, size: int, vocabulary: int) -> Tensor:
     """Counts the targets of examples, `[V]` int64."""
     counts = torch.zeros(vocabulary, dtype=torch.int64)
-    for numbers in torch.arange(len(examples)).split(size):
+    for numbers in torch.split(torch.arange(len(examples)), size):
         batch = examples.__getitems__(numbers.tolist())
         counts += torch.bincount(batch.target[batch.weight > 0], minlength=vocabulary)
     return counts
