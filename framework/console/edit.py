@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lightning.fabric import Fabric
-from torch import Tensor
 
 from framework.analysis.encoding.checking import digest, measured, warnings
 from framework.analysis.encoding.contexts import Contexts
 from framework.analysis.encoding.directions import DEFAULT, DIRECTIONS, PAPER, Known
 from framework.analysis.encoding.edit_findings import tell_edits, tell_study
 from framework.analysis.encoding.edit_study import strata, try_edits
-from framework.analysis.encoding.editing import Rule, Wish, applicable, measure, named, rules
-from framework.analysis.encoding.probing import probe
+from framework.analysis.encoding.editing import Rule, Wish, applicable, know, measure, named, rules
 from framework.analysis.encoding.rewriting import EDITS, rewrite
 from framework.analysis.encoding.spread import Spread
 from framework.analysis.finding import Finding
@@ -170,22 +168,12 @@ def _elsewhere(given: Any) -> Any:
 
 
 def _know(path: str, found: Evidence, data: Any) -> Known:
-    output = found.module.head.output_embedding()
-    plain = not any(output.features.children())
+    weight = found.module.head.output_embedding().weight
     names = {id(x): place for place, x in found.module.named_parameters()}
-    place, size = names.get(id(output.weight)), getattr(data, "vocabulary_size", None)
-
-    @cache
-    def slope() -> Tensor:
-        return probe(found.readout, found.statistics, known=size).regression.slope
-
-    return Known(
-        found.statistics.mean,
-        found.statistics.covariance,
-        slope,
-        found.module.backbone.constant_direction() if plain else None,
-        output.weight.dtype if place is None else stored(Path(path))[place].dtype,
-    )
+    place = names.get(id(weight))
+    dtype = weight.dtype if place is None else stored(Path(path))[place].dtype
+    size = getattr(data, "vocabulary_size", None)
+    return know(found.module, found.readout, found.statistics, dtype, size)
 
 
 def _study(found: Evidence, known: Known, splits: Mapping[str, Contexts], data: Any) -> Finding:

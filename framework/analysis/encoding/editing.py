@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -12,9 +13,12 @@ from torch import Tensor
 from framework.analysis.encoding.contexts import Contexts
 from framework.analysis.encoding.directions import DIRECTIONS, Known, Push
 from framework.analysis.encoding.edits import Shifted, averages
+from framework.analysis.encoding.probing import probe
 from framework.analysis.encoding.readout import Readout
 from framework.analysis.encoding.rewriting import Change
 from framework.analysis.encoding.solving import solve
+from framework.analysis.encoding.statistics import Statistics
+from framework.modules.base import PredictiveModule
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +106,38 @@ class Effect(NamedTuple):
     def error(self, wish: Wish) -> float:
         """Returns the mean over tokens of how far the log of the scale is from what was asked."""
         return float((self.scale / wish.scale).log().abs().mean())
+
+
+def know(
+    module: PredictiveModule,
+    own: Readout,
+    statistics: Statistics,
+    dtype: torch.dtype,
+    size: int | None = None,
+) -> Known:
+    """Collects what directions are made of.
+
+    Args:
+        module: The model.
+        own: Its read-out.
+        statistics: What that says over contexts.
+        dtype: In which the rows are stored.
+        size: Of the vocabulary without the tokens that fill it up; None for all.
+    """
+    in_front = module.head.output_embedding().features.children()
+    plain = not any(True for _ in in_front)  # hidden states are read as they are
+
+    @cache
+    def slope() -> Tensor:
+        return probe(own, statistics, known=size).regression.slope
+
+    return Known(
+        statistics.mean,
+        statistics.covariance,
+        slope,
+        module.backbone.constant_direction() if plain else None,
+        dtype,
+    )
 
 
 def rules(

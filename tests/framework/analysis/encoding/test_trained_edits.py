@@ -7,7 +7,7 @@ import torch
 
 import framework.analysis.encoding.edit_study as edit_study
 from framework.analysis import Sample, load
-from framework.analysis.encoding import readout, states
+from framework.analysis.encoding import states
 from framework.analysis.encoding.checking import measured, warnings
 from framework.analysis.encoding.directions import DIRECTIONS, Known
 from framework.analysis.encoding.edit_study import agreement, by_rule, strata, try_edits
