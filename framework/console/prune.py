@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,10 +13,10 @@ from framework.analysis.encoding.checking import digest
 from framework.analysis.encoding.contexts import Contexts
 from framework.analysis.encoding.divergence import Divergence, by_forward_pass, diverge
 from framework.analysis.encoding.orders import Order
-from framework.analysis.encoding.pruning import Deletion, affordable, require_budget, share
+from framework.analysis.encoding.pruning import Deletion, affordable, share
 from framework.analysis.encoding.readout import Readout
 from framework.analysis.encoding.rewriting import Change, rewrite
-from framework.analysis.encoding.saliency import PAPER, RANDOM, ROTATED, SALIENCIES, Saliency
+from framework.analysis.encoding.saliency import PAPER, RANDOM, ROTATED, Saliency
 from framework.analysis.encoding.spread import Spread
 from framework.analysis.encoding.sweep import orders, sweep
 from framework.analysis.encoding.sweep_report import (
@@ -30,25 +29,16 @@ from framework.analysis.encoding.sweep_report import (
 from framework.analysis.rebuilding import load
 from framework.analysis.sample import Sample
 from framework.callbacks.table import table
-from framework.checkpoints import read
-from framework.console.asking import HELP, beside, leading, parse
+from framework.console.asking import HELP, beside, leading
 from framework.console.evidence import (
-    SPLITS,
     Evidence,
-    encoding_parser,
     evidence,
     read_split,
     versions,
 )
 from framework.console.mistakes import Mistake
+from framework.console.prune_options import AMOUNTS, check_options, check_splits, parse_options
 
-DESCRIPTION = (
-    "Deletes dimensions of a read-out: CHECKPOINT NEW --fraction 0.3 writes the model to NEW, "
-    "CHECKPOINT alone tells what every order costs, random ones beside. Checkpoints come first, "
-    "then options."
-)
-AMOUNTS = ("fraction", "kl_budget", "js_budget")
-MEASURED = 2048  # contexts that costs are measured in, by default
 FORWARD = 32  # sequences that the written model reads, to be held against what was computed
 AGREES = 1e-3, 0.02  # nats, and share of them, by which it may differ
 BESIDE = (PAPER, "energy_var", ROTATED)  # orders that are told beside that which is chosen
@@ -86,9 +76,9 @@ def run_prune(words: list[str], prog: str) -> None:
             f"prune takes a checkpoint and the name of a new one, got {len(paths)} of them; say "
             "`prune CHECKPOINT NEW --fraction 0.3`, or `prune CHECKPOINT`."
         )
-    given = _parse(paths[0] if paths else None, options, prog)
+    given = parse_options(paths[0] if paths else None, options, prog)
     target = Path(paths[1]) if len(paths) == 2 else None
-    _check(paths[0], target, given)
+    check_options(paths[0], target, given)
     fabric = Fabric(accelerator=given.accelerator, devices=given.devices)
     fabric.launch()
     found = _find(paths[0], given, fabric)
@@ -100,90 +90,9 @@ def run_prune(words: list[str], prog: str) -> None:
         _prune(found, target, given, fabric)
 
 
-def _parse(path: str | None, words: list[str], prog: str) -> Any:
-    parser = encoding_parser(f"{prog} prune", DESCRIPTION)
-    parser.add_argument(
-        "--saliency", choices=SALIENCIES, default=PAPER, help="Which dimensions go first."
-    )
-    parser.add_argument("--seed", type=int, default=0, help="Of the saliency random.")
-    amounts = (
-        "Share of the dimensions to delete.",
-        "Delete as many as cost so many nats of KL on held-out text.",
-        "The same in nats of Jensen-Shannon divergence.",
-    )
-    for name, said in zip(AMOUNTS, amounts, strict=True):
-        parser.add_argument(f"--{name}", type=float | None, default=None, help=said)
-    parser.add_argument(
-        "--fold",
-        type=bool,
-        default=False,
-        help="Put the mean in place of what is deleted, by a constant of each token.",
-    )
-    parser.add_argument(
-        "--physical",
-        type=bool,
-        default=False,
-        help="Make the matrix narrower (PrunedHead), not set columns to zero.",
-    )
-    parser.add_argument(
-        "--untie", type=bool, default=False, help="Give a tied read-out a matrix of its own."
-    )
-    parser.add_argument(
-        "--held_out", choices=SPLITS, default="val", help="Where costs are measured."
-    )
-    parser.add_argument(
-        "--measured", type=int, default=MEASURED, help="In how many of its contexts."
-    )
-    return parse(parser, path, words)
-
-
-def _check(source: str, target: Path | None, given: Any) -> None:
-    """Refuses, before anything is computed, what would be refused in the end."""
-    tied = read(source).get("hyper_parameters", {}).get("tied")
-    amounts = {name: value for name in AMOUNTS if (value := getattr(given, name)) is not None}
-    _check_splits({} if given.statistics else {"split": given.split}, given)
-    if given.measured < 1:
-        raise Mistake(f"--measured {given.measured} holds no context; use at least 1.")
-    if target is None:
-        if amounts:
-            raise Mistake(
-                f"--{next(iter(amounts))} says how much to delete, but nothing where to write it; "
-                "name the new checkpoint behind the old one."
-            )
-        return
-    if len(amounts) != 1:
-        raise Mistake(
-            f"prune needs one of --fraction, --kl_budget and --js_budget, got {len(amounts)}; "
-            "give one."
-        )
-    [(name, amount)] = amounts.items()
-    if name != "fraction":
-        require_budget(name, amount)
-    if given.physical and given.saliency == ROTATED:
-        raise Mistake(
-            "Saliency rotated deletes directions across dimensions, so that every dimension is "
-            "still read; drop --physical true, or choose another saliency."
-        )
-    if target.exists():
-        raise Mistake(f"{target} exists already; choose another name, or remove it.")
-    if tied and not given.untie:
-        raise Mistake(
-            f"The checkpoint {source!r} reads out with the vectors of its embedding, which would "
-            "change too; add --untie true to give the read-out a matrix of its own."
-        )
-
-
-def _check_splits(provenance: Mapping[str, str], given: Any) -> None:
-    if provenance.get("split") == given.held_out:
-        raise Mistake(
-            f"--held_out {given.held_out} is the split that the order is made from; choose "
-            "another."
-        )
-
-
 def _find(path: str, given: Any, fabric: Fabric) -> Found:
     known = evidence(path, given, fabric)
-    _check_splits(known.statistics.provenance, given)
+    check_splits(known.statistics.provenance, given)
     held = read_split(path, known.module, given.data, given.held_out, given, fabric).contexts
     contexts = Contexts(held.hidden[: given.measured], held.target[: given.measured])
     weight, bias = known.readout.weight, known.readout.bias
