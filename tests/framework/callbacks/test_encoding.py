@@ -246,7 +246,7 @@ def test_an_option_that_is_not_positive_is_refused(name):
 def test_a_recipe_chooses_it(tmp_path, capsys):
     recipe = tmp_path / "watch.yaml"
     recipe.write_text("trainer: {callbacks: [{class_path: TokenEncoding}]}")
-    words = ["fit", "--config", "encoding/small"]
+    words = ["fit", "--config", "sotu"]
     for more in (["--config", str(recipe)], ["--trainer.callbacks+=TokenEncoding"]):
         with pytest.raises(SystemExit) as end:
             cli.main([*words, *more, "--print_config"])

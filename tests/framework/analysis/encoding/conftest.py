@@ -38,7 +38,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         *("fit", "--config", "encoding/small", "--trainer.default_root_dir", str(runs)),
         *("--data.source", "PythonLibrary", "--data.source.limit", "10000000"),
         *("--trainer.max_steps", str(STEPS), "--trainer.val_check_interval", str(STEPS)),
-        *("--trainer.enable_progress_bar", "false", "--trainer.callbacks+=TokenEncoding"),
+        *("--trainer.enable_progress_bar", "false"),
+        '--trainer.callbacks=[{"class_path": "TokenEncoding"}]',
         *("--model.initialization", "NormalMatrices"),  # of 0.02, where logits are concentrated
     ])  # fmt: skip
     torch.set_num_threads(threads)
