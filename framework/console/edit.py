@@ -200,12 +200,18 @@ def _edit(
         if asked in refused:
             raise ValueError(refused[asked])
     [chosen] = [rule for rule in every if str(rule) == wanted]
-    effects = {split: measure(own, contexts, wish, every) for split, contexts in splits.items()}
+    effects = {
+        split: dict(zip(map(str, every), measure(own, contexts, wish, every), strict=True))
+        for split, contexts in splits.items()
+    }
     finding = tell_edits(wish, every, chosen, effects, given.held_out, partial(name, given.data))
     _tell(finding, source, given)
-    beside_it = [rule for rule in every if rule.name == PAPER and rule is not chosen][:1]
+    paper = [rule for rule in every if rule.name == PAPER and rule is not chosen]
+    beside_it = [chosen, *paper[:1]]
+    gains = (f"{rule.push.gain(known.mean):.3f} of {rule.name}" for rule in beside_it)
+    print(f"\nShift of logits on average for each nat that is promised: {', '.join(gains)}.")
     _warn(refused.values())
-    for rule in (chosen, *beside_it):
+    for rule in beside_it:
         _warn(warnings(rule, known, own, fit, wish))
     return chosen
 

@@ -10,13 +10,13 @@ from torch import Tensor
 from framework.analysis.encoding.directions import PAPER
 from framework.analysis.encoding.edit_study import SCALES, Agreement, Trial, agreement, by_rule
 from framework.analysis.encoding.editing import Effect, Rule, Wish, named
-from framework.analysis.finding import Finding
+from framework.analysis.finding import Finding, Numbers
 from framework.figures.edits import draw_edits
 
 COLUMNS = 6  # tokens that a table shows, at most
 
-Effects = Mapping[str, Sequence[Effect]]
-"""By split, what each rule does there."""
+Effects = Mapping[str, Mapping[str, Effect]]
+"""By split and name of the rule, what edits do there."""
 
 
 def tell_edits(
@@ -37,61 +37,47 @@ def tell_edits(
         held_out: The split on which the others are shown.
         name: Names a token.
     """
+    paper = [rule for rule in rules if rule.name == PAPER and not rule.calibrated]
+    first = dict.fromkeys(map(str, (chosen, *paper)))
+    rows = [(rule, split) for rule in first for split in effects]
+    rows += [(str(rule), held_out) for rule in rules if str(rule) not in first]
     head = ["rule", "on", *wish.names[:COLUMNS], "error", "KL", "JS", "NLL", "others", "most"]
     asked = [f"{scale:.4g}" for scale in wish.scale[:COLUMNS].tolist()]
     table = [head, ["asked", "", *asked, *[""] * 6]]
-    first = [rule for rule in rules if rule is chosen or (rule.name, rule.calibrated) == MLR]
-    for rule in sorted(first, key=lambda rule: rule is not chosen):
-        table += [_row(rule, split, effects, rules, wish, name) for split in effects]
-    others = [rule for rule in rules if all(rule is not other for other in first)]
-    table += [_row(rule, held_out, effects, rules, wish, name) for rule in others]
-    head = ["rule", "on", "token", "name", "asked", "amount", "actual"]
-    numbers: list[list[str | float]] = [[*head, "kl", "js", "nll", "others", "most", "whose"]]
-    metrics = {}
+    table += [_row(rule, split, effects[split][rule], wish, name) for rule, split in rows]
+    metrics: dict[str, float] = {}
+    panels: dict[str, dict[tuple[str, bool], tuple[Tensor, Tensor]]] = {}
     for split, found in effects.items():
-        for rule, effect in zip(rules, found, strict=True):
-            means = [effect.kl, effect.js, effect.nll, effect.others, effect.largest, effect.token]
-            for k, token in enumerate(wish.tokens.tolist()):
-                own = [float(x[k]) for x in (wish.scale, rule.amount, effect.scale)]
-                numbers.append([str(rule), split, token, wish.names[k], *own, *means])
-            prefix = f"edit/{split}/{rule}"
+        for rule in rules:
+            effect, prefix = found[str(rule)], f"edit/{split}/{rule}"
             metrics |= {f"{prefix}/error": effect.error(wish), f"{prefix}/kl": effect.kl}
-    panels = {
-        split: {
-            (rule.name, rule.calibrated): (wish.scale, effect.scale)
-            for rule, effect in zip(rules, found, strict=True)
-        }
-        for split, found in effects.items()
-    }
-    return Finding("edit", table, numbers, metrics, draw_edits(panels))
-
-
-MLR = (PAPER, False)
+            points = panels.setdefault(split, {})
+            points[rule.name, rule.calibrated] = (wish.scale, effect.scale)
+    return Finding("edit", table, _numbers(wish, rules, effects), metrics, draw_edits(panels))
 
 
 def _row(
-    rule: Rule,
-    split: str,
-    effects: Effects,
-    rules: Sequence[Rule],
-    wish: Wish,
-    name: Callable[[int], str],
+    rule: str, split: str, effect: Effect, wish: Wish, name: Callable[[int], str]
 ) -> list[str]:
-    effect = next(e for r, e in zip(rules, effects[split], strict=True) if r is rule)
     scales = [f"{scale:.4g}" for scale in effect.scale[:COLUMNS].tolist()]
-    cost = [f"{x:.2g}" for x in (effect.kl, effect.js)]
+    cost = [f"{effect.kl:.2g}", f"{effect.js:.2g}", f"{effect.nll:+.4f}"]
     most = f"{effect.largest:.4f} of {name(effect.token)}"
-    error = f"{effect.error(wish):.3f}"
     return [
-        str(rule),
-        split,
-        *scales,
-        error,
-        *cost,
-        f"{effect.nll:+.4f}",
-        f"{effect.others:.4f}",
-        most,
+        *(rule, split, *scales, f"{effect.error(wish):.3f}"),
+        *(*cost, f"{effect.others:.4f}", most),
     ]
+
+
+def _numbers(wish: Wish, rules: Sequence[Rule], effects: Effects) -> Numbers:
+    head = ["rule", "on", "token", "name", "asked", "amount", "actual"]
+    numbers: list[list[str | float]] = [[*head, "kl", "js", "nll", "others", "most", "whose"]]
+    for split, found in effects.items():
+        for rule in rules:
+            scale, *means = found[str(rule)]
+            for k, token in enumerate(wish.tokens.tolist()):
+                own = [float(x[k]) for x in (wish.scale, rule.amount, scale)]
+                numbers.append([str(rule), split, token, wish.names[k], *own, *means])
+    return numbers
 
 
 def tell_study(trials: Sequence[Trial]) -> Finding:

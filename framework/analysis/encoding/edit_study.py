@@ -175,5 +175,6 @@ def _correlation(x: Tensor, y: Tensor) -> float:
 
 def _ranks(values: Tensor) -> Tensor:
     """Returns ranks; equal values share the mean of theirs."""
-    _, place, count = values.unique(return_inverse=True, return_counts=True)
-    return (count.cumsum(0) - (count - 1) / 2)[place].double()
+    _, place, count = torch.unique(values, return_inverse=True, return_counts=True)
+    middle: Tensor = count.cumsum(0) - (count - 1) / 2
+    return middle[place].double()

@@ -92,8 +92,8 @@ def averages(own: Readout, contexts: Contexts, log_factors: Tensor) -> Tensor:
     size = len(own.weight)
     total = torch.zeros(size, log_factors.shape[1], dtype=torch.float64)
     step = max(1, CHUNK // size)
-    pairs = zip(contexts.hidden.split(step), log_factors.split(step), strict=True)
-    for hidden, log_factor in pairs:
+    parts = torch.split(contexts.hidden, step), torch.split(log_factors, step)
+    for hidden, log_factor in zip(*parts, strict=True):
         probability = own.logits(hidden).softmax(-1)
         total += (probability.T @ log_factor.exp().float()).double()
     return total / len(contexts)
