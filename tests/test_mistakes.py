@@ -232,3 +232,10 @@ def test_debugging_shows_the_traceback_of_a_mistake(monkeypatch):
     monkeypatch.setenv("OVERTONE_DEBUG", "1")
     with pytest.raises(Exception, match="FouriertHead"):
         cli.main([*PEAKS, "--model.head", "FouriertHead"])
+
+
+def test_a_callback_that_the_recipe_has_already(tmp_path, capsys):
+    root = f"--trainer.default_root_dir={tmp_path}"
+    again = "--trainer.callbacks+=TokenEncoding"
+    said = fails(capsys, "fit", "--config", "encoding/small", "--config", "smoke", again, root)
+    assert "trainer.callbacks has TokenEncoding more than once" in said

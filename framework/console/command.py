@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -144,7 +145,16 @@ class Command(LightningCLI):
         defaults = self.trainer_defaults["callbacks"]
         kept = [callback for callback in defaults if not isinstance(callback, disabled)]
         self.trainer_defaults = {**self.trainer_defaults, "callbacks": kept}
-        return super().instantiate_trainer(**kwargs)
+        try:
+            return super().instantiate_trainer(**kwargs)
+        except RuntimeError as error:
+            found = re.search(r"more than one stateful callback of type `(\w+)`", str(error))
+            if found is None:
+                raise
+            raise Mistake(
+                f"trainer.callbacks has {found[1]} more than once; the recipe names it already, "
+                "drop yours, or give the whole list anew."
+            ) from error
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Runs the command; an interruption, which Lightning ends in order, says how to go on."""
