@@ -12,7 +12,6 @@ from lightning.fabric import Fabric
 
 from framework.analysis.encoding.controls import (
     UNTRAINED,
-    Controls,
     Start,
     controls,
     embedding,
@@ -48,7 +47,15 @@ TARGETS: dict[str, tuple[Target, ...]] = {
     "frequency": ("frequency",),
     "geometric": (),  # which is always probed, as the self-test
 }
+TITLES = {  # of tables that are printed
+    "dimensions": "The dimensions that carry most, alone",
+    "contexts": "Slope of -log alpha from few contexts, and that from all",
+}
 SEQUENCES = 64  # that an untrained model reads, by default
+ALONE = (
+    "There is no untrained model to compare with, as the read-out of this one is not drawn but "
+    "read from a file."
+)
 Folds = restricted_number_type("Folds", int, (">=", 2))
 
 
@@ -89,7 +96,9 @@ def run_probe(words: list[str], prog: str) -> None:
     findings = [tell_probe(said, held, _writer(given.data)), tell_dimensions(said)]
     findings += [tell_contexts(said)] if said.contexts else []
     findings += [tell_components(said)]
-    _show(paths[0], said, held, findings)
+    notes = [ALONE] if given.untrained and start is None else []
+    notes += remarks(said, held.get(UNTRAINED, {}))
+    _show(paths[0], said, findings, notes)
     folder = Path(given.folder) if given.folder else beside(paths[0], "probe")
     written = _write(folder, said, findings, kept=given.statistics is None)
     print("\n" + "\n".join(map(str, written)), flush=True)
@@ -134,18 +143,14 @@ def _writer(data: PredictiveData) -> Callable[[int], str]:
     return lambda token: json.dumps(decode([token]), ensure_ascii=False)[1:-1]
 
 
-def _show(path: str, said: Examination, held: Controls, findings: Sequence[Finding]) -> None:
+def _show(path: str, said: Examination, findings: Sequence[Finding], notes: Sequence[str]) -> None:
     statistics, known = said.statistics, said.known
     of = f"{known:,} tokens, {statistics.positions:,} contexts"
     print(table(f"Read-out of {path}: {of}", findings[0].table))
-    titles = {
-        "dimensions": "The dimensions that carry most, alone",
-        "contexts": "Slope of -log alpha from few contexts, and that from all",
-    }
     for finding in findings:
-        if finding.name in titles:
-            print(table(titles[finding.name], finding.table))
-    print("\n" + "\n".join(f"- {line}" for line in remarks(said, held.get(UNTRAINED, {}))))
+        if finding.name in TITLES:
+            print(table(TITLES[finding.name], finding.table))
+    print("\n" + "\n".join(f"- {note}" for note in notes))
 
 
 def _write(folder: Path, said: Examination, findings: Sequence[Finding], kept: bool) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,7 +51,9 @@ def untrained(path: str | Path) -> PredictiveModule | None:
     Raises:
         ValueError: If the checkpoint cannot be read, or does not say how its model was built.
     """
-    model, other = (_drawn(path, seed) for seed in SEEDS)
+    owner = f"The checkpoint {str(path)!r}"
+    empty: PredictiveModule = unbuilt(owner, read(path).get("hyper_parameters", {}))
+    model, other = (_drawn(deepcopy(empty), seed) for seed in SEEDS)
     same = torch.equal(readout(model).weight, readout(other).weight)
     return None if same else model
 
@@ -84,9 +87,7 @@ def controls(found: Examination, start: Start | None, table: Tensor | None) -> C
 
 
 @torch.random.fork_rng(devices=())
-def _drawn(path: str | Path, seed: int) -> PredictiveModule:
+def _drawn(module: PredictiveModule, seed: int) -> PredictiveModule:
     torch.manual_seed(seed)
-    owner = f"The checkpoint {str(path)!r}"
-    module: PredictiveModule = unbuilt(owner, read(path).get("hyper_parameters", {}))
     module.configure_model()
     return module.eval()

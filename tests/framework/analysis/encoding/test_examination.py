@@ -30,19 +30,16 @@ def test_the_self_test_passes(bias):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda s: {"mean": s.mean + 1e-6 * torch.randn(8)}, None),
         (lambda s: {"alpha": s.alpha * 1.001}, "sum to 1.001"),
         (lambda s: {"alpha": s.alpha.flip(0)}, "below the geometric mean"),
     ],
 )
 def test_damaged_statistics_are_noticed(change, said):
-    """A mean that is another one stays consistent with itself; the others do not."""
     own, hidden = draw()
     statistics = measure(own, hidden)
     damaged = replace(statistics, **change(statistics))
     failures = self_test(own, damaged, probe(own, damaged, "geometric"))
-    assert said is None or any(said in failure for failure in failures)
-    assert (said is None) == (failures == [])
+    assert any(said in failure for failure in failures)
 
 
 def test_a_wrong_regression_is_noticed():
@@ -52,9 +49,7 @@ def test_a_wrong_regression_is_noticed():
     worse = replace(tested.regression, slope=tested.regression.slope + 1e-6, r2=0.999)
     failures = self_test(own, statistics, replace(tested, regression=worse))
     assert "R² of the geometric mean misses 1 by 1.0e-03." in failures
-    assert any(
-        "misses -h by 1.0e-06" in failure or "misses -h by" in failure for failure in failures
-    )
+    assert any("misses -h by" in failure for failure in failures)
     found = replace(examined(own, statistics), failures=failures)
     first = next(iter(remarks(found, {})))
     assert first.startswith("SELF-TEST FAILED, trust no number here. R² of the geometric")
