@@ -65,9 +65,9 @@ def draw_components(scores: Tensor, shares: Sequence[float], alpha: Tensor) -> F
     figure, (axes,) = grid(1, columns=1, width=5.6, height=4.4)
     percentile = 100 * alpha.argsort().argsort().double() / max(1, len(alpha) - 1)
     shown = torch.linspace(0, len(alpha) - 1, min(DOTS, len(alpha))).long()
-    points = array(scores.cpu()[shown])
+    x, y = array(scores.cpu()[shown]).T
     color = array(percentile.cpu()[shown])
-    dots = axes.scatter(*points.T, c=color, s=4, cmap="viridis", linewidths=0)
+    dots = axes.scatter(x, y, c=color, s=4, cmap="viridis", linewidths=0)
     figure.colorbar(dots, ax=axes, label="percentile of alpha")
     first, second = (f"component {k + 1} ({100 * share:.0f} %)" for k, share in enumerate(shares))
     label(axes, "Rows of the read-out", first, second)

@@ -76,7 +76,8 @@ def tell_contexts(found: Examination) -> Finding:
     """Arranges how close slopes from few contexts are to that from all."""
     cosines = found.contexts
     table = [["contexts", *map(str, cosines)], ["cosine", *map(_share, cosines.values())]]
-    numbers: list[list[str | float]] = [["contexts", "cosine"], *map(list, cosines.items())]
+    numbers: list[list[str | float]] = [["contexts", "cosine"]]
+    numbers += [[n, cosine] for n, cosine in cosines.items()]
     metrics = {f"contexts/cosine of {n}": cosine for n, cosine in cosines.items()}
     return Finding("contexts", table, numbers, metrics, draw_contexts(cosines))
 

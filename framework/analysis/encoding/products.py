@@ -91,7 +91,8 @@ class Gram:
 
     @cached_property
     def _squares(self) -> Tensor:
-        return torch.linalg.eigvalsh(self._standardized).clamp(min=0)
+        squares: Tensor = torch.linalg.eigvalsh(self._standardized)
+        return squares.clamp(min=0)
 
     @cached_property
     def _penalty(self) -> float:
@@ -100,7 +101,8 @@ class Gram:
     @cached_property
     def _factor(self) -> Tensor:
         unit = torch.eye(len(self._scale), dtype=torch.float64, device=self._scale.device)
-        return torch.linalg.cholesky(self._standardized + self._penalty * unit)
+        factor: Tensor = torch.linalg.cholesky(self._standardized + self._penalty * unit)
+        return factor
 
     @property
     def condition(self) -> float:
@@ -176,7 +178,7 @@ class Triangle:
     @cached_property
     def norms(self) -> Tensor:
         """Norms of the centered columns x, `[D]`."""
-        return self.factor[1:, 1:-1].norm(dim=0)
+        return self.factor[1:, 1:-1].square().sum(0).sqrt()
 
     @cached_property
     def _scale(self) -> Tensor:
@@ -205,12 +207,12 @@ class Triangle:
         """Returns the slope `[D]`."""
         u, _, v = self._parts
         slope = v @ (self._inverse * (u.T @ self.factor[1:, -1])) / self._scale
-        free = torch.linalg.qr(v[:, self._inverse == 0] / self._scale[:, None]).Q
+        free: Tensor = torch.linalg.qr(v[:, self._inverse == 0] / self._scale[:, None]).Q
         return slope - free @ (free.T @ slope)
 
     def errors(self) -> Tensor:
         """Returns standard errors of the slope `[D]` where the residuals have variance 1."""
-        return (self._parts[2] * self._inverse).norm(dim=1) / self._scale
+        return (self._parts[2] * self._inverse).square().sum(1).sqrt() / self._scale
 
     def squares(self, weights: Tensor) -> float:
         """Returns the sum of squares of the columns times weights `[D + 2]`."""
@@ -218,7 +220,8 @@ class Triangle:
 
 
 def _triangle(columns: Tensor) -> Tensor:
-    return torch.linalg.qr(columns, mode="r").R
+    factor: Tensor = torch.linalg.qr(columns, mode="r").R
+    return factor
 
 
 def _divisors(norms: Tensor) -> Tensor:
