@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from framework.analysis.encoding.contexts import Contexts, ContextSample
+from framework.analysis.encoding.parts import parts
 from framework.analysis.encoding.readout import Readout, readout, states
 from framework.analysis.sample import Sample
 from framework.metrics.token_statistics import Sums, TokenStatistics
@@ -70,7 +71,7 @@ class Statistics:
         Args:
             own: The read-out that the statistics were gathered with.
         """
-        linear = own.weight.cpu().double() @ self.mean - self.log_z
+        linear = torch.cat([part.cpu() @ self.mean for part in parts(own.weight)]) - self.log_z
         return linear if own.bias is None else linear + own.bias.cpu().double()
 
     def require(self, own: Readout) -> None:
