@@ -10,12 +10,20 @@ from typing import Any
 
 from lightning.fabric import Fabric
 
-from framework.analysis.encoding.checking import digest, measured, warnings
 from framework.analysis.encoding.contexts import Contexts
-from framework.analysis.encoding.directions import DEFAULT, DIRECTIONS, PAPER, Known
-from framework.analysis.encoding.edit_findings import tell_edits, tell_study
-from framework.analysis.encoding.edit_study import strata, try_edits
-from framework.analysis.encoding.editing import Rule, Wish, applicable, know, measure, named, rules
+from framework.analysis.encoding.editing.checking import digest, measured, warnings
+from framework.analysis.encoding.editing.directions import DEFAULT, DIRECTIONS, PAPER, Known
+from framework.analysis.encoding.editing.report import tell_edits, tell_study
+from framework.analysis.encoding.editing.rules import (
+    Rule,
+    Wish,
+    applicable,
+    know,
+    measure,
+    named,
+    rules,
+)
+from framework.analysis.encoding.editing.study import strata, try_edits
 from framework.analysis.encoding.rewriting import EDITS, rewrite
 from framework.analysis.encoding.spread import Spread
 from framework.analysis.finding import Finding

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from components.supports import Tokens
-from framework.analysis.encoding.editing import Wish
+from framework.analysis.encoding.editing.rules import Wish
 from framework.console.mistakes import Mistake
 
 

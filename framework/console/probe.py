@@ -10,23 +10,23 @@ from typing import Any
 from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, restricted_number_type
 from lightning.fabric import Fabric
 
-from framework.analysis.encoding.controls import (
+from framework.analysis.encoding.probing.controls import (
     UNTRAINED,
     Start,
     controls,
     embedding,
     untrained,
 )
-from framework.analysis.encoding.examination import Examination, examine
-from framework.analysis.encoding.probe_report import (
+from framework.analysis.encoding.probing.examination import Examination, examine
+from framework.analysis.encoding.probing.probe import Target
+from framework.analysis.encoding.probing.remarks import remarks
+from framework.analysis.encoding.probing.report import (
     tell_components,
     tell_contexts,
     tell_dimensions,
     tell_probe,
 )
-from framework.analysis.encoding.probing import Target
 from framework.analysis.encoding.readout import readout
-from framework.analysis.encoding.remarks import remarks
 from framework.analysis.encoding.spread import Spread
 from framework.analysis.encoding.statistics import gather
 from framework.analysis.finding import Finding

@@ -9,23 +9,23 @@ from typing import Any, NamedTuple
 from lightning.fabric import Fabric
 from torch import Tensor
 
-from framework.analysis.encoding.checking import digest
 from framework.analysis.encoding.contexts import Contexts
-from framework.analysis.encoding.divergence import Divergence, by_forward_pass, diverge
-from framework.analysis.encoding.orders import Order
-from framework.analysis.encoding.pruning import Deletion, affordable, share
-from framework.analysis.encoding.readout import Readout
-from framework.analysis.encoding.rewriting import Change, rewrite
-from framework.analysis.encoding.saliency import PAPER, RANDOM, ROTATED, Saliency
-from framework.analysis.encoding.spread import Spread
-from framework.analysis.encoding.sweep import orders, sweep
-from framework.analysis.encoding.sweep_report import (
+from framework.analysis.encoding.editing.checking import digest
+from framework.analysis.encoding.pruning.deletion import Deletion, affordable, share
+from framework.analysis.encoding.pruning.divergence import Divergence, by_forward_pass, diverge
+from framework.analysis.encoding.pruning.orders import Order
+from framework.analysis.encoding.pruning.report import (
     MEASURES,
     WAYS,
     sweep_table,
     tell_sweep,
     verdict,
 )
+from framework.analysis.encoding.pruning.saliency import PAPER, RANDOM, ROTATED, Saliency
+from framework.analysis.encoding.pruning.sweep import orders, sweep
+from framework.analysis.encoding.readout import Readout
+from framework.analysis.encoding.rewriting import Change, rewrite
+from framework.analysis.encoding.spread import Spread
 from framework.analysis.rebuilding import load
 from framework.analysis.sample import Sample
 from framework.callbacks.table import table

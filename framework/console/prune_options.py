@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from framework.analysis.encoding.pruning import require_budget
-from framework.analysis.encoding.saliency import PAPER, ROTATED, SALIENCIES
+from framework.analysis.encoding.pruning.deletion import require_budget
+from framework.analysis.encoding.pruning.saliency import PAPER, ROTATED, SALIENCIES
 from framework.checkpoints import read
 from framework.console.asking import parse
 from framework.console.evidence import SPLITS, encoding_parser

@@ -11,7 +11,7 @@ from torch.nn.functional import cosine_similarity
 
 from components.interfaces import Stem
 from framework.analysis.encoding.components import Components, principal_components
-from framework.analysis.encoding.probing import EncodingProbe, Target, probe
+from framework.analysis.encoding.probing.probe import EncodingProbe, Target, probe
 from framework.analysis.encoding.readout import Readout, readout, whole
 from framework.analysis.encoding.regression import LEAST, regress
 from framework.analysis.encoding.spread import Spread

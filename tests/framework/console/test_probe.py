@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import cli
 from framework.analysis import load
 from framework.analysis.encoding import Statistics, probe, readout
-from framework.analysis.encoding.controls import untrained
+from framework.analysis.encoding.probing.controls import untrained
 from framework.console.asking import leading
 from tests.framework.console.byte_models import fit
 

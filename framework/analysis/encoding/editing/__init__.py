@@ -1,0 +1,1 @@
+"""What moves averaged probabilities of tokens, and how far that holds."""

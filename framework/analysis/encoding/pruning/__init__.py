@@ -1,0 +1,1 @@
+"""Which dimensions of a read-out can go, and what that costs."""
