@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-RIDGE = 1e-3  # of the covariance in `whiten`, times its mean variance
+RIDGE = 1e-5  # of the covariance in `whiten`, times its mean variance
 DEFAULT = "whiten"
 PAPER = "mlr"  # the rule of the paper, taken literally
 
@@ -91,10 +91,13 @@ def whiten(known: Known) -> Push:
     .. math:: \Delta E = C_l^{-1} \bar h / (\bar h \cdot C_l^{-1} \bar h), \quad
         C_l = C + l \tfrac{\operatorname{tr} C}{d} I
 
-    Of all changes with that mean shift it has the least variance over contexts, but for l.
+    Of all changes with that mean shift it has the least variance over contexts, but for l, which
+    keeps the change short: the less l, the longer the change and the more even the shift. l is
+    1e-5, or what the type of the rows resolves if that is more, as rounding grows with the change.
     """
     size = len(known.mean)
-    ridge = RIDGE * known.covariance.trace() / size * torch.eye(size, dtype=torch.float64)
+    share = max(RIDGE, torch.finfo(known.dtype).eps)
+    ridge = share * known.covariance.trace() / size * torch.eye(size, dtype=torch.float64)
     solved = torch.linalg.solve(known.covariance + ridge, known.mean)
     return Push(solved / (known.mean @ solved))
 

@@ -42,6 +42,16 @@ def test_whiten_varies_least_of_all_changes_with_that_mean_shift():
         assert cost(push.row + 0.01 * other) > cost(push.row)
 
 
+def test_coarser_rows_change_less():
+    """By the ridge that their rounding asks for, in closed form."""
+    push = DIRECTIONS["whiten"](replace(KNOWN, dtype=torch.bfloat16))
+    ridge = 2**-7 * KNOWN.covariance.trace() / len(KNOWN.mean)  # bfloat16 has 7 bits
+    values, vectors = torch.linalg.eigh(KNOWN.covariance)
+    solved = vectors @ ((vectors.T @ KNOWN.mean) / (values + ridge))
+    torch.testing.assert_close(push.row, solved / (solved @ KNOWN.mean), rtol=1e-9, atol=0)
+    assert push.row.norm() < DIRECTIONS["whiten"](KNOWN).row.norm()
+
+
 def test_ln_exact_shifts_equally_everywhere():
     """Behind the project's LayerNorm with random gains and biases."""
     norm = LayerNorm(16)
