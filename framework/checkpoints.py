@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -68,6 +69,15 @@ def recipe_of(path: str) -> Path:
     raise ValueError(
         f"No recipe was saved beside the checkpoint {path!r}; say with --config which one made it."
     )
+
+
+def digest(path: Path) -> str:
+    """Returns the sha256 of a checkpoint: of the file, or of all files of a folder in order."""
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    if len(files) == 1:
+        with files[0].open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256("".join(map(digest, files)).encode()).hexdigest()
 
 
 def parameters(path: Path) -> Mapping[str, Tensor]:

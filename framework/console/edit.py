@@ -11,7 +11,7 @@ from typing import Any
 from lightning.fabric import Fabric
 
 from framework.analysis.encoding.contexts import Contexts
-from framework.analysis.encoding.editing.checking import digest, measured, warnings
+from framework.analysis.encoding.editing.checking import measured, warnings
 from framework.analysis.encoding.editing.directions import DEFAULT, DIRECTIONS, PAPER, Known
 from framework.analysis.encoding.editing.report import tell_edits, tell_study
 from framework.analysis.encoding.editing.rules import (
@@ -30,7 +30,7 @@ from framework.analysis.finding import Finding
 from framework.analysis.rebuilding import load
 from framework.analysis.sample import Sample
 from framework.callbacks.table import table
-from framework.checkpoints import read
+from framework.checkpoints import digest, read
 from framework.console.asking import HELP, beside, leading, parse
 from framework.console.evidence import (
     SPLITS,

@@ -16,6 +16,7 @@ from framework.analysis.encoding.spread import Spread
 from framework.analysis.encoding.statistics import CONTEXTS, Statistics, gather
 from framework.analysis.rebuilding import load
 from framework.analysis.sample import Sample
+from framework.checkpoints import digest
 from framework.console.asking import asking, check_data
 from framework.data.module import PredictiveData
 from framework.modules.base import PredictiveModule
@@ -102,6 +103,7 @@ def read_split(
     source = getattr(data, "source", None)
     noted = {
         "checkpoint": str(path),
+        "sha256": digest(Path(path)),
         "data": type(data).__name__ + (f" of {type(source).__name__}" if source else ""),
         "split": split,
         "sequences": f"{len(examples)} of {len(examples.examples)}",

@@ -10,7 +10,6 @@ from lightning.fabric import Fabric
 from torch import Tensor
 
 from framework.analysis.encoding.contexts import Contexts
-from framework.analysis.encoding.editing.checking import digest
 from framework.analysis.encoding.pruning.deletion import Deletion, affordable, share
 from framework.analysis.encoding.pruning.divergence import Divergence, by_forward_pass, diverge
 from framework.analysis.encoding.pruning.orders import Order
@@ -29,6 +28,7 @@ from framework.analysis.encoding.spread import Spread
 from framework.analysis.rebuilding import load
 from framework.analysis.sample import Sample
 from framework.callbacks.table import table
+from framework.checkpoints import digest
 from framework.console.asking import HELP, beside, leading
 from framework.console.evidence import (
     Evidence,

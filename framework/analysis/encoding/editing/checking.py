@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -92,15 +90,6 @@ def measured(
         closed += Shifted(contexts.log_probs(old, wish.tokens), shift).log_moved.exp().sum(0)
         positions += len(hidden)
     return (forward / positions).log(), (closed / positions).log()
-
-
-def digest(path: Path) -> str:
-    """Returns the sha256 of a checkpoint: of the file, or of all files of a folder in order."""
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    if len(files) == 1:
-        with files[0].open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    return hashlib.sha256("".join(map(digest, files)).encode()).hexdigest()
 
 
 def _rounding(values: Tensor, dtype: torch.dtype) -> Tensor:

@@ -97,9 +97,14 @@ def test_rows_that_half_precision_cannot_hold_are_warned_of(trained, known):
         assert any("cannot hold" in sentence for sentence in said) == lost
 
 
-@pytest.mark.parametrize("direction", ["whiten", "bias"])
-def test_the_written_model_says_what_the_closed_form_says(trained, known, direction, tmp_path):
-    """Of every token in a full forward pass; nothing but the edited rows differs."""
+@pytest.mark.parametrize(("direction", "rounding"), [("whiten", 5e-6), ("bias", 1e-6)])
+def test_the_written_model_says_what_the_closed_form_says(
+    trained, known, direction, rounding, tmp_path
+):
+    """Of every token in a full forward pass; nothing but the edited rows differs.
+
+    Float32 rounds logits of longer rows more.
+    """
     asked = wish(trained, [10.0, 0.5, 2.0, 0.1])
     every, refused = rules(known, trained.readout, trained.fit.contexts, asked)
     assert not refused
@@ -120,10 +125,10 @@ def test_the_written_model_says_what_the_closed_form_says(trained, known, direct
     log_probs = torch.nn.functional.linear(hidden.double(), own.weight.double()).log_softmax(-1)
     shift = rule.shift(hidden.flatten(0, 1)).unflatten(0, hidden.shape[:2])
     edit = edit_study.Shifted(log_probs[..., asked.tokens], shift)
-    assert (edit.log_moved.exp() - new[..., asked.tokens]).abs().max() < 1e-6
+    assert (edit.log_moved.exp() - new[..., asked.tokens]).abs().max() < rounding
     rest = [token for token in range(0, 4096, 5) if token not in asked.tokens]
     factor = edit.log_others.exp()[..., None]
-    assert (factor * old[..., rest] - new[..., rest]).abs().max() < 1e-6
+    assert (factor * old[..., rest] - new[..., rest]).abs().max() < rounding
 
     before, written = read(trained.path)["state_dict"], read(path)["state_dict"]
     name = "head.projection.weight" if direction == "whiten" else "head.projection.bias"
