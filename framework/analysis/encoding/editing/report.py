@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -95,21 +96,30 @@ def tell_study(trials: Sequence[Trial]) -> Finding:
     for (direction, calibrated, split), group in rules.items():
         rule = named(direction, calibrated)
         whole = agreement(group)
-        cells = [f"{trial.median:.3g} [{trial.error:.3f}]" for trial in group]
-        table.append([rule, split, *cells, *_agreeing(whole)])
+        table.append([rule, split, *map(_cell, group), *_agreeing(whole)])
         for trial in group:
             own = [trial.scale, trial.median, trial.error, trial.close, trial.left_out]
             numbers.append([rule, split, *own, trial.kl, trial.js, trial.nll])
             prefix = f"edits/{split}/{rule}/x {trial.scale:g}"
-            metrics |= {f"{prefix}/median": trial.median, f"{prefix}/error": trial.error}
+            if len(trial.log_scale):
+                metrics |= {f"{prefix}/median": trial.median, f"{prefix}/error": trial.error}
         prefix = f"edits/{split}/{rule}"
-        metrics |= {f"{prefix}/{name}": x for name, x in vars(whole).items()}
+        metrics |= {f"{prefix}/{k}": x for k, x in vars(whole).items() if not math.isnan(x)}
     panels: dict[str, dict[tuple[str, bool], tuple[Tensor, Tensor]]] = {}
     for (direction, calibrated, split), group in rules.items():
         asked = torch.cat([trial.asked for trial in group]).exp()
         actual = torch.cat([trial.log_scale for trial in group]).exp()
-        panels.setdefault(split, {})[direction, calibrated] = (asked, actual)
+        if len(asked):
+            panels.setdefault(split, {})[direction, calibrated] = (asked, actual)
     return Finding("edits", table, numbers, metrics, draw_edits(panels))
+
+
+def _cell(trial: Trial) -> str:
+    """Writes the median scale and the mean error of its log, and what could not be solved for."""
+    if not len(trial.log_scale):
+        return "out of reach"
+    left_out = f" ({trial.left_out} out of reach)" if trial.left_out else ""
+    return f"{trial.median:.3g} [{trial.error:.3f}]{left_out}"
 
 
 def _agreeing(whole: Agreement) -> list[str]:

@@ -170,7 +170,7 @@ def by_rule(trials: Iterable[Trial]) -> dict[tuple[str, bool, str], list[Trial]]
 
 
 def _correlation(x: Tensor, y: Tensor) -> float:
-    return float(torch.corrcoef(torch.stack((x, y)))[0, 1])
+    return float(torch.corrcoef(torch.stack((x, y)))[0, 1]) if len(x) > 1 else math.nan
 
 
 def _ranks(values: Tensor) -> Tensor:
