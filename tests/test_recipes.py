@@ -66,7 +66,7 @@ SMALLER = {  # data and sizes, by recipe, where its own take longer than two ste
 
 SIBLINGS = {  # which differ by numbers only from a recipe that all heads and precisions try
     *("300m", "600m", "3b", "7b"),
-    *("gpt2", "pythia", "lagged_sines_paper", "multiplication_paper"),
+    *("gpt2", "pythia", "small", "lagged_sines_paper", "multiplication_paper"),
 }
 
 
