@@ -76,8 +76,7 @@ def evidence(path: str, given: Any, fabric: Fabric) -> Evidence:
         found = Statistics.load(Path(given.statistics))
     own = readout(module)
     found.require(own)
-    bias = None if own.bias is None else own.bias.cpu()
-    return Evidence(module, Readout(own.weight.cpu(), bias), found)
+    return Evidence(module, own.cpu(), found)
 
 
 def read_split(

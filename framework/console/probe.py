@@ -14,7 +14,6 @@ from framework.analysis.encoding.probing.controls import (
     UNTRAINED,
     Start,
     controls,
-    embedding,
     untrained,
 )
 from framework.analysis.encoding.probing.examination import Examination, examine
@@ -26,7 +25,7 @@ from framework.analysis.encoding.probing.report import (
     tell_dimensions,
     tell_probe,
 )
-from framework.analysis.encoding.readout import readout
+from framework.analysis.encoding.readout import embedding, readout
 from framework.analysis.encoding.spread import Spread
 from framework.analysis.encoding.statistics import gather
 from framework.analysis.finding import Finding

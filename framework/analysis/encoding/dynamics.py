@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from components.interfaces import Stem
 from framework.analysis.encoding.components import Components, principal_components
 from framework.analysis.encoding.probing.probe import EncodingProbe, Target, probe
-from framework.analysis.encoding.readout import Readout, readout, whole
+from framework.analysis.encoding.readout import Readout, embedding, readout
 from framework.analysis.encoding.regression import LEAST, regress
 from framework.analysis.encoding.spread import Spread
 from framework.analysis.encoding.statistics import Statistics, gather
@@ -93,7 +91,7 @@ class Dynamics:
         Raises:
             ValueError: If a hidden state is not finite.
         """
-        own, table = readout(module), _table(module.stem)
+        own, table = readout(module), embedding(module.stem)
         return Reading(own, table, gather(module, self._sample, CONTEXTS))
 
     def measure(self, reading: Reading, start: Tensor) -> Moment:
@@ -130,13 +128,6 @@ class Dynamics:
         known = alpha.kept
         components = principal_components(own.weight[known.to(own.weight.device)])
         return Moment(scores, alpha, frequency, components, found.alpha[known])
-
-
-def _table(stem: Stem) -> Tensor | None:
-    """Copies the input embedding, `[V, D]`, where there is one."""
-    with suppress(ValueError):
-        return whole(stem.lookup().weight)
-    return None
 
 
 def _targets(examples: Examples, size: int, vocabulary: int) -> Tensor:

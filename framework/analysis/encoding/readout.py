@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,7 @@ from torch.distributed.tensor import DTensor
 from torch.func import functional_call
 
 from components.data import Batch
+from components.interfaces import Stem
 from framework.modules.base import PredictiveModule
 
 
@@ -33,6 +35,10 @@ class Readout:
         with torch.autocast(hidden.device.type, enabled=False):
             return torch.nn.functional.linear(hidden.float(), self.weight, self.bias)
 
+    def cpu(self) -> Readout:
+        """Returns the same on the CPU."""
+        return Readout(self.weight.cpu(), None if self.bias is None else self.bias.cpu())
+
     def fingerprint(self) -> str:
         """Identifies the numbers of the map by a hash."""
         digest = hashlib.sha256()
@@ -53,6 +59,13 @@ def readout(module: PredictiveModule) -> Readout:
     """
     _, weight, bias = module.head.output_embedding()
     return Readout(whole(weight), None if bias is None else whole(bias))
+
+
+def embedding(stem: Stem) -> Tensor | None:
+    """Copies the vectors that tokens are looked up in, `[V, D]`, if there are any."""
+    with suppress(ValueError):
+        return whole(stem.lookup().weight)
+    return None
 
 
 @torch.no_grad()

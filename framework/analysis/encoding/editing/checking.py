@@ -8,14 +8,13 @@ import torch
 from torch import Tensor
 
 from framework.analysis.encoding.contexts import Contexts
-from framework.analysis.encoding.editing.directions import Known
+from framework.analysis.encoding.editing.directions import GAINS, Known
 from framework.analysis.encoding.editing.rules import Rule, Wish
 from framework.analysis.encoding.editing.shifts import Shifted
 from framework.analysis.encoding.readout import Readout, readout, states
 from framework.analysis.sample import Sample
 from framework.modules.base import PredictiveModule
 
-GAINS = (0.8, 1.25)  # of a direction that delivers nearly what it says
 LONG = 4.0  # lengths of a row that a change should not exceed
 ROUNDED = 0.05  # share of a shift that rounding may take away or add
 
@@ -74,7 +73,7 @@ def measured(
         Logs of averaged probabilities after the edit, `[W]` float64: of the forward pass, and in
         closed form of the rows that differ.
     """
-    old, new = _cpu(readout(before)), _cpu(readout(after))
+    old, new = readout(before).cpu(), readout(after).cpu()
     row = new.weight[wish.tokens].double() - old.weight[wish.tokens].double()
     constant = _bias(new, wish.tokens) - _bias(old, wish.tokens)
     forward, closed, positions = torch.zeros_like(constant), torch.zeros_like(constant), 0
@@ -101,7 +100,3 @@ def _bias(own: Readout, tokens: Tensor) -> Tensor:
     if own.bias is None:
         return torch.zeros(len(tokens), dtype=torch.float64)
     return own.bias[tokens].double()
-
-
-def _cpu(own: Readout) -> Readout:
-    return Readout(own.weight.cpu(), None if own.bias is None else own.bias.cpu())

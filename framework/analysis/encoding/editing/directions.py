@@ -11,6 +11,7 @@ from torch import Tensor
 
 RIDGE = 1e-5  # of the covariance in `whiten`, times its mean variance
 DEFAULT = "whiten"
+GAINS = (0.8, 1.25)  # of a direction that delivers nearly what it says
 PAPER = "mlr"  # the rule of the paper, taken literally
 
 

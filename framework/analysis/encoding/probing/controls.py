@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import NamedTuple
@@ -11,10 +10,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from components.interfaces import Stem
 from framework.analysis.encoding.probing.examination import Examination
 from framework.analysis.encoding.probing.probe import Target, probe
-from framework.analysis.encoding.readout import Readout, readout, whole
+from framework.analysis.encoding.readout import Readout, readout
 from framework.analysis.encoding.regression import regress
 from framework.analysis.encoding.statistics import Statistics
 from framework.checkpoints import read
@@ -56,13 +54,6 @@ def untrained(path: str | Path) -> PredictiveModule | None:
     model, other = (_drawn(deepcopy(empty), seed) for seed in SEEDS)
     same = torch.equal(readout(model).weight, readout(other).weight)
     return None if same else model
-
-
-def embedding(stem: Stem) -> Tensor | None:
-    """Copies the vectors that tokens are looked up in, `[V, D]`, if there are any."""
-    with suppress(ValueError):
-        return whole(stem.lookup().weight)
-    return None
 
 
 def controls(found: Examination, start: Start | None, table: Tensor | None) -> Controls:

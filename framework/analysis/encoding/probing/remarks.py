@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
+from framework.analysis.encoding.editing.directions import GAINS
 from framework.analysis.encoding.probing.examination import Examination
 from framework.analysis.encoding.probing.probe import Target
 from framework.analysis.encoding.products import LIMIT
 
-GAINS = (0.8, 1.25)  # within which edits along the slope nearly keep their promise
 NOTHING = 0.05  # adjusted R² of a control that is still about 0
 SCORED = 0.02  # by which adjusted R² may exceed that of tokens that were left out
 NEARLY = 0.99  # R² as at random weights

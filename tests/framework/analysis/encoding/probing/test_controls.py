@@ -6,8 +6,9 @@ from torch.nn.functional import cosine_similarity
 
 from framework.analysis import Sample
 from framework.analysis.encoding import gather, probe, readout
-from framework.analysis.encoding.probing.controls import Start, controls, embedding, untrained
+from framework.analysis.encoding.probing.controls import Start, controls, untrained
 from framework.analysis.encoding.probing.examination import examine
+from framework.analysis.encoding.readout import embedding
 from framework.analysis.encoding.spread import Spread
 
 SEQUENCES = 64
