@@ -22,8 +22,8 @@ import sys
 from importlib import import_module, metadata
 from pathlib import Path
 
-from framework.console import shelf
-from framework.console.mistakes import Mistake, sentence
+from framework.console import recipes, verbs
+from framework.console.errors import Mistake, sentence
 
 NAMES = ("overtone", "lightning")
 TARGET = "cli:main"
@@ -38,15 +38,7 @@ FACES = (  # whose classes can be chosen by their short names, once they are imp
     "framework.strategies",
     "framework.studies",
 )
-VERBS = {  # besides those of Lightning, and the modules of the console that run them
-    "study": "study",
-    "future": "future",
-    "probe": "probe",
-    "edit": "edit",
-    "prune": "prune",
-    "import": "exchange",
-    "export": "exchange",
-}
+SLICES = ("tasks", "papers")  # folders of packages whose classes have short names, too
 
 
 def main(args: list[str] | None = None) -> None:
@@ -95,18 +87,24 @@ def _run(words: list[str], program: str) -> None:
     if words == ["--version"]:
         print(program, _version())
         return
-    placed = shelf.place_recipes(words)
+    placed = recipes.place_recipes(words)
 
     # These imports take seconds, for which a list of recipes or a misspelt one need not wait.
-    for face in FACES:
+    for face in (*FACES, *_slices()):
         import_module(face)
-    if words and words[0] in VERBS:
-        verb = getattr(import_module(f"framework.console.{VERBS[words[0]]}"), f"run_{words[0]}")
-        verb(words[1:], program)
+    if words and words[0] in verbs.names():
+        verbs.load(words[0])(words[1:], program)
         return
     from framework.console.command import Command
 
-    Command(placed, shelf.name_of(words), program)
+    Command(placed, recipes.name_of(words), program)
+
+
+def _slices() -> list[str]:
+    """Returns the packages of tasks and papers that are there: one can be deleted."""
+    paths = Path(__file__).with_name("framework").glob("*/*/__init__.py")
+    found = sorted(path.parent.parts[-2:] for path in paths if path.parts[-3] in SLICES)
+    return [f"framework.{kind}.{name}" for kind, name in found]
 
 
 def _version() -> str:
@@ -119,7 +117,7 @@ def _version() -> str:
 def _list_recipes(rest: list[str]) -> None:
     if rest:
         raise Mistake(f"recipes takes no arguments, got {' '.join(rest)}; drop them.")
-    print("\n".join(shelf.listing()))
+    print("\n".join(recipes.listing()))
 
 
 if __name__ == "__main__":

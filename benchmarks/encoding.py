@@ -28,11 +28,11 @@ from components import (
 )
 from components.data import TokenBatch, TokenSpec
 from components.supports import Tokens
-from framework.analysis.encoding import gather
 from framework.analysis.sample import Sample
 from framework.data.module import Examples
 from framework.modules import LanguageModel
-from framework.modules.tally import Tally
+from framework.modules.weighted_means import Tally
+from framework.papers.token_encoding import gather
 from framework.schedules import Constant
 
 BATCH = 64  # windows
@@ -51,7 +51,7 @@ class Size(NamedTuple):
 
 
 SIZES = {
-    "small": Size(4096, 128, 2, 4, 64, 256, 7),  # recipes/language/encoding/small.yaml
+    "small": Size(4096, 128, 2, 4, 64, 256, 7),  # recipes/language/token_encoding/small.yaml
     "large": Size(50257, 256, 4, 4, 128, 16, 5),
 }
 

@@ -19,8 +19,8 @@ from benchmarks.scoreboard import Figure, interleaved, report
 from components import Decoder, Myopic, ScaledDotProduct
 from components.interfaces import Embedded
 from components.layers.attention import AttentionFactory, KeyValue
-from components.layers.diagonal import diagonal_attention
-from components.layers.fused import separated_attention
+from components.layers.myopic.fused import separated_attention
+from components.layers.myopic.reference import diagonal_attention
 from components.layers.visibility import Visible
 
 SHORT, LONG = (8, 8, 256, 64), (1, 8, 1024, 64)  # batch, heads, length, width of a head

@@ -11,7 +11,6 @@ from components.heads import (
     MixtureHead,
     NormalHead,
     PointHead,
-    PrunedHead,
     QuantileHead,
     StudentTHead,
 )
@@ -19,7 +18,7 @@ from components.initializations import Mitchell, NormalMatrices
 from components.layers.attention import ScaledDotProduct
 from components.layers.fan import FanLayer
 from components.layers.feedforward import FeedForward, SwiGLU
-from components.layers.myopic import Bigram, GivenPast, Myopic
+from components.layers.myopic.attention import Bigram, GivenPast, Myopic
 from components.layers.norms import LayerNorm, RMSNorm
 from components.layers.positions import Learned, NoPositions, RelativeBias, Rotary
 from components.losses import (
@@ -88,7 +87,6 @@ __all__ = [
     "Pinball",
     "PointHead",
     "PromptStem",
-    "PrunedHead",
     "QuantileHead",
     "RMSNorm",
     "RelativeBias",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
+from torch.distributed.checkpoint.state_dict_loader import load
 
 PREFIX = "state_dict."  # of the names of parameters in a folder of shards
 NOTE = "recipe"  # where a checkpoint notes the name of the configuration that was saved with it
@@ -98,6 +100,31 @@ def parameters(path: Path) -> Mapping[str, Tensor]:
         for name, entry in listed.items()
         if name.startswith(PREFIX) and isinstance(entry, TensorStorageMetadata)
     }
+
+
+def load_parameters(path: Path) -> dict[str, Tensor]:
+    """Returns parameters and buffers by name; this process reads all of them.
+
+    Args:
+        path: The checkpoint: a file, or a folder of shards, whose list is a trusted pickle.
+
+    Raises:
+        ValueError: If it cannot be read.
+    """
+    held = read(path)
+    if path.is_file():
+        state: dict[str, Tensor] = held["state_dict"]
+        return state
+    reader = FileSystemReader(path)
+    shards = {
+        name: torch.empty(entry.size, dtype=entry.properties.dtype)
+        for name, entry in reader.read_metadata().state_dict_metadata.items()
+        if name.startswith(PREFIX) and isinstance(entry, TensorStorageMetadata)
+    }
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "torch.distributed is disabled")  # on purpose
+        load(dict(shards), storage_reader=reader, no_dist=True)
+    return {name.removeprefix(PREFIX): tensor for name, tensor in shards.items()}
 
 
 def compare(owner: str, expected: Mapping[str, Any], found: Mapping[str, Any]) -> None:

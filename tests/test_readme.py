@@ -10,7 +10,7 @@ import pytest
 import cli
 import components
 import framework.data
-from framework.console import shelf
+from framework.console import recipes
 
 ROOT = Path(cli.__file__).parent
 README = (ROOT / "README.md").read_text()
@@ -50,7 +50,7 @@ def test_studies_that_are_shown_exist():
     shown = [shlex.split(line) for line in COMMANDS if line.startswith("overtone study")]
     assert shown
     for words in shown:
-        assert shelf.find(words[2], shelf.studies()).is_file()
+        assert recipes.find(words[2], recipes.studies()).is_file()
 
 
 def test_paths_that_are_named_exist():

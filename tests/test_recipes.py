@@ -13,7 +13,7 @@ import cli
 RECIPES = Path(cli.__file__).parent / "recipes"
 OVERLAYS = RECIPES / "overlays"
 HEADS = sorted(path.stem for path in (OVERLAYS / "heads").glob("*.yaml"))
-STUDIES = sorted((RECIPES / "studies").glob("*.yaml"))
+STUDIES = sorted((RECIPES / "studies").rglob("*.yaml"))
 RECIPE_FILES = sorted(
     path
     for path in RECIPES.rglob("*.yaml")

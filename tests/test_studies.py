@@ -6,9 +6,9 @@ import pytest
 import yaml
 
 import cli
-from framework.console import shelf
+from framework.console import recipes
 
-STUDIES = {path.stem: yaml.safe_load(path.read_text())["study"] for path in shelf.studies()}
+STUDIES = {path.stem: yaml.safe_load(path.read_text())["study"] for path in recipes.studies()}
 RUNS = [
     pytest.param([*study["init_args"]["recipe"], *words], id=f"{name}-{variant}")
     for name, study in STUDIES.items()

@@ -6,7 +6,6 @@ from components.heads.fourier import FourierHead
 from components.heads.linear import LinearHead
 from components.heads.parametric import MixtureHead, NormalHead, StudentTHead
 from components.heads.point import PointHead
-from components.heads.pruned import PrunedHead
 from components.heads.quantile import QuantileHead
 
 __all__ = [
@@ -17,7 +16,6 @@ __all__ = [
     "MixtureHead",
     "NormalHead",
     "PointHead",
-    "PrunedHead",
     "QuantileHead",
     "StudentTHead",
 ]

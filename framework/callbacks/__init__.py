@@ -1,8 +1,6 @@
 """Callbacks: what happens around training and evaluation, each independent of the others."""
 
 from framework.callbacks.checkpoint import Checkpoint
-from framework.callbacks.encoding import TokenEncoding
-from framework.callbacks.future import FutureGradients
 from framework.callbacks.parameters import ParameterTable
 from framework.callbacks.predictions import Predictions
 from framework.callbacks.progress import Progress
@@ -11,11 +9,9 @@ from framework.callbacks.step_seed import StepSeed
 
 __all__ = [
     "Checkpoint",
-    "FutureGradients",
     "ParameterTable",
     "Predictions",
     "Progress",
     "Report",
     "StepSeed",
-    "TokenEncoding",
 ]

@@ -23,7 +23,7 @@ from framework.callbacks import (
 )
 from framework.checkpoints import NOTE, recipe_of
 from framework.console import equal_parameters, resumption
-from framework.console.mistakes import Mistake
+from framework.console.errors import Mistake
 from framework.console.parsing import explain, explain_interpolation
 from framework.data.module import PredictiveData
 from framework.modules.base import PredictiveModule

@@ -13,12 +13,9 @@ from jsonargparse import ArgumentParser
 from jsonargparse._parameter_resolvers import get_signature_parameters
 from omegaconf.errors import OmegaConfBaseException, UnsupportedInterpolationType
 
+from framework.console import verbs
 from framework.console.equal_parameters import WORD
 
-COMMANDS = (
-    "choose from fit, validate, test, predict, recipes, study, future, probe, edit, prune, "
-    "import, export"
-)
 WIRED = ("dim", "spec", "support")  # constructor arguments that code passes to a component
 UNINFORMATIVE = (
     "Expected a <class 'NoneType'>",
@@ -50,9 +47,9 @@ def explain(message: str, parser: ArgumentParser) -> str:
     if found := re.match(r"Subcommand '\w+' does not accept option '([^']+)'", message):
         return _unknown_option(found[1], parser)
     if found := re.search(r"argument subcommand: invalid choice: '([^']*)'", message):
-        return f"there is no command '{found[1]}'; {COMMANDS}"
+        return f"there is no command '{found[1]}'; {_commands()}"
     if message.startswith('expected "subcommand"'):
-        return f"a command is missing; {COMMANDS}"
+        return f"a command is missing; {_commands()}"
     if found := re.match(r"the following arguments are required: (.*)", message):
         missing = re.sub(r"\b\w+\.(?=model|data)", "", found[1]).replace(", ", " and ")
         return (
@@ -186,3 +183,10 @@ def _final(base: type) -> Iterator[str]:
     derived: type
     for derived in base.__subclasses__():
         yield from _final(derived)
+
+
+def _commands() -> str:
+    """Says which commands there are."""
+    return "choose from " + ", ".join(
+        ["fit", "validate", "test", "predict", "recipes", *verbs.names()]
+    )

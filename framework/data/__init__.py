@@ -5,30 +5,9 @@ line knows it by name.
 """
 
 from framework.data.density.module import DensityData
-from framework.data.density.periodic import Periodic
-from framework.data.density.problems import Problem, Synthetic
-from framework.data.density.processes import Gaussian, Process, SignedBeta, TwoGaussians
+from framework.data.density.problems import Problem
 from framework.data.density.regression import Table
-from framework.data.density.signals import (
-    MixedPeriods,
-    MixedProducts,
-    ModulatedAmplitude,
-    ModulatedPhase,
-    Modulo,
-    Quotient,
-    Sawtooth,
-    Signal,
-    Sine,
-)
-from framework.data.equations.digits import Multiplication
-from framework.data.equations.module import EquationData, Square
-from framework.data.equations.products import ProductData
-from framework.data.equations.sources import Equation, LinearEquation, ModularAddition
 from framework.data.module import Examples, PredictiveData
-from framework.data.prompts.module import PromptData, PromptTokenData
-from framework.data.prompts.normals import DescribedNormals, Prompts
-from framework.data.sequences.module import SequenceData
-from framework.data.sequences.processes import LaggedSines, SequenceProcess
 from framework.data.series.fpp import FppTable
 from framework.data.series.kernel_synth import KernelSynth
 from framework.data.series.mixup import TSMixup
@@ -71,62 +50,34 @@ __all__ = [
     "Competition",
     "Corpus",
     "DensityData",
-    "DescribedNormals",
     "DqnReplay",
     "EpisodeSource",
-    "Equation",
-    "EquationData",
     "Examples",
     "FileTokenizer",
     "FppTable",
-    "Gaussian",
     "Hopper",
     "HubText",
     "JsonLines",
     "KernelSynth",
-    "LaggedSines",
-    "LinearEquation",
     "LongTable",
     "MeanScaling",
     "MinariEpisodes",
-    "MixedPeriods",
-    "MixedProducts",
-    "ModularAddition",
-    "ModulatedAmplitude",
-    "ModulatedPhase",
-    "Modulo",
-    "Multiplication",
     "NpzEpisodes",
     "PanelSource",
     "Pendulum",
-    "Periodic",
     "PredictiveData",
     "Problem",
-    "Process",
-    "ProductData",
-    "PromptData",
-    "PromptTokenData",
-    "Prompts",
     "PythonFiles",
     "PythonLibrary",
-    "Quotient",
     "RandomAtari",
     "SavedText",
-    "Sawtooth",
     "Scaling",
     "Seaquest",
-    "SequenceData",
-    "SequenceProcess",
     "SeriesCorpus",
     "SeriesData",
-    "Signal",
-    "SignedBeta",
-    "Sine",
     "Skill",
-    "Square",
     "StandardScaling",
     "StateOfTheUnion",
-    "Synthetic",
     "TSMixup",
     "Table",
     "TableEpisodes",
@@ -135,7 +86,6 @@ __all__ = [
     "TokenFiles",
     "Tokenizer",
     "TrajectoryData",
-    "TwoGaussians",
     "WideTable",
     "ZeroShotData",
 ]

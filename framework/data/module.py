@@ -28,6 +28,24 @@ class Examples(Dataset[Any], ABC):
         """Returns examples as one batch, in the order of the indices."""
 
 
+class InMemory(Examples):
+    """Examples of a split, held in memory that workers share.
+
+    Args:
+        batch: All of them, a NamedTuple of tensors with an example in each row.
+    """
+
+    def __init__(self, batch: Any) -> None:
+        self.batch = batch
+
+    def __len__(self) -> int:
+        return len(self.batch.target)
+
+    def __getitems__(self, indices: list[int]) -> Any:
+        """Returns examples as one batch."""
+        return type(self.batch)(*(field[indices] for field in self.batch))
+
+
 class PredictiveData(LightningDataModule, ABC):
     """Serves batches of one kind of data, and publishes what they hold as `spec`.
 

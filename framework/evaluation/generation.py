@@ -115,3 +115,24 @@ def _reading(tokens: Tensor) -> TokenBatch:
     """Makes a batch of tokens that nothing is known to follow."""
     weight = torch.zeros(tokens.shape, device=tokens.device)
     return TokenBatch(tokens=tokens, target=torch.zeros_like(tokens), weight=weight)
+
+
+def aligned_prompts(batch: TokenBatch) -> tuple[Tensor, Tensor]:
+    """Cuts texts before what is predicted, and shifts them so that all end at the last position.
+
+    Args:
+        batch: Texts of which the positions that count follow each other to the end, B rows.
+
+    Returns:
+        Tokens `[B, P]`, 0 on padding, and a mask that is False there.
+    """
+    lengths = prompt_lengths(batch.weight)
+    longest = int(lengths.max())
+    index = torch.arange(longest, device=lengths.device) - (longest - lengths).unsqueeze(1)
+    mask = index >= 0
+    return batch.tokens.gather(1, index.clamp_min(0)) * mask, mask
+
+
+def prompt_lengths(weight: Tensor) -> Tensor:
+    """Counts the tokens before the first that is predicted, for each row of weights `[B, T]`."""
+    return (weight.cumsum(1) == 0).sum(1) + 1

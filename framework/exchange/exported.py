@@ -11,12 +11,12 @@ from torch import Tensor
 
 from components.data import TokenSpec
 from framework import checkpoints
+from framework.checkpoints import load_parameters
 from framework.exchange.description import Described
 from framework.exchange.files import Published, parse
 from framework.exchange.imported import ORIGIN
 from framework.exchange.olmo import HF_OLMO, OLMO, OlmoFormat
 from framework.exchange.olmo.writing import described, values
-from framework.stored import stored
 
 FORMATS: dict[str, OlmoFormat] = {form.name: form for form in (OLMO, HF_OLMO)}
 
@@ -42,7 +42,7 @@ def export(path: Path, form: OlmoFormat | None = None) -> Published:
             f"The checkpoint {str(path)!r} is of no LanguageModel; export one of text."
         )
     owner = f"The checkpoint {str(path)!r}"
-    held = {name: x for name, x in stored(path).items() if not name.startswith("losses.")}
+    held = {name: x for name, x in load_parameters(path).items() if not name.startswith("losses.")}
     model = described(owner, recipe, held)
     rows = form.rows(model)
     ours = {name for row in rows for name in row.ours}

@@ -8,9 +8,8 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from components.interfaces import Backbone, Head, Initialization, Stem
-from framework.checkpoints import compare
+from framework.checkpoints import compare, load_parameters
 from framework.exchange.imported import import_directory
-from framework.stored import stored
 
 
 @dataclass(frozen=True)
@@ -55,4 +54,4 @@ def _read(path: str) -> dict[str, Tensor]:
     if place.is_dir() and not (place / "meta.pt").is_file():
         state: dict[str, Tensor] = import_directory(place).checkpoint["state_dict"]
         return state
-    return stored(place)
+    return load_parameters(place)

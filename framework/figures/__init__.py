@@ -5,22 +5,16 @@ no display needed.
 """
 
 from framework.figures.actions import Actions, draw_actions
-from framework.figures.cells import draw_cells
 from framework.figures.densities import draw_densities
-from framework.figures.equations import draw_equations
 from framework.figures.forecasts import draw_forecasts
 from framework.figures.functions import draw_function
-from framework.figures.sequences import draw_sequences
 from framework.figures.tokens import draw_next_tokens
 
 __all__ = [
     "Actions",
     "draw_actions",
-    "draw_cells",
     "draw_densities",
-    "draw_equations",
     "draw_forecasts",
     "draw_function",
     "draw_next_tokens",
-    "draw_sequences",
 ]

@@ -30,8 +30,7 @@ from framework.checkpoints import compare
 from framework.execution import PLAIN, Execution, data_mesh, materialize, parallelize
 from framework.modules.objective import Objective
 from framework.modules.recipe import recipe
-from framework.modules.tally import Tally
-from framework.modules.vanilla import Past, past, unasked
+from framework.modules.weighted_means import Tally
 from framework.optimization import by_name, by_number, groups, matrices, numbering
 from framework.schedules import ScheduleFactory
 
@@ -62,7 +61,6 @@ class PredictiveModule(LightningModule):
         initialization: What sets the parameters at the start; None to leave them as each part
             draws its own.
         decay_embeddings: Whether weight decay is applied to embeddings, too.
-        vanilla: Checkpoint of the model whose keys and values attention sees with `GivenPast`.
 
     Raises:
         ValueError: If there is no term to minimize, or the data are of another kind.
@@ -86,7 +84,6 @@ class PredictiveModule(LightningModule):
         execution: Execution = PLAIN,
         initialization: Initialization | None = None,
         decay_embeddings: bool = True,
-        vanilla: str | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(spec, self.kind):
@@ -103,9 +100,8 @@ class PredictiveModule(LightningModule):
         self.spec: Any = spec
         self.execution = execution
         self._stem, self._backbone, self._head, self._losses = stem, backbone, head, losses
-        self._optimizer, self._schedule, self._vanilla = optimizer, schedule, vanilla
+        self._optimizer, self._schedule = optimizer, schedule
         self._initialization, self._decay_embeddings = initialization, decay_embeddings
-        self.past: Past = unasked
         self._tally = Tally()
 
     # Building
@@ -128,7 +124,6 @@ class PredictiveModule(LightningModule):
         with torch.device("meta") if later else nullcontext():
             for name, part in self._build().items():
                 self.add_module(name, part)
-        self.past = past(self._vanilla, self.stem, self.backbone)
         self._matrices = matrices(self, self._decay_embeddings)
         # Buffers are constants: without this, DDP sends them around before every forward pass.
         self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
@@ -153,7 +148,7 @@ class PredictiveModule(LightningModule):
 
     def forward(self, batch: Batch) -> Distribution:
         """Predicts a batch: batch shape `[B, T]`, event shape that of the support."""
-        hidden = self.backbone(self.stem(batch), self.past(batch))
+        hidden = self.backbone(self.stem(batch))
         prediction: Distribution = self.head(self.stem.readout(hidden))
         return prediction
 

@@ -101,7 +101,7 @@ class DecisionModel(PredictiveModule):
         embed = MovingWindow(self.stem)
 
         def policy(window: TrajectoryBatch, uniform: Tensor) -> Tensor:
-            hidden = self.stem.readout(self.backbone(embed(window), self.past(window)))
+            hidden = self.stem.readout(self.backbone(embed(window)))
             return self.act(self.head(hidden[:, -1]), uniform, self.spec.support)
 
         agree = self.trainer.strategy.reduce_boolean_decision

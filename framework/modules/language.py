@@ -29,7 +29,7 @@ class LanguageModel(PredictiveModule):
         tied: Whether the head reads out with the vectors of the embedding, in place of a matrix of
             its own.
         options: Options of every module: spec, stem, backbone, head, losses, optimizer, schedule,
-            execution, initialization, decay_embeddings, vanilla.
+            execution, initialization, decay_embeddings.
 
     Raises:
         ValueError: If the head or the stem has nothing to tie.

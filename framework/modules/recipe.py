@@ -7,6 +7,7 @@ from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial
+from importlib import import_module
 from inspect import isclass, isroutine
 from typing import Any
 
@@ -92,10 +93,15 @@ def unbuilt(owner: str, options: Mapping[str, Any]) -> Any:
 
 
 def _path(factory: Any) -> str:
-    if "<" in factory.__qualname__:  # <lambda>, <locals>
+    """Names a class as the command line does: by the shortest public name that it has."""
+    module, name = str(factory.__module__), str(factory.__qualname__)
+    if "<" in name:  # <lambda>, <locals>
         raise ValueError(
-            f"The factory {factory.__module__}.{factory.__qualname__} cannot be written into a "
-            "checkpoint, which holds names; use a class that can be imported, with its options in "
+            f"The factory {module}.{name} cannot be written into a checkpoint, which holds names; "
+            "use a class that can be imported, with its options in "
             "functools.partial(Class, option=value)."
         )
-    return f"{factory.__module__}.{factory.__qualname__}"
+    parts = module.split(".")
+    faces = (".".join(parts[:count]) for count in range(1, len(parts)))
+    public = (face for face in faces if getattr(import_module(face), name, None) is factory)
+    return f"{next(public, module)}.{name}"

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from framework.console import shelf
+from framework.console import recipes
 from framework.console.command import Command
 from framework.data.module import PredictiveData
 from framework.modules.base import PredictiveModule
@@ -83,7 +83,7 @@ def terms(words: Sequence[str]) -> Terms:
         words: The command line, without `fit`.
     """
     seed = os.environ.get("PL_GLOBAL_SEED")
-    built = _Build(shelf.place_recipes(["fit", *words]), "parity", "overtone")
+    built = _Build(recipes.place_recipes(["fit", *words]), "parity", "overtone")
     if seed is None:
         os.environ.pop("PL_GLOBAL_SEED", None)
     else:

@@ -11,10 +11,10 @@ from components.heads.fourier import FourierHead
 from components.heads.linear import LinearHead
 from components.heads.parametric import MixtureHead, NormalHead, StudentTHead
 from components.heads.point import PointHead
-from components.heads.pruned import PrunedHead
 from components.heads.quantile import QuantileHead
 from components.layers.fan import FanLayer
 from components.supports import Bins, Interval, Tokens
+from framework.papers.token_encoding.pruning.head import PrunedHead
 
 DIM = 8
 

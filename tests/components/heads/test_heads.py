@@ -13,9 +13,9 @@ from components.heads.fan import FanHead
 from components.heads.fourier import FourierHead
 from components.heads.linear import LinearHead
 from components.heads.parametric import MixtureHead, NormalHead
-from components.heads.pruned import PrunedHead
 from components.heads.quantile import QuantileHead
 from components.supports import Interval, Tokens
+from framework.papers.token_encoding.pruning.head import PrunedHead
 
 every_head = pytest.mark.parametrize(("factory", "support"), PAIRS, ids=IDS)
 

@@ -3,7 +3,7 @@
 import pytest
 
 import cli
-from framework.console import shelf
+from framework.console import recipes
 from framework.studies import Study
 
 STUDY = """# Asks something.
@@ -35,7 +35,7 @@ def shelved(tmp_path, monkeypatch):
         path = tmp_path / "shelf" / f"{name}.yaml"
         path.parent.mkdir(parents=True)
         path.write_text(STUDY)
-    monkeypatch.setattr(shelf, "SHELF", tmp_path / "shelf")
+    monkeypatch.setattr(recipes, "SHELF", tmp_path / "shelf")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -62,7 +62,7 @@ def test_a_folder_belongs_to_its_options(shelved, capsys):
 
 
 def test_studies_and_recipes_of_one_name_do_not_collide(shelved, capsys):
-    assert shelf.find("echo") == shelved / "shelf" / "decision" / "echo.yaml"
+    assert recipes.find("echo") == shelved / "shelf" / "decision" / "echo.yaml"
     cli.main(["recipes"])
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[0].strip() for line in lines] == ["echo", "study echo"]

@@ -8,9 +8,9 @@ import torch
 
 from components.supports import Interval
 from framework.data.density.module import DensityData
-from framework.data.density.problems import Synthetic
-from framework.data.density.processes import Gaussian, SignedBeta, TwoGaussians
 from framework.data.density.regression import Table
+from framework.tasks.toy_densities import Synthetic
+from framework.tasks.toy_densities.processes import Gaussian, SignedBeta, TwoGaussians
 
 PROCESSES = [Gaussian(), TwoGaussians(), SignedBeta()]
 

@@ -10,14 +10,13 @@ from matplotlib.figure import Figure
 from framework.figures import (
     Actions,
     draw_actions,
-    draw_cells,
     draw_densities,
-    draw_equations,
     draw_forecasts,
     draw_function,
     draw_next_tokens,
-    draw_sequences,
 )
+from framework.tasks.arithmetic.figures import draw_cells, draw_equations
+from framework.tasks.lagged_sines.figures import draw_sequences
 
 torch.manual_seed(0)
 LEVELS = [k / 10 for k in range(1, 10)]

@@ -21,7 +21,7 @@ from components.supports import Interval
 from framework.evaluation.forecasting import Paths
 from framework.modules import Forecaster
 from framework.modules.forecast import LEVELS, score
-from framework.modules.tally import Tally
+from framework.modules.weighted_means import Tally
 from tests.framework.modules.parts import FixedData, options, train, trainer
 from tests.ranks import run_ranks
 

@@ -12,9 +12,7 @@ import cli
 from components.heads import FourierHead
 from components.stems import PromptStem
 from framework.checkpoints import read
-from framework.data import DescribedNormals, PromptData
 from framework.execution import Execution
-from framework.modules import PromptModel
 from framework.pretrained import (
     Frozen,
     Full,
@@ -24,6 +22,7 @@ from framework.pretrained import (
     PretrainedTokenizer,
 )
 from framework.strategies import FullyShardedStrategy
+from framework.tasks.random_numbers import DescribedNormals, PromptData, PromptModel
 from tests.framework.modules import fakes
 from tests.framework.modules.parts import options, trainer
 from tests.ranks import run_ranks

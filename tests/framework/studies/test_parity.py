@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import cli
-from framework.console import shelf
+from framework.console import recipes
 from framework.studies import parity
 
 SMALL = [
@@ -19,7 +19,7 @@ SMALL = [
 def faces():
     for face in cli.FACES:
         cli.import_module(face)
-    assert shelf.find("myopic/hidden")
+    assert recipes.find("myopic/hidden")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Attention whose past keys and values receive no gradient."""

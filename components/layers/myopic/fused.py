@@ -1,0 +1,249 @@
+"""Fused attention whose gradient tells the pair of a position with itself from all other pairs."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, einsum
+from torch.autograd.function import once_differentiable
+from torch.linalg import vecdot
+from torch.nn.attention import SDPBackend
+
+from components.layers.attention import KeyValue
+from components.layers.myopic.kernels import KERNELS, Attended, Kernel, Operands, Scores
+from components.layers.myopic.reference import diagonal_attention
+from components.layers.precision import product_dtype
+from components.layers.visibility import Visible
+
+PROBED = 8  # positions of the attention on which a kernel is tried
+UNFUSED = SDPBackend.MATH.value
+
+
+def separated_attention(
+    queries: Tensor,
+    own: KeyValue,
+    past: KeyValue,
+    visible: Visible,
+    drop: float = 0.0,
+    scale: float | None = None,
+) -> Tensor:
+    r"""Attends as usual, and divides the gradient of keys and values between two equal streams.
+
+    With scores S, weights P, logsumexps L, output O and its gradient g, position t as it sees
+    itself gets
+
+    .. math::
+        \mathrm dv^{own}_t = P_{tt} g_t, \quad
+        \mathrm dk^{own}_t = c P_{tt} (g_t \cdot (v_t - O_t)) q_t, \quad
+        P_{tt} = e^{S_{tt} - L_t},
+
+    and `past` gets what is left of the gradients of ordinary attention. The pass forward is the
+    kernel that torch takes for ordinary attention, and so is most of the pass backward; the rest
+    costs O(Q · E) and is computed in float32 or wider. Where torch has no such kernel, as for
+    dropout or a mask that learns, it is `diagonal_attention`. No second derivatives.
+
+    Args:
+        queries: `[B, H, Q, E]`.
+        own: `[B, G, Q, E]`, what positions show themselves.
+        past: `[B, G, Q, E]`, what the others see of them: the same numbers.
+        visible: Which keys each query sees.
+        drop: Probability to drop a weight.
+        scale: The factor c of scores, 1/√E if not given.
+
+    Returns:
+        `[B, H, Q, E]`.
+    """
+    dtype = product_dtype(queries)
+    queries = queries.to(dtype)
+    own = KeyValue(own.keys.to(dtype), own.values.to(dtype))
+    past = KeyValue(past.keys.to(dtype), past.values.to(dtype))
+    scores = Scores(_numbers(visible.mask, dtype), visible.causal, scale)
+    choice = UNFUSED if drop else _choice(Operands(queries, *past), scores)
+    if choice == UNFUSED:
+        return diagonal_attention(queries, own, past, visible, drop, scale)
+    output: Tensor = _Separated.apply(queries, *own, *past, *scores, choice)  # type: ignore[no-untyped-call] # torch's
+    return output
+
+
+class _Separated(torch.autograd.Function):
+    """Ordinary attention forward; backward a gradient for each of both streams."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        queries: Tensor,
+        own_keys: Tensor,
+        own_values: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        mask: Tensor | None,
+        causal: bool,
+        scale: float | None,
+        choice: int,
+    ) -> Tensor:
+        operands, ctx.choice = Operands(queries, keys, values), choice
+        found = _kernel(queries, choice).forward(operands, Scores(mask, causal, scale))
+        ctx.causal, ctx.scale = causal, scale
+        ctx.save_for_backward(*operands, mask, *found[:2], *found.random)
+        return found.output
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        queries, keys, values, mask, output, logsumexp, *random = ctx.saved_tensors
+        operands, scores = Operands(queries, keys, values), Scores(mask, ctx.causal, ctx.scale)
+        found = Attended(output, logsumexp, tuple(random))
+        with torch.autocast(queries.device.type, enabled=False):
+            total = _kernel(queries, ctx.choice).backward(gradient, operands, found, scores)
+            to_queries, *others = total
+            needed = ctx.needs_input_grad[3:5]
+            rest = [each if wanted else None for each, wanted in zip(others, needed, strict=True)]
+            del total, others  # memory that is used again
+            own = _own(gradient, operands, found, scores)
+            for whole, part in zip(rest, own, strict=True):
+                if whole is not None:
+                    whole.sub_(part)
+        mine = own.keys.to(keys.dtype), own.values.to(values.dtype)
+        return to_queries, *mine, *rest, None, None, None, None
+
+
+def _own(gradient: Tensor, operands: Operands, found: Attended, scores: Scores) -> KeyValue:
+    """Returns what the pair of each position with itself adds to the gradients, `[B, G, Q, E]`."""
+    wide = torch.promote_types(operands.queries.dtype, torch.float32)
+    groups, width = operands.keys.shape[1], operands.keys.shape[3]
+    scale = 1 / math.sqrt(width) if scores.scale is None else scores.scale
+
+    def grouped(vectors: Tensor) -> Tensor:
+        wider: Tensor = vectors.to(wide).unflatten(1, (groups, -1))  # type: ignore[no-untyped-call] # torch's
+        return wider  # [B, G, H / G, Q, E]
+
+    asks, slope, output = grouped(operands.queries), grouped(gradient), grouped(found.output)
+    keys, values = (each.to(wide).unsqueeze(2) for each in operands[1:])  # [B, G, 1, Q, E]
+    match = scale * _rows(asks, keys)
+    weights = _weights(match.flatten(1, 2), found.logsumexp, scores.mask).view_as(match)
+    pull = scale * weights * (_rows(slope, values) - _rows(slope, output))
+    return KeyValue(_shared(pull[..., None] * asks), _shared(weights[..., None] * slope))
+
+
+def _rows(first: Tensor, second: Tensor) -> Tensor:
+    """Multiplies vectors `[..., E]` one by one: `[...]`."""
+    if first.is_contiguous() and second.is_contiguous() and first.shape == second.shape:
+        return einsum("...e,...e->...", first, second)  # no product of numbers is stored
+    product: Tensor = vecdot(first, second)
+    return product
+
+
+def _shared(vectors: Tensor) -> Tensor:
+    """Adds up what the heads of a group, `[B, G, H / G, Q, E]`, do to their keys or values."""
+    return vectors.squeeze(2) if vectors.shape[2] == 1 else vectors.sum(2)
+
+
+def _weights(match: Tensor, logsumexp: Tensor, mask: Tensor | None) -> Tensor:
+    """Returns the weight of each position's own pair, `[B, H, Q]`, from how well that matches."""
+    logsumexp = logsumexp.flatten(2)[..., : match.shape[-1]].to(match.dtype)
+    if mask is None:
+        return (match - logsumexp).exp().clamp(max=1.0)
+    added = mask.diagonal(dim1=-2, dim2=-1)
+    weights = (match + added - logsumexp).exp().clamp(max=1.0)
+    return weights.masked_fill(
+        added == -math.inf, 0.0
+    )  # a row that sees nothing has any logsumexp
+
+
+def _numbers(mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    """Writes a mask as numbers that are added to scores."""
+    if mask is None or mask.dtype != torch.bool:
+        return None if mask is None else mask.to(dtype)
+    return torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, -math.inf)
+
+
+class _Case(NamedTuple):
+    """What the choice of a kernel depends on, lengths aside."""
+
+    device: torch.device
+    dtype: torch.dtype
+    heads: int
+    groups: int
+    width: int
+    masked: bool
+    causal: bool
+
+
+def _choice(operands: Operands, scores: Scores) -> int:
+    """Returns the number of the kernel that torch takes for ordinary attention, if it is good."""
+    queries, keys, _ = operands
+    sizes = queries.shape[1], keys.shape[1], keys.shape[3]
+    case = queries.device, queries.dtype, *sizes, scores.mask is not None, scores.causal
+    if scores.mask is not None and scores.mask.requires_grad:
+        return UNFUSED
+    if torch.compiler.is_compiling():
+        return int(_constant_choice(*case))
+    choice = _torch_choice(operands, scores)
+    return choice if _trusted(choice, _Case(*case)) else UNFUSED
+
+
+def _torch_choice(operands: Operands, scores: Scores) -> int:
+    grouped = operands.queries.shape[1] != operands.keys.shape[1]
+    given = *operands, scores.mask, 0.0, scores.causal
+    return int(torch._fused_sdp_choice(*given, scale=scores.scale, enable_gqa=grouped))
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator] # torch's
+def _constant_choice(*case: Any) -> int:
+    """Chooses for short sequences; the compiler cannot trace a choice."""
+    choice = _torch_choice(*_probe(_Case(*case)))
+    return choice if _trusted(choice, _Case(*case)) else UNFUSED
+
+
+@cache
+def _trusted(choice: int, case: _Case) -> bool:
+    """Tries a kernel, once: whether it finds what `diagonal_attention` does."""
+    if (case.device.type, choice) not in KERNELS:
+        return False
+    try:
+        return _agrees(choice, case)
+    except (
+        RuntimeError,
+        TypeError,
+        AttributeError,
+    ):  # of a torch whose kernels are called otherwise
+        return False
+
+
+def _agrees(choice: int, case: _Case) -> bool:
+    operands, scores = _probe(case)
+    leaves = [each.requires_grad_() for each in (*operands, *(x.clone() for x in operands[1:]))]
+    queries, own, past = leaves[0], KeyValue(*leaves[1:3]), KeyValue(*leaves[3:])
+    with torch.enable_grad(), torch.autocast(case.device.type, enabled=False):
+        fused = _Separated.apply(*leaves, *scores, choice)  # type: ignore[no-untyped-call] # torch's
+        dense = diagonal_attention(queries, own, past, Visible(scores.mask, scores.causal))
+        found = torch.autograd.grad(fused, leaves, fused.detach())
+        exact = torch.autograd.grad(dense, leaves, fused.detach())
+    tolerance = torch.finfo(case.dtype).eps ** 0.5
+    return all(
+        torch.allclose(mine, theirs, rtol=tolerance, atol=tolerance)
+        for mine, theirs in zip((fused, *found), (dense, *exact), strict=True)
+    )
+
+
+def _probe(case: _Case) -> tuple[Operands, Scores]:
+    """Makes a short attention of some case, without random numbers."""
+
+    def wave(heads: int, speed: float) -> Tensor:
+        shape = 1, heads, PROBED, case.width
+        phases = torch.arange(math.prod(shape), device=case.device, dtype=torch.float32)
+        return (speed * phases).sin().view(shape).to(case.dtype)
+
+    mask = None
+    if case.masked:
+        later = torch.ones(PROBED, PROBED, dtype=torch.bool, device=case.device).triu(1)
+        mask = torch.zeros_like(later, dtype=case.dtype).masked_fill(later, -math.inf)[None, None]
+    operands = Operands(wave(case.heads, 1.0), wave(case.groups, 2.0), wave(case.groups, 3.0))
+    return operands, Scores(mask, case.causal, None)
+
+
+def _kernel(queries: Tensor, choice: int) -> Kernel:
+    return KERNELS[queries.device.type, choice]

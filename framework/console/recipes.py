@@ -1,0 +1,138 @@
+"""The shelf of shipped recipes: found by name from any directory, listed with one line each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+import yaml
+
+from framework.console.errors import Mistake
+
+SHELF = Path(__file__).resolve().parents[2] / "recipes"
+STUDIES = "studies"  # the folder of those files that are no recipes of one run
+
+
+def place_recipes(args: Sequence[str]) -> list[str]:
+    """Replaces the name behind every `--config` of a command line by the path it means.
+
+    Raises:
+        Mistake: If no recipe, or more than one, goes by that name, or its YAML cannot be read.
+    """
+    placed = list(args)
+    for index, word in enumerate(placed):
+        if word.startswith("--config="):
+            placed[index] = f"--config={find(word.removeprefix('--config='))}"
+        elif index and placed[index - 1] in ("-c", "--config"):
+            placed[index] = str(find(word))
+    return placed
+
+
+def find(name: str, among: Sequence[Path] | None = None) -> Path:
+    """Finds a recipe: a file of that name, or else the shipped recipe whose path ends with it.
+
+    Args:
+        name: Path of a YAML file, or the end of the path of a shipped recipe without its
+            extension: `quickstart`, `forecast/quickstart`, `heads/fourier`.
+        among: The shipped files to look among; recipes and overlays if not given.
+
+    Raises:
+        Mistake: If no recipe, or more than one, goes by that name, or its YAML cannot be read.
+    """
+    if Path(name).is_file():
+        return _checked(Path(name))
+    wanted = tuple(name.removesuffix(".yaml").split("/"))
+    shipped = recipes() if among is None else among
+    paths = [path for path in shipped if _parts(path)[-len(wanted) :] == wanted]
+    exact = [path for path in paths if _parts(path) == wanted]
+    match exact or paths:
+        case [path]:
+            return _checked(path)
+        case []:
+            raise Mistake(
+                f"there is no file and no shipped recipe '{name}'; {_remedy(name, shipped)}"
+            )
+        case several:
+            names = ", ".join("/".join(_parts(path)) for path in several)
+            raise Mistake(f"several shipped recipes are called '{name}'; name one of {names}")
+
+
+def recipes() -> list[Path]:
+    """Lists the shipped recipes: those that run by themselves, then the overlays."""
+    paths = [path for path in SHELF.rglob("*.yaml") if _parts(path)[0] != STUDIES]
+    return sorted(paths, key=lambda path: ("overlays" in _parts(path), path))
+
+
+def studies() -> list[Path]:
+    """Lists the shipped studies, which `overtone study` runs."""
+    return sorted((SHELF / STUDIES).rglob("*.yaml"))
+
+
+def listing() -> Iterator[str]:
+    """Describes each shipped file in a line: the name that finds it and its first sentence."""
+    names = {path: _shortest_name(path) for path in recipes()}
+    names |= {path: f"study {_parts(path)[-1]}" for path in studies()}
+    width = max((len(name) for name in names.values()), default=0)
+    for path, name in names.items():
+        yield f"{name:<{width}}  {_first_sentence(path)}"
+
+
+def name_of(args: Sequence[str]) -> str:
+    """Names a run after the first recipe of its command line."""
+    for option, value in zip(args, [*args[1:], ""], strict=False):
+        if option.startswith("--config="):
+            return Path(option).stem
+        if option in ("-c", "--config") and value:
+            return Path(value).stem
+    return "run"
+
+
+def _parts(path: Path) -> tuple[str, ...]:
+    return path.relative_to(SHELF).with_suffix("").parts
+
+
+def _shortest_name(path: Path) -> str:
+    parts = _parts(path)
+    if parts[0] == "overlays":  # these go by their kind: heads/fourier
+        return "/".join(parts[1:])
+    others = [_parts(other) for other in recipes() if other != path]
+    for length in range(1, len(parts)):
+        tail = parts[-length:]
+        if not any(other[-length:] == tail for other in others):
+            return "/".join(tail)
+    return "/".join(parts)
+
+
+def _first_sentence(path: Path) -> str:
+    lines = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.removeprefix("#").strip())
+    paragraph = " ".join(lines).strip()
+    return re.split(r"(?<=[.!?])\s", paragraph, maxsplit=1)[0]
+
+
+def _remedy(name: str, shipped: Sequence[Path]) -> str:
+    tails = {"/".join(_parts(path)[-k:]) for path in shipped for k in range(1, 4)}
+    close = get_close_matches(name.removesuffix(".yaml"), sorted(tails), n=3)
+    return f"did you mean {' or '.join(close)}?" if close else "`overtone recipes` lists them."
+
+
+def _checked(path: Path) -> Path:
+    """Returns the path of a file that is a YAML mapping."""
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise Mistake(f"{path}{where}: this is not YAML: {error.problem}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise Mistake(f"{path}: this is not YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(root, yaml.MappingNode):
+        raise Mistake(
+            f"{path}: a recipe is a mapping (model: …, data: …, trainer: …), this is not."
+        )
+    return path

@@ -1,1 +1,0 @@
-"""Equations over whole numbers: with a square left out of training, or drawn without end."""

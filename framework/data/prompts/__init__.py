@@ -1,1 +1,0 @@
-"""Prompts: texts that ask for a number."""

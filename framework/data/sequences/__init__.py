@@ -1,1 +1,0 @@
-"""Sequences of feature vectors, drawn from processes whose law is known."""

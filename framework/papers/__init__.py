@@ -1,0 +1,1 @@
+"""What a paper asks of a trained model, a folder each; none knows another."""

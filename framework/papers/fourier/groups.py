@@ -1,0 +1,159 @@
+"""Groups: density models of one shape over several problems and seeds, trained and measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor
+from torch.nn.functional import pad
+
+from components.interfaces import BackboneFactory, HeadFactory, LossFactory, StemFactory
+from components.metrics.densities import log_density, measure, read_cells
+from framework.data.density.module import DensityData
+from framework.modules.density import DensityModel
+from framework.papers.fourier.replicas import Replicas
+from framework.schedules import ScheduleFactory
+from framework.studies.results import Result
+
+EXAMPLES = 4  # test points whose predicted laws are kept
+
+
+class Candidate(NamedTuple):
+    """A model to train."""
+
+    variant: str
+    seed: int  # of the initial weights
+    data: DensityData
+    head: HeadFactory
+
+
+class Curves(NamedTuple):
+    """Laws that a model predicts for some test points, and the true ones."""
+
+    values: list[float]  # [G], in the units of the outcome
+    predicted: list[list[float]]  # densities, [E, G]
+    truth: list[list[float]]
+
+
+class Outcome(NamedTuple):
+    """What became of a group."""
+
+    results: list[Result]
+    curves: dict[str, Curves]  # by variant, of its first seed
+
+
+class Group(NamedTuple):
+    """Models that are trained together, and how.
+
+    If `widest` is given, all heads are Fourier heads; those with fewer frequencies are given
+    coefficients that are zero and stay zero, which changes no law.
+    """
+
+    name: str
+    candidates: Sequence[Candidate]
+    stem: StemFactory
+    backbone: BackboneFactory
+    losses: dict[str, LossFactory]
+    optimizer: OptimizerCallable
+    schedule: ScheduleFactory
+    clip: float | None
+    widest: HeadFactory | None = None
+
+    def train(self, steps: int, report: Callable[[int], None] | None = None) -> Outcome:
+        """Trains all models, and measures each on its test data.
+
+        Args:
+            steps: Optimizer steps.
+            report: Is told the number of every step that was taken.
+        """
+        replicas = self.replicas(steps)
+        replicas.train(report)
+        return _outcome(self.candidates, replicas.models)
+
+    def replicas(self, steps: int) -> Replicas:
+        """Builds the models, side by side."""
+        models = [self.model(candidate, candidate.head) for candidate in self.candidates]
+        masks: dict[str, Tensor] = {}
+        if self.widest is not None:
+            wide = [self.model(candidate, self.widest) for candidate in self.candidates]
+            rows = [widen(*pair) for pair in zip(models, wide, strict=True)]
+            masks = {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
+            models = wide
+        data = [candidate.data for candidate in self.candidates]
+        return Replicas(models, data, self.optimizer, self.schedule, steps, self.clip, masks)
+
+    def model(self, candidate: Candidate, head: HeadFactory) -> DensityModel:
+        """Builds a model as `lightning fit` with its seed would."""
+        model = DensityModel(
+            spec=candidate.data.spec,
+            stem=self.stem,
+            backbone=self.backbone,
+            head=head,
+            losses=self.losses,
+            optimizer=self.optimizer,
+            schedule=self.schedule,
+        )
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(candidate.seed)
+            model.configure_model()
+        return model
+
+
+@torch.no_grad()
+def widen(narrow: DensityModel, wide: DensityModel) -> dict[str, Tensor]:
+    """Makes a model with more frequencies predict what one with fewer does.
+
+    Args:
+        narrow: A model with a Fourier head.
+        wide: A model with a Fourier head of at least as many frequencies; takes the weights.
+
+    Returns:
+        For the parameters of the projection, by name, ones where a weight comes from the narrow
+            model and zeros elsewhere.
+    """
+    wide.stem.load_state_dict(narrow.stem.state_dict())
+    wide.backbone.load_state_dict(narrow.backbone.state_dict())
+    masks = {}
+    own = dict(narrow.head.projection.named_parameters())
+    for name, parameter in wide.head.projection.named_parameters():
+        missing = (len(parameter) - len(own[name])) // 2
+        parameter.copy_(_spread(own[name], missing))
+        masks[f"projection.{name}"] = _spread(torch.ones_like(own[name]), missing)
+    return masks
+
+
+def _spread(rows: Tensor, missing: int) -> Tensor:
+    """Adds zeros after the real and after the imaginary parts: `[2(N + 1), ...]`."""
+    halves = rows.reshape(2, -1, *rows.shape[1:])
+    return pad(halves, (*(0, 0) * (halves.ndim - 2), 0, missing)).flatten(0, 1)
+
+
+@torch.no_grad()
+def _outcome(candidates: Sequence[Candidate], models: Sequence[Any]) -> Outcome:
+    results, curves = [], {}
+    for candidate, model in zip(candidates, models, strict=True):
+        split = candidate.data.dataset("test")
+        batch = split.__getitems__(list(range(len(split))))
+        law, truth = model(batch), candidate.data.truth(batch.features.unsqueeze(1))
+        interval = candidate.data.spec.support.interval
+        values = measure(law, batch.target, truth, interval)
+        means = {name: value.double().mean().item() for name, value in values.items()}
+        nll = -law.log_prob(batch.target).double().mean().item()
+        means |= {"nll": nll, "perplexity": math.exp(nll)}
+        results += [Result(candidate.variant, candidate.seed, *each) for each in means.items()]
+        if truth is not None and candidate.variant not in curves:
+            cells = read_cells(law, interval)
+            width = cells.centers[1] - cells.centers[0]
+            predicted = cells.log_shares[:EXAMPLES, 0].exp() / width
+            true = log_density(truth, cells.centers)[:EXAMPLES, 0].exp()
+            parts = (cells.centers, predicted, true)
+            curves[candidate.variant] = Curves(*map(_rounded, parts))
+    return Outcome(results, curves)
+
+
+def _rounded(values: Tensor) -> Any:
+    return (values.double() * 1e6).round().div(1e6).tolist()

@@ -1,0 +1,6 @@
+"""Metrics that keep their own state, for programs that evaluate without a module."""
+
+from framework.papers.fourier.metrics.smoothness import Smoothness
+from framework.papers.fourier.metrics.variation import TotalVariation
+
+__all__ = ["Smoothness", "TotalVariation"]

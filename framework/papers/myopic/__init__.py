@@ -1,0 +1,22 @@
+"""Myopic training (arXiv:2404.00859): what a model computes for positions to come."""
+
+from framework.papers.myopic.callback import FutureGradients
+from framework.papers.myopic.gradients import FutureGradient, Split
+from framework.papers.myopic.local import GivenPastModel, LocalLanguageModel
+from framework.papers.myopic.paired import PairedArms
+from framework.papers.myopic.positions import PositionLosses, measure_positions
+from framework.papers.myopic.probes import Probe, ProbeScores, probe_layers
+
+__all__ = [
+    "FutureGradient",
+    "FutureGradients",
+    "GivenPastModel",
+    "LocalLanguageModel",
+    "PairedArms",
+    "PositionLosses",
+    "Probe",
+    "ProbeScores",
+    "Split",
+    "measure_positions",
+    "probe_layers",
+]

@@ -1,0 +1,88 @@
+"""How much of the gradient serves the future, watched while a model is trained."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from framework.callbacks.pictures import save, show
+from framework.modules.base import PredictiveModule
+from framework.papers.myopic.figures import draw_gradients
+from framework.papers.myopic.gradients import ALL, FutureGradient, Split
+from framework.papers.myopic.reports import scalars
+
+NAME = "gradients"  # of the picture
+
+
+class FutureGradients(Callback):
+    """Splits the gradient of some batches into what serves the present and what serves the future.
+
+    Logs the norms of the whole gradient (`gradient/total`) and of both parts (`gradient/myopic`,
+    `gradient/future`), and the cosine of the parts (`gradient/cosine`); behind a further slash
+    those of a block. At the end a picture of them goes to TensorBoard, and to the log directory.
+    Training is left as it is, to the bit. A batch that is measured costs four further passes,
+    without dropout and in full precision; of an optimizer step of several micro-batches, the first
+    is measured. It works for vanilla and myopic training alike.
+
+    Args:
+        every: Optimizer steps from one measurement to the next, at least 1; the first is measured.
+        constant: What of the past is constant for the present, the hidden states or the keys and
+            values.
+        everything: Measure stem, head and embeddings too, instead of the rest of the backbone
+            only.
+
+    Raises:
+        ValueError: If `every` is not positive; when training starts, if the backbone has no
+            attention that can be cut, or parameters are sharded.
+    """
+
+    def __init__(
+        self,
+        every: int = 100,
+        constant: Literal["hidden", "keys"] = "hidden",
+        everything: bool = False,
+    ) -> None:
+        if every < 1:
+            raise ValueError(
+                f"FutureGradients: every={every} is no number of steps; use 1 or more."
+            )
+        self.every, self.constant, self.everything = every, constant, everything
+        self._history: dict[int, Split] = {}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Prepares the measurement, once parameters are where they are trained."""
+        assert isinstance(pl_module, PredictiveModule)
+        self._gradient = FutureGradient(pl_module, self.constant, self.everything)
+        self._history = {}
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Measures a batch when its time has come, before the step that it leads to."""
+        step = trainer.global_step
+        if step % self.every or batch_idx % trainer.accumulate_grad_batches:
+            return
+        device = pl_module.device
+        with (
+            torch.random.fork_rng([device] if device.type == "cuda" else []),
+            trainer.precision_plugin.forward_context(),
+            torch.autocast(device.type, enabled=False),
+        ):
+            splits = self._gradient.measure([batch])
+        self._history[step] = splits[ALL]
+        found = scalars(splits)
+        pl_module.log_dict(found, logger=False)
+        for logger in trainer.loggers:
+            logger.log_metrics(found, step)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draws what was measured."""
+        directory = trainer.log_dir  # a collective: every process asks
+        if not (trainer.is_global_zero and self._history and trainer.loggers):
+            return
+        splits = list(self._history.values())
+        figure = draw_gradients(list(self._history), splits, "optimizer steps")
+        show(trainer, {NAME: figure})
+        save(directory, {NAME: figure})

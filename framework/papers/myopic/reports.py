@@ -1,0 +1,106 @@
+"""What is found about the future, arranged: in tables, numbers and pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from framework.analysis.report import Finding, Numbers
+from framework.papers.myopic.figures import draw_gradients, draw_positions, draw_probes
+from framework.papers.myopic.gradients import ALL, Split
+from framework.papers.myopic.positions import PositionLosses
+from framework.papers.myopic.probes import ProbeScores
+
+ROWS = 8  # positions that a table shows, at most
+
+
+def tell_positions(names: Sequence[str], losses: PositionLosses, weight: Tensor) -> Finding:
+    """Arranges losses by position: some positions and the mean in the table, all in numbers.
+
+    Args:
+        names: Of the models.
+        losses: What was measured.
+        weight: How much each position counts in the mean, `[T]`.
+    """
+    means, length = losses.mean(weight).tolist(), len(weight)
+    others = [f"{name} - {names[0]}" for name in names[1:]]
+    shown = torch.linspace(0, length - 1, min(ROWS, length)).round().long().tolist()
+    columns = torch.cat((losses.loss, losses.gap[1:])).T  # [T, 2 M - 1]
+    table = [["position", *names, *others]]
+    table += [[str(t + 1), *map(_number, columns[t].tolist())] for t in shown]
+    gaps = [mean - means[0] for mean in means[1:]]
+    table.append(["mean", *map(_number, means + gaps)])
+    head = ["position", "model", "loss", "gap", "error", "weight"]
+    numbers: list[list[str | float]] = [list(head)]
+    for k, name in enumerate(names):
+        rows = zip(*(x[k].tolist() for x in losses), weight.tolist(), strict=True)
+        numbers += [[t + 1, name, *row] for t, row in enumerate(rows)]
+    pairs = zip(others, losses.gap[1:], losses.error[1:], strict=True)
+    figure = draw_positions(
+        dict(zip(names, losses.loss, strict=True)), {name: (gap, err) for name, gap, err in pairs}
+    )
+    metrics = dict(zip((f"positions/{name}" for name in names), means, strict=True))
+    return Finding("positions", table, numbers, metrics, figure)
+
+
+def tell_probes(scores: ProbeScores) -> Finding:
+    """Arranges the scores of probes: a row a quantity, a column a layer."""
+    layers = [f"layer {k}" for k in range(len(scores.r2))]
+    named = list(zip(scores.names, scores.r2.T.tolist(), strict=True))
+    table = [["R² of", *layers], *([name, *(f"{x:.3f}" for x in row)] for name, row in named)]
+    metrics = {
+        f"probes/layer {layer}/{name}": value
+        for name, row in named
+        for layer, value in enumerate(row)
+        if not math.isnan(value)
+    }
+    numbers: Numbers = [["regressor", *layers], *([name, *row] for name, row in named)]
+    return Finding("probes", table, numbers, metrics, draw_probes(*scores))
+
+
+def tell_gradients(splits: Mapping[int, Mapping[str, Split]]) -> Finding:
+    """Arranges parts of gradients: of the last step by group, and over the steps.
+
+    Args:
+        splits: By step of the run and group of parameters, as `FutureGradient` measures them.
+    """
+    last = splits[max(splits)]
+    head = ["group", "total", "myopic", "future", "cosine"]
+    table = [head, *([group, *map(_number, split)] for group, split in last.items())]
+    numbers: list[list[str | float]] = [["step", *head]]
+    for step in sorted(splits):
+        numbers += [[step, group, *split] for group, split in splits[step].items()]
+    if len(splits) > 1:
+        steps = sorted(splits)
+        figure = draw_gradients(steps, [splits[step][ALL] for step in steps], "optimizer steps")
+    else:
+        groups = [group for group in last if group == ALL or group.startswith("block ")]
+        figure = draw_gradients(groups, [last[group] for group in groups], "parameters of")
+    return Finding("gradients", table, numbers, scalars(last), figure)
+
+
+def scalars(splits: Mapping[str, Split]) -> dict[str, float]:
+    """Names norms and cosines as a run logs them: of everything, and of each block.
+
+    Example:
+        >>> for name, value in scalars({"all": Split(5.0, 4.0, 3.0, 0.0)}).items():
+        ...     print(name, value)
+        gradient/total 5.0
+        gradient/myopic 4.0
+        gradient/future 3.0
+        gradient/cosine 0.0
+    """
+    found: dict[str, float] = {}
+    for group, split in splits.items():
+        if group == ALL or group.startswith("block "):
+            tail = "" if group == ALL else f"/{group}"
+            values = split._asdict().items()
+            found |= {f"gradient/{name}{tail}": x for name, x in values if not math.isnan(x)}
+    return found
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.4g}"

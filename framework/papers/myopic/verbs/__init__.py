@@ -1,0 +1,1 @@
+"""Verbs that this paper adds to the command line."""

@@ -1,0 +1,140 @@
+"""Measures what checkpoints compute for positions that are yet to come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.fabric import Fabric
+
+from framework.analysis.report import Finding
+from framework.analysis.sample import Sample
+from framework.callbacks.table import table
+from framework.checkpoints import read
+from framework.console.checkpoint_options import HELP, asking, beside, check_data, leading, parse
+from framework.console.errors import Mistake
+from framework.data.module import PredictiveData
+from framework.modules.loading import load_module
+from framework.papers.myopic.gradients import FutureGradient
+from framework.papers.myopic.positions import NLL, measure_positions
+from framework.papers.myopic.probes import RIDGE, probe_layers
+from framework.papers.myopic.reports import tell_gradients, tell_positions, tell_probes
+from framework.papers.myopic.twin import CONSTANTS
+
+QUESTIONS = {
+    "positions": "Measures the loss at each position of the window; of several checkpoints also "
+    "how much more each loses there than the first.",
+    "probes": "Tells how well linear probes read what the data know off the states of each layer.",
+    "gradients": "Splits the gradient into what serves the present and what serves the future; "
+    "of several checkpoints of a run over its steps.",
+}
+SPLITS = ("val", "test")
+
+
+def run(words: list[str], prog: str) -> None:
+    """Runs `future QUESTION CHECKPOINT... [--OPTION VALUE ...]`.
+
+    Args:
+        words: What follows `future` on the command line.
+        prog: What the command is called.
+
+    Raises:
+        Mistake: If there is no such question, or an option is wrong.
+        ValueError: If a checkpoint or the data cannot be asked.
+    """
+    question, rest = (words[0], words[1:]) if words else ("", [])
+    if question in HELP:
+        print("\n".join(f"{prog} future {name}: {said}" for name, said in QUESTIONS.items()))
+        return
+    if question not in QUESTIONS:
+        raise Mistake(
+            f"future answers no {question!r}; ask for one of {', '.join(QUESTIONS)}, for example "
+            "`future probes CHECKPOINT`."
+        )
+    paths, options = leading(rest)
+    if not paths and not HELP & set(options):
+        raise Mistake(f"future {question} needs a checkpoint, right behind {question}.")
+    if question == "probes" and len(paths) > 1:
+        raise Mistake(f"future probes asks one checkpoint, got {len(paths)}; ask one by one.")
+    given = _parse(question, paths, options, prog)
+    fabric = Fabric(accelerator=given.accelerator, devices=given.devices)
+    fabric.launch()
+    finding = _answer(question, paths, given, fabric)
+    if fabric.is_global_zero:
+        print(table(_title(finding, paths), finding.table))
+        folder = Path(given.folder) if given.folder else beside(paths[0], "future")
+        print("\n" + "\n".join(str(path) for path in finding.write(folder)), flush=True)
+
+
+def _answer(question: str, paths: Sequence[str], given: Any, fabric: Fabric) -> Finding:
+    data: PredictiveData = given.data
+    modules = {path: load_module(path).to(fabric.device) for path in paths}
+    for path, module in modules.items():
+        check_data(path, module, data)
+    sample = Sample(data.dataset(given.split), given.sequences, given.batch_size, fabric.device)
+    match question:
+        case "positions":
+            losses, weight = measure_positions(list(modules.values()), sample, given.loss)
+            return tell_positions(_names(paths), losses, weight)
+        case "probes":
+            [module] = modules.values()
+            known = _regressors(data)
+            return tell_probes(probe_layers(module, sample, known, given.first, given.ridge))
+    splits = {}
+    for path, module in modules.items():
+        gradient = FutureGradient(module, given.constant, given.everything)
+        splits[int(read(path)["global_step"])] = gradient.measure(batch for _, batch in sample)
+    return tell_gradients(splits)
+
+
+def _parse(question: str, paths: Sequence[str], words: Sequence[str], prog: str) -> Any:
+    parser = asking(
+        f"{prog} future {question}",
+        f"{QUESTIONS[question]} Checkpoints come first, then options.",
+    )
+    parser.add_argument("--split", choices=SPLITS, default="val", help="Which examples to read.")
+    match question:
+        case "positions":
+            parser.add_argument(
+                "--loss", type=str, default=NLL, help="A term of the objective, or nll."
+            )
+        case "probes":
+            parser.add_argument("--first", type=int, default=0, help="First position to probe.")
+            parser.add_argument("--ridge", type=float, default=RIDGE, help="Penalty, positive.")
+        case "gradients":
+            parser.add_argument(
+                "--constant", choices=CONSTANTS, default="hidden", help="What the past keeps."
+            )
+            parser.add_argument(
+                "--everything", type=bool, default=False, help="Stem, head, embeddings, too."
+            )
+    return parse(parser, paths[0] if paths else None, words)
+
+
+def _regressors(data: PredictiveData) -> Any:
+    known = getattr(data, "regressors", None)  # of data that know what their outcomes are made of
+    if known is None:
+        raise ValueError(
+            f"{type(data).__name__} has no regressors, which say what to look for in hidden "
+            "states; probe a model of SequenceData, or give your data a method "
+            "`regressors(batch)` that returns tensors [B, T] by name."
+        )
+    return known
+
+
+def _names(paths: Sequence[str]) -> list[str]:
+    """Names checkpoints by the parts of their paths in which they differ."""
+    split = [Path(path).with_suffix("").parts for path in paths]
+    depth = max(map(len, split))
+    padded = [("",) * (depth - len(parts)) + parts for parts in split]
+    differ = [len(set(column)) > 1 for column in zip(*padded, strict=True)]
+    named = [
+        "/".join(part for part, other in zip(parts, differ, strict=True) if other and part)
+        for parts in padded
+    ]
+    return [name or parts[-1] for name, parts in zip(named, split, strict=True)]
+
+
+def _title(finding: Finding, paths: Sequence[str]) -> str:
+    return f"{finding.name.capitalize()} of {', '.join(paths)}"

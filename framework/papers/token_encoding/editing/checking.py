@@ -1,0 +1,102 @@
+"""Checks of an edit: what to be warned of, and whether the file does what was computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from framework.analysis.sample import Sample
+from framework.modules.base import PredictiveModule
+from framework.papers.token_encoding.contexts import Contexts
+from framework.papers.token_encoding.editing.directions import GAINS, Known
+from framework.papers.token_encoding.editing.rules import Rule, Wish
+from framework.papers.token_encoding.editing.shifts import Shifted
+from framework.papers.token_encoding.readout import Readout, readout, states
+
+LONG = 4.0  # lengths of a row that a change should not exceed
+ROUNDED = 0.05  # share of a shift that rounding may take away or add
+
+
+def warnings(
+    rule: Rule, known: Known, own: Readout, contexts: Contexts, wish: Wish
+) -> Iterator[str]:
+    """Yields what a user should know of an edit before trusting it, a sentence each.
+
+    Args:
+        rule: The edit.
+        known: What its direction was made of.
+        own: The read-out before.
+        contexts: In which logits are shifted.
+        wish: Whose rows change.
+    """
+    gain = rule.push.gain(known.mean)
+    if not GAINS[0] <= gain <= GAINS[1]:
+        yield (
+            f"{rule.name} has a gain of {gain:.3f}: of each nat that it promises it shifts logits "
+            f"by so much on average; {'whiten' if rule.name != 'whiten' else 'bias'} delivers it."
+        )
+    rows = own.weight[wish.tokens].double()
+    change = rule.amount[:, None] * rule.push.row
+    lengths = change.norm(dim=1) / rows.norm(dim=1)
+    for name, length in zip(wish.names, lengths.tolist(), strict=True):
+        if length > LONG:
+            yield (
+                f"{rule} changes the row of {name} by {length:.1f} times its length, so that "
+                "contexts unlike those of the fit may see another shift."
+            )
+    lost = _rounding(rows + change, known.dtype)
+    level = _rounding(_bias(own, wish.tokens) + rule.amount * rule.push.bias, known.dtype)
+    moved = contexts.hidden.double() @ lost.T + level
+    shares = moved.square().mean(0).sqrt() / rule.amount.abs()
+    for name, share in zip(wish.names, shares.tolist(), strict=True):
+        if share > ROUNDED:
+            yield (
+                f"{known.dtype} cannot hold what {rule} makes of {name}: rounding moves its logit "
+                f"by {share:.0%} of the shift; edit a float32 checkpoint."
+            )
+
+
+def measured(
+    before: PredictiveModule, after: PredictiveModule, sample: Sample, wish: Wish
+) -> tuple[Tensor, Tensor]:
+    """Measures averaged probabilities of edited tokens in a forward pass of the edited model.
+
+    Args:
+        before: The model before.
+        after: The model as it was loaded from the edited checkpoint.
+        sample: What both read.
+        wish: Which tokens.
+
+    Returns:
+        Logs of averaged probabilities after the edit, `[W]` float64: of the forward pass, and in
+        closed form of the rows that differ.
+    """
+    old, new = readout(before).cpu(), readout(after).cpu()
+    row = new.weight[wish.tokens].double() - old.weight[wish.tokens].double()
+    constant = _bias(new, wish.tokens) - _bias(old, wish.tokens)
+    forward, closed, positions = torch.zeros_like(constant), torch.zeros_like(constant), 0
+    for _, batch in sample:
+        counted = batch.weight > 0
+        with torch.no_grad(), torch.autocast(counted.device.type, enabled=False):
+            law = after(batch)
+            own = [law.log_prob(torch.full_like(batch.target, w)) for w in wish.tokens.tolist()]
+            hidden = states(before, batch)[counted].float().cpu()
+        forward += torch.stack([x[counted].double().exp().sum() for x in own]).cpu()
+        contexts = Contexts(hidden, batch.target[counted].cpu())
+        shift = hidden.double() @ row.T + constant
+        closed += Shifted(contexts.log_probs(old, wish.tokens), shift).log_moved.exp().sum(0)
+        positions += len(hidden)
+    return (forward / positions).log(), (closed / positions).log()
+
+
+def _rounding(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """Returns what is added to numbers when they are stored."""
+    return values.to(dtype).double() - values
+
+
+def _bias(own: Readout, tokens: Tensor) -> Tensor:
+    if own.bias is None:
+        return torch.zeros(len(tokens), dtype=torch.float64)
+    return own.bias[tokens].double()

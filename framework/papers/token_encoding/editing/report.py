@@ -1,0 +1,132 @@
+"""What is found about edits, arranged: in tables, numbers and pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from framework.analysis.report import Finding, Numbers
+from framework.papers.token_encoding.editing.directions import PAPER
+from framework.papers.token_encoding.editing.rules import Effect, Rule, Wish, named
+from framework.papers.token_encoding.editing.study import (
+    SCALES,
+    Agreement,
+    Trial,
+    agreement,
+    by_rule,
+)
+from framework.papers.token_encoding.figures.edits import draw_edits
+
+COLUMNS = 6  # tokens that a table shows, at most
+
+Effects = Mapping[str, Mapping[str, Effect]]
+"""By split and name of the rule, what edits do there."""
+
+
+def tell_edits(
+    wish: Wish,
+    rules: Sequence[Rule],
+    chosen: Rule,
+    effects: Effects,
+    held_out: str,
+    name: Callable[[int], str],
+) -> Finding:
+    """Arranges what an edit does: that which was chosen, the paper's beside it, then all others.
+
+    Args:
+        wish: What was asked.
+        rules: All that apply.
+        chosen: One of them.
+        effects: What each of them does.
+        held_out: The split on which the others are shown.
+        name: Names a token.
+    """
+    paper = [rule for rule in rules if rule.name == PAPER and not rule.calibrated]
+    first = dict.fromkeys(map(str, (chosen, *paper)))
+    rows = [(rule, split) for rule in first for split in effects]
+    rows += [(str(rule), held_out) for rule in rules if str(rule) not in first]
+    head = ["rule", "on", *wish.names[:COLUMNS], "error", "KL", "JS", "NLL", "others", "most"]
+    asked = [f"{scale:.4g}" for scale in wish.scale[:COLUMNS].tolist()]
+    table = [head, ["asked", "", *asked, *[""] * 6]]
+    table += [_row(rule, split, effects[split][rule], wish, name) for rule, split in rows]
+    metrics: dict[str, float] = {}
+    panels: dict[str, dict[tuple[str, bool], tuple[Tensor, Tensor]]] = {}
+    for split, found in effects.items():
+        for rule in rules:
+            effect, prefix = found[str(rule)], f"edit/{split}/{rule}"
+            metrics |= {f"{prefix}/error": effect.error(wish), f"{prefix}/kl": effect.kl}
+            points = panels.setdefault(split, {})
+            points[rule.name, rule.calibrated] = (wish.scale, effect.scale)
+    return Finding("edit", table, _numbers(wish, rules, effects), metrics, draw_edits(panels))
+
+
+def _row(
+    rule: str, split: str, effect: Effect, wish: Wish, name: Callable[[int], str]
+) -> list[str]:
+    scales = [f"{scale:.4g}" for scale in effect.scale[:COLUMNS].tolist()]
+    cost = [f"{effect.kl:.2g}", f"{effect.js:.2g}", f"{effect.nll:+.4f}"]
+    most = f"{effect.largest:.4f} of {name(effect.token)}"
+    return [
+        *(rule, split, *scales, f"{effect.error(wish):.3f}"),
+        *(*cost, f"{effect.others:.4f}", most),
+    ]
+
+
+def _numbers(wish: Wish, rules: Sequence[Rule], effects: Effects) -> Numbers:
+    head = ["rule", "on", "token", "name", "asked", "amount", "actual"]
+    numbers: list[list[str | float]] = [[*head, "kl", "js", "nll", "others", "most", "whose"]]
+    for split, found in effects.items():
+        for rule in rules:
+            scale, *means = found[str(rule)]
+            for k, token in enumerate(wish.tokens.tolist()):
+                own = [float(x[k]) for x in (wish.scale, rule.amount, scale)]
+                numbers.append([str(rule), split, token, wish.names[k], *own, *means])
+    return numbers
+
+
+def tell_study(trials: Sequence[Trial]) -> Finding:
+    """Arranges how far edits hold: medians and mean errors by scale, a row a rule and split.
+
+    Args:
+        trials: What was tried.
+    """
+    rules = by_rule(trials)
+    scales = [f"x {scale:g}" for scale in SCALES]
+    table = [["rule", "on", *scales, "close", "Pearson", "Spearman"]]
+    metrics: dict[str, float] = {}
+    head = ["rule", "on", "asked", "median", "error", "close", "left out", "kl", "js", "nll"]
+    numbers: list[list[str | float]] = [list(head)]
+    for (direction, calibrated, split), group in rules.items():
+        rule = named(direction, calibrated)
+        whole = agreement(group)
+        table.append([rule, split, *map(_cell, group), *_agreeing(whole)])
+        for trial in group:
+            own = [trial.scale, trial.median, trial.error, trial.close, trial.left_out]
+            numbers.append([rule, split, *own, trial.kl, trial.js, trial.nll])
+            prefix = f"edits/{split}/{rule}/x {trial.scale:g}"
+            if len(trial.log_scale):
+                metrics |= {f"{prefix}/median": trial.median, f"{prefix}/error": trial.error}
+        prefix = f"edits/{split}/{rule}"
+        metrics |= {f"{prefix}/{k}": x for k, x in vars(whole).items() if not math.isnan(x)}
+    panels: dict[str, dict[tuple[str, bool], tuple[Tensor, Tensor]]] = {}
+    for (direction, calibrated, split), group in rules.items():
+        asked = torch.cat([trial.asked for trial in group]).exp()
+        actual = torch.cat([trial.log_scale for trial in group]).exp()
+        if len(asked):
+            panels.setdefault(split, {})[direction, calibrated] = (asked, actual)
+    return Finding("edits", table, numbers, metrics, draw_edits(panels))
+
+
+def _cell(trial: Trial) -> str:
+    """Writes the median scale and the mean error of its log, and what could not be solved for."""
+    if not len(trial.log_scale):
+        return "out of reach"
+    left_out = f" ({trial.left_out} out of reach)" if trial.left_out else ""
+    return f"{trial.median:.3g} [{trial.error:.3f}]{left_out}"
+
+
+def _agreeing(whole: Agreement) -> list[str]:
+    return [f"{whole.close:.0%}", f"{whole.pearson:.3f}", f"{whole.spearman:.3f}"]

@@ -1,0 +1,1 @@
+"""Synthetic problems, a folder each, with its data, module and figures; none knows another."""

@@ -1,0 +1,20 @@
+"""Arithmetic in writing: equations of numbers, whose answers are right or wrong."""
+
+from framework.tasks.arithmetic.data import EquationData, Square
+from framework.tasks.arithmetic.digits import Multiplication
+from framework.tasks.arithmetic.equation import EquationModel
+from framework.tasks.arithmetic.product import ProductModel
+from framework.tasks.arithmetic.products import ProductData
+from framework.tasks.arithmetic.sources import Equation, LinearEquation, ModularAddition
+
+__all__ = [
+    "Equation",
+    "EquationData",
+    "EquationModel",
+    "LinearEquation",
+    "ModularAddition",
+    "Multiplication",
+    "ProductData",
+    "ProductModel",
+    "Square",
+]

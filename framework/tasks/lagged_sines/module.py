@@ -1,0 +1,91 @@
+"""Sequence models: an outcome is predicted at every position, from the features up to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+from torch.nn.functional import huber_loss
+
+from components.data import SequenceBatch, SequenceSpec
+from framework.modules.base import PredictiveModule, Ratio
+from framework.tasks.lagged_sines.figures import draw_sequences
+
+
+class SequenceModel(PredictiveModule):
+    """Trains and evaluates a model of outcomes along sequences.
+
+    Reports the Huber loss of the mean with delta 1, in squared units of the outcome: `huber` at
+    all positions, and where the data tell which of them are the task, there (`task_huber`), beside
+    it (`rest_huber`), and for one who says 0 at each of the task (`zero_huber`). Divided by the
+    latter, `normalized_huber` is 1 for who has learned nothing; `huber_per_task` is `huber`
+    divided by the share of positions that are the task, the number of the paper's table.
+
+    Args:
+        options: Options of every module: spec, stem, backbone, head, losses, optimizer, schedule,
+            execution, initialization, decay_embeddings.
+
+    Source: Wu, Morris and Levine, "Do language models plan ahead for future tokens?"
+        (arXiv:2404.00859), synthetic data, table 1.
+    """
+
+    kind = SequenceSpec
+    spec: SequenceSpec
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+
+    def metrics(self, prediction: Any, batch: SequenceBatch) -> Mapping[str, Ratio]:
+        """Returns the Huber loss on all positions, on those of the task and beside it."""
+        mean, task = prediction.mean, self._task(batch).to(batch.weight.dtype)
+        loss, zero = (_huber(said, batch.target) for said in (mean, torch.zeros_like(mean)))
+        asked, rest = batch.weight * task, batch.weight * (1 - task)
+        found = {"huber": (loss, batch.weight), "task_share": (task, batch.weight)}
+        if asked.any():
+            found |= {"task_huber": (loss, asked), "zero_huber": (zero, asked)}
+        if rest.any():
+            found["rest_huber"] = (loss, rest)
+        return found
+
+    def summarize(self, means: Mapping[str, float]) -> Mapping[str, float]:
+        """Divides the Huber loss by that of the zero predictor, and by the share of the task."""
+        if not means.get("zero_huber"):  # no task, or one whose every answer is 0
+            return {}
+        return {
+            "normalized_huber": means["task_huber"] / means["zero_huber"],
+            "huber_per_task": means["huber"] / means["task_share"],
+        }
+
+    def figures(self, batch: SequenceBatch) -> Mapping[str, Figure]:
+        """Draws outcomes and predicted means of some sequences."""
+        prediction: Any = self(batch)
+        return {"sequences": draw_sequences(batch.target, prediction.mean, self._task(batch))}
+
+    def predict_step(
+        self, batch: SequenceBatch, batch_idx: int, dataloader_idx: int = 0
+    ) -> list[dict[str, Any]]:
+        """Returns the predicted mean at each position, and what happened; a row a sequence."""
+        prediction: Any = self(batch)
+        columns = (prediction.mean, batch.target, self._task(batch))
+        return [
+            {"mean": mean, "target": target, "task": task}
+            for mean, target, task in zip(*(c.tolist() for c in columns), strict=True)
+        ]
+
+    def _task(self, batch: SequenceBatch) -> Tensor:
+        """Tells which positions are the task, `[B, T]` bool: all if the data do not tell."""
+        task = getattr(self.trainer.datamodule, "task", _everywhere)  # type: ignore[attr-defined]
+        found: Tensor = task(batch)
+        return found
+
+
+def _huber(mean: Tensor, target: Tensor) -> Tensor:
+    return huber_loss(mean, target.to(mean.dtype), reduction="none")
+
+
+def _everywhere(batch: SequenceBatch) -> Tensor:
+    """Stands for data that do not tell positions apart."""
+    return torch.ones_like(batch.weight, dtype=torch.bool)

@@ -1,0 +1,149 @@
+"""Prompts as data: each asks for one number, as a real value or written out as text."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch.distributions import Distribution
+
+from components.data import PromptBatch, PromptSpec, TokenBatch, TokenSpec
+from components.supports import Tokens
+from framework.data.cache import fingerprint
+from framework.data.module import Examples, InMemory, PredictiveData
+from framework.data.tokens.tokenizer import ByteTokenizer, Tokenizer, Vocabulary
+from framework.evaluation.generation import prompt_lengths
+from framework.tasks.random_numbers.normals import Prompt, Prompts, written
+
+
+class Asking(PredictiveData):
+    """What both kinds of prompts share: their texts, and the tokens that these are written in.
+
+    A text begins with the token that stands between documents. Validation looks at the prompts for
+    testing, for the experiment keeps none apart.
+
+    Args:
+        source: Where the prompts come from.
+        tokenizer: How text becomes tokens; its bytes if not given.
+        options: Batch sizes, workers and seed, as in `PredictiveData`.
+    """
+
+    def __init__(
+        self, source: Prompts, tokenizer: Tokenizer | None = None, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.source, self.tokenizer = source, tokenizer
+
+    @abstractmethod
+    def asked(self, batch: Any) -> list[list[int]]:
+        """Returns the tokens of the text of each example."""
+
+    def dataset(self, split: str) -> Examples:
+        """Returns the prompts of a split."""
+        return InMemory(self._batches["train" if split == "train" else "test"])
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Reads token ids as text."""
+        return self.vocabulary.decode(ids)
+
+    def truth(self, batch: Any) -> Distribution | None:
+        """Returns the true law of each number, batch shape `[B, 1]`; `None` if it is unknown."""
+        return self.source.truth([self.decode(ids) for ids in self.asked(batch)])
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens that the texts are written in."""
+        texts = [prompt.text for prompt in self.prompts["train"]]
+        return (self.tokenizer or ByteTokenizer()).fit(fingerprint(*texts), lambda: texts)
+
+    @cached_property
+    def prompts(self) -> dict[str, list[Prompt]]:
+        """The prompts of each split."""
+        return {split: self.source.prompts(split) for split in ("train", "test")}
+
+    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
+        return [[self.vocabulary.end, *ids] for ids in self.vocabulary.encode(texts)]
+
+    @cached_property
+    @abstractmethod
+    def _batches(self) -> dict[str, Any]:
+        """All examples of each split, as one batch."""
+
+
+class PromptData(Asking):
+    """Serves texts that ask for one number each; the number is the target, as it is.
+
+    Args:
+        source: Where the prompts come from.
+        tokenizer: How text becomes tokens; its bytes if not given.
+        options: Batch sizes, workers and seed, as in `PredictiveData`.
+    """
+
+    @property
+    def spec(self) -> PromptSpec:
+        """Range of the numbers, size of the vocabulary, and length of the longest text."""
+        length = max(batch.tokens.shape[1] for batch in self._batches.values())
+        return PromptSpec(self.source.support, self.vocabulary.size, length)
+
+    def asked(self, batch: PromptBatch) -> list[list[int]]:
+        """Returns the tokens of each text."""
+        rows = zip(batch.tokens, batch.mask, strict=True)
+        return [tokens[mask].tolist() for tokens, mask in rows]
+
+    @cached_property
+    def _batches(self) -> dict[str, PromptBatch]:
+        return {split: self._batch(prompts) for split, prompts in self.prompts.items()}
+
+    def _batch(self, prompts: list[Prompt]) -> PromptBatch:
+        rows = self._encode([prompt.text for prompt in prompts])
+        length = max(map(len, rows))
+        tokens = torch.zeros(len(rows), length, dtype=torch.int64)
+        mask = torch.zeros_like(tokens, dtype=torch.bool)
+        for k, ids in enumerate(rows):
+            tokens[k, length - len(ids) :] = torch.tensor(ids)
+            mask[k, length - len(ids) :] = True
+        target = torch.tensor([[prompt.number] for prompt in prompts])
+        return PromptBatch(tokens, mask, target, torch.ones_like(target))
+
+
+class PromptTokenData(Asking):
+    """Serves the same texts for a language model, the number written behind in two decimals.
+
+    Only the tokens of the number count, with the comma that ends it.
+
+    Args:
+        source: Where the prompts come from.
+        tokenizer: How text becomes tokens; its bytes if not given.
+        options: Batch sizes, workers and seed, as in `PredictiveData`.
+    """
+
+    @property
+    def spec(self) -> TokenSpec:
+        """Vocabulary, length of the longest text with its number, and bytes per token of these."""
+        batch, answers = self._batches["test"], self.prompts["test"]
+        size = sum(len(written(prompt.number)) for prompt in answers)
+        length = max(batch.tokens.shape[1] for batch in self._batches.values())
+        return TokenSpec(Tokens(self.vocabulary.size), length, size / batch.weight.sum().item())
+
+    def asked(self, batch: TokenBatch) -> list[list[int]]:
+        """Returns the tokens of each text, without the number."""
+        rows = zip(batch.tokens.tolist(), prompt_lengths(batch.weight).tolist(), strict=True)
+        return [tokens[:length] for tokens, length in rows]
+
+    @cached_property
+    def _batches(self) -> dict[str, TokenBatch]:
+        return {split: self._batch(prompts) for split, prompts in self.prompts.items()}
+
+    def _batch(self, prompts: list[Prompt]) -> TokenBatch:
+        asked = self._encode([prompt.text for prompt in prompts])
+        answers = self.vocabulary.encode([written(prompt.number) for prompt in prompts])
+        rows = [text + answer for text, answer in zip(asked, answers, strict=True)]
+        tokens = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.int64)
+        weight = torch.zeros(tokens.shape)
+        for k, (row, text) in enumerate(zip(rows, asked, strict=True)):
+            tokens[k, : len(row)] = torch.tensor(row)
+            weight[k, len(text) : len(row)] = 1
+        return TokenBatch(tokens[:, :-1], tokens[:, 1:], weight[:, 1:])

@@ -1,0 +1,195 @@
+"""The toy table: what is trained together, what is kept, what is drawn, and what was published."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+import cli
+from components.backbones import Perceptron
+from components.heads import EvenMixtureHead, FourierHead, LinearHead
+from components.losses import NegativeLogLikelihood
+from components.stems import FeatureStem, Unscaled
+from framework.papers.fourier import ToyTable
+from framework.papers.fourier.groups import Group
+from framework.papers.fourier.toy import METRICS, Clock, Peaked, Training
+from framework.schedules import Constant
+from framework.studies import read
+from framework.tasks.toy_densities import Gaussian, Synthetic, TwoGaussians
+
+RECIPES = Path(cli.__file__).parent / "recipes"
+TOY = yaml.safe_load((RECIPES / "studies/fourier/toy.yaml").read_text())["study"]["init_args"]
+FINISHED = RECIPES / "studies/fourier/toy.csv"
+
+
+def small(steps=3, **changes):
+    training = Training(
+        stem=partial(FeatureStem, scale=Unscaled),
+        fourier=FourierHead,
+        mixture=EvenMixtureHead,
+        optimizer=partial(torch.optim.Adam, lr=0.01),
+        schedule=Constant,
+        heads={"linear": partial(LinearHead, bins=20)},
+    )
+    options = {
+        "problems": {
+            "one": Peaked(partial(Synthetic, Gaussian()), 1),
+            "two": Peaked(partial(Synthetic, TwoGaussians())),
+        },
+        "trainings": {"way": training},
+        "backbone": partial(Perceptron, dim=8, depth=1),
+        "losses": {"nll": NegativeLogLikelihood},
+        "frequencies": (1, 2, 3),
+        "seeds": (1, 2),
+        "published": {"one/way/fourier-2": {"kl_cells": "0.563 ± 0.001"}},
+        **changes,
+    }
+    return ToyTable(steps=steps, **options)
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Notes the groups that are trained."""
+    names = []
+    train = Group.train
+
+    def noted(group, steps, report):
+        names.append(group.name)
+        return train(group, steps, report)
+
+    monkeypatch.setattr(Group, "train", noted)
+    return names
+
+
+def test_a_table_is_made_once_and_kept(trained, tmp_path, capsys):
+    small().run(tmp_path, jobs=1)
+    assert trained == ["way/fourier", "way/linear", "way/mixture-1", "way/mixture-2"]
+    results = read(tmp_path / "results.csv")
+    heads = ("fourier-1", "fourier-2", "fourier-3", "linear", "mixture")
+    variants = {f"{problem}/way/{head}" for problem in ("one", "two") for head in heads}
+    assert {result.variant for result in results} == variants
+    assert {result.seed for result in results} == {1, 2}
+    assert "0.563 ± 0.001" in capsys.readouterr().out
+    assert "| one/way/fourier-2 | 2 |" in (tmp_path / "table.md").read_text()
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == [
+        "frequencies-way.png",
+        "laws-one-way.png",
+        "laws-two-way.png",
+    ]
+    small().run(tmp_path, jobs=1)
+    assert len(trained) == 4
+    assert read(tmp_path / "results.csv") == results
+    small(steps=2).run(tmp_path, jobs=1)
+    assert len(trained) == 8
+
+
+def test_processes_share_the_groups(tmp_path):
+    small().run(tmp_path / "two", jobs=2)
+    small().run(tmp_path / "one", jobs=1)
+    assert read(tmp_path / "two" / "results.csv") == read(tmp_path / "one" / "results.csv")
+
+
+def test_a_group_that_failed_is_named(monkeypatch, tmp_path):
+    train = Group.train
+
+    def failing(group, steps, report):
+        if group.name == "way/linear":
+            raise SystemExit(3)
+        return train(group, steps, report)
+
+    monkeypatch.setattr(Group, "train", failing)
+    with pytest.raises(ValueError, match=r"ToyTable: .*way/linear did not finish; .*\.$"):
+        small().run(tmp_path, jobs=2)
+
+
+def test_nothing_to_compare_is_refused():
+    with pytest.raises(ValueError, match=r"ToyTable: problems=\[\], .*\.$"):
+        small(problems={})
+
+
+def test_a_clock_tells_how_far_it_is(capsys):
+    clock = Clock("a group", 1000)
+    for step in range(1, 101):
+        clock(step)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("a group: step 10 of 1000, ")
+    assert second.startswith("a group: step 100 of 1000, ")
+
+
+@pytest.mark.parametrize("problem", ["gaussian", "two_gaussians", "signed_beta"])
+def test_the_recipe_of_a_problem_is_what_the_table_trains(problem):
+    recipe = yaml.safe_load((RECIPES / "density" / f"{problem}.yaml").read_text())
+    model, data = recipe["model"]["init_args"], recipe["data"]["init_args"]
+    how = TOY["trainings"]["classification"]
+    head = {**how["fourier"]["init_args"], "frequencies": 12}
+    assert model["head"] == {"class_path": how["fourier"]["class_path"], "init_args": head}
+    assert (model["stem"], model["backbone"]) == (how["stem"], TOY["backbone"])
+    assert (model["losses"], model["schedule"]) == (TOY["losses"], how["schedule"])
+    assert adam(model) == adam(how)
+    assert data["source"]["init_args"]["process"] == TOY["problems"][problem]["process"]
+    assert data["source"]["init_args"]["seed"].strip("${.}") == "seed_everything"
+    assert data["seed"].strip("${.}") == "seed_everything"
+    assert (data["batch_size"], recipe["trainer"]["max_steps"]) == (32, 62_500)
+    assert "gradient_clip_val" not in recipe["trainer"]
+
+
+def test_the_overlay_for_likelihood_is_what_the_table_trains():
+    overlay = yaml.safe_load((RECIPES / "overlays" / "density" / "likelihood.yaml").read_text())
+    model, how = overlay["model"]["init_args"], TOY["trainings"]["likelihood"]
+    assert model["stem"]["init_args"] == how["stem"]["init_args"]
+    assert model["schedule"] == how["schedule"]
+    assert overlay["trainer"]["gradient_clip_val"] == how["clip"]
+    assert model["head"]["init_args"] == {"bins": None, "eps": 0.0}
+    assert how["fourier"]["init_args"] == {"init": "official"}
+    assert adam(how) == adam(TOY["trainings"]["classification"])
+
+
+def adam(options):
+    """The optimizer, but for the option that changes its speed only."""
+    settings = {**options["optimizer"]["init_args"]}
+    settings.pop("fused", None)
+    return options["optimizer"]["class_path"], settings
+
+
+@pytest.mark.parametrize("overlays", [[], ["--config", "density/likelihood"]])
+def test_the_recipes_take_two_steps_either_way(overlays, tmp_path, capsys):
+    quiet = ["--config", "smoke", f"--trainer.default_root_dir={tmp_path}"]
+    cli.main(["fit", "--config", "density/signed_beta", *overlays, *quiet])
+    table = capsys.readouterr().out
+    assert "kl_cells" in table
+    assert ("smoothness" in table) == (not overlays)
+
+
+BANDS = [  # of the reproduction: published means, and how far a run may lie from them
+    ("gaussian/classification/fourier-2", "kl_cells", 0.553, 0.573),
+    ("gaussian/classification/fourier-4", "kl_cells", 0.187, 0.207),
+    ("gaussian/classification/fourier-12", "kl_cells", 0.07, 0.16),
+    ("two_gaussians/classification/fourier-6", "kl_cells", 0.10, 0.19),
+    ("signed_beta/classification/fourier-16", "kl_cells", 0.13, 0.20),
+    ("gaussian/classification/linear", "kl_cells", 0.10, 0.24),
+    ("gaussian/classification/fourier-12", "smoothness", 0.053, 0.061),
+    ("gaussian/classification/linear", "smoothness", 0.105, 0.125),
+    ("gaussian/likelihood/fourier-8", "kl_cells", 0.024, 0.036),
+    ("two_gaussians/likelihood/fourier-8", "kl_cells", 0.047, 0.071),
+    ("signed_beta/likelihood/fourier-16", "kl_cells", 0.090, 0.120),
+]
+
+
+@pytest.mark.skipif(not FINISHED.is_file(), reason="the table has not been run to its end")
+@pytest.mark.parametrize(("variant", "metric", "low", "high"), BANDS)
+def test_the_finished_table_lies_in_the_bands_of_the_paper(variant, metric, low, high):
+    values = [r.value for r in read(FINISHED) if (r.variant, r.metric) == (variant, metric)]
+    assert len(values) == 4
+    assert low <= sum(values) / 4 <= high
+
+
+def test_published_numbers_belong_to_what_is_run():
+    heads = {*(f"fourier-{n}" for n in range(2, 21, 2)), "mixture", "linear", "point"}
+    for variant, numbers in TOY["published"].items():
+        problem, training, head = variant.split("/")
+        assert problem in TOY["problems"]
+        assert training in TOY["trainings"]
+        assert head in heads
+        assert set(numbers) <= set(METRICS)

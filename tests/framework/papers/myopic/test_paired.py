@@ -1,0 +1,118 @@
+"""Arms run once they are known to be trained alike; gap and bonus are differences of one seed."""
+
+import json
+
+import pytest
+
+import cli
+from framework.papers.myopic import PairedArms, paired
+from framework.studies import Variants, read, runs
+
+FAKE = """
+import json, pathlib, sys
+words = sys.argv[1:]
+folder = pathlib.Path(words[-1].partition("=")[2])
+if words[0] == "future":
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{words[1]}.json").write_text(json.dumps({"probes/layer 1": len(words) / 8}))
+    sys.exit(words[2:4] != [str(folder.parent / "name" / "last.ckpt"), "--first"])
+loss = {"vanilla": 3.0, "hidden": 3.5, "local": 2.75}[words[1]]
+seed = float(words[words.index("--seed_everything") + 1])
+if words[1] == "local" and not pathlib.Path(words[words.index("--past") + 1]).is_file():
+    sys.exit(2)
+place = folder / "name"
+place.mkdir(parents=True, exist_ok=True)
+(place / "last.ckpt").touch()
+numbers = {"val/nll": loss * seed, "parameters": 1.0}
+(place / "metrics.json").write_text(json.dumps(numbers))
+with open(folder / "calls", "a") as file:
+    file.write(words[1])
+"""
+ARMS = {
+    "vanilla": ["vanilla"],
+    "hidden": ["hidden"],
+    "local": ["local", "--past", "{vanilla}"],
+}
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """Fake runs; returns the arms that were held against a vanilla one."""
+    checked = []
+    monkeypatch.setattr(runs, "LAUNCH", FAKE)
+    monkeypatch.setattr(paired, "require_parity", lambda words, by: checked.append((words, by)))
+    return checked
+
+
+def calls(folder):
+    return sorted(str(path.parent.relative_to(folder)) for path in folder.rglob("calls"))
+
+
+def test_gap_and_bonus_are_told(launched, tmp_path, capsys):
+    PairedArms([], ARMS, ["val/nll"], seeds=[1, 2]).run(tmp_path, jobs=2)
+    said, text = capsys.readouterr().out, (tmp_path / "table.md").read_text()
+    assert "Myopia gap" in said
+    assert "Local myopia bonus" in said
+    assert "| hidden | 2 | 0.75 ± 0.25 | 0 of 2 |" in text  # .5 and 1
+    assert "| vanilla | 2 | 0.38 ± 0.12 | 0 of 2 |" in text  # .25 and .5
+    assert text.count("local") == 2  # a row of the results, and the head of the bonus
+
+
+def test_an_arm_is_handed_the_checkpoint_of_the_same_seed(launched, tmp_path):
+    PairedArms([], ARMS, ["val/nll"], seeds=[1, 2]).run(tmp_path, jobs=2)
+    last = tmp_path / "vanilla" / "seed-1" / "name" / "last.ckpt"
+    [local] = [words for words, by in launched if "local" in words]
+    assert str(last) in local["local"]
+    assert [by for _, by in launched] == ["vanilla", "vanilla"]
+    kept = json.loads((tmp_path / "local" / "seed-2" / "finished.json").read_text())
+    assert kept["words"][:3] == ["local", "--past", "{vanilla}"]
+
+
+def test_what_needs_an_arm_is_repeated_with_it(launched, tmp_path):
+    study = PairedArms([], ARMS, ["val/nll"], seeds=[1])
+    study.run(tmp_path, jobs=1)
+    study.run(tmp_path, jobs=1)
+    counted = (tmp_path / "local" / "seed-1" / "calls").read_text()
+    assert counted == "local"
+    (tmp_path / "vanilla" / "seed-1" / "finished.json").unlink()
+    study.run(tmp_path, jobs=1)
+    assert (tmp_path / "local" / "seed-1" / "calls").read_text() == "locallocal"
+    assert (tmp_path / "hidden" / "seed-1" / "calls").read_text() == "hidden"
+
+
+def test_what_needs_an_arm_that_failed_does_not_run(launched, tmp_path):
+    arms = {**ARMS, "vanilla": ["none"]}
+    with pytest.raises(ValueError, match=r"1 of 3 runs failed; see .*vanilla"):
+        PairedArms([], arms, ["val/nll"], seeds=[1]).run(tmp_path, jobs=1)
+    assert calls(tmp_path) == ["hidden/seed-1"]
+
+
+def test_answers_of_the_last_checkpoint_are_metrics(launched, tmp_path):
+    asked = [["probes", "--first", "5"]]
+    study = PairedArms([], ARMS, ["val/nll", "probes/layer 1"], seeds=[1], asked=asked)
+    study.run(tmp_path, jobs=1)
+    study.run(tmp_path, jobs=1)
+    found = {r.variant: r.value for r in read(tmp_path / "results.csv") if "probes" in r.metric}
+    assert found == dict.fromkeys(ARMS, 6 / 8)
+    assert (tmp_path / "hidden" / "seed-1" / "calls").read_text() == "hidden"
+    with pytest.raises(ValueError, match="2 of 3 runs failed"):
+        PairedArms([], ARMS, ["val/nll"], seeds=[1], asked=[["probes"]]).run(tmp_path, jobs=1)
+
+
+def test_arms_that_are_not_trained_alike_do_not_run(monkeypatch, tmp_path):
+    monkeypatch.setattr(runs, "LAUNCH", FAKE)
+    for face in cli.FACES:
+        cli.import_module(face)
+    sizes = ["--model.backbone.dim=8", "--data.batch_size=4", "--trainer.max_steps=4"]
+    recipe = ["--config", "lagged_sines", *sizes, "--trainer.accelerator=cpu"]
+    arms = {"vanilla": [], "hidden": ["--config", "myopic/hidden", "--model.optimizer.lr=0.01"]}
+    with pytest.raises(ValueError, match=r"'vanilla' and 'hidden' are not trained alike.*: lr of"):
+        PairedArms(recipe, arms, ["val/huber"], seeds=[1, 2]).run(tmp_path, jobs=1)
+    assert not calls(tmp_path)
+
+
+def test_checkpoints_of_what_runs_by_itself_only():
+    for arms in ({"a": ["{b}"]}, {"a": ["{b}"], "b": ["{a}"]}, {"g/a": ["{b}"], "b": []}):
+        with pytest.raises(ValueError, match="no variant that runs by itself"):
+            Variants([], arms, ["val/nll"])
+    Variants([], {"a": ["${equal_parameters:88}"]}, ["val/nll"])  # an interpolation

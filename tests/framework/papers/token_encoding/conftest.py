@@ -1,0 +1,52 @@
+"""A small language model that was trained for a while by the command line, and what it says."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+import cli
+from framework.analysis import Sample
+from framework.data import PythonLibrary, TokenData
+from framework.modules.base import PredictiveModule
+from framework.modules.loading import load_module
+from framework.papers.token_encoding import Readout, Statistics, gather, readout
+from framework.papers.token_encoding.spread import Spread
+
+STEPS = 280
+
+
+@dataclass
+class Trained:
+    """The model of `encoding/small`, untied, after 280 steps on code."""
+
+    path: Path  # checkpoint
+    folder: Path  # of the run
+    module: PredictiveModule
+    data: TokenData
+    readout: Readout
+    fit: Statistics  # of training text, all of its contexts kept
+    held_out: Statistics  # of validation text
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Trains the model once for all tests; takes some twenty seconds."""
+    runs = tmp_path_factory.mktemp("trained")
+    threads = torch.get_num_threads()
+    cli.main([
+        *("fit", "--config", "encoding/small", "--trainer.default_root_dir", str(runs)),
+        *("--data.source", "PythonLibrary", "--data.source.limit", "10000000"),
+        *("--trainer.max_steps", str(STEPS), "--trainer.val_check_interval", str(STEPS)),
+        *("--trainer.enable_progress_bar", "false", "--model.tied", "false"),
+    ])  # fmt: skip
+    torch.set_num_threads(threads)
+    path = next(runs.glob("small/version_0/checkpoints/last.ckpt"))
+    module = load_module(path)
+    data = TokenData(PythonLibrary(limit=None), length=64)
+    fit, held_out = (
+        gather(module, Sample(Spread(data.dataset(split), size), None, 64), size * 64)
+        for split, size in (("train", 256), ("val", 128))
+    )
+    return Trained(path, path.parents[1], module, data, readout(module), fit, held_out)

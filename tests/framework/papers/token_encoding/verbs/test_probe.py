@@ -1,0 +1,184 @@
+"""The verb `probe`: what it says, what it leaves, and mistakes in a sentence."""
+
+import csv
+import json
+import re
+import shutil
+
+import pytest
+import torch
+from matplotlib.image import imread
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import cli
+from framework.console.checkpoint_options import leading
+from framework.modules.loading import load_module
+from framework.papers.token_encoding import Statistics, probe, readout
+from framework.papers.token_encoding.probing.controls import untrained
+from tests.framework.papers.token_encoding.verbs.byte_models import fit
+
+QUICK = ["--accelerator=cpu", "--sequences=12", "--contexts=150", "--untrained=8"]
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return fit(tmp_path_factory.mktemp("run"))
+
+
+def ask(*words):
+    paths, options = leading([str(word) for word in words])
+    cli.main(["probe", *paths, *QUICK, *options])
+
+
+def told(capsys, *words):
+    """What a command that fails says."""
+    with pytest.raises(SystemExit) as end:
+        ask(*words)
+    assert end.value.code == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "probe: error: " in error
+    return error
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_what_is_told_is_left_beside_the_checkpoint(path, capsys):
+    """Numbers are those of `probe` on the statistics that were written."""
+    ask(path)
+    said, folder = capsys.readouterr().out, path.parent / "last-probe"
+    assert re.search(r"Read-out of .*last.ckpt: 25\d tokens, 192 contexts", said)
+    assert "Self-test passed" in said
+    statistics, own = (
+        Statistics.load(folder / "statistics.safetensors"),
+        readout(load_module(path)),
+    )
+    statistics.require(own)
+    assert statistics.provenance["checkpoint"] == str(path)
+    found = probe(own, statistics)
+    kept = json.loads((folder / "probe.json").read_text())
+    for name in ("adjusted_r2", "cross_validated_r2", "rmse", "condition"):
+        expected = getattr(found.regression, name)
+        assert kept[f"probe/alpha/{name}"] == pytest.approx(expected, rel=1e-6)
+    assert kept["probe/alpha/gain"] == pytest.approx(found.gain, rel=1e-6)
+    assert kept["probe/geometric/r2"] == pytest.approx(1, abs=1e-12)
+    assert f"{found.regression.adjusted_r2:.4f}" in said
+    slopes = load_file(folder / "probe.safetensors")
+    torch.testing.assert_close(slopes["alpha.slope"], found.regression.slope)
+    table = rows(folder / "probe.csv")
+    assert [int(row["token"]) for row in table] == list(range(len(table)))
+    assert table[ord("e")]["text"] == "e"
+    assert table[ord("\n")]["text"] == r"\n"
+    alpha = torch.tensor([float(row["alpha"]) for row in table], dtype=torch.float64)
+    torch.testing.assert_close(alpha, statistics.alpha[: len(table)], rtol=1e-6, atol=0)
+    law = rows(folder / "dimensions.csv")
+    assert float(law[3]["slope"]) == pytest.approx(found.regression.slope[3].item(), rel=1e-6)
+    for name in ("probe", "dimensions", "contexts", "components"):
+        assert imread(folder / f"{name}.png").std() > 0
+        assert str(folder / f"{name}.csv") in said
+    events = EventAccumulator(str(folder)).Reload()
+    [logged] = events.Scalars("probe/alpha/gain")
+    assert logged.value == pytest.approx(found.gain, rel=1e-6)
+
+
+def test_controls_stand_in_the_table(path, tmp_path, capsys):
+    ask(path, f"--folder={tmp_path}", "--target=alpha")
+    said = capsys.readouterr().out
+    for name in ("target permuted", "random rows", "untrained model", "input embedding"):
+        assert len(re.findall(rf"^control: {name} +-?\d\.\d+", said, re.MULTILINE)) == 1
+    assert "-log frequency" not in said
+    assert "The paper: rows hold frequencies" not in said
+    kept = json.loads((tmp_path / "probe.json").read_text())
+    assert kept["probe/alpha/control: untrained model"] > 0.5  # which is why it is there
+
+
+def test_statistics_are_read_instead_of_gathered(path, tmp_path, capsys):
+    ask(path, f"--folder={tmp_path / 'first'}")
+    file = tmp_path / "first" / "statistics.safetensors"
+    before = file.read_bytes()
+    assert "control: untrained" in capsys.readouterr().out
+    ask(path, f"--folder={tmp_path / 'again'}", f"--statistics={file}", "--untrained=0")
+    assert "untrained" not in capsys.readouterr().out
+    assert file.read_bytes() == before
+    assert not (tmp_path / "again" / "statistics.safetensors").exists()
+    slopes = [
+        load_file(tmp_path / name / "probe.safetensors")["alpha.slope"]
+        for name in ("first", "again")
+    ]
+    assert torch.equal(*slopes)
+
+
+def test_options_change_the_law(path, tmp_path):
+    """Ridge and folds are those of `probe`; the self-test has no ridge."""
+    ask(path, f"--folder={tmp_path}", "--ridge=0.5", "--folds=3", "--target=frequency")
+    kept = json.loads((tmp_path / "probe.json").read_text())
+    statistics = Statistics.load(tmp_path / "statistics.safetensors")
+    table = rows(tmp_path / "probe.csv")
+    counts = torch.tensor([int(row["count"]) for row in table])
+    counts = torch.nn.functional.pad(counts, (0, len(statistics.alpha) - len(counts)))
+    given = (statistics, "frequency", counts, len(table), 0.5, 3)
+    found = probe(readout(load_module(path)), *given).regression
+    assert kept["probe/frequency/cross_validated_r2"] == pytest.approx(
+        found.cross_validated_r2, rel=1e-6
+    )
+    assert kept["probe/geometric/r2"] == pytest.approx(1, abs=1e-12)
+    assert not (tmp_path / "contexts.csv").exists()
+
+
+def test_the_self_test_alone(path, tmp_path, capsys):
+    ask(path, f"--folder={tmp_path}", "--target=geometric")
+    assert "Self-test passed" in capsys.readouterr().out
+    assert imread(tmp_path / "probe.png").std() > 0
+
+
+def test_a_model_that_cannot_be_drawn_has_no_such_control(path, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("framework.papers.token_encoding.verbs.probe.untrained", lambda path: None)
+    ask(path, f"--folder={tmp_path}")
+    said = capsys.readouterr().out
+    assert "control: untrained" not in said
+    assert "no untrained model" in said
+    assert untrained(path) is not None
+
+
+def test_help(capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(["probe", "--help"])
+    assert end.value.code == 0
+    assert "--untrained" in capsys.readouterr().out
+
+
+def test_mistakes(path, tmp_path, capsys):
+    folder = f"--folder={tmp_path / 'none'}"
+    assert "probe asks one checkpoint, got 0" in told(capsys)
+    assert "probe asks one checkpoint, got 2" in told(capsys, path, path)
+    assert "There is no checkpoint" in told(capsys, tmp_path / "x.ckpt")
+    assert "target" in told(capsys, path, folder, "--target=beta")
+    assert "ridge" in told(capsys, path, folder, "--ridge=-1")
+    assert "folds" in told(capsys, path, folder, "--folds=1")
+    assert "untrained" in told(capsys, path, folder, "--untrained=-1")
+    assert "takes no example" in told(capsys, path, folder, "--sequences=0")
+    assert "There are no statistics" in told(capsys, path, folder, f"--statistics={tmp_path}/x")
+    assert "--rigde" in told(capsys, path, folder, "--rigde=1")
+    shutil.copy(path, tmp_path / "alone.ckpt")
+    assert "No recipe was saved" in told(capsys, tmp_path / "alone.ckpt", folder)
+    assert not (tmp_path / "none").exists()
+
+
+def test_statistics_of_another_model_are_refused(path, tmp_path, capsys):
+    other = fit(tmp_path, "--seed_everything=2")
+    ask(other, f"--folder={tmp_path}", "--untrained=0")
+    file = f"--statistics={tmp_path / 'statistics.safetensors'}"
+    capsys.readouterr()
+    said = told(capsys, path, file, f"--folder={tmp_path / 'none'}")
+    assert "gathered with the read-out of" in said
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_width_that_is_too_large_is_refused(tmp_path, capsys):
+    wide = fit(tmp_path, "--model.backbone.dim=64", "--trainer.callbacks=null")
+    said = told(capsys, wide, f"--folder={tmp_path / 'none'}")
+    assert "tokens are too few to regress" in said
+    assert not (tmp_path / "none").exists()

@@ -1,0 +1,51 @@
+"""The verbs that READMEs show of read-outs run, on a smaller model."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import cli
+from tests.framework.papers.token_encoding.verbs.byte_models import fit
+
+ROOT = Path(cli.__file__).parent
+PAGES = ("README.md", "recipes/language/token_encoding/README.md")
+QUICK = ["--accelerator=cpu", "--sequences=12", "--contexts=150"]
+SHOWN = [
+    line
+    for page in PAGES
+    for block in re.findall(r"```bash\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    for line in block.splitlines()
+    if re.match(r"overtone (probe|edit|prune) ", line)
+]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """Reads out with its embedding, as the recipe does."""
+    return fit(tmp_path_factory.mktemp("run"), "--model.tied=true")
+
+
+@pytest.mark.parametrize("line", SHOWN)
+def test_a_verb_that_is_shown(line, model, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    # Of bytes, a word is several tokens: its first letter takes its place.
+    words = shlex.split(re.sub(r'"\s?(\w)\w*": ', r'"\1": ', line))[1:]
+    words = [str(model) if word.endswith("last.ckpt") else word for word in words]
+    if "--statistics" in words:  # of the model of the recipe
+        place = words.index("--statistics")
+        del words[place : place + 2]
+    if "--kl_budget" in words:  # which has no dimension of 8 that is cheap enough
+        place = words.index("--kl_budget")
+        words[place : place + 2] = ["--fraction", "0.25"]
+    if "--tokens" in words:  # no row can move so few contexts that far
+        words += ["--direction", "bias"]
+    cli.main([*words, *QUICK])
+    assert capsys.readouterr().out
+    new = [word for word in words if word.endswith("ed.ckpt")]
+    assert [path.name for path in tmp_path.glob("*.ckpt")] == new
+
+
+def test_all_verbs_are_shown():
+    assert {line.split()[1] for line in SHOWN} == {"probe", "edit", "prune"}
