@@ -23,7 +23,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 
 from framework.console import recipes, verbs
-from framework.console.errors import Mistake, sentence
+from framework.console.errors import UserError, sentence
 
 NAMES = ("overtone", "lightning")
 TARGET = "cli:main"
@@ -116,7 +116,7 @@ def _version() -> str:
 
 def _list_recipes(rest: list[str]) -> None:
     if rest:
-        raise Mistake(f"recipes takes no arguments, got {' '.join(rest)}; drop them.")
+        raise UserError(f"recipes takes no arguments, got {' '.join(rest)}; drop them.")
     print("\n".join(recipes.listing()))
 
 

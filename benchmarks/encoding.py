@@ -31,7 +31,7 @@ from components.supports import Tokens
 from framework.analysis.sample import Sample
 from framework.data.module import Examples
 from framework.modules import LanguageModel
-from framework.modules.weighted_means import Tally
+from framework.modules.weighted_means import WeightedMeans
 from framework.papers.token_encoding import gather
 from framework.schedules import Constant
 
@@ -97,7 +97,7 @@ def language_model(size: Size) -> LanguageModel:
 @torch.no_grad()
 def validate(module: LanguageModel, sample: Sample) -> None:
     """Adds up all metrics, as a validation does."""
-    tally = Tally()
+    tally = WeightedMeans()
     for _, batch in sample:
         for name, (value, weight) in module.evaluate(batch, 0).items():
             tally.add(name, value, weight)

@@ -130,10 +130,10 @@ def peak(step: Step) -> int:
     return most
 
 
-def smoothness_of_laws() -> float:
-    """Returns the milliseconds that the smoothness of one law over many cells takes."""
-    laws = torch.rand(LAWS, FORECAST[-1]).softmax(-1)
-    seconds = stopwatch(lambda: smoothness(laws))
+def smoothness_of_distributions() -> float:
+    """Returns the milliseconds that the smoothness of one distribution over many cells takes."""
+    distributions = torch.rand(LAWS, FORECAST[-1]).softmax(-1)
+    seconds = stopwatch(lambda: smoothness(distributions))
     return 1e3 * sorted(seconds() for _ in range(5))[2] / LAWS
 
 
@@ -149,7 +149,7 @@ def figures() -> Iterator[Figure]:
     authors = official(OFFICIAL_ROWS, dim, cells, MOST)
     share = FORECAST[0] / OFFICIAL_ROWS
     yield Figure("authors_time_over_ours_per_row", share * ratio(authors, most, 3), ">=", 50)
-    yield Figure("smoothness_ms_per_law", smoothness_of_laws(), "<=", 1)
+    yield Figure("smoothness_ms_per_distribution", smoothness_of_distributions(), "<=", 1)
     for name, compiled, bound in (("eager", False, 1.5), ("compiled", True, 1.2)):
         ours = fourier(*POLICY, POLICY_FREQUENCIES, compiled)
         theirs = linear(*POLICY, compiled)

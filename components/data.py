@@ -200,7 +200,7 @@ class DensityBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class SequenceSpec:
-    """Facts of a law under which every position of a sequence has features and an outcome.
+    """Facts of sequences whose every position has features and an outcome.
 
     Args:
         support: Interval of the outcomes.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from components.interfaces import Backbone, Head, Initialization, Stem
 from components.layers.linear import INITIAL_STD, ResidualLinear
 
-CUTOFF = 3.0  # standard deviations at which the normal law of an entry ends
+CUTOFF = 3.0  # standard deviations at which the normal distribution of an entry ends
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Mitchell(Initialization):
 
 @dataclass(frozen=True)
 class NormalMatrices(Initialization):
-    """Draws every matrix from one normal law, whatever it reads and wherever it writes.
+    """Draws every matrix from one normal distribution, whatever it reads and wherever it writes.
 
     Constants of linear maps start at zero. Gains of norms and all else stay as they are. Unlike
     what the parts draw themselves, maps that add to the residual stream are no smaller than

@@ -112,8 +112,8 @@ class Head(nn.Module, ABC):
     """Turns hidden states into a predictive distribution.
 
     All parameters live in `projection`, a tensor-to-tensor module, so that fully sharded training
-    can gather them. The law itself is computed in float32 whatever the precision of the hidden
-    states.
+    can gather them. The distribution itself is computed in float32 whatever the precision of the
+    hidden states.
     """
 
     support: Support

@@ -67,8 +67,8 @@ class Tokens:
             )
         return self
 
-    def law(self, categorical: Discrete, device: torch.device) -> Distribution:
-        """Reads a categorical over the cells as a law of the outcome: it is one."""
+    def distribution(self, categorical: Discrete, device: torch.device) -> Distribution:
+        """Reads a categorical over the cells as a distribution of the outcome: it is one."""
         return categorical
 
 
@@ -76,9 +76,9 @@ class Tokens:
 class Interval:
     """Real values between two bounds, alone or as a vector whose components share the bounds.
 
-    Laws of unbounded support (Normal, Student-t) take the bounds as the range that matters.
-    Histograms and Fourier densities end there: they score a value beyond a bound as if it lay on
-    it, and every module reports how much of the data that concerns (`outside`).
+    Distributions of unbounded support (Normal, Student-t) take the bounds as the range that
+    matters. Histograms and Fourier densities end there: they score a value beyond a bound as if it
+    lay on it, and every module reports how much of the data that concerns (`outside`).
 
     Args:
         low: Smallest outcome, in the units of the target.
@@ -220,7 +220,7 @@ class Bins:
         edges = constant(self.edges, torch.float32, index.device)
         return (edges[index] + edges[index + 1]) / 2
 
-    def law(self, categorical: Discrete, device: torch.device) -> Distribution:
+    def distribution(self, categorical: Discrete, device: torch.device) -> Distribution:
         """Reads a categorical `[..., *shape]` over the cells as a density of outcomes, `[...]`."""
         histogram = Histogram(categorical, constant(self.edges, torch.float32, device))
         if not self.shape:

@@ -49,7 +49,8 @@ def parallelize(
     Args:
         stem: The stem; one unit of sharding.
         backbone: The backbone; each of its blocks is a unit, and what is left of it another.
-        head: The head; its projection is a unit (its law is no tensor, and has no parameters).
+        head: The head; its projection is a unit (its distribution is no tensor, and has no
+            parameters).
         execution: What to apply.
         mesh: The processes over which parameters are sharded (FSDP2), `None` to keep them whole.
             A mesh of one process is sharded too: checkpoints are then alike for any world size.
@@ -58,7 +59,7 @@ def parallelize(
         if execution.compile:
             block.compile()
         if execution.checkpoint:
-            block.forward = Recomputed(block.forward)
+            block.forward = Checkpointed(block.forward)
         if mesh is not None:
             fully_shard(block, mesh=mesh)
     if mesh is not None:
@@ -70,7 +71,7 @@ def parallelize(
             fully_shard(part, mesh=mesh)
 
 
-class Recomputed:
+class Checkpointed:
     """Computes activations again in the backward pass instead of keeping them.
 
     An object, not a closure: a copy of its block then recomputes with the parameters of the copy.

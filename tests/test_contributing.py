@@ -30,12 +30,12 @@ def module(tmp_path_factory):
 
 
 @pytest.mark.parametrize("support", INTERVALS + BINS, ids=str)
-def test_head_predicts_the_law_that_it_names(support, module):
+def test_head_predicts_the_distribution_that_it_names(support, module):
     head = module.LaplaceHead(8, support)
-    law = head(torch.randn(3, 5, 8))
-    base = law.base_dist if support.shape else law
+    distribution = head(torch.randn(3, 5, 8))
+    base = distribution.base_dist if support.shape else distribution
     assert isinstance(base, Laplace)
-    assert (law.batch_shape, law.event_shape) == ((3, 5), support.shape)
+    assert (distribution.batch_shape, distribution.event_shape) == ((3, 5), support.shape)
     assert (base.scale > 0).all()
     assert {name.partition(".")[0] for name, _ in head.named_parameters()} == {"projection"}
 

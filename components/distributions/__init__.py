@@ -3,15 +3,15 @@
 from components.distributions.affine import Affine
 from components.distributions.categorical import Categorical, Discrete
 from components.distributions.fourier import (
+    CategoricalWithSpecials,
     ErfWarp,
     FourierCategorical,
     FourierCells,
     FourierDensity,
-    FourierMasses,
-    Graded,
+    FourierHistogram,
     TanhWarp,
+    TransformedFourier,
     Warp,
-    Warped,
 )
 from components.distributions.histogram import Histogram
 from components.distributions.mixture import Mixture
@@ -21,18 +21,18 @@ from components.distributions.student import StudentT
 __all__ = [
     "Affine",
     "Categorical",
+    "CategoricalWithSpecials",
     "Discrete",
     "ErfWarp",
     "FourierCategorical",
     "FourierCells",
     "FourierDensity",
-    "FourierMasses",
-    "Graded",
+    "FourierHistogram",
     "Histogram",
     "Mixture",
     "Quantiles",
     "StudentT",
     "TanhWarp",
+    "TransformedFourier",
     "Warp",
-    "Warped",
 ]

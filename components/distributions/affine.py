@@ -1,4 +1,4 @@
-"""A law in other units: stretched and moved."""
+"""A distribution in other units: stretched and moved."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from components.distributions.rows import joint_shape
 
 
 class Affine(Distribution):
-    r"""The law of loc + scale · X, where X follows the base.
+    r"""The distribution of loc + scale · X, where X follows the base.
 
     A model that works in scaled units predicts in the data's own units this way, and its nats are
     theirs: :math:`\log p(y) = \log p_X((y - loc)/scale) - \log scale`.
 
     Args:
-        base: The law of X, batch shape `[...]`; over vectors, each component is mapped by itself.
+        base: The distribution of X, batch shape `[...]`; over vectors, each component is mapped by
+            itself.
         loc: Where 0 goes, of a shape that broadcasts to batch and event shape of the base.
         scale: What a unit becomes, positive, of such a shape too.
 
     Raises:
-        ValueError: If `loc` or `scale` have more elements than there are laws to move.
+        ValueError: If `loc` or `scale` have more elements than there are distributions to move.
     """
 
     arg_constraints = {}  # noqa: RUF012 - torch's declaration; checks are off per object

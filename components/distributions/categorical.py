@@ -1,4 +1,4 @@
-"""Laws of an index: what every law over numbered outcomes tells, and the one made of logits."""
+"""Distributions over numbered outcomes: their common interface, and the one made of logits."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch.distributions.utils import lazy_property
 from torch.nn.functional import cross_entropy
 from torch.types import _size
 
-from components.distributions.precision import widen
+from components.distributions.precision import to_float32
 from components.distributions.rows import locate, pick
 
 
 class Discrete(Distribution, ABC):
-    """A law over the outcomes 0 .. size-1, batch shape `[...]`.
+    """A distribution over the outcomes 0 .. size-1, batch shape `[...]`.
 
     `log_prob` costs what one outcome costs; the axis over all outcomes exists only once
     `log_probs`, `probs`, `logits` or something made of them is read.
@@ -37,7 +37,7 @@ class Discrete(Distribution, ABC):
     @property
     @abstractmethod
     def logits(self) -> Tensor:
-        """Log-probabilities up to a constant, raw where the law has raw ones, `[..., size]`."""
+        """Log-probabilities up to a constant, `[..., size]`; raw logits where there are some."""
 
     @lazy_property
     def probs(self) -> Tensor:
@@ -104,7 +104,7 @@ class Discrete(Distribution, ABC):
 
 
 class Categorical(Discrete):
-    """The law of an index given by one logit per outcome.
+    """The distribution of an index given by one logit per outcome.
 
     Twice as fast as torch's own where only `log_prob` is asked for: it goes through the fused
     cross-entropy, in float32, and nothing is normalized before that.
@@ -126,7 +126,7 @@ class Categorical(Discrete):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Computes the log-probability of outcomes `[...]`, in float32 or better."""
-        logits, value = widen(self._logits), value.long()
+        logits, value = to_float32(self._logits), value.long()
         if value.shape == self.batch_shape:
             nll = cross_entropy(
                 logits.reshape(-1, self.size),
@@ -140,4 +140,4 @@ class Categorical(Discrete):
     @lazy_property
     def log_probs(self) -> Tensor:
         """Normalized log-probabilities of all outcomes, `[..., size]`."""
-        return widen(self._logits).log_softmax(-1)
+        return to_float32(self._logits).log_softmax(-1)

@@ -1,4 +1,4 @@
-"""Fixed numbers of a law, levels or edges, as a tensor that is made once."""
+"""Fixed numbers of a distribution, levels or edges, as a tensor that is made once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A histogram: a law of the cell turned into a density of the value."""
+"""A histogram: a distribution of the cell turned into a density of the value."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class Histogram(Distribution):
     .. math:: p(x) = q_k / (e_{k+1} - e_k) \quad\text{for } e_k \le x < e_{k+1}
 
     Because the width of the cell is divided out, nats compare between resolutions and with any
-    other density. `log_prob` asks the law of the cell for one index and no more, so a lazy
-    law stays lazy.
+    other density. `log_prob` asks the distribution of the cell for one index and no more, so a
+    lazy distribution stays lazy.
 
     Values beyond the outer edges score in the end cells; `cdf` is 0 or 1 there.
 
     Args:
-        cells: Law of the index of the cell, batch shape `[...]`.
+        cells: Distribution of the index of the cell, batch shape `[...]`.
         edges: Borders of the cells, increasing, `[K + 1]`.
 
     Raises:
-        ValueError: If `edges` do not make as many cells as the law has.
+        ValueError: If `edges` do not make as many cells as the distribution has.
     """
 
     arg_constraints = {}  # noqa: RUF012 - torch's declaration; checks are off per object

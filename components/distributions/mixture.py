@@ -1,4 +1,4 @@
-"""A mixture of normal laws."""
+"""A mixture of normal distributions."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch.types import _size
 
 from components.distributions.categorical import Categorical
 from components.distributions.inversion import bisect, implicit
-from components.distributions.precision import tiny, widen
+from components.distributions.precision import tiny, to_float32
 from components.distributions.rows import joint_shape, pick
 
 ASCENTS = 64  # steps toward each peak; the rate is that of expectation maximization
 
 
 class Mixture(Distribution):
-    r"""Several normal laws, each with its share: :math:`p(x) = \sum_k w_k N(x; m_k, s_k)`.
+    r"""A mixture of normal distributions: :math:`p(x) = \sum_k w_k N(x; m_k, s_k)`.
 
     Args:
         logits: Logarithms of the shares up to a constant, `[..., K]`.
@@ -31,7 +31,7 @@ class Mixture(Distribution):
     has_rsample = True
 
     def __init__(self, logits: Tensor, loc: Tensor, scale: Tensor) -> None:
-        logits, loc, scale = (widen(t) for t in (logits, loc, scale))
+        logits, loc, scale = (to_float32(t) for t in (logits, loc, scale))
         shape = joint_shape(logits, loc, scale)
         self.log_shares = logits.log_softmax(-1).expand(shape)
         self.loc = loc.expand(shape)

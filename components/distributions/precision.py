@@ -1,4 +1,4 @@
-"""The precision of laws: float32 at least, whatever a network computes in."""
+"""The precision of distributions: float32 at least, whatever a network computes in."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 
-def widen(values: Tensor) -> Tensor:
+def to_float32(values: Tensor) -> Tensor:
     """Casts half and bfloat16 to float32; float32 and float64 stay as they are.
 
     Rare outcomes and normalizers over thousands of cells do not survive eight bits of mantissa.
 
     Args:
-        values: Parameters of a law, of any floating dtype.
+        values: Parameters of a distribution, of any floating dtype.
 
     Returns:
         The same values in float32 or float64.

@@ -1,4 +1,4 @@
-"""A law given by some of its quantiles."""
+"""A distribution given by some of its quantiles."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.distributions import Distribution
 from torch.distributions.utils import lazy_property
 from torch.types import _size
 
-from components.distributions.precision import tiny, widen
+from components.distributions.precision import tiny, to_float32
 from components.distributions.rows import locate, pick
 
 
@@ -37,7 +37,7 @@ class Quantiles(Distribution):
                 f"Quantiles: levels {tuple(levels.shape)} must be two or more in one row, one for "
                 f"each of the values {tuple(values.shape)}."
             )
-        self.values = widen(values).sort(-1).values
+        self.values = to_float32(values).sort(-1).values
         self.levels = levels.to(self.values.dtype)
         super().__init__(values.shape[:-1], validate_args=False)
 

@@ -1,4 +1,4 @@
-"""Tables with one row per law of a batch, read at positions that may have leading sample axes."""
+"""Tables with a row per distribution, read at positions that may have leading sample axes."""
 
 from __future__ import annotations
 

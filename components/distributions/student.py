@@ -11,7 +11,7 @@ from torch.distributions import StudentT as TorchStudentT
 from torch.distributions.utils import broadcast_all, lazy_property
 
 from components.distributions.inversion import implicit
-from components.distributions.precision import tiny, widen
+from components.distributions.precision import tiny, to_float32
 from components.distributions.rows import joint_shape
 
 ITERATIONS = 300  # of the continued fraction; below 1000 degrees of freedom some 50 are used
@@ -31,8 +31,8 @@ class StudentT(TorchStudentT):
     """
 
     def __init__(self, df: Tensor, loc: Tensor, scale: Tensor) -> None:
-        self.df, self.loc, self.scale = (widen(t) for t in broadcast_all(df, loc, scale))
-        # not torch's constructor: its chi-squared law would look at every value of `df`
+        self.df, self.loc, self.scale = (to_float32(t) for t in broadcast_all(df, loc, scale))
+        # not torch's constructor: its chi-squared distribution would look at every value of `df`
         Distribution.__init__(self, self.df.shape, validate_args=False)
 
     @lazy_property
@@ -71,7 +71,7 @@ def _log_density(t: Tensor, df: Tensor) -> Tensor:
 
 
 def _tail(t: Tensor, df: Tensor) -> Tensor:
-    """The mass beyond t ≥ 0 of the standard law: half the incomplete beta function, float64."""
+    """The mass beyond t ≥ 0, standardized: half the incomplete beta function, float64."""
     return incomplete_beta(df / 2, torch.full_like(df, 0.5), t.square() / df) / 2
 
 

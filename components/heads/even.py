@@ -10,7 +10,7 @@ from torch.distributions import Distribution, Independent
 from torch.nn.functional import softplus
 
 from components.distributions import Categorical, Mixture
-from components.distributions.precision import widen
+from components.distributions.precision import to_float32
 from components.heads.parametric import FLOOR, real_interval
 from components.interfaces import Head
 from components.supports import Support
@@ -19,13 +19,13 @@ EPS = 1e-5  # added to the density before its logarithm becomes a logit
 
 
 class EvenMixtureHead(Head):
-    r"""Predicts the means of normal laws of equal weight, whose widths no input changes.
+    r"""Predicts the means of normal distributions of equal weight, whose widths no input changes.
 
     .. math:: p(z) = \frac{1}{K} \sum_{k=1}^K N(z; \tanh(m_k), s_k)
 
     over the range of outcomes, scaled to z between -1 and 1. The widths s are parameters of the
     head. With bins, the logarithm of p + 1e-5 at the centers of the cells are logits; without,
-    the mixture is the law, and no value is impossible.
+    the mixture is the distribution, and no value is impossible.
 
     It is the mixture to compare with where the truth is known to have this form. For anything else
     MixtureHead, whose weights and widths follow the input, serves better.
@@ -33,8 +33,9 @@ class EvenMixtureHead(Head):
     Args:
         dim: Width of the hidden states.
         support: What can be predicted: real values.
-        components: Number of normal laws, K, at least 1.
-        bins: Cells that an interval is divided into; if not given, the mixture itself is the law.
+        components: Number of normal distributions, K, at least 1.
+        bins: Cells that an interval is divided into; if not given, the mixture itself is the
+            distribution.
 
     Raises:
         ValueError: If the support is one of tokens, has cells already and `bins` differ, or
@@ -49,30 +50,30 @@ class EvenMixtureHead(Head):
     ) -> None:
         super().__init__()
         if components < 1:
-            raise ValueError(
-                f"EvenMixtureHead: components={components}; it needs at least 1 normal law."
-            )
+            raise ValueError(f"EvenMixtureHead: components={components}; use at least 1.")
         interval = real_interval(support, type(self).__name__)
         self.support = support
         self.cells = None if bins is None else support.divide(bins)
         self.low, self.high = interval.low, interval.high
         start = math.log(2 if bins is None else 2 / bins)
-        laws = components * math.prod(support.shape)
+        distributions = components * math.prod(support.shape)
         self.components = components
-        self.projection: nn.Module = _MeansAndWidths(dim, laws, start)
+        self.projection: nn.Module = _MeansAndWidths(dim, distributions, start)
 
     def forward(self, hidden: Tensor) -> Distribution:
         """Predicts from hidden states `[..., D]`: batch shape `[...]`."""
         shape = self.support.shape
-        raw = widen(self.projection(hidden).unflatten(-1, (2, *shape, self.components)))
+        raw = to_float32(self.projection(hidden).unflatten(-1, (2, *shape, self.components)))
         axis = -2 - len(shape)
         loc, scale = raw.select(axis, 0).tanh(), softplus(raw.select(axis, 1)) + FLOOR
         if self.cells is not None:
-            law = Mixture(torch.zeros_like(loc), loc, scale)
+            distribution = Mixture(torch.zeros_like(loc), loc, scale)
             index = torch.arange(self.cells.size, dtype=raw.dtype, device=raw.device)
             centers = (2 * index + 1) / self.cells.size - 1
-            density = law.log_prob(centers.view(-1, *(1,) * (loc.dim() - 1))).movedim(0, -1)
-            return self.cells.law(Categorical((density.exp() + EPS).log()), hidden.device)
+            density = distribution.log_prob(centers.view(-1, *(1,) * (loc.dim() - 1))).movedim(
+                0, -1
+            )
+            return self.cells.distribution(Categorical((density.exp() + EPS).log()), hidden.device)
         half = (self.high - self.low) / 2
         mixture = Mixture(torch.zeros_like(loc), self.low + half * (loc + 1), half * scale)
         return Independent(mixture, len(shape), validate_args=False) if shape else mixture
@@ -81,11 +82,11 @@ class EvenMixtureHead(Head):
 class _MeansAndWidths(nn.Module):
     """A linear map for the means, and numbers that no input changes for the widths."""
 
-    def __init__(self, dim: int, laws: int, start: float) -> None:
+    def __init__(self, dim: int, distributions: int, start: float) -> None:
         super().__init__()
-        self.means = nn.Linear(dim, laws)
+        self.means = nn.Linear(dim, distributions)
         self.start = start
-        self.widths = nn.Parameter(torch.empty(laws))
+        self.widths = nn.Parameter(torch.empty(distributions))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -93,6 +94,6 @@ class _MeansAndWidths(nn.Module):
         nn.init.constant_(self.widths, self.start)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Maps `[..., D]` to raw means and widths `[..., 2 * laws]`."""
+        """Maps `[..., D]` to raw means and widths `[..., 2 * distributions]`."""
         means = self.means(hidden)
         return torch.cat((means, self.widths.to(means.dtype).expand_as(means)), -1)

@@ -1,4 +1,4 @@
-"""The Fourier head: a smooth law over ordered outcomes, by a few Fourier coefficients."""
+"""The Fourier head: a smooth distribution over ordered outcomes, by a few Fourier coefficients."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class FourierHead(Head):
 
     .. math:: p(z) = \frac{|\sum_{k=0}^N a_k e^{i \pi k z}|^2}{2 \sum_k |a_k|^2}
 
-    It is never negative and integrates to one. Over an interval it is the law itself; with bins,
-    and over tokens, it gives the cells their probabilities.
+    It is never negative and integrates to one. Over an interval it is the distribution itself;
+    with bins, and over tokens, it gives the cells their probabilities.
 
     With fewer frequencies than cells no cell gets more than (N + 1) / cells, so not even certain
     outcomes score better than log(cells / (N + 1)) nats: that is the price of smoothness. From
-    cells - 1 frequencies on, the head can express any law and prefers smooth ones no more. Both
-    ends of the range are neighbors. Outcomes without an order (words) are better served by
-    LinearHead.
+    cells - 1 frequencies on, the head can express any distribution and prefers smooth ones no
+    more. Both ends of the range are neighbors. Outcomes without an order (words) are better served
+    by LinearHead.
 
     The authors' weights load as they are, under the names that they have there.
 
@@ -43,12 +43,12 @@ class FourierHead(Head):
         support: What can be predicted.
         frequencies: N, at least 1.
         bins: Cells that an interval is divided into, or a binning; if not given, its density is
-            the law.
+            the distribution.
         eps: Added to every cell's probability before the logarithm, at least 0. The authors use
             1e-5, which takes a share cells * eps / (1 + cells * eps) of all mass.
-        init: Where training starts: `uniform` close to the uniform law, `official` at random laws
-            as in the authors' code (weights and biases are divided by 100, which no law depends
-            on).
+        init: Where training starts: `uniform` close to the uniform distribution, `official` at
+            random distributions as in the authors' code (weights and biases are divided by 100,
+            which no distribution depends on).
         mass: What the probability of a cell is: the density at the `center` of one of as many
             equal cells, normalized, as in the paper also where cells are not equal; or the
             `exact` integral over the cell, which costs a few times as much.
@@ -112,7 +112,7 @@ class FourierHead(Head):
     def forward(self, hidden: Tensor) -> Distribution:
         """Predicts from hidden states `[..., D]`: batch shape `[...]`."""
         outputs = self.projection(hidden).unflatten(-1, (*self.support.shape, self.outputs))
-        return self.reading.law(outputs)
+        return self.reading.distribution(outputs)
 
 
 class _Random(nn.Linear):

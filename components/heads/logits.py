@@ -17,9 +17,9 @@ from components.supports import Bins, Support, Tokens
 class LogitsHead(Head):
     """Predicts by one logit for each cell that the support is divided into.
 
-    Over tokens the law is a categorical, over real values a histogram, whose density is constant
-    within a cell; each component of a vector has its own histogram. A subclass chooses the cells
-    and the map to their logits, `number_of_logits(cells)` of them.
+    Over tokens the distribution is a categorical, over real values a histogram, whose density is
+    constant within a cell; each component of a vector has its own histogram. A subclass chooses
+    the cells and the map to their logits, `number_of_logits(cells)` of them.
 
     Args:
         support: What can be predicted.
@@ -37,7 +37,7 @@ class LogitsHead(Head):
     def forward(self, hidden: Tensor) -> Distribution:
         """Predicts from hidden states `[..., D]`: batch shape `[...]`."""
         logits = self.projection(hidden).unflatten(-1, (*self.cells.shape, self.cells.size))
-        return self.cells.law(Categorical(logits), hidden.device)
+        return self.cells.distribution(Categorical(logits), hidden.device)
 
     def output_embedding(self) -> OutputEmbedding:
         """Returns the linear map that ends the head; see `Head.output_embedding`."""

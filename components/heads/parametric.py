@@ -1,7 +1,7 @@
-"""Heads that predict the parameters of a law on the real line: Normal, Student-t, mixture.
+"""Heads that predict parameters of a distribution on the line: normal, Student-t, mixture.
 
 They serve intervals and bins, whose bounds set their units and where training starts: close to a
-law that covers the interval. No value is impossible to them, also none beyond the bounds.
+distribution that covers the interval. No value is impossible to them, also none beyond the bounds.
 """
 
 from __future__ import annotations
@@ -15,20 +15,23 @@ from torch.distributions import Distribution, Independent, Normal
 from torch.nn.functional import softplus
 
 from components.distributions import Mixture, StudentT
-from components.distributions.precision import widen
+from components.distributions.precision import to_float32
 from components.heads.preset import PresetLinear
 from components.interfaces import Head
 from components.supports import Bins, Interval, Support, Tokens
 
-SPREAD = 1 / math.sqrt(12)  # standard deviation of the uniform law on an interval of width 1
+SPREAD = 1 / math.sqrt(
+    12
+)  # standard deviation of the uniform distribution on an interval of width 1
 FLOOR = 1e-5  # least scale in widths of the interval, a hundred times the resolution of float32
 START_DF = 10.0  # degrees of freedom to start with: nearly normal, and far from infinite variance
 
 
 class ParametricHead(Head):
-    """Predicts the parameters of a law by a linear map of the hidden state.
+    """Predicts the parameters of a distribution by a linear map of the hidden state.
 
-    A subclass names the raw parameters to start with and says what law raw parameters mean.
+    A subclass names the raw parameters to start with and says what distribution raw parameters
+    mean.
 
     Args:
         dim: Width of the hidden states.
@@ -44,19 +47,21 @@ class ParametricHead(Head):
         self.support = support
         interval = real_interval(support, type(self).__name__)
         self.low, self.size = interval.low, interval.high - interval.low
-        self.parameters_per_law = len(start)
+        self.parameters_per_distribution = len(start)
         self.projection = PresetLinear(dim, tuple(start) * math.prod(support.shape))
 
     @abstractmethod
-    def law(self, raw: Tensor) -> Distribution:
-        """Reads raw parameters `[..., n]`, float32 or float64, as laws of batch shape `[...]`."""
+    def distribution(self, raw: Tensor) -> Distribution:
+        """Makes distributions of batch shape `[...]` from raw parameters `[..., n]`."""
 
     def forward(self, hidden: Tensor) -> Distribution:
         """Predicts from hidden states `[..., D]`: batch shape `[...]`."""
         shape = self.support.shape
-        raw = self.projection(hidden).unflatten(-1, (*shape, self.parameters_per_law))
-        law = self.law(widen(raw))
-        return Independent(law, len(shape), validate_args=False) if shape else law
+        raw = self.projection(hidden).unflatten(-1, (*shape, self.parameters_per_distribution))
+        distribution = self.distribution(to_float32(raw))
+        return (
+            Independent(distribution, len(shape), validate_args=False) if shape else distribution
+        )
 
     def location(self, raw: Tensor) -> Tensor:
         """Puts 0 at the lower and 1 at the upper bound."""
@@ -68,7 +73,7 @@ class ParametricHead(Head):
 
 
 class NormalHead(ParametricHead):
-    """Predicts a normal law: one peak, thin tails.
+    """Predicts a normal distribution: one peak, thin tails.
 
     Args:
         dim: Width of the hidden states.
@@ -81,14 +86,14 @@ class NormalHead(ParametricHead):
     def __init__(self, dim: int, support: Support) -> None:
         super().__init__(dim, support, (0.5, inverse_softplus(SPREAD)))
 
-    def law(self, raw: Tensor) -> Distribution:
+    def distribution(self, raw: Tensor) -> Distribution:
         """Reads location and scale."""
         location, scale = raw.unbind(-1)
         return Normal(self.location(location), self.scale(scale), validate_args=False)
 
 
 class StudentTHead(ParametricHead):
-    """Predicts a Student-t law: one peak, and tails as heavy as the data want.
+    """Predicts a Student-t distribution: one peak, and tails as heavy as the data want.
 
     The degrees of freedom stay above 2, so that a variance exists.
 
@@ -105,7 +110,7 @@ class StudentTHead(ParametricHead):
         start = (inverse_softplus(START_DF - 2), 0.5, inverse_softplus(spread))
         super().__init__(dim, support, start)
 
-    def law(self, raw: Tensor) -> Distribution:
+    def distribution(self, raw: Tensor) -> Distribution:
         """Reads degrees of freedom, location and scale."""
         df, location, scale = raw.unbind(-1)
         df = 2 + FLOOR + softplus(df)
@@ -113,14 +118,14 @@ class StudentTHead(ParametricHead):
 
 
 class MixtureHead(ParametricHead):
-    """Predicts a mixture of normal laws: several peaks, each as sharp as the data want.
+    """Predicts a mixture of normal distributions: several peaks, each as sharp as the data want.
 
     It starts with one component in each of as many equal parts of the interval.
 
     Args:
         dim: Width of the hidden states.
         support: What can be predicted: real values.
-        components: Number of normal laws, at least 1.
+        components: Number of normal distributions, at least 1.
 
     Raises:
         ValueError: If the support is one of tokens, or `components` is below 1.
@@ -129,14 +134,14 @@ class MixtureHead(ParametricHead):
     def __init__(self, dim: int, support: Support, components: int = 8) -> None:
         if components < 1:
             raise ValueError(
-                f"MixtureHead: components={components}; it needs at least 1 normal law."
+                f"MixtureHead: components={components}; it needs at least 1 normal distribution."
             )
         centers = ((k + 0.5) / components for k in range(components))
         spread = inverse_softplus(SPREAD / components)
         start = (*(0.0,) * components, *centers, *(spread,) * components)
         super().__init__(dim, support, start)
 
-    def law(self, raw: Tensor) -> Distribution:
+    def distribution(self, raw: Tensor) -> Distribution:
         """Reads logits, locations and scales of the components."""
         logits, location, scale = raw.chunk(3, -1)
         return Mixture(logits, self.location(location), self.scale(scale))

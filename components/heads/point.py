@@ -1,4 +1,4 @@
-"""PointHead: ordinary regression, read as a law."""
+"""PointHead: ordinary regression, read as a distribution."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
-from components.distributions.precision import widen
+from components.distributions.precision import to_float32
 from components.heads.parametric import SPREAD, real_interval
 from components.interfaces import Head
 from components.supports import Support
 
 
 class PointHead(Head):
-    """Predicts one number per component: the mean of a normal law whose width is fixed.
+    """Predicts one number per component: the mean of a normal distribution whose width is fixed.
 
     Trained with SquaredError it is least squares, the baseline that says what knowing the whole
-    law is worth; its likelihood means as much as the width does.
+    distribution is worth; its likelihood means as much as the width does.
 
     Args:
         dim: Width of the hidden states.
         support: What can be predicted: real values.
-        std: Standard deviation of the law, in widths of the interval, positive; that of the
-            uniform law if not given.
+        std: Standard deviation of the distribution, in widths of the interval, positive; that of
+            the uniform distribution if not given.
         unit: What one unit of the linear map is worth, in units of the outcome, positive; half the
             interval if not given. The map counts from the middle of the interval.
 
@@ -38,7 +38,7 @@ class PointHead(Head):
         super().__init__()
         std = SPREAD if std is None else std
         if not std > 0:
-            raise ValueError(f"PointHead: std={std} is not positive; a law has a width.")
+            raise ValueError(f"PointHead: std={std} is not positive; a distribution has a width.")
         if unit is not None and not 0 < unit < math.inf:
             raise ValueError(f"PointHead: unit={unit} measures nothing; use a positive one.")
         interval = real_interval(support, type(self).__name__)
@@ -53,7 +53,9 @@ class PointHead(Head):
         """Predicts from hidden states `[..., D]`: batch shape `[...]`."""
         shape = self.support.shape
         raw = self.projection(hidden)
-        scaled = widen(raw.unflatten(-1, shape) if shape else raw.squeeze(-1))
+        scaled = to_float32(raw.unflatten(-1, shape) if shape else raw.squeeze(-1))
         loc = self.middle + self.unit * scaled
-        law = Normal(loc, torch.full_like(loc, self.std), validate_args=False)
-        return Independent(law, len(shape), validate_args=False) if shape else law
+        distribution = Normal(loc, torch.full_like(loc, self.std), validate_args=False)
+        return (
+            Independent(distribution, len(shape), validate_args=False) if shape else distribution
+        )

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-GAIN = 0.01  # of the weights: enough to tell inputs apart, too little to move the law
+GAIN = 0.01  # of the weights: enough to tell inputs apart, too little to move the distribution
 
 
 class PresetLinear(nn.Linear):
     """Starts close to given outputs: the bias is preset, the weights are small.
 
-    Heads whose outputs are parameters of a law begin with it at a law that makes sense.
+    Heads whose outputs are parameters of a distribution begin with it at a distribution that makes
+    sense.
 
     Args:
         dim: Number of inputs.

@@ -1,4 +1,4 @@
-"""The quantile head: a law given by some of its quantiles, with no shape assumed between them."""
+"""The quantile head: a distribution given by some of its quantiles."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ DECILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 class QuantileHead(ParametricHead):
     """Predicts quantiles that never cross: the lowest, and positive steps from each to the next.
 
-    It starts at those of the uniform law on the interval. Train it with `Pinball` at the same
-    levels, or with `NegativeLogLikelihood`.
+    It starts at those of the uniform distribution on the interval. Train it with `Pinball` at the
+    same levels, or with `NegativeLogLikelihood`.
 
     Args:
         dim: Width of the hidden states.
@@ -44,7 +44,7 @@ class QuantileHead(ParametricHead):
         super().__init__(dim, support, (levels[0], *map(inverse_softplus, steps)))
         self.levels = tuple(levels)
 
-    def law(self, raw: Tensor) -> Distribution:
+    def distribution(self, raw: Tensor) -> Distribution:
         """Reads the lowest quantile and the steps."""
         steps = softplus(raw[..., 1:]) + FLOOR
         values = torch.cat((raw[..., :1], steps), -1).cumsum(-1)

@@ -1,4 +1,4 @@
-"""How the numbers that a Fourier head predicts are read as a law of the outcome."""
+"""How the numbers that a Fourier head predicts are read as a distribution of the outcome."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent
 
 from components.distributions import (
+    CategoricalWithSpecials,
     Discrete,
     FourierCategorical,
     FourierDensity,
-    FourierMasses,
-    Graded,
+    FourierHistogram,
+    TransformedFourier,
     Warp,
-    Warped,
 )
 from components.distributions.fourier.warps import WarpFactory
 from components.supports import Bins, Interval, Support, Tokens
 
 CellLaw = Callable[[Tensor], Discrete]
-"""Reads coefficients `[..., 2(N + 1)]` as a law over cells."""
+"""Reads coefficients `[..., 2(N + 1)]` as a distribution over cells."""
 
 
 class Reading(ABC):
@@ -36,8 +36,8 @@ class Reading(ABC):
     additional: tuple[float, ...] = ()  # what the outputs behind the coefficients start at
 
     @abstractmethod
-    def law(self, outputs: Tensor) -> Distribution:
-        """Reads outputs as a law of batch shape `[...]`."""
+    def distribution(self, outputs: Tensor) -> Distribution:
+        """Reads outputs as a distribution of batch shape `[...]`."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class BoundedReading(Reading):
 
     interval: Interval
 
-    def law(self, outputs: Tensor) -> Distribution:
-        """Reads coefficients as a law of batch shape `[...]`."""
+    def distribution(self, outputs: Tensor) -> Distribution:
+        """Reads coefficients as a distribution of batch shape `[...]`."""
         return _joint(
             FourierDensity(outputs, self.interval.low, self.interval.high), self.interval
         )
@@ -60,43 +60,44 @@ class UnboundedReading(Reading):
     interval: Interval
     warp: Warp
 
-    def law(self, outputs: Tensor) -> Distribution:
-        """Reads coefficients as a law of batch shape `[...]`."""
+    def distribution(self, outputs: Tensor) -> Distribution:
+        """Reads coefficients as a distribution of batch shape `[...]`."""
         low, high = self.interval.low, self.interval.high
         return _joint(
-            Warped(outputs, self.warp, (low + high) / 2, (high - low) / 2), self.interval
+            TransformedFourier(outputs, self.warp, (low + high) / 2, (high - low) / 2),
+            self.interval,
         )
 
 
 @dataclass(frozen=True)
 class CellReading(Reading):
-    """Reads a law over cells."""
+    """Reads a distribution over cells."""
 
     cells: Tokens | Bins
     inner: CellLaw
 
-    def law(self, outputs: Tensor) -> Distribution:
-        """Reads coefficients as a law of batch shape `[...]`."""
-        return self.cells.law(self.inner(outputs), outputs.device)
+    def distribution(self, outputs: Tensor) -> Distribution:
+        """Reads coefficients as a distribution of batch shape `[...]`."""
+        return self.cells.distribution(self.inner(outputs), outputs.device)
 
 
 class GradedReading(Reading):
-    """Reads a law over tokens the first of which have no place in the order of the others.
+    """Makes a distribution over tokens, the first of which have no place in the order.
 
     Args:
         specials: How many.
         ordered: How many others there are.
-        inner: Reads the law of those.
+        inner: Reads the distribution of those.
     """
 
     def __init__(self, specials: int, ordered: int, inner: CellLaw) -> None:
         self.inner = inner
         self.additional = (*(0.0,) * specials, math.log(ordered))  # all tokens equally likely
 
-    def law(self, outputs: Tensor) -> Graded:
+    def distribution(self, outputs: Tensor) -> CategoricalWithSpecials:
         """Reads coefficients, logits of the special tokens and one of all others."""
         count = outputs.shape[-1] - len(self.additional)
-        return Graded(outputs[..., count:], self.inner(outputs[..., :count]))
+        return CategoricalWithSpecials(outputs[..., count:], self.inner(outputs[..., :count]))
 
 
 def reading_of(
@@ -125,19 +126,19 @@ def reading_of(
         case Bins():
             _require(warp is None, "warp is for a density without cells; drop it or bins")
             _require(specials == 0, f"specials={specials} are tokens, and Bins have none")
-            return CellReading(cells, _cell_law(cells.edges, eps, mass))
+            return CellReading(cells, _cell_distribution(cells.edges, eps, mass))
         case Tokens(size):
             _require(warp is None, f"warp is for an Interval, got Tokens(size={size}); drop it")
             _require(0 <= specials < size, f"specials={specials} must leave some of {size} tokens")
-            inner = _cell_law(tuple(map(float, range(size - specials + 1))), eps, mass)
+            inner = _cell_distribution(tuple(map(float, range(size - specials + 1))), eps, mass)
             if specials == 0:
                 return CellReading(cells, inner)
             return GradedReading(specials, size - specials, inner)
 
 
-def _cell_law(edges: tuple[float, ...], eps: float, mass: str) -> CellLaw:
+def _cell_distribution(edges: tuple[float, ...], eps: float, mass: str) -> CellLaw:
     if mass == "exact":
-        return partial(FourierMasses, edges=edges, eps=eps)
+        return partial(FourierHistogram, edges=edges, eps=eps)
     return partial(FourierCategorical, size=len(edges) - 1, eps=eps)
 
 
@@ -146,6 +147,6 @@ def _require(fits: bool, problem: str) -> None:
         raise ValueError(f"FourierHead: {problem}.")
 
 
-def _joint(law: Distribution, interval: Interval) -> Distribution:
+def _joint(distribution: Distribution, interval: Interval) -> Distribution:
     axes = len(interval.shape)
-    return Independent(law, axes, validate_args=False) if axes else law
+    return Independent(distribution, axes, validate_args=False) if axes else distribution

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from components.layers.cache import Slot
+from components.layers.cache import LayerCache
 from components.layers.feedforward import ProjectionFactory, ValueFactory
 from components.layers.linear import INITIAL_STD, Linear, ResidualLinear
 from components.layers.norms import NormFactory
@@ -161,7 +161,7 @@ class Attention(nn.Module):
         self.out = ResidualLinear(heads * self.head_dim, dim, bias, std=out_std)
 
     def forward(
-        self, hidden: Tensor, index: Tensor, visible: Visible, slot: Slot | None = None
+        self, hidden: Tensor, index: Tensor, visible: Visible, slot: LayerCache | None = None
     ) -> Tensor:
         """Attends within hidden states `[B, S, D]` at `index` `[B or 1, S]`, and to the slot."""
         source = self.projection(hidden)

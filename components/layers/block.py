@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from components.layers.attention import Attention
-from components.layers.cache import Slot
+from components.layers.cache import LayerCache
 from components.layers.cross import CrossAttention
-from components.layers.feedforward import Pointwise
+from components.layers.feedforward import PositionWise
 from components.layers.norms import NormFactory
 from components.layers.visibility import Visible
 
@@ -35,7 +35,7 @@ class Block(nn.Module):
         self,
         dim: int,
         attention: Attention,
-        feedforward: Pointwise,
+        feedforward: PositionWise,
         norm: NormFactory,
         dropout: float = 0.0,
         cross: CrossAttention | None = None,
@@ -52,7 +52,7 @@ class Block(nn.Module):
         hidden: Tensor,
         index: Tensor,
         visible: Visible,
-        slot: Slot | None = None,
+        slot: LayerCache | None = None,
         context: Tensor | None = None,
         context_mask: Tensor | None = None,
     ) -> Tensor:
@@ -86,7 +86,7 @@ class PointwiseBlock(nn.Module):
     """
 
     def __init__(
-        self, dim: int, feedforward: Pointwise, norm: NormFactory, dropout: float = 0.0
+        self, dim: int, feedforward: PositionWise, norm: NormFactory, dropout: float = 0.0
     ) -> None:
         super().__init__()
         self.norm, self.feedforward = norm(dim=dim), feedforward

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-class Slot:
+class LayerCache:
     """What one block keeps: keys and values of the sequence, and of the context it reads.
 
     Args:
@@ -33,9 +33,9 @@ class Slot:
         self.values[:, :, start : self.length] = values
         return self.keys[:, :, : self.length], self.values[:, :, : self.length]
 
-    def repeat(self, samples: int) -> Slot:
+    def repeat(self, samples: int) -> LayerCache:
         """Copies the slot, each example `samples` times in a row."""
-        slot = Slot(self.capacity)
+        slot = LayerCache(self.capacity)
         slot.length = self.length
         slot.keys, slot.values = _repeat(self.keys, samples), _repeat(self.values, samples)
         if self.memory is not None:
@@ -44,7 +44,7 @@ class Slot:
         return slot
 
 
-class FrozenSlot(Slot):
+class FrozenSlot(LayerCache):
     """Keys and values of another model, which no call changes.
 
     Args:
@@ -95,7 +95,7 @@ class Cache:
         self.batch_size = batch_size
         self.capacity = length
         self.length = 0
-        self.slots = [Slot(length) for _ in range(depth)]
+        self.slots = [LayerCache(length) for _ in range(depth)]
         self.mask: Tensor | None = None  # [B, length] bool, False on padding; None: no padding
         self.context_mask: Tensor | None = None  # [B, C] bool, of a context that is kept as memory
 

@@ -13,7 +13,7 @@ from components.layers.attention import (
     split_heads,
     width_of_heads,
 )
-from components.layers.cache import Slot
+from components.layers.cache import LayerCache
 from components.layers.linear import INITIAL_STD, Linear, ResidualLinear
 from components.layers.visibility import Visible
 
@@ -65,7 +65,7 @@ class CrossAttention(nn.Module):
         hidden: Tensor,
         context: Tensor | None = None,
         mask: Tensor | None = None,
-        slot: Slot | None = None,
+        slot: LayerCache | None = None,
     ) -> Tensor:
         """Attends with hidden states `[B, S, D]` to a context `[B, C, D]` with mask `[B, C]`.
 
@@ -85,7 +85,7 @@ class CrossAttention(nn.Module):
         output: Tensor = self.out(join_heads(gathered))
         return output
 
-    def _remember(self, context: Tensor | None, slot: Slot | None) -> KeyValue:
+    def _remember(self, context: Tensor | None, slot: LayerCache | None) -> KeyValue:
         if context is None:
             assert slot is not None
             assert slot.memory is not None

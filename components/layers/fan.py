@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, addmm, nn
 from torch.nn.functional import linear, pad
 
-from components.layers.feedforward import ActivationFactory, Pointwise
+from components.layers.feedforward import ActivationFactory, PositionWise
 from components.layers.precision import product_dtype
 from components.layers.sizes import require_positive
 
 
-class FanLayer(Pointwise):
+class FanLayer(PositionWise):
     r"""Makes periodic features beside ordinary ones, so that a network can represent what repeats.
 
     .. math::
@@ -74,7 +74,7 @@ class FanLayer(Pointwise):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws weight and bias as `torch.nn.Linear` does, the gate from a standard normal law."""
+        """Draws weight and bias as `torch.nn.Linear` does, the gate from a standard normal."""
         bound = 1 / math.sqrt(self.weight.shape[1])
         nn.init.uniform_(self.weight, -bound, bound)
         nn.init.uniform_(self.bias, -bound, bound)

@@ -14,7 +14,7 @@ from components.layers.linear import INITIAL_STD, Linear, ResidualLinear
 SWIGLU_MULTIPLE = 8  # the hidden width is rounded up to this, which matrix kernels like
 
 
-class Pointwise(nn.Module, ABC):
+class PositionWise(nn.Module, ABC):
     """Maps each position of a sequence on its own, to the same width unless it says otherwise."""
 
     @abstractmethod
@@ -25,21 +25,21 @@ class Pointwise(nn.Module, ABC):
 class ProjectionFactory(Protocol):
     """Builds what stands in front of queries, keys and values."""
 
-    def __call__(self, *, dim: int) -> Pointwise:
+    def __call__(self, *, dim: int) -> PositionWise:
         """Builds it for hidden states of width `dim`."""
 
 
 class ValueFactory(Protocol):
     """Builds what makes values from the input of attention."""
 
-    def __call__(self, *, dim: int, width: int) -> Pointwise:
+    def __call__(self, *, dim: int, width: int) -> PositionWise:
         """Builds it for hidden states of width `dim` and values of `width`, all heads together."""
 
 
 class FeedForwardFactory(Protocol):
     """Builds the feed-forward network of a block."""
 
-    def __call__(self, *, dim: int, out_std: float) -> Pointwise:
+    def __call__(self, *, dim: int, out_std: float) -> PositionWise:
         """Builds it for width `dim`; the last matrix starts with entries of spread `out_std`."""
 
 
@@ -50,7 +50,7 @@ class ActivationFactory(Protocol):
         """Builds it."""
 
 
-class FeedForward(Pointwise):
+class FeedForward(PositionWise):
     """Widens, bends with an activation and narrows again: the network of GPT-2.
 
     Args:
@@ -88,7 +88,7 @@ class FeedForward(Pointwise):
         return f"{dim}, hidden={hidden}"
 
 
-class SwiGLU(Pointwise):
+class SwiGLU(PositionWise):
     r"""Multiplies a widened copy of the input by a gate: the network of Llama and OLMo.
 
     .. math:: y = W_{down} (\mathrm{silu}(W_{gate} x) \odot W_{up} x)

@@ -1,4 +1,4 @@
-"""Linear maps and embeddings that start from a normal law of given width, as GPT-2 does."""
+"""Linear maps and embeddings with normal initial weights of given deviation, as in GPT-2."""
 
 from __future__ import annotations
 

@@ -36,11 +36,12 @@ class LabelSmoothing(Loss):
 
     .. math:: -(1 - s) \log p(y) - s \int u(x) \log p(x) \, dx
 
-    u is the uniform law over the tokens, or over the range of a histogram. It keeps a model from
-    being certain. Laws without finite range have no uniform law to be close to.
+    u is the uniform distribution over the tokens, or over the range of a histogram. It keeps a
+    model from being certain. Distributions without finite range have no uniform distribution to be
+    close to.
 
     Args:
-        smoothing: Share s of the uniform law, from 0 to 1.
+        smoothing: Share s of the uniform distribution, from 0 to 1.
         weight: Factor of this term in the objective, at least 0.
 
     Raises:
@@ -59,17 +60,17 @@ class LabelSmoothing(Loss):
 
     def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
         """Scores targets `[B, T, *event]`: nats `[B, T]`."""
-        with refuse(self, prediction, "a law over cells: a categorical or a histogram"):
+        with refuse(self, prediction, "a distribution over cells: a categorical or a histogram"):
             everywhere = uniform_nll(prediction)
         return -(1 - self.smoothing) * prediction.log_prob(target) + self.smoothing * everywhere
 
 
 @singledispatch
 def uniform_nll(prediction: Distribution) -> Tensor:
-    """Computes the mean of -log p over the uniform law on the cells of a law, `[...]`.
+    """Computes the mean of -log p over all cells, each counted alike, `[...]`.
 
     Raises:
-        NotImplementedError: If the law has no cells.
+        NotImplementedError: If the distribution has no cells.
     """
     raise NotImplementedError(f"A {type(prediction).__name__} has no cells to be uniform over.")
 

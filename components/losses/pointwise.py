@@ -1,4 +1,4 @@
-"""Losses that score single numbers read off a law: its mean, its quantiles."""
+"""Losses that score single numbers read off a distribution: its mean, its quantiles."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from components.losses.refusal import refuse
 
 
 class SquaredError(Loss):
-    r"""Asks for the right mean, whatever the law around it.
+    r"""Asks for the right mean, whatever the distribution around it.
 
     .. math:: \lVert \mathbb{E}[x] - y \rVert^2
 
@@ -30,7 +30,7 @@ class SquaredError(Loss):
 
     def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
         """Scores targets `[B, T, *event]`: squared units `[B, T]`."""
-        with refuse(self, prediction, "a law with a mean"):
+        with refuse(self, prediction, "a distribution with a mean"):
             mean = prediction.mean
         return _total((mean - target).square(), prediction)
 
@@ -61,7 +61,7 @@ class Huber(Loss):
 
     def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
         """Scores targets `[B, T, *event]`: squared units `[B, T]`."""
-        with refuse(self, prediction, "a law with a mean"):
+        with refuse(self, prediction, "a distribution with a mean"):
             mean = prediction.mean
         target = target.to(mean.dtype)
         return _total(huber_loss(mean, target, reduction="none", delta=self.delta), prediction)
@@ -111,11 +111,11 @@ def quantiles(prediction: Distribution, levels: Tensor) -> Tensor:
     """Computes quantiles of each component of the outcome, `[Q, B, T, *event]`.
 
     Args:
-        prediction: The law.
+        prediction: The distribution.
         levels: Their levels, `[Q, 1, ...]` with an axis for each of a target.
 
     Raises:
-        NotImplementedError: If the law has no quantiles.
+        NotImplementedError: If the distribution has no quantiles.
     """
     return prediction.icdf(levels)
 

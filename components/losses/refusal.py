@@ -1,4 +1,4 @@
-"""How a loss tells that it cannot be computed for a law."""
+"""How a loss tells that it cannot be computed for a distribution."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from components.interfaces import Loss
 
 @contextmanager
 def refuse(loss: Loss, prediction: Distribution, wanted: str) -> Iterator[None]:
-    """Names the loss and the law where the law has not got what the loss needs.
+    """Names the loss and the distribution where the distribution has not got what the loss needs.
 
     Args:
         loss: Who needs it.
-        prediction: The law, as the head made it.
-        wanted: What laws would do.
+        prediction: The distribution, as the head made it.
+        wanted: What distributions would do.
 
     Raises:
-        ValueError: If the block finds that something is not there for the law.
+        ValueError: If the block finds that something is not there for the distribution.
     """
     try:
         yield
@@ -32,11 +32,11 @@ def refuse(loss: Loss, prediction: Distribution, wanted: str) -> Iterator[None]:
         ) from error
 
 
-def _name(law: Distribution) -> str:
-    match law:
+def _name(distribution: Distribution) -> str:
+    match distribution:
         case Affine():
-            return _name(law.base)
+            return _name(distribution.base)
         case Independent():
-            return _name(law.base_dist)
+            return _name(distribution.base_dist)
         case _:
-            return type(law).__name__
+            return type(distribution).__name__

@@ -22,11 +22,11 @@ class Roughness(Loss):
 
     .. math:: \int p'(x)^2 \, dx
 
-    Exact where the law knows its Fourier coefficients (Parseval), over cells too: there it is that
-    of the density which they resolve, and no axis of cells is built. A finite difference where the
-    law is a histogram of another kind. With outcomes in units u the integral has the unit u⁻³, so
-    a weight tuned on scaled values does not carry over to raw ones, nor from numbered outcomes
-    (the unit is one of them) to an interval.
+    Exact where the distribution knows its Fourier coefficients (Parseval), over cells too: there
+    it is that of the density which they resolve, and no axis of cells is built. A finite
+    difference where the distribution is a histogram of another kind. With outcomes in units u the
+    integral has the unit u⁻³, so a weight tuned on scaled values does not carry over to raw ones,
+    nor from numbered outcomes (the unit is one of them) to an interval.
 
     Args:
         weight: Factor of this term in the objective, at least 0.
@@ -47,11 +47,11 @@ class CoefficientPenalty(Loss):
 
     .. math:: 4 \pi^2 \sum_{k=1}^N k^2 |c_k|^2, \quad c_k = \sum_{j=0}^{N-k} a_{j+k} \bar a_j
 
-    It is a penalty on scale, not on smoothness: a law depends on :math:`c_k / c_0` alone, and
-    coefficients half as large give the same law at a sixteenth of the penalty. It equals
-    :math:`4 c_0^2 \int p'(z)^2 dz` over z from -1 to 1. What it does is to keep coefficients from
-    growing, and so the steps of the optimizer from losing effect. To ask for smooth laws, use
-    Roughness.
+    It is a penalty on scale, not on smoothness: a distribution depends on :math:`c_k / c_0` alone,
+    and coefficients half as large give the same distribution at a sixteenth of the penalty. It
+    equals :math:`4 c_0^2 \int p'(z)^2 dz` over z from -1 to 1. What it does is to keep
+    coefficients from growing, and so the steps of the optimizer from losing effect. To ask for
+    smooth distributions, use Roughness.
 
     The published weight is 1e-6. The authors' programs computed the term, but only those for
     synthetic densities added it to what was minimized.
@@ -65,7 +65,7 @@ class CoefficientPenalty(Loss):
 
     def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
         """Measures predictions of batch shape `[B, T]`: `[B, T]`."""
-        with refuse(self, prediction, "a law made of Fourier coefficients"):
+        with refuse(self, prediction, "a distribution made of Fourier coefficients"):
             return coefficient_power(prediction)
 
 
@@ -89,7 +89,7 @@ class ZLoss(Loss):
 
 
 class Entropy(Loss):
-    r"""Rewards uncertainty: it is the negative entropy, and a small weight keeps laws open.
+    r"""Negative entropy: a small weight keeps predicted distributions broad.
 
     .. math:: \mathbb{E}[\log p(x)]
 
@@ -104,16 +104,16 @@ class Entropy(Loss):
 
     def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
         """Measures predictions of batch shape `[B, T]`: nats `[B, T]`."""
-        with refuse(self, prediction, "a law with an entropy"):
+        with refuse(self, prediction, "a distribution with an entropy"):
             return -entropy(prediction)
 
 
-def _squared(law: Distribution) -> Tensor:
+def _squared(distribution: Distribution) -> Tensor:
     """Squares the log-normalizer of each component of a vector, so that they cannot cancel."""
-    match law:
+    match distribution:
         case Affine():
-            return _squared(law.base)
+            return _squared(distribution.base)
         case Independent():
-            return add_components(_squared(law.base_dist), law)
+            return add_components(_squared(distribution.base_dist), distribution)
         case _:
-            return log_normalizer(law).square()
+            return log_normalizer(distribution).square()

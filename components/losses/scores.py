@@ -1,4 +1,4 @@
-"""Scores of a whole law that, unlike the likelihood, know how far the outcome was."""
+"""Scores of a whole distribution that, unlike the likelihood, know how far the outcome was."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ class CRPS(Loss):
 
     def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
         """Scores targets `[B, T, *event]`: units of the outcome `[B, T]`."""
-        with refuse(self, prediction, "a law with a distribution function"):
+        with refuse(self, prediction, "a distribution with a distribution function"):
             return crps(prediction, target)

@@ -23,7 +23,7 @@ FLOOR = 1e-10  # added to the predicted share of a cell, as in the paper
 
 
 class Cells(NamedTuple):
-    """A law as shares of cells."""
+    """A distribution as shares of cells."""
 
     centers: Tensor  # [G]
     log_shares: Tensor  # [..., G]
@@ -32,20 +32,21 @@ class Cells(NamedTuple):
 def measure(
     prediction: Any, target: Tensor, truth: Distribution | None, interval: Interval
 ) -> dict[str, Tensor]:
-    """Measures predictions of outcomes whose law may be known.
+    """Measures predictions of outcomes whose distribution may be known.
 
     `kl` is the divergence of densities and compares between all heads. `kl_cells` is what the
-    Fourier head's authors report: the divergence on the law's own cells, or on 1000 cells of a
-    density, from the truth at their centers, with 1e-10 added to every share.
+    Fourier head's authors report: the divergence on the distribution's own cells, or on 1000 cells
+    of a density, from the truth at their centers, with 1e-10 added to every share.
 
     Args:
-        prediction: The predicted law, batch shape `[...]`.
+        prediction: The predicted distribution, batch shape `[...]`.
         target: What happened, `[...]`.
-        truth: The true law of the same batch shape, `None` if unknown.
+        truth: The true distribution of the same batch shape, `None` if unknown.
         interval: Range of the outcome.
 
     Returns:
-        Values `[...]` by name: CRPS and squared error of the mean; of laws over cells also their
+        Values `[...]` by name: CRPS and squared error of the mean; of distributions over cells
+        also their
             smoothness and the squared errors of cells; with a truth also both divergences, in
             nats.
     """
@@ -83,7 +84,8 @@ def divergence_of_cells(truth: Distribution, cells: Cells) -> Tensor:
     r"""Computes the KL divergence :math:`\sum_j p_j \log(p_j / (q_j + 10^{-10}))`, in nats.
 
     Args:
-        truth: The true law, batch shape `[...]`; its density at the centers gives the shares p.
+        truth: The true distribution, batch shape `[...]`; its density at the centers gives the
+            shares p.
         cells: The shares q that were predicted.
     """
     true = log_density(truth, cells.centers).log_softmax(-1)
@@ -92,38 +94,42 @@ def divergence_of_cells(truth: Distribution, cells: Cells) -> Tensor:
 
 
 @singledispatch
-def read_cells(law: Distribution, interval: Interval) -> Cells:
-    """Reads a law as shares of cells: its own, or 1000 of the interval, density times width."""
-    values, width = grid(interval, FINE, law.mean.device)
-    return Cells(values, log_density(law, values) + math.log(width))
+def read_cells(distribution: Distribution, interval: Interval) -> Cells:
+    """Returns masses of cells: its own, or 1000 of the interval, density times width."""
+    values, width = grid(interval, FINE, distribution.mean.device)
+    return Cells(values, log_density(distribution, values) + math.log(width))
 
 
 @read_cells.register
-def _(law: Histogram, interval: Interval) -> Cells:
-    return Cells(law.midpoints, law.cells.log_probs)
+def _(distribution: Histogram, interval: Interval) -> Cells:
+    return Cells(distribution.midpoints, distribution.cells.log_probs)
 
 
 @singledispatch
-def errors_of_cells(law: Distribution, target: Tensor) -> dict[str, Tensor]:
-    """Measures what only a law over cells has: nothing here.
+def errors_of_cells(distribution: Distribution, target: Tensor) -> dict[str, Tensor]:
+    """Measures what only a distribution over cells has: nothing here.
 
     Of a histogram, its smoothness, and the squared distance between the middle of the target's
     cell and that of the mean cell, or of the most probable one.
 
     Args:
-        law: The predicted law, batch shape `[...]`.
+        distribution: The predicted distribution, batch shape `[...]`.
         target: What happened, `[...]`.
     """
     return {}
 
 
 @errors_of_cells.register
-def _(law: Histogram, target: Tensor) -> dict[str, Tensor]:
-    middle = law.midpoints[law.index(target)]
+def _(distribution: Histogram, target: Tensor) -> dict[str, Tensor]:
+    middle = distribution.midpoints[distribution.index(target)]
     return {
-        "squared_error_of_mean_cell": (law.midpoints[law.cells.mean.round().long()] - middle) ** 2,
-        "squared_error_of_mode_cell": (law.midpoints[law.cells.mode] - middle) ** 2,
-        "smoothness": smoothness_of(law),
+        "squared_error_of_mean_cell": (
+            distribution.midpoints[distribution.cells.mean.round().long()] - middle
+        )
+        ** 2,
+        "squared_error_of_mode_cell": (distribution.midpoints[distribution.cells.mode] - middle)
+        ** 2,
+        "smoothness": smoothness_of(distribution),
     }
 
 
@@ -134,26 +140,26 @@ def grid(interval: Interval, cells: int, device: torch.device) -> tuple[Tensor, 
 
 
 @singledispatch
-def log_density(law: Distribution, values: Tensor) -> Tensor:
-    """Evaluates a law of batch shape `[...]` at values `[G]`: log-densities `[..., G]`."""
-    column = values.view(-1, *[1] * len(law.batch_shape))
-    densities: Tensor = law.log_prob(column.expand(-1, *law.batch_shape))
+def log_density(distribution: Distribution, values: Tensor) -> Tensor:
+    """Returns log-densities `[..., G]` of batch shape `[...]` at values `[G]`."""
+    column = values.view(-1, *[1] * len(distribution.batch_shape))
+    densities: Tensor = distribution.log_prob(column.expand(-1, *distribution.batch_shape))
     return densities.movedim(0, -1)
 
 
 @log_density.register
-def _(law: Histogram, values: Tensor) -> Tensor:
-    index = law.index(values)
-    return law.cells.log_probs[..., index] - law.widths.log()[index]
+def _(distribution: Histogram, values: Tensor) -> Tensor:
+    index = distribution.index(values)
+    return distribution.cells.log_probs[..., index] - distribution.widths.log()[index]
 
 
 @log_density.register
-def _(law: FourierDensity, values: Tensor) -> Tensor:
-    """All laws share the values, so the polynomials are two products of matrices."""
-    straight, turned = basis(angles(law.unit(values), law.terms))
-    a = law.coefficients
+def _(distribution: FourierDensity, values: Tensor) -> Tensor:
+    """All distributions share the values, so the polynomials are two products of matrices."""
+    straight, turned = basis(angles(distribution.unit(values), distribution.terms))
+    a = distribution.coefficients
     power = (a @ straight.T).square() + (a @ turned.T).square()
     norm = a.square().sum(-1, keepdim=True)
     uniform = norm < tiny(norm)
     relative = torch.where(uniform, 1.0, power / norm.clamp_min(tiny(norm)))
-    return relative.clamp_min(tiny(norm)).log() - math.log(law.high - law.low)
+    return relative.clamp_min(tiny(norm)).log() - math.log(distribution.high - distribution.low)

@@ -1,4 +1,4 @@
-"""Smoothness of a law over ordered cells: how little its probabilities jump between neighbors."""
+"""Smoothness over ordered cells: how little probabilities jump between neighbors."""
 
 from __future__ import annotations
 
@@ -10,10 +10,16 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent
 from torch.nn.functional import pad
 
-from components.distributions import Affine, Discrete, FourierCategorical, Graded, Histogram
+from components.distributions import (
+    Affine,
+    CategoricalWithSpecials,
+    Discrete,
+    FourierCategorical,
+    Histogram,
+)
 from components.distributions.fourier.polynomial import squared_modulus
 from components.distributions.functionals import add_components
-from components.distributions.precision import tiny, widen
+from components.distributions.precision import tiny, to_float32
 
 SCALES = 100  # widths of the filters, in cells; the sum over all integers is cut there
 
@@ -25,25 +31,25 @@ def smoothness(probabilities: Tensor) -> Tensor:
 
     y are the probabilities of m cells and g a Gaussian of sum 1, cut after m - 1 cells, whose
     standard deviation counts cells; it is applied circularly. Computed exactly in the frequency
-    domain. Values compare between laws on as many cells only, and less is not better: what is true
-    may be rough.
+    domain. Values compare between distributions on as many cells only, and less is not better:
+    what is true may be rough.
 
     Args:
-        probabilities: One law over m ordered cells in each row, `[..., m]`.
+        probabilities: One distribution over m ordered cells in each row, `[..., m]`.
 
     Returns:
-        One value per law, `[...]`.
+        One value per distribution, `[...]`.
 
     Source: Gillman et al., "Fourier Head" (arXiv:2410.22269), section 4 and appendix B; weights
         are those of their code, which does not make up for the cut at 100.
     """
     cells = probabilities.shape[-1]
-    spectrum = torch.fft.rfft(widen(probabilities))[..., 1:]
+    spectrum = torch.fft.rfft(to_float32(probabilities))[..., 1:]
     return _filtered(squared_modulus(spectrum), cells)
 
 
 def smoothness_of_correlations(correlations: Tensor, cells: int) -> Tensor:
-    r"""Measures the smoothness of a Fourier law over cells without computing its probabilities.
+    r"""Measures the smoothness of Fourier cells without computing their probabilities.
 
     The spectrum of :math:`q_j \propto 1 + 2 \Re \sum_{k=1}^N g_k e^{i \pi k z_j}` is known: its
     first half is, up to phases, g_1 .. g_N if N < m/2. Of more frequencies some look alike at the
@@ -54,7 +60,7 @@ def smoothness_of_correlations(correlations: Tensor, cells: int) -> Tensor:
         cells: Number of cells, m.
 
     Returns:
-        One value per law, `[...]`, equal to `smoothness` of its probabilities.
+        One value per distribution, `[...]`, equal to `smoothness` of its probabilities.
     """
     if 2 * correlations.shape[-1] < cells:
         return _filtered(squared_modulus(correlations), cells)
@@ -72,57 +78,60 @@ def smoothness_of_correlations(correlations: Tensor, cells: int) -> Tensor:
 
 
 @singledispatch
-def smoothness_of(law: Distribution) -> Tensor:
-    """Measures the smoothness of a law's cells; see `smoothness`.
+def smoothness_of(distribution: Distribution) -> Tensor:
+    """Measures the smoothness of a distribution's cells; see `smoothness`.
 
     Of a histogram it is that of the masses of its cells, whatever their widths and units; of a
     vector, the mean over its components. Outcomes without a place in the order are left out, as
-    if they had not been possible. Fourier laws give it in closed form.
+    if they had not been possible. Fourier distributions give it in closed form.
 
     Args:
-        law: A law over ordered outcomes, batch shape `[...]`.
+        distribution: A distribution over ordered outcomes, batch shape `[...]`.
 
     Returns:
-        One value per law, `[...]`.
+        One value per distribution, `[...]`.
 
     Raises:
-        TypeError: If the law has no cells.
+        TypeError: If the distribution has no cells.
     """
     raise TypeError(
-        f"The smoothness of a {type(law).__name__} is unknown because it has no cells; give its "
+        f"The smoothness of a {type(distribution).__name__} is unknown: it has no cells; give its "
         "head bins or measure `smoothness` of its masses between edges."
     )
 
 
 @smoothness_of.register
-def _(law: Discrete) -> Tensor:
-    return smoothness(law.probs)
+def _(distribution: Discrete) -> Tensor:
+    return smoothness(distribution.probs)
 
 
 @smoothness_of.register
-def _(law: FourierCategorical) -> Tensor:
-    closed = smoothness_of_correlations(law.correlations, law.size)
-    return closed / (1 + law.size * law.eps)
+def _(distribution: FourierCategorical) -> Tensor:
+    closed = smoothness_of_correlations(distribution.correlations, distribution.size)
+    return closed / (1 + distribution.size * distribution.eps)
 
 
 @smoothness_of.register
-def _(law: Graded) -> Tensor:
-    return smoothness_of(law.ordered)
+def _(distribution: CategoricalWithSpecials) -> Tensor:
+    return smoothness_of(distribution.ordered)
 
 
 @smoothness_of.register
-def _(law: Histogram) -> Tensor:
-    return smoothness_of(law.cells)
+def _(distribution: Histogram) -> Tensor:
+    return smoothness_of(distribution.cells)
 
 
 @smoothness_of.register
-def _(law: Affine) -> Tensor:
-    return smoothness_of(law.base)
+def _(distribution: Affine) -> Tensor:
+    return smoothness_of(distribution.base)
 
 
 @smoothness_of.register(Independent)
-def _(law: Independent[Distribution]) -> Tensor:
-    return add_components(smoothness_of(law.base_dist), law) / law.event_shape.numel()
+def _(distribution: Independent[Distribution]) -> Tensor:
+    return (
+        add_components(smoothness_of(distribution.base_dist), distribution)
+        / distribution.event_shape.numel()
+    )
 
 
 def _filtered(power: Tensor, cells: int) -> Tensor:

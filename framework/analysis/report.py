@@ -1,4 +1,4 @@
-"""Finding: what an analysis says in a table, in numbers for programs, and in a picture."""
+"""Report: what an analysis says in a table, in numbers for programs, and in a picture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DPI = 150  # dots per inch of a picture
 Numbers = Sequence[Sequence[str | float]]
 
 
-class Finding(NamedTuple):
+class Report(NamedTuple):
     """What an analysis found."""
 
     name: str

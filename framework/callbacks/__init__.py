@@ -4,14 +4,14 @@ from framework.callbacks.checkpoint import Checkpoint
 from framework.callbacks.parameters import ParameterTable
 from framework.callbacks.predictions import Predictions
 from framework.callbacks.progress import Progress
-from framework.callbacks.report import Report
+from framework.callbacks.report import MetricsReport
 from framework.callbacks.step_seed import StepSeed
 
 __all__ = [
     "Checkpoint",
+    "MetricsReport",
     "ParameterTable",
     "Predictions",
     "Progress",
-    "Report",
     "StepSeed",
 ]

@@ -17,7 +17,7 @@ from framework.callbacks.table import table
 METRICS = "metrics.json"  # in the log directory: the numbers of the table, for programs
 
 
-class Report(Callback):
+class MetricsReport(Callback):
     """Prints the last metrics when a run ends, and shows `module.figures` of one fixed batch.
 
     The batch is the first of the first validation (or test) loader. Its figures go to TensorBoard

@@ -11,7 +11,7 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from framework.checkpoints import recipe_of
-from framework.console.errors import Mistake
+from framework.console.errors import UserError
 from framework.console.parsing import explain
 from framework.data.module import PredictiveData
 from framework.modules.base import PredictiveModule
@@ -68,12 +68,12 @@ def parse(parser: ArgumentParser, path: str | None, words: Sequence[str]) -> Any
         Their values by name; classes are built.
 
     Raises:
-        Mistake: If an option is wrong, or nothing says which data to read.
+        UserError: If an option is wrong, or nothing says which data to read.
     """
     try:
         config = parser.parse_args([*_data_words(path, words), *words])
     except ArgumentError as error:
-        raise Mistake(explain(error.message, parser)) from error
+        raise UserError(explain(error.message, parser)) from error
     return parser.instantiate_classes(config)
 
 
@@ -104,7 +104,7 @@ def _data_words(path: str | None, words: Sequence[str]) -> list[str]:
     recipe = recipe_of(path)
     data = yaml.safe_load(recipe.read_text(encoding="utf-8")).get("data")
     if not data:
-        raise Mistake(
+        raise UserError(
             f"The recipe {recipe} of the checkpoint {path!r} names no data; say with --data "
             "which to read."
         )

@@ -15,15 +15,15 @@ from omegaconf.errors import OmegaConfBaseException
 
 from framework.callbacks import (
     Checkpoint,
+    MetricsReport,
     ParameterTable,
     Predictions,
     Progress,
-    Report,
     StepSeed,
 )
 from framework.checkpoints import NOTE, recipe_of
 from framework.console import equal_parameters, resumption
-from framework.console.errors import Mistake
+from framework.console.errors import UserError
 from framework.console.parsing import explain, explain_interpolation
 from framework.data.module import PredictiveData
 from framework.modules.base import PredictiveModule
@@ -69,7 +69,7 @@ def _write_new(folder: Path, text: str) -> str:
         except FileExistsError:
             continue
         return name
-    raise Mistake(
+    raise UserError(
         f"{folder} holds {len(names)} configurations already; clear it or choose another folder."
     )
 
@@ -123,9 +123,9 @@ class Command(LightningCLI):
             self.config = parser.parse_args(args)
         except ArgumentError as error:
             named = self._subcommand_parsers[self._verbs[0]] if self._verbs else parser
-            raise Mistake(explain(error.message, named)) from error
+            raise UserError(explain(error.message, named)) from error
         except OmegaConfBaseException as error:
-            raise Mistake(explain_interpolation(error)) from error
+            raise UserError(explain_interpolation(error)) from error
 
     def _parse_ckpt_path(self) -> None:
         """Checks a checkpoint; takes no hyper-parameters from it, as the recipe rules."""
@@ -151,7 +151,7 @@ class Command(LightningCLI):
             found = re.search(r"more than one stateful callback of type `(\w+)`", str(error))
             if found is None:
                 raise
-            raise Mistake(
+            raise UserError(
                 f"trainer.callbacks has {found[1]} more than once; the recipe names it already, "
                 "drop yours, or give the whole list anew."
             ) from error
@@ -189,7 +189,7 @@ def _trainer_defaults(name: str) -> dict[str, Any]:
         "use_distributed_sampler": False,
         "check_val_every_n_epoch": None,
         "enable_model_summary": False,
-        "callbacks": [StepSeed(), Progress(), ParameterTable(), Report(), Predictions()],
+        "callbacks": [StepSeed(), Progress(), ParameterTable(), MetricsReport(), Predictions()],
     }
 
 

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OURS = tuple(str(ROOT / name) for name in ("components", "framework", "cli.py"))
 
 
-class Mistake(Exception):
+class UserError(Exception):
     """A mistake on the command line or in a recipe, said in one sentence."""
 
 
@@ -29,7 +29,7 @@ def sentence(error: Exception) -> str | None:
     misconfigured = (
         type(error).__name__ == "MisconfigurationException"
     )  # Lightning's, not imported for its name
-    if isinstance(error, Mistake) or on_purpose or found_early or misconfigured:
+    if isinstance(error, UserError) or on_purpose or found_early or misconfigured:
         return " ".join(str(error).split()) or type(error).__name__
     return None
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from framework.console.errors import Mistake
+from framework.console.errors import UserError
 
 SHELF = Path(__file__).resolve().parents[2] / "recipes"
 STUDIES = "studies"  # the folder of those files that are no recipes of one run
@@ -19,7 +19,7 @@ def place_recipes(args: Sequence[str]) -> list[str]:
     """Replaces the name behind every `--config` of a command line by the path it means.
 
     Raises:
-        Mistake: If no recipe, or more than one, goes by that name, or its YAML cannot be read.
+        UserError: If no recipe, or more than one, goes by that name, or its YAML cannot be read.
     """
     placed = list(args)
     for index, word in enumerate(placed):
@@ -39,7 +39,7 @@ def find(name: str, among: Sequence[Path] | None = None) -> Path:
         among: The shipped files to look among; recipes and overlays if not given.
 
     Raises:
-        Mistake: If no recipe, or more than one, goes by that name, or its YAML cannot be read.
+        UserError: If no recipe, or more than one, goes by that name, or its YAML cannot be read.
     """
     if Path(name).is_file():
         return _checked(Path(name))
@@ -51,12 +51,12 @@ def find(name: str, among: Sequence[Path] | None = None) -> Path:
         case [path]:
             return _checked(path)
         case []:
-            raise Mistake(
+            raise UserError(
                 f"there is no file and no shipped recipe '{name}'; {_remedy(name, shipped)}"
             )
         case several:
             names = ", ".join("/".join(_parts(path)) for path in several)
-            raise Mistake(f"several shipped recipes are called '{name}'; name one of {names}")
+            raise UserError(f"several shipped recipes are called '{name}'; name one of {names}")
 
 
 def recipes() -> list[Path]:
@@ -128,11 +128,11 @@ def _checked(path: Path) -> Path:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise Mistake(f"{path}{where}: this is not YAML: {error.problem}.") from error
+        raise UserError(f"{path}{where}: this is not YAML: {error.problem}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Mistake(f"{path}: this is not YAML: {' '.join(str(error).split())}.") from error
+        raise UserError(f"{path}: this is not YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(root, yaml.MappingNode):
-        raise Mistake(
+        raise UserError(
             f"{path}: a recipe is a mapping (model: …, data: …, trainer: …), this is not."
         )
     return path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import NoReturn
 
-from framework.console.errors import Mistake
+from framework.console.errors import UserError
 
 
 class VerbParser(ArgumentParser):
@@ -14,4 +14,4 @@ class VerbParser(ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raises what was found wrong as a mistake."""
         usage = " ".join(self.format_usage().split()).removeprefix("usage: ")
-        raise Mistake(f"{message}; write `{usage}`.")
+        raise UserError(f"{message}; write `{usage}`.")

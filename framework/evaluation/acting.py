@@ -1,7 +1,7 @@
 """How an action is taken from its distribution.
 
-Each function takes the law of the next action, batch shape `[B]`, and draws from [0, 1), one per
-component `[B, *support.shape]`, and returns actions of the shape of the draws.
+Each function takes the distribution of the next action, batch shape `[B]`, and draws from [0, 1),
+one per component `[B, *support.shape]`, and returns actions of the shape of the draws.
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ from torch import Tensor
 
 from components.supports import Support, Tokens
 
-EDGE = 1e-6  # nearest to 0 and 1 that a quantile is asked for; laws without bounds have none there
+EDGE = 1e-6  # nearest to 0 and 1 that quantiles are computed, which may be infinite there
 
 Act = Literal["sample", "mode", "mean"]
 
 
-def sample(law: Any, uniform: Tensor, support: Support) -> Tensor:
+def sample(distribution: Any, uniform: Tensor, support: Support) -> Tensor:
     """Draws by inversion, so that nothing is random but the draws given."""
     uniform = uniform.clamp(EDGE, 1 - EDGE)
     match support:
         case Tokens(size=size):
-            passed: Tensor = law.probs.cumsum(-1) <= uniform.unsqueeze(-1)
+            passed: Tensor = distribution.probs.cumsum(-1) <= uniform.unsqueeze(-1)
             return passed.sum(-1).clamp(max=size - 1)
         case _:
-            drawn: Tensor = marginals(law, support).icdf(uniform)
+            drawn: Tensor = marginals(distribution, support).icdf(uniform)
             return drawn
 
 
-def mode(law: Any, uniform: Tensor, support: Support) -> Tensor:
+def mode(distribution: Any, uniform: Tensor, support: Support) -> Tensor:
     """Takes the likeliest action."""
-    likeliest: Tensor = law.mode
+    likeliest: Tensor = distribution.mode
     return likeliest
 
 
-def mean(law: Any, uniform: Tensor, support: Support) -> Tensor:
+def mean(distribution: Any, uniform: Tensor, support: Support) -> Tensor:
     """Takes the average action.
 
     Raises:
@@ -47,7 +47,7 @@ def mean(law: Any, uniform: Tensor, support: Support) -> Tensor:
                 f"DecisionModel cannot average {size} choices with act=mean; use sample or mode."
             )
         case _:
-            average: Tensor = law.mean
+            average: Tensor = distribution.mean
             return average
 
 
@@ -55,6 +55,6 @@ ACTS = {"sample": sample, "mode": mode, "mean": mean}
 """The ways to act by their names in configuration."""
 
 
-def marginals(law: Any, support: Support) -> Any:
-    """Returns the laws of single components of an outcome, `[..., *support.shape]`."""
-    return law.base_dist if support.shape else law
+def marginals(distribution: Any, support: Support) -> Any:
+    """Returns the distributions of single components of an outcome, `[..., *support.shape]`."""
+    return distribution.base_dist if support.shape else distribution

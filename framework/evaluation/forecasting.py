@@ -26,7 +26,7 @@ class Paths:
             take most of the time of a validation.
         seed: Seed of the draws.
         temperature: Log-probabilities of cells are divided by it: below 1 plays safe, above 1
-            takes risks. Other than 1 it asks for a law over cells.
+            takes risks. Other than 1 it asks for a distribution over cells.
         top_k: Draw from this many of the likeliest cells; from all if not given. Chronos has 50.
 
     Raises:
@@ -52,24 +52,30 @@ class Paths:
                 "use a positive temperature and at least 1 cell."
             )
 
-    def draw(self, law: Distribution, count: int) -> Tensor:
-        """Draws scaled values `[count, B]` from laws of batch shape `[B]`.
+    def draw(self, distribution: Distribution, count: int) -> Tensor:
+        """Draws scaled values `[count, B]` from distributions of batch shape `[B]`.
 
         Raises:
             ValueError: If cells are to be chosen and there are none.
         """
         if self.temperature == 1 and self.top_k is None:
-            return law.sample(torch.Size([count]))
-        if not isinstance(law, Histogram):
+            return distribution.sample(torch.Size([count]))
+        if not isinstance(distribution, Histogram):
             raise ValueError(
                 f"Paths: temperature={self.temperature}, top_k={self.top_k} choose among cells, "
-                f"but {type(law).__name__} has none; drop them, or take a head with bins."
+                f"but {type(distribution).__name__} has none; drop them, or take a head with bins."
             )
-        kept = law.cells.size if self.top_k is None else min(self.top_k, law.cells.size)
-        logits, cells = law.cells.logits.topk(kept, sorted=False)
+        kept = (
+            distribution.cells.size
+            if self.top_k is None
+            else min(self.top_k, distribution.cells.size)
+        )
+        logits, cells = distribution.cells.logits.topk(kept, sorted=False)
         choice = Categorical(logits / self.temperature).sample(torch.Size([count]))
         index = pick(cells, choice)
-        return law.edges[index] + law.widths[index] * torch.rand_like(law.edges[index])
+        return distribution.edges[index] + distribution.widths[index] * torch.rand_like(
+            distribution.edges[index]
+        )
 
 
 torch.serialization.add_safe_globals([Paths])
@@ -85,7 +91,7 @@ def sample_paths(
     paths: Paths,
     seed: int,
 ) -> Tensor:
-    """Draws paths from the joint law of the horizon; `batch.target` is not read.
+    """Draws paths from the joint distribution of the horizon; `batch.target` is not read.
 
     The context is read once per series; its cache is then repeated for every path. The number of
     forward passes does not depend on the batch, so it is the same on all ranks.

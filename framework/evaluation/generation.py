@@ -51,7 +51,7 @@ class Sampling:
         if not 0 < self.top_p <= 1:
             raise ValueError(f"Sampling cannot use top_p={self.top_p}; use one in (0, 1].")
 
-    def law(self, logits: Tensor) -> Tensor:
+    def distribution(self, logits: Tensor) -> Tensor:
         """Computes the probabilities that tokens are drawn with, from logits, both `[..., V]`."""
         if self.temperature == 0:
             best = logits.argmax(-1, keepdim=True)
@@ -106,7 +106,7 @@ def generate(
             read = read._replace(mask=mask)
         hidden = stem.readout(backbone(read, cache))
         logits = head(hidden[:, -1]).logits.float()
-        new = torch.multinomial(sampling.law(logits), 1, generator=generator)
+        new = torch.multinomial(sampling.distribution(logits), 1, generator=generator)
         tokens.append(new)
     return torch.cat(tokens, dim=1)
 

@@ -1,4 +1,4 @@
-"""Samples of real numbers against the law that they should follow: histograms, distinct values."""
+"""Samples of real numbers: histograms and distinct values."""
 
 from __future__ import annotations
 

@@ -56,8 +56,8 @@ def draw_actions(
 def _over_time(
     figure: Figure, axes: Axes, time: np.ndarray, centres: np.ndarray, window: Actions
 ) -> None:
-    law = array(window.probabilities)
-    mesh = axes.pcolormesh(_borders(time), _borders(centres), law.T, cmap="Blues", vmin=0)
+    distribution = array(window.probabilities)
+    mesh = axes.pcolormesh(_borders(time), _borders(centres), distribution.T, cmap="Blues", vmin=0)
     axes.scatter(
         time,
         array(window.taken),
@@ -80,9 +80,9 @@ def _shares(axes: Axes, centres: np.ndarray, batch: Actions) -> None:
         edges = np.append(edges[:-1:group], edges[-1])
     taken = array(batch.taken).clip(edges[0], edges[-1])
     share = np.histogram(taken, edges)[0] / max(1, len(taken))
-    law = np.histogram(centres, edges, weights=array(batch.probabilities).mean(0))[0]
+    distribution = np.histogram(centres, edges, weights=array(batch.probabilities).mean(0))[0]
     axes.stairs(share, edges, fill=True, color=TRUTH, alpha=0.35, label="taken")
-    axes.stairs(law, edges, color=PREDICTED, linewidth=1.6, label="predicted (mean)")
+    axes.stairs(distribution, edges, color=PREDICTED, linewidth=1.6, label="predicted (mean)")
 
 
 def _borders(centres: np.ndarray) -> np.ndarray:

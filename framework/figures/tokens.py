@@ -38,8 +38,8 @@ def draw_next_tokens(
         A figure with one panel of horizontal bars per position.
     """
     figure, panels = grid(len(positions), columns=3, width=3.6, height=2.5)
-    for axes, position, law in zip(panels, positions, probs, strict=True):
-        _bars(axes, law, int(target[position]), decode, top)
+    for axes, position, distribution in zip(panels, positions, probs, strict=True):
+        _bars(axes, distribution, int(target[position]), decode, top)
         past = decode(tokens[: position + 1].tolist())
         start = "… " if len(past) > CONTEXT_CHARACTERS else ""
         title = f"{start}{_visible(past[-CONTEXT_CHARACTERS:])} ▁"
@@ -51,14 +51,14 @@ def draw_next_tokens(
 
 
 def _bars(
-    axes: Axes, law: Tensor, came: int, decode: Callable[[list[int]], str], top: int
+    axes: Axes, distribution: Tensor, came: int, decode: Callable[[list[int]], str], top: int
 ) -> None:
-    order = law.argsort(descending=True)
+    order = distribution.argsort(descending=True)
     rank = int(torch.nonzero(order == came)[0, 0])
     listed = order[:top].tolist()
     if came not in listed:
         listed.append(came)
-    heights = array(law[listed])
+    heights = array(distribution[listed])
     names = [_visible(decode([token])) for token in listed]
     rows = range(len(listed))
     bars = axes.barh(

@@ -30,7 +30,7 @@ from framework.checkpoints import compare
 from framework.execution import PLAIN, Execution, data_mesh, materialize, parallelize
 from framework.modules.objective import Objective
 from framework.modules.recipe import recipe
-from framework.modules.weighted_means import Tally
+from framework.modules.weighted_means import WeightedMeans
 from framework.optimization import by_name, by_number, groups, matrices, numbering
 from framework.schedules import ScheduleFactory
 
@@ -102,7 +102,7 @@ class PredictiveModule(LightningModule):
         self._stem, self._backbone, self._head, self._losses = stem, backbone, head, losses
         self._optimizer, self._schedule = optimizer, schedule
         self._initialization, self._decay_embeddings = initialization, decay_embeddings
-        self._tally = Tally()
+        self._means = WeightedMeans()
 
     # Building
 
@@ -254,10 +254,10 @@ class PredictiveModule(LightningModule):
 
     def _add(self, batch: Any, dataloader_idx: int) -> None:
         for name, (value, weight) in self.evaluate(batch, dataloader_idx).items():
-            self._tally.add(name, value, weight)
+            self._means.add(name, value, weight)
 
     def _log_means(self, split: str) -> None:
-        means = self._tally.means(self.device)
+        means = self._means.means(self.device)
         reported = {**means, **self.summarize(means)}
         self.log_dict({f"{split}/{name}": x for name, x in reported.items()}, sync_dist=True)
 

@@ -28,10 +28,10 @@ class DecisionModel(PredictiveModule):
     """Trains a policy on episodes and plays it, as a decision transformer.
 
     The first loader serves windows of recorded episodes (`nll`; of choices the `accuracy` and the
-    `smoothness` of their laws, of quantities the `absolute_error` and the share `at_bound` that
-    was recorded on an end of the range), the second one episodes to be played, whose mean `return`
-    is reported, and `normalized_return`, in percent between a random policy and the data
-    (`return_random`, `return_data`), if both are known.
+    `smoothness` of their distributions, of quantities the `absolute_error` and the share
+    `at_bound` that was recorded on an end of the range), the second one episodes to be played,
+    whose mean `return` is reported, and `normalized_return`, in percent between a random policy
+    and the data (`return_random`, `return_data`), if both are known.
 
     Args:
         act: How an action is taken from its distribution: drawn (`sample`), the likeliest
@@ -62,7 +62,7 @@ class DecisionModel(PredictiveModule):
         return scores
 
     def metrics(self, prediction: Any, batch: TrajectoryBatch) -> Mapping[str, Ratio]:
-        """Returns the accuracy of choices and the smoothness of their laws, or errors."""
+        """Returns the accuracy of choices and the smoothness of their distributions, or errors."""
         match self.spec.support:
             case Tokens():
                 hit, rough = prediction.mode == batch.target, smoothness_of(prediction)
@@ -127,8 +127,8 @@ class DecisionModel(PredictiveModule):
                 return torch.arange(size), prediction.probs.unsqueeze(2)
             case Interval(interval=interval) | Bins(interval=interval):
                 edges = torch.linspace(interval.low, interval.high, CELLS + 1, device=self.device)
-                law = marginals(prediction, interval)
-                below = law.cdf(edges.view(-1, *[1] * len(law.batch_shape)))
+                distribution = marginals(prediction, interval)
+                below = distribution.cdf(edges.view(-1, *[1] * len(distribution.batch_shape)))
                 masses = below.diff(dim=0).movedim(0, -1)
                 return (edges[1:] + edges[:-1]) / 2, masses.unsqueeze(2).flatten(2, -2)
 

@@ -24,7 +24,7 @@ class DensityModel(PredictiveModule):
 
     Reports the CRPS, the squared error of the mean and the perplexity exp(nll); where the data
     know the truth, the KL divergence of the prediction from it, in nats, `kl` of densities and
-    `kl_cells` of cells; and of laws over cells their smoothness.
+    `kl_cells` of cells; and of distributions over cells their smoothness.
 
     Args:
         options: Options of every module: spec, stem, backbone, head, losses, optimizer, schedule,
@@ -94,10 +94,10 @@ class DensityModel(PredictiveModule):
         ]
 
     def _truth(self, batch: DensityBatch) -> Distribution | None:
-        """Returns the true law, batch shape `[B, 1]`, where the data know it."""
+        """Returns the true distribution, batch shape `[B, 1]`, where the data know it."""
         truth = getattr(self.trainer.datamodule, "truth", _unknown)  # type: ignore[attr-defined]
-        law: Distribution | None = truth(batch.features.unsqueeze(1))
-        return law
+        distribution: Distribution | None = truth(batch.features.unsqueeze(1))
+        return distribution
 
 
 def _unknown(features: Tensor) -> None:

@@ -12,7 +12,7 @@ from torch.distributions import Distribution
 
 from components.data import SeriesBatch, SeriesSpec
 from components.distributions import Affine
-from components.distributions.precision import widen
+from components.distributions.precision import to_float32
 from components.metrics.forecasting import (
     Ratio,
     absolute_scaled_error,
@@ -38,8 +38,8 @@ class Forecaster(PredictiveModule):
 
     If the data name several benchmark sets, the metrics of tests bear their names, such as
     `mase/m3_monthly`. `mase_relative` and `wql_relative` are geometric means over the sets, of the
-    ratios to the seasonal naive forecast. Of laws over cells, tests report the `smoothness`, each
-    value being predicted from the true ones before it.
+    ratios to the seasonal naive forecast. Of distributions over cells, tests report the
+    `smoothness`, each value being predicted from the true ones before it.
 
     Args:
         paths: How many futures are drawn of each series.
@@ -73,11 +73,11 @@ class Forecaster(PredictiveModule):
         sets = self.spec.benchmarks
         suffix = f"/{sets[dataloader_idx].name}" if sets else ""
         for name, (value, weight) in self.evaluate(batch, dataloader_idx).items():
-            self._tally.add(name + suffix, value, weight)
+            self._means.add(name + suffix, value, weight)
         self._score(batch, batch_idx, suffix)
 
     def metrics(self, prediction: Distribution, batch: SeriesBatch) -> Mapping[str, base.Ratio]:
-        """Measures in tests how smooth laws over cells are; others have no smoothness."""
+        """Measures in tests how smooth distributions over cells are; others have no smoothness."""
         if not self.trainer.testing:
             return {}
         try:
@@ -139,7 +139,7 @@ class Forecaster(PredictiveModule):
     def _score(self, batch: SeriesBatch, batch_idx: int, suffix: str = "") -> None:
         quantiles = _quantiles(self.sample(batch, batch_idx))
         for name, ratio in score(quantiles, batch).items():
-            self._tally.add_ratio(name + suffix, *ratio)
+            self._means.add_ratio(name + suffix, *ratio)
 
 
 def score(quantiles: Tensor, batch: SeriesBatch) -> dict[str, Ratio]:
@@ -167,6 +167,6 @@ def score(quantiles: Tensor, batch: SeriesBatch) -> dict[str, Ratio]:
 
 def _quantiles(futures: Tensor) -> Tensor:
     """Returns the quantiles `[B, H, Q]` of samples `[B, N, H]`."""
-    futures = widen(futures)  # torch has no quantiles of bfloat16
+    futures = to_float32(futures)  # torch has no quantiles of bfloat16
     levels = torch.tensor(LEVELS, dtype=futures.dtype, device=futures.device)
     return futures.quantile(levels, dim=1).movedim(0, -1)

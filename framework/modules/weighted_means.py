@@ -7,7 +7,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 
-class Tally:
+class WeightedMeans:
     """Accumulates values and weights by name; a mean is the ratio of their sums.
 
     Unlike a mean of the means of batches, or of processes, the result does not depend on how the

@@ -12,7 +12,7 @@ from components.layers.attention import (
     ScaledDotProduct,
 )
 from components.layers.cross import CrossAttention
-from components.layers.feedforward import Pointwise
+from components.layers.feedforward import PositionWise
 from components.layers.positions import NoPositions, Rotary
 from components.layers.visibility import Visible, places, visible
 
@@ -89,7 +89,7 @@ def test_attention_agrees_with_torch():
 
 
 def test_a_projection_stands_in_front_of_queries_keys_and_values():
-    class Double(Pointwise):
+    class Double(PositionWise):
         def __init__(self, dim):
             super().__init__()
             self.calls = 0

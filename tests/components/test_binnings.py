@@ -37,8 +37,8 @@ def test_edges_begin_a_cell_and_values_beyond_fall_into_the_ends(bins):
     assert cells.index(edges[:-1]).equal(torch.arange(cells.size))
     assert cells.index(torch.tensor([-1e9, 15.0, 1e9])).tolist() == [0, *[cells.size - 1] * 2]
     values = torch.linspace(-16, 16, 1001)
-    law = Histogram(Categorical(torch.zeros(cells.size)), edges)
-    assert law.index(values).equal(cells.index(values))
+    distribution = Histogram(Categorical(torch.zeros(cells.size)), edges)
+    assert distribution.index(values).equal(cells.index(values))
 
 
 def test_mixed_cells_are_those_of_the_paper():

@@ -1,4 +1,4 @@
-"""Initializations of whole models, against the law that they state."""
+"""Initializations of whole models, against the distribution that they state."""
 
 import math
 from functools import partial
@@ -18,7 +18,8 @@ from components.stems import TokenStem
 from components.supports import Tokens
 
 DIM, HIDDEN, SIZE = 128, 320, 500
-# standard deviation of a standard normal law that is cut off at three: 1 - 2·3 φ(3) / (2 Φ(3) - 1)
+# standard deviation of a standard normal distribution that is cut off at three: 1 - 2·3 φ(3) / (2
+# Φ(3) - 1)
 CUT = math.sqrt(1 - 6 * math.exp(-4.5) / math.sqrt(2 * math.pi) / math.erf(3 / math.sqrt(2)))
 
 

@@ -27,11 +27,11 @@ def test_networks_read_tokens_as_one_hot_and_bounds_as_one():
     assert Interval(-1, 3, (2, 3)).encode(torch.zeros(5, 2, 3)).shape == (5, 6)
 
 
-def test_a_uniform_law_on_cells_has_the_density_of_the_interval():
+def test_a_uniform_distribution_on_cells_has_the_density_of_the_interval():
     cells = Interval(-1, 3, (2,)).divide(7)
-    law = cells.law(Categorical(torch.zeros(4, 2, 7)), torch.device("cpu"))
-    assert (law.batch_shape, law.event_shape) == ((4,), (2,))
-    density = law.log_prob(torch.rand(4, 2))
+    distribution = cells.distribution(Categorical(torch.zeros(4, 2, 7)), torch.device("cpu"))
+    assert (distribution.batch_shape, distribution.event_shape) == ((4,), (2,))
+    density = distribution.log_prob(torch.rand(4, 2))
     torch.testing.assert_close(density, torch.full((4,), -2 * math.log(4)))
 
 

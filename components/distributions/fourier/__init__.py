@@ -1,21 +1,21 @@
-"""Laws that are the squared modulus of a short Fourier series: over cells, an interval, a line."""
+"""Distributions made of a squared short Fourier series: over cells, an interval or the line."""
 
 from components.distributions.fourier.categorical import FourierCategorical
 from components.distributions.fourier.cells import FourierCells
 from components.distributions.fourier.density import FourierDensity
-from components.distributions.fourier.graded import Graded
-from components.distributions.fourier.masses import FourierMasses
-from components.distributions.fourier.warped import Warped
+from components.distributions.fourier.masses import FourierHistogram
+from components.distributions.fourier.specials import CategoricalWithSpecials
+from components.distributions.fourier.transformed import TransformedFourier
 from components.distributions.fourier.warps import ErfWarp, TanhWarp, Warp
 
 __all__ = [
+    "CategoricalWithSpecials",
     "ErfWarp",
     "FourierCategorical",
     "FourierCells",
     "FourierDensity",
-    "FourierMasses",
-    "Graded",
+    "FourierHistogram",
     "TanhWarp",
+    "TransformedFourier",
     "Warp",
-    "Warped",
 ]

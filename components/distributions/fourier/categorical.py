@@ -1,4 +1,4 @@
-"""The Fourier law over ordered cells: values of a Fourier density at their centers, normalized."""
+"""The Fourier distribution over ordered cells: a Fourier density at their centers, normalized."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from components.distributions.fourier.polynomial import (
 
 
 class FourierCategorical(FourierCells):
-    r"""A smooth law over m ordered cells, given by N + 1 complex numbers.
+    r"""A smooth distribution over m ordered cells, given by N + 1 complex numbers.
 
     .. math:: q_j = \frac{|\sum_{k=0}^N a_k e^{i \pi k z_j}|^2}{m \sum_k |a_k|^2}, \quad
         z_j = \frac{2j + 1 - m}{m}
@@ -32,8 +32,8 @@ class FourierCategorical(FourierCells):
     2(N + 1) numbers per row and no other cell. That needs N < m; frequencies from m on repeat
     lower ones at every center and are folded onto them.
 
-    For N < m no cell has more than (N + 1)/m of the mass. If all coefficients are zero, the law is
-    the uniform one.
+    For N < m no cell has more than (N + 1)/m of the mass. If all coefficients are zero, the
+    distribution is the uniform one.
 
     Args:
         coefficients: Real parts of a_0 .. a_N, then their imaginary parts, `[..., 2(N + 1)]`;

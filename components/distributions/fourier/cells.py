@@ -1,4 +1,4 @@
-"""What Fourier laws over ordered cells have in common, however a cell gets its probability."""
+"""The common base of Fourier distributions over ordered cells."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch.distributions.utils import lazy_property
 
 from components.distributions.categorical import Discrete
 from components.distributions.fourier.polynomial import check, correlate
-from components.distributions.precision import tiny, widen
+from components.distributions.precision import tiny, to_float32
 from components.distributions.rows import joint_shape
 
 
 class FourierCells(Discrete):
-    r"""A law over m ordered cells made of the density :math:`|\sum_k a_k e^{i \pi k z}|^2`.
+    r"""m ordered cells made of the density :math:`|\sum_k a_k e^{i \pi k z}|^2`.
 
     A subclass says what the probability of a cell is: the density at its center, or the integral
     over it.
@@ -41,7 +41,7 @@ class FourierCells(Discrete):
             raise ValueError(f"{name}: eps={eps} is negative; use 0 or more.")
         self.size = size
         self.eps = eps
-        self.coefficients = widen(coefficients)
+        self.coefficients = to_float32(coefficients)
         super().__init__(coefficients.shape[:-1], validate_args=False)
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""The Fourier law over an interval: a density that is smooth by construction."""
+"""The Fourier distribution over an interval: a density that is smooth by construction."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from components.distributions.fourier.polynomial import (
     transform,
 )
 from components.distributions.inversion import bisect, implicit
-from components.distributions.precision import widen
+from components.distributions.precision import to_float32
 from components.distributions.rows import joint_shape
 
 
@@ -32,7 +32,7 @@ class FourierDensity(Distribution):
 
     It is never negative, integrates to one, is at most (N + 1)/(high - low), and continues
     periodically: both ends are neighbors. Values beyond the bounds score like the nearest bound.
-    All-zero coefficients mean the uniform law.
+    All-zero coefficients mean the uniform distribution.
 
     Args:
         coefficients: Real parts of a_0 .. a_N, then their imaginary parts, `[..., 2(N + 1)]`.
@@ -54,7 +54,7 @@ class FourierDensity(Distribution):
         check(coefficients, "FourierDensity")
         if not low < high:
             raise ValueError(f"FourierDensity: low={low} must be less than high={high}.")
-        self.coefficients = widen(coefficients)
+        self.coefficients = to_float32(coefficients)
         self.low = low
         self.high = high
         super().__init__(coefficients.shape[:-1], validate_args=False)
@@ -154,7 +154,7 @@ class FourierDensity(Distribution):
 
     @property
     def _moments(self) -> tuple[Tensor, Tensor]:
-        """E[z] and E[z²] in float64: their difference is small where the law is narrow."""
+        """E[z] and E[z²] in float64: their difference is small for a narrow distribution."""
         gamma = correlate(self.coefficients.double())
         k, sign = self._orders(torch.float64)
         first = (2 * sign * gamma.imag / (math.pi * k)).sum(-1)

@@ -16,7 +16,7 @@ from components.distributions.rows import locate
 def invert(correlations: Tensor, level: Tensor) -> Tensor:
     r"""Finds where the distribution function of a Fourier density reaches a level.
 
-    One FFT per law tabulates
+    One FFT per distribution tabulates
 
     .. math:: F(z) = \frac{z + 1}{2} + \Re \sum_{k=1}^N g_k
         \frac{e^{i \pi k z} - (-1)^k}{i \pi k}

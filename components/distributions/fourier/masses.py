@@ -1,4 +1,4 @@
-"""The Fourier law over cells of any widths: exact integrals of a Fourier density."""
+"""The Fourier distribution over cells of any widths: exact integrals of a Fourier density."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ EVEN = 1e-9  # cells whose widths differ by less than this share count as equal
 ANGLES = 65  # at which the error of a quadrature is looked at
 
 
-class FourierMasses(FourierCells):
-    r"""A smooth law over cells between given edges, whose probabilities are integrals.
+class FourierHistogram(FourierCells):
+    r"""A smooth distribution over cells between given edges, whose probabilities are integrals.
 
     .. math:: q_j = \frac{1}{2 \sum_k |a_k|^2}
         \int_{e_j}^{e_{j+1}} \Big|\sum_{k=0}^N a_k e^{i \pi k z}\Big|^2 dz
@@ -97,7 +97,7 @@ def _rule(edges: tuple[float, ...], frequencies: int, eps: float, device: torch.
     borders = torch.tensor(edges, dtype=torch.float64, device="cpu")
     if not bool((borders.diff() > 0).all()):
         raise ValueError(
-            f"FourierMasses: edges must increase, got {len(edges)} that begin with {edges[:4]}; "
+            f"FourierHistogram: edges must increase, got {len(edges)} from {edges[:4]} on; "
             "sort them."
         )
     borders = 2 * (borders - borders[0]) / (borders[-1] - borders[0]) - 1

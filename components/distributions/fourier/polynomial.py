@@ -21,12 +21,12 @@ HEADROOM = 2.0**32  # between what is added to squares and the least number: roo
 FEW_TERMS = 32  # up to here matrix products beat the FFT, 18 to 4096 points, 64 to 2048 rows
 
 
-def check(coefficients: Tensor, law: str) -> None:
-    """Raises a ValueError in the name of a law if coefficients do not come in two halves."""
+def check(coefficients: Tensor, distribution: str) -> None:
+    """Raises a ValueError in the name of `owner` if coefficients do not come in two halves."""
     length = coefficients.shape[-1] if coefficients.ndim else 0
     if length < 2 or length % 2:
         raise ValueError(
-            f"{law}: coefficients are real parts followed by as many imaginary parts, "
+            f"{distribution}: coefficients are real parts followed by as many imaginary parts, "
             f"an even number of them, got {length}."
         )
 

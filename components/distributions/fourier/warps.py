@@ -45,7 +45,7 @@ class WarpFactory(Protocol):
 
 
 class TanhWarp(Warp):
-    r"""The hyperbolic tangent: where the Fourier density is even, outcomes follow a logistic law.
+    r"""The hyperbolic tangent: an even Fourier density gives logistic outcomes.
 
     .. math:: z = \tanh y
 
@@ -73,7 +73,7 @@ class TanhWarp(Warp):
 
 
 class ErfWarp(Warp):
-    r"""The error function: where the Fourier density is even, outcomes follow the normal law.
+    r"""The error function: an even Fourier density gives normal outcomes.
 
     .. math:: z = \mathrm{erf}(y / \sqrt 2)
 

@@ -1,4 +1,4 @@
-"""Numbers that a loss or a metric asks of any law: one function each, closed where it can be."""
+"""Functionals of distributions for losses and metrics, in closed form where there is one."""
 
 from components.distributions.functionals.coefficients import coefficient_power
 from components.distributions.functionals.information import entropy, log_normalizer

@@ -1,4 +1,4 @@
-"""The size of the Fourier coefficients that a law was made from, before they were normalized."""
+"""The size of the Fourier coefficients of a distribution before they were normalized."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent
 
 from components.distributions.affine import Affine
-from components.distributions.fourier import FourierCells, FourierDensity, Graded, Warped
+from components.distributions.fourier import (
+    CategoricalWithSpecials,
+    FourierCells,
+    FourierDensity,
+    TransformedFourier,
+)
 from components.distributions.functionals.smoothness import by_parseval
 from components.distributions.functionals.vectors import add_components
 from components.distributions.histogram import Histogram
@@ -20,19 +25,19 @@ def coefficient_power(distribution: Distribution) -> Tensor:
 
     .. math:: c_k = \sum_{j=0}^{N-k} a_{j+k} \bar a_j
 
-    As the law depends on :math:`c_k / c_0` alone, this is
+    As the distribution depends on :math:`c_k / c_0` alone, this is
     :math:`4 c_0^2 \int_{-1}^1 p'(z)^2 dz`: of coefficients s times as large it is s⁴ times as
-    large, of the same law. Units of the outcome and widths of cells do not enter. Of a vector,
-    the components' values are added.
+    large, of the same distribution. Units of the outcome and widths of cells do not enter. Of a
+    vector, the components' values are added.
 
     Args:
-        distribution: A Fourier law of batch shape `[...]`, or one that holds it.
+        distribution: A Fourier distribution of batch shape `[...]`, or one that holds it.
 
     Returns:
         Values `[...]`, at least 0.
 
     Raises:
-        TypeError: If the law is not made of Fourier coefficients.
+        TypeError: If the distribution is not made of Fourier coefficients.
     """
     raise TypeError(
         f"A {type(distribution).__name__} is not made of Fourier coefficients; "
@@ -53,13 +58,13 @@ def _(distribution: Histogram) -> Tensor:
 
 
 @coefficient_power.register
-def _(distribution: Graded) -> Tensor:
+def _(distribution: CategoricalWithSpecials) -> Tensor:
     return coefficient_power(distribution.ordered)
 
 
 @coefficient_power.register(Affine)
-@coefficient_power.register(Warped)
-def _(distribution: Affine | Warped) -> Tensor:
+@coefficient_power.register(TransformedFourier)
+def _(distribution: Affine | TransformedFourier) -> Tensor:
     return coefficient_power(distribution.base)
 
 

@@ -1,4 +1,4 @@
-"""Entropy and normalizer: how undecided a law is, and how large its logits are."""
+"""Entropy and normalizer: how undecided a distribution is, and how large its logits are."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from components.distributions.functionals.quadrature import quantiles
 from components.distributions.functionals.vectors import add_components
 from components.distributions.histogram import Histogram
 from components.distributions.mixture import Mixture
-from components.distributions.precision import widen
+from components.distributions.precision import to_float32
 
 
 @singledispatch
 def entropy(distribution: Distribution) -> Tensor:
-    """Computes the entropy of a law in nats: its own closed form unless registered otherwise.
+    """Computes the entropy in nats: torch's closed form unless registered otherwise.
 
     Args:
-        distribution: A law of batch shape `[...]`.
+        distribution: A distribution of batch shape `[...]`.
 
     Returns:
         Entropies `[...]`; differential ones, in the units of the outcome, for real values.
@@ -50,13 +50,13 @@ def log_normalizer(distribution: Distribution) -> Tensor:
     """Computes the logarithm of the sum of exponentiated raw logits, which a z-loss keeps small.
 
     Args:
-        distribution: A law made of logits, batch shape `[...]`.
+        distribution: A distribution made of logits, batch shape `[...]`.
 
     Returns:
         Logarithms of normalizers, `[...]`.
 
     Raises:
-        TypeError: If the law has no raw logits.
+        TypeError: If the distribution has no raw logits.
     """
     raise TypeError(
         f"A {type(distribution).__name__} has no raw logits to normalize; "
@@ -66,7 +66,7 @@ def log_normalizer(distribution: Distribution) -> Tensor:
 
 @log_normalizer.register
 def _(distribution: Categorical) -> Tensor:
-    return widen(distribution.logits).logsumexp(-1)
+    return to_float32(distribution.logits).logsumexp(-1)
 
 
 @log_normalizer.register

@@ -7,10 +7,10 @@ from torch.distributions import Distribution
 
 
 def probabilities(distribution: Distribution, edges: Tensor) -> Tensor:
-    """Computes the mass of a law of real values in each of K cells.
+    """Computes the mass of a distribution of real values in each of K cells.
 
     Args:
-        distribution: A law with `cdf`, batch shape `[...]`.
+        distribution: A distribution with `cdf`, batch shape `[...]`.
         edges: Borders of the cells, increasing, `[K + 1]`.
 
     Returns:

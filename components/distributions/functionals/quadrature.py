@@ -1,4 +1,4 @@
-"""Integrals over a law by its quantiles, for laws whose integrals are not closed."""
+"""Integrals over a distribution by its quantiles, where there is no closed form."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ REACH = 14.0  # in log-odds: leaves a mass of 1e-6 beyond, which float32 still r
 def levels_and_weights(like: Tensor) -> tuple[Tensor, Tensor]:
     """Lays out levels u of quantiles, dense at both ends, and weights that integrate over u.
 
-    The trapezoidal rule in log(u/(1 - u)) converges exponentially for smooth laws on the line.
+    The trapezoidal rule in log(u/(1 - u)) converges exponentially for smooth distributions on the
+    line.
 
     Args:
         like: A tensor whose dtype and device the results take.
@@ -28,7 +29,7 @@ def levels_and_weights(like: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def quantiles(distribution: Distribution, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Evaluates the quantiles of a law at those levels.
+    """Evaluates the quantiles of a distribution at those levels.
 
     Returns:
         Quantiles `[255, ...]`, and levels and weights of a shape that broadcasts with them.

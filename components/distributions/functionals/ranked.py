@@ -1,4 +1,4 @@
-r"""The continuous ranked probability score: how far a whole law is from what happened.
+r"""The continuous ranked probability score: how far a whole distribution is from what happened.
 
 Closed forms are written as :math:`E|X - y| - \int F (1 - F)`, of which the second term is half the
 mean distance of two independent draws.
@@ -29,20 +29,22 @@ from components.distributions.student import StudentT
 def crps(distribution: Distribution, target: Tensor) -> Tensor:
     r"""Computes :math:`\int (F(x) - [x \ge y])^2 dx`, in units of the outcome.
 
-    A target beyond a bounded law's support is scored at its distance, not at the bound. Of a
-    vector, the components' scores are added. Laws that are not registered are integrated over
-    their quantiles.
+    A target beyond a bounded distribution's support is scored at its distance, not at the bound.
+    Of a vector, the components' scores are added. Distributions that are not registered are
+    integrated over their quantiles.
 
     Args:
-        distribution: A law of real values, or of numbered outcomes, of batch shape `[...]`.
+        distribution: A distribution of real values, or of numbered outcomes, of batch shape
+            `[...]`.
         target: What happened, y, `[...]` and the event shape.
 
     Returns:
         Scores `[...]`, at least 0; small is good.
 
     Source: Gneiting and Raftery, "Strictly Proper Scoring Rules" (2007), section 4.2; for the
-        normal and t laws Jordan et al., "Evaluating Probabilistic Forecasts with scoringRules"
-        (arXiv:1709.04743), appendix A; for mixtures Grimit et al. (2006), equation 5.
+        normal and t distributions Jordan et al., "Evaluating Probabilistic Forecasts with
+        scoringRules" (arXiv:1709.04743), appendix A; for mixtures Grimit et al. (2006), equation
+        5.
     """
     x, levels, weights = (
         each.view(len(each), *(1,) * (target.ndim + 1 - each.ndim), *each.shape[1:])
@@ -127,7 +129,7 @@ def _(distribution: Mixture, target: Tensor) -> Tensor:
 
 @crps.register
 def _(distribution: StudentT, target: Tensor) -> Tensor:
-    """Infinite where the law has no mean."""
+    """Infinite where the distribution has no mean."""
     df, scale = distribution.df, distribution.scale
     z = (target - distribution.loc) / scale
     density = (distribution.log_prob(target) + scale.log()).exp()

@@ -11,7 +11,12 @@ from torch.distributions import Distribution, Independent, Normal
 
 from components.distributions.affine import Affine
 from components.distributions.categorical import Discrete
-from components.distributions.fourier import FourierCells, FourierDensity, Graded, Warped
+from components.distributions.fourier import (
+    CategoricalWithSpecials,
+    FourierCells,
+    FourierDensity,
+    TransformedFourier,
+)
 from components.distributions.functionals.vectors import add_components
 from components.distributions.histogram import Histogram
 from components.distributions.mixture import Mixture
@@ -21,24 +26,24 @@ from components.distributions.student import StudentT
 
 @singledispatch
 def roughness(distribution: Distribution) -> Tensor:
-    r"""Computes :math:`\int p'(x)^2 dx` of a law over real values, in units of the outcome⁻³.
+    r"""Computes :math:`\int p'(x)^2 dx` of a density, in units of the outcome⁻³.
 
     Where the density is constant in cells, the derivative is the difference between neighboring
     cells over the distance of their middles; over numbered outcomes, between neighboring ones.
     Jumps at the ends of the range do not count, nor those to outcomes without a place in the
-    order. Fourier laws over cells have instead the roughness of the density that their cells
-    resolve: closed, without an axis of cells, and the limit of many cells. Where such a law takes
-    the density at even centers, it counts as if all cells were equally wide. Of a vector, the
-    components' values are added.
+    order. Fourier distributions over cells have instead the roughness of the density that their
+    cells resolve: closed, without an axis of cells, and the limit of many cells. Where such a
+    distribution takes the density at even centers, it counts as if all cells were equally wide. Of
+    a vector, the components' values are added.
 
     Args:
-        distribution: A law of batch shape `[...]`.
+        distribution: A distribution of batch shape `[...]`.
 
     Returns:
         Values `[...]`, at least 0.
 
     Raises:
-        TypeError: If no formula is known for the law.
+        TypeError: If no formula is known for the distribution.
     """
     raise TypeError(
         f"The roughness of a {type(distribution).__name__} is unknown; "
@@ -64,7 +69,7 @@ def _(distribution: FourierDensity) -> Tensor:
 
 
 @roughness.register
-def _(distribution: Warped) -> Tensor:
+def _(distribution: TransformedFourier) -> Tensor:
     return distribution.roughness
 
 
@@ -79,7 +84,7 @@ def _(distribution: FourierCells) -> Tensor:
 
 
 @roughness.register
-def _(distribution: Graded) -> Tensor:
+def _(distribution: CategoricalWithSpecials) -> Tensor:
     return distribution.share.square() * roughness(distribution.ordered)
 
 

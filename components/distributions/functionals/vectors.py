@@ -6,15 +6,15 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent
 
 
-def add_components(values: Tensor, law: Independent[Distribution]) -> Tensor:
+def add_components(values: Tensor, distribution: Independent[Distribution]) -> Tensor:
     """Adds one value per component up to one per vector.
 
     Args:
-        values: One for each law of the base, `[..., *event]`.
-        law: Which of its axes are those of a vector; there may be none.
+        values: One for each distribution of the base, `[..., *event]`.
+        distribution: Which of its axes are those of a vector; there may be none.
 
     Returns:
         Sums `[...]`.
     """
-    axes = law.reinterpreted_batch_ndims
+    axes = distribution.reinterpreted_batch_ndims
     return values.flatten(-axes).sum(-1) if axes else values

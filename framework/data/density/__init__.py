@@ -1,1 +1,1 @@
-"""Regression problems of which the whole conditional law is wanted."""
+"""Regression problems of which the whole conditional distribution is wanted."""

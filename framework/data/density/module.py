@@ -1,4 +1,4 @@
-"""Regression as the prediction of a whole law: feature vectors with one real outcome each."""
+"""Density regression: feature vectors with one real outcome each."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class DensityData(PredictiveData):
         return Observations(self._samples["test" if split == "predict" else split])
 
     def truth(self, features: Tensor) -> Distribution | None:
-        """Returns the true law of outcomes, with batch shape `[...]` for features `[..., F]`.
+        """Returns the true distribution, batch shape `[...]`, for features `[..., F]`.
 
         `None` if the source does not know it.
         """

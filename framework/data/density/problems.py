@@ -1,4 +1,4 @@
-"""Regression problems: features with one real outcome each, from a known law or from a table."""
+"""Regression problems: features with one real outcome each."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Problem(ABC):
 
     @abstractmethod
     def truth(self, features: Tensor) -> Distribution | None:
-        """Returns the true law of the outcome for features `[..., F]`, `None` if not known."""
+        """Returns the true distribution for features `[..., F]`, `None` if it is not known."""
 
     def mean(self, features: Tensor) -> Tensor | None:
         """Returns the true mean `[...]` for features `[..., F]`, `None` if not known."""
-        law = self.truth(features)
-        return None if law is None else law.mean
+        distribution = self.truth(features)
+        return None if distribution is None else distribution.mean

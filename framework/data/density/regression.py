@@ -91,7 +91,7 @@ class Table(Problem):
         )
 
     def truth(self, features: Tensor) -> None:
-        """Returns `None`: the law behind a table is not known."""
+        """Returns `None`: the distribution behind a table is not known."""
         return None
 
     def _values(self) -> NDArray[np.float64]:

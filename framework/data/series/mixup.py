@@ -44,8 +44,8 @@ class TSMixup(Generated):
     A stretch comes from a source drawn by its size, then from any series of it. The first stretch
     has a length drawn between `shortest` and `longest`, or less where its series is not so long;
     up to two more of this length are added, from series that have as many steps. Their weights
-    follow a Dirichlet law. A value is missing where it is missing in any of them; mixtures without
-    a value are drawn again.
+    follow a Dirichlet distribution. A value is missing where it is missing in any of them;
+    mixtures without a value are drawn again.
 
     The paper draws sources evenly (`tempering: 0`), where each is a large data set; some of the
     tables here are one short series. It leaves open what becomes of series that are too short;
@@ -56,7 +56,7 @@ class TSMixup(Generated):
             `tourism` if not given.
         number: How many series.
         mixed: Most stretches in a mixture.
-        concentration: Of the symmetric Dirichlet law of their weights.
+        concentration: Of the symmetric Dirichlet distribution of their weights.
         shortest: Steps of a series at least.
         longest: Steps of a series at most.
         tempering: Sources are drawn in proportion to this power of their number of values.

@@ -20,8 +20,8 @@ class Hopper(Disturbed):
     1.25 million steps; its weights come with this package. The noise is counted in standard
     deviations of the actor's own, and the sum cut to the bounds: about a third of all torques lie
     on a bound even without noise, two thirds with the most of it. That is a spike at both ends of
-    the range, which smooth laws fit badly. Mean returns at the five scales are about 3200, 2700,
-    2000, 1200 and 550; at random, 20.
+    the range, which smooth distributions fit badly. Mean returns at the five scales are about
+    3200, 2700, 2000, 1200 and 550; at random, 20.
 
     Args:
         steps: Steps at least; an episode has up to 1000.

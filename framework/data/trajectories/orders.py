@@ -13,7 +13,7 @@ from framework.data.mapped import Mapped
 
 
 class ActionOrder:
-    """An order of choices, for heads whose laws are smooth over neighboring outcomes.
+    """An order of choices, for heads whose distributions are smooth over neighboring outcomes.
 
     It is part of the data: windows hold places in the order, as actions that were taken and as
     actions to predict, and only what is handed to the environment is a number of its own.

@@ -16,7 +16,7 @@ def run(words: list[str], prog: str) -> None:
         prog: What the command is called.
 
     Raises:
-        Mistake: If the words are wrong.
+        UserError: If the words are wrong.
         ValueError: If the checkpoint cannot be read, the format has no such model, or the
             directory holds one already.
     """

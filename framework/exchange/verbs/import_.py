@@ -9,7 +9,7 @@ import yaml
 
 from framework.callbacks.table import table
 from framework.checkpoints import NOTE
-from framework.console.errors import Mistake
+from framework.console.errors import UserError
 from framework.console.words import VerbParser
 from framework.exchange.imported import Imported, import_directory
 
@@ -24,7 +24,7 @@ def run(words: list[str], prog: str) -> None:
         prog: What the command is called.
 
     Raises:
-        Mistake: If the words are wrong or the checkpoint exists already.
+        UserError: If the words are wrong or the checkpoint exists already.
         ValueError: If the directory cannot be read, or ours cannot be such a model.
     """
     parser = VerbParser(
@@ -39,7 +39,7 @@ def run(words: list[str], prog: str) -> None:
     recipe = target.with_suffix(".yaml")
     for path in (target, recipe):
         if path.exists():
-            raise Mistake(f"{path} exists already; choose another name, or remove it.")
+            raise UserError(f"{path} exists already; choose another name, or remove it.")
     imported = import_directory(given.directory)
     target.parent.mkdir(parents=True, exist_ok=True)
     recipe.write_text(_recipe(imported, target), encoding="utf-8")

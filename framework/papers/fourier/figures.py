@@ -1,4 +1,4 @@
-"""Draws the toy experiments: laws against the truth, and metrics against frequencies."""
+"""Draws the toy experiments: distributions against the truth, and metrics against frequencies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Published = Mapping[str, Mapping[str, str]]
 
 
 class Curves(Protocol):
-    """Laws that a model predicts for some test points, and the true ones."""
+    """Distributions that a model predicts for some test points, and the true ones."""
 
     @property
     def values(self) -> Sequence[float]:
@@ -50,13 +50,13 @@ class Number(Protocol):
         """The number."""
 
 
-def draw_laws(curves: Mapping[str, Curves], problem: str, training: str) -> Figure:
+def draw_distributions(curves: Mapping[str, Curves], problem: str, training: str) -> Figure:
     """Shows what heads predict for some test points of a problem: a row a head.
 
     Of the Fourier heads, the one with fewest frequencies, the middle one and that with most.
 
     Args:
-        curves: Laws by variant, `problem/training/head`; of at most four test points.
+        curves: Distributions by variant, `problem/training/head`; of at most four test points.
         problem: The problem.
         training: The way of training.
     """
@@ -64,13 +64,25 @@ def draw_laws(curves: Mapping[str, Curves], problem: str, training: str) -> Figu
     named = {name.removeprefix(prefix): c for name, c in curves.items() if name.startswith(prefix)}
     series = [head for head in named if FOURIER.match(head)]
     some = {head for k, head in enumerate(series) if k in (0, len(series) // 2, len(series) - 1)}
-    shown = {head: law for head, law in named.items() if head in some or head not in series}
-    columns = min(4, *(len(law.predicted) for law in shown.values()))
+    shown = {
+        head: distribution
+        for head, distribution in named.items()
+        if head in some or head not in series
+    }
+    columns = min(4, *(len(distribution.predicted) for distribution in shown.values()))
     figure, panels = grid(len(shown) * columns, columns, width=2.6, height=1.8)
-    for row, (head, law) in enumerate(shown.items()):
+    for row, (head, distribution) in enumerate(shown.items()):
         for k, axes in enumerate(panels[row * columns : (row + 1) * columns]):
-            axes.plot(law.values, law.truth[k], color=TRUTH, linewidth=2.2, label="truth")
-            axes.plot(law.values, law.predicted[k], color=PREDICTED, label="predicted")
+            axes.plot(
+                distribution.values,
+                distribution.truth[k],
+                color=TRUTH,
+                linewidth=2.2,
+                label="truth",
+            )
+            axes.plot(
+                distribution.values, distribution.predicted[k], color=PREDICTED, label="predicted"
+            )
             axes.set_ylim(bottom=0)
             label(axes, f"{head}, example {k + 1}", "outcome", "density (per unit)")
     legend(figure, panels[0])

@@ -19,7 +19,7 @@ from framework.papers.fourier.replicas import Replicas
 from framework.schedules import ScheduleFactory
 from framework.studies.results import Result
 
-EXAMPLES = 4  # test points whose predicted laws are kept
+EXAMPLES = 4  # test points whose predicted distributions are kept
 
 
 class Candidate(NamedTuple):
@@ -32,7 +32,7 @@ class Candidate(NamedTuple):
 
 
 class Curves(NamedTuple):
-    """Laws that a model predicts for some test points, and the true ones."""
+    """Distributions that a model predicts for some test points, and the true ones."""
 
     values: list[float]  # [G], in the units of the outcome
     predicted: list[list[float]]  # densities, [E, G]
@@ -50,7 +50,7 @@ class Group(NamedTuple):
     """Models that are trained together, and how.
 
     If `widest` is given, all heads are Fourier heads; those with fewer frequencies are given
-    coefficients that are zero and stay zero, which changes no law.
+    coefficients that are zero and stay zero, which changes no distribution.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Group(NamedTuple):
         masks: dict[str, Tensor] = {}
         if self.widest is not None:
             wide = [self.model(candidate, self.widest) for candidate in self.candidates]
-            rows = [widen(*pair) for pair in zip(models, wide, strict=True)]
+            rows = [to_float32(*pair) for pair in zip(models, wide, strict=True)]
             masks = {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
             models = wide
         data = [candidate.data for candidate in self.candidates]
@@ -104,7 +104,7 @@ class Group(NamedTuple):
 
 
 @torch.no_grad()
-def widen(narrow: DensityModel, wide: DensityModel) -> dict[str, Tensor]:
+def to_float32(narrow: DensityModel, wide: DensityModel) -> dict[str, Tensor]:
     """Makes a model with more frequencies predict what one with fewer does.
 
     Args:
@@ -138,15 +138,15 @@ def _outcome(candidates: Sequence[Candidate], models: Sequence[Any]) -> Outcome:
     for candidate, model in zip(candidates, models, strict=True):
         split = candidate.data.dataset("test")
         batch = split.__getitems__(list(range(len(split))))
-        law, truth = model(batch), candidate.data.truth(batch.features.unsqueeze(1))
+        distribution, truth = model(batch), candidate.data.truth(batch.features.unsqueeze(1))
         interval = candidate.data.spec.support.interval
-        values = measure(law, batch.target, truth, interval)
+        values = measure(distribution, batch.target, truth, interval)
         means = {name: value.double().mean().item() for name, value in values.items()}
-        nll = -law.log_prob(batch.target).double().mean().item()
+        nll = -distribution.log_prob(batch.target).double().mean().item()
         means |= {"nll": nll, "perplexity": math.exp(nll)}
         results += [Result(candidate.variant, candidate.seed, *each) for each in means.items()]
         if truth is not None and candidate.variant not in curves:
-            cells = read_cells(law, interval)
+            cells = read_cells(distribution, interval)
             width = cells.centers[1] - cells.centers[0]
             predicted = cells.log_shares[:EXAMPLES, 0].exp() / width
             true = log_density(truth, cells.centers)[:EXAMPLES, 0].exp()

@@ -54,8 +54,10 @@ class Replicas:
         networks = [_Network(model) for model in models]
         self.parameters, self._buffers = stack_module_state(networks)
         self._template = networks[0]
-        self._law = copy.deepcopy(models[0].head)
-        self._law.projection = nn.Identity()  # it reads what the projections of all models say
+        self._distribution = copy.deepcopy(models[0].head)
+        self._distribution.projection = (
+            nn.Identity()
+        )  # it reads what the projections of all models say
         self._batches = _batches(data)
         stacked = list(self.parameters.values())
         groups: list[dict[str, Any]] = [
@@ -93,7 +95,7 @@ class Replicas:
     def predict(self, batch: Any) -> Distribution:
         """Predicts batches of all models, each field `[R, B, ...]`: batch shape `[R, B, T]`."""
         raw = vmap(self._read)(self.parameters, self._buffers, batch)
-        prediction: Distribution = self._law(raw)
+        prediction: Distribution = self._distribution(raw)
         return prediction
 
     def losses(self, batch: Any) -> Tensor:
@@ -118,7 +120,7 @@ class Replicas:
 
 
 class _Network(nn.Module):
-    """The part of a model that maps tensors to tensors: all but the law of its head."""
+    """The part of a model that maps tensors to tensors: all but the distribution of its head."""
 
     def __init__(self, model: PredictiveModule) -> None:
         super().__init__()
@@ -126,7 +128,7 @@ class _Network(nn.Module):
         self.projection = model.head.projection
 
     def forward(self, batch: Any) -> Tensor:
-        """Maps a batch to what the law of the head reads, `[B, T, ...]`."""
+        """Maps a batch to what the distribution of the head reads, `[B, T, ...]`."""
         raw: Tensor = self.projection(self.stem.readout(self.backbone(self.stem(batch))))
         return raw
 

@@ -20,7 +20,7 @@ from components.supports import Support
 from framework.callbacks.table import table
 from framework.data.density.module import DensityData
 from framework.data.density.problems import Problem
-from framework.papers.fourier.figures import draw_frequencies, draw_laws
+from framework.papers.fourier.figures import draw_distributions, draw_frequencies
 from framework.papers.fourier.groups import Candidate, Curves, Group, Outcome
 from framework.schedules import ScheduleFactory
 from framework.studies.results import Published, Result, markdown, summary, write
@@ -66,7 +66,7 @@ class Peaked:
 
     Args:
         problem: Features and outcomes, whose true distribution is known.
-        components: Peaks of the law of the outcome.
+        components: Peaks of the distribution of the outcome.
     """
 
     problem: ProblemFactory
@@ -268,8 +268,8 @@ class ToyTable(Study):
             waves = draw_frequencies(results, self.published, list(self.problems), training)
             waves.savefig(folder / f"frequencies-{training}.png", dpi=150)
             for problem in self.problems:
-                laws = draw_laws(curves, problem, training)
-                laws.savefig(folder / f"laws-{problem}-{training}.png", dpi=150)
+                distributions = draw_distributions(curves, problem, training)
+                distributions.savefig(folder / f"distributions-{problem}-{training}.png", dpi=150)
 
 
 class Clock:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from framework.analysis.report import Finding, Numbers
+from framework.analysis.report import Numbers, Report
 from framework.papers.myopic.figures import draw_gradients, draw_positions, draw_probes
 from framework.papers.myopic.gradients import ALL, Split
 from framework.papers.myopic.positions import PositionLosses
@@ -17,7 +17,7 @@ from framework.papers.myopic.probes import ProbeScores
 ROWS = 8  # positions that a table shows, at most
 
 
-def tell_positions(names: Sequence[str], losses: PositionLosses, weight: Tensor) -> Finding:
+def report_positions(names: Sequence[str], losses: PositionLosses, weight: Tensor) -> Report:
     """Arranges losses by position: some positions and the mean in the table, all in numbers.
 
     Args:
@@ -43,10 +43,10 @@ def tell_positions(names: Sequence[str], losses: PositionLosses, weight: Tensor)
         dict(zip(names, losses.loss, strict=True)), {name: (gap, err) for name, gap, err in pairs}
     )
     metrics = dict(zip((f"positions/{name}" for name in names), means, strict=True))
-    return Finding("positions", table, numbers, metrics, figure)
+    return Report("positions", table, numbers, metrics, figure)
 
 
-def tell_probes(scores: ProbeScores) -> Finding:
+def report_probes(scores: ProbeScores) -> Report:
     """Arranges the scores of probes: a row a quantity, a column a layer."""
     layers = [f"layer {k}" for k in range(len(scores.r2))]
     named = list(zip(scores.names, scores.r2.T.tolist(), strict=True))
@@ -58,10 +58,10 @@ def tell_probes(scores: ProbeScores) -> Finding:
         if not math.isnan(value)
     }
     numbers: Numbers = [["regressor", *layers], *([name, *row] for name, row in named)]
-    return Finding("probes", table, numbers, metrics, draw_probes(*scores))
+    return Report("probes", table, numbers, metrics, draw_probes(*scores))
 
 
-def tell_gradients(splits: Mapping[int, Mapping[str, Split]]) -> Finding:
+def report_gradients(splits: Mapping[int, Mapping[str, Split]]) -> Report:
     """Arranges parts of gradients: of the last step by group, and over the steps.
 
     Args:
@@ -79,7 +79,7 @@ def tell_gradients(splits: Mapping[int, Mapping[str, Split]]) -> Finding:
     else:
         groups = [group for group in last if group == ALL or group.startswith("block ")]
         figure = draw_gradients(groups, [last[group] for group in groups], "parameters of")
-    return Finding("gradients", table, numbers, scalars(last), figure)
+    return Report("gradients", table, numbers, scalars(last), figure)
 
 
 def scalars(splits: Mapping[str, Split]) -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from framework.checkpoints import read
 from framework.console.checkpoint_options import parse
-from framework.console.errors import Mistake
+from framework.console.errors import UserError
 from framework.papers.token_encoding.pruning.deletion import require_budget
 from framework.papers.token_encoding.pruning.saliency import PAPER, ROTATED, SALIENCIES
 from framework.papers.token_encoding.readout_data import SPLITS, encoding_parser
@@ -66,16 +66,16 @@ def check_options(source: str, target: Path | None, given: Any) -> None:
     amounts = {name: value for name in AMOUNTS if (value := getattr(given, name)) is not None}
     check_splits({} if given.statistics else {"split": given.split}, given)
     if given.measured < 1:
-        raise Mistake(f"--measured {given.measured} holds no context; use at least 1.")
+        raise UserError(f"--measured {given.measured} holds no context; use at least 1.")
     if target is None:
         if amounts:
-            raise Mistake(
+            raise UserError(
                 f"--{next(iter(amounts))} says how much to delete, but nothing where to write it; "
                 "name the new checkpoint behind the old one."
             )
         return
     if len(amounts) != 1:
-        raise Mistake(
+        raise UserError(
             f"prune needs one of --fraction, --kl_budget and --js_budget, got {len(amounts)}; "
             "give one."
         )
@@ -83,14 +83,14 @@ def check_options(source: str, target: Path | None, given: Any) -> None:
     if name != "fraction":
         require_budget(name, amount)
     if given.physical and given.saliency == ROTATED:
-        raise Mistake(
+        raise UserError(
             "Saliency rotated deletes directions across dimensions, so that every dimension is "
             "still read; drop --physical true, or choose another saliency."
         )
     if target.exists():
-        raise Mistake(f"{target} exists already; choose another name, or remove it.")
+        raise UserError(f"{target} exists already; choose another name, or remove it.")
     if tied and not given.untie:
-        raise Mistake(
+        raise UserError(
             f"The checkpoint {source!r} reads out with the vectors of its embedding, which would "
             "change too; add --untie true to give the read-out a matrix of its own."
         )
@@ -99,7 +99,7 @@ def check_options(source: str, target: Path | None, given: Any) -> None:
 def check_splits(provenance: Mapping[str, str], given: Any) -> None:
     """Refuses to measure in the text that the order is made from."""
     if provenance.get("split") == given.held_out:
-        raise Mistake(
+        raise UserError(
             f"--held_out {given.held_out} is the split that the order is made from; choose "
             "another."
         )

@@ -24,7 +24,7 @@ SINGLE, DOUBLE = torch.finfo(torch.float32).eps, torch.finfo(torch.float64).eps
 
 @dataclass(frozen=True, eq=False)
 class Regression:
-    """A linear law, and how well it holds; float64, on the CPU.
+    """A linear regression, and how well it fits; float64, on the CPU.
 
     Args:
         slope: A, `[D]`.

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 
 from components.supports import Tokens
-from framework.console.errors import Mistake
-from framework.papers.token_encoding.editing.rules import Wish
+from framework.console.errors import UserError
+from framework.papers.token_encoding.editing.rules import EditRequest
 
 
-def wished(given: Any) -> Wish | None:
+def wished(given: Any) -> EditRequest | None:
     """Returns tokens and scales; None if no token is named.
 
     Args:
@@ -19,12 +19,12 @@ def wished(given: Any) -> Wish | None:
             the vocabulary.
 
     Raises:
-        Mistake: If data are not of tokens, or there is no such token.
+        UserError: If data are not of tokens, or there is no such token.
         ValueError: If a scale is none, or a token is named twice.
     """
     support = given.data.spec.support
     if not isinstance(support, Tokens):
-        raise Mistake(
+        raise UserError(
             f"{type(given.data).__name__} holds {support}, and an edit changes probabilities of "
             "tokens; choose a model of tokens."
         )
@@ -32,12 +32,12 @@ def wished(given: Any) -> Wish | None:
     pairs += (given.ids or {}).items()
     for token, _ in pairs:
         if not 0 <= token < support.size:
-            raise Mistake(f"There is no token {token}; --ids are from 0 to {support.size - 1}.")
+            raise UserError(f"There is no token {token}; --ids are from 0 to {support.size - 1}.")
     if not pairs:
         return None
     tokens, scale = zip(*pairs, strict=True)
     names = [name(given.data, token) for token in tokens]
-    return Wish(torch.tensor(tokens), torch.tensor(scale, dtype=torch.float64), names)
+    return EditRequest(torch.tensor(tokens), torch.tensor(scale, dtype=torch.float64), names)
 
 
 def name(data: Any, token: int) -> str:
@@ -50,11 +50,11 @@ def _token(text: str, data: Any) -> int:
     """Returns the id of the token that a text is."""
     encode = getattr(data, "encode", None)
     if encode is None:
-        raise Mistake(f"{type(data).__name__} reads no text; name tokens by --ids.")
+        raise UserError(f"{type(data).__name__} reads no text; name tokens by --ids.")
     ids: list[int] = encode(text)
     if len(ids) > 1:
         pieces = ", ".join(f"{data.decode([piece])!r} is {piece}" for piece in ids)
-        raise Mistake(f"{text!r} is not one token but {len(ids)}: {pieces}; name one by --ids.")
+        raise UserError(f"{text!r} is not one token but {len(ids)}: {pieces}; name one by --ids.")
     if not ids or data.decode(ids) != text:
-        raise Mistake(f"The vocabulary has no token {text!r}; name another, or one by --ids.")
+        raise UserError(f"The vocabulary has no token {text!r}; name another, or one by --ids.")
     return ids[0]

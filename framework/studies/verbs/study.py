@@ -9,7 +9,7 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from framework.console import recipes
-from framework.console.errors import Mistake
+from framework.console.errors import UserError
 from framework.console.parsing import explain
 from framework.studies import Study
 
@@ -24,11 +24,11 @@ def run(words: list[str], prog: str) -> None:
         prog: What the command is called.
 
     Raises:
-        Mistake: If there is no study of that name, or an option is wrong.
+        UserError: If there is no study of that name, or an option is wrong.
     """
     if not words or words[0].startswith("-"):
         if not {"-h", "--help"} & set(words):
-            raise Mistake("study needs the name of one; `overtone recipes` lists them.")
+            raise UserError("study needs the name of one; `overtone recipes` lists them.")
         name, path = "study", None
     else:
         path = recipes.find(words[0], recipes.studies())
@@ -38,9 +38,9 @@ def run(words: list[str], prog: str) -> None:
     try:
         config = parser.parse_args(given)
     except ArgumentError as error:
-        raise Mistake(explain(error.message, parser)) from error
+        raise UserError(explain(error.message, parser)) from error
     if config.jobs < 1:
-        raise Mistake(f"--jobs {config.jobs} runs nothing; use at least 1.")
+        raise UserError(f"--jobs {config.jobs} runs nothing; use at least 1.")
     built = parser.instantiate_classes(config)
     _claim(Path(config.folder), parser.dump(config), built.study)
     built.study.run(Path(built.folder), built.jobs)
@@ -50,13 +50,13 @@ def _claim(folder: Path, options: str, study: Study) -> None:
     """Notes in the folder with which options it is filled; finished runs there have no others.
 
     Raises:
-        Mistake: If it holds results of other options.
+        UserError: If it holds results of other options.
     """
     note = folder / OPTIONS
     wanted = yaml.safe_load(options)["study"]
     if note.is_file() and not study.extensible:
         if yaml.safe_load(note.read_text(encoding="utf-8")) != wanted:
-            raise Mistake(
+            raise UserError(
                 f"{folder} holds results of other options, see {note}; choose another --folder."
             )
         return

@@ -14,7 +14,7 @@ from framework.modules.base import Ratio
 from framework.modules.language import LanguageModel
 from framework.tasks.arithmetic.data import Equations
 
-LIKELIEST = Sampling(length=1, temperature=0.0)
+GREEDY = Sampling(length=1, temperature=0.0)
 """Answers are the likeliest ones, token by token."""
 
 
@@ -35,7 +35,7 @@ class AnswerModel(LanguageModel):
 
     answers: ClassVar[type[Equations]]  # what the data must be, to draw pictures of them
 
-    def __init__(self, *, sampling: Sampling = LIKELIEST, **options: Any) -> None:
+    def __init__(self, *, sampling: Sampling = GREEDY, **options: Any) -> None:
         super().__init__(sampling=sampling, **options)
 
     def setup(self, stage: str) -> None:

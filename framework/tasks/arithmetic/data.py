@@ -56,7 +56,7 @@ class Equations(PredictiveData):
     """Serves equations as tokens: what all such data share.
 
     Args:
-        source: The law of the answers, and how it is written.
+        source: The distribution of the answers, and how it is written.
         options: Batch sizes, workers and seed, as in `PredictiveData`.
     """
 
@@ -88,7 +88,7 @@ class EquationData(Equations):
     has it.
 
     Args:
-        source: The law of the answers.
+        source: The distribution of the answers.
         hole: The pairs that are left out of training.
         options: Batch sizes, workers and seed, as in `PredictiveData`.
 

@@ -72,7 +72,7 @@ class Multiplication(Equation):
 
     @property
     def formula(self) -> str:
-        """The law as people write it."""
+        """The distribution as people write it."""
         return "c = a · b"
 
     def written(self, first: Tensor, second: Tensor) -> TokenBatch:

@@ -1,4 +1,4 @@
-"""Equations: laws that give each pair of numbers an answer, and how they are written as tokens."""
+"""Equations: a rule that answers each pair of numbers, and how both are written as tokens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from components.data import TokenBatch
 
 
 class Equation(ABC):
-    """A law that gives each pair of numbers an answer, and how the three are written as tokens.
+    """A rule that answers each pair of numbers, and how all three are written as tokens.
 
     Both numbers run from 0 to `size` - 1.
     """
@@ -28,7 +28,7 @@ class Equation(ABC):
     @property
     @abstractmethod
     def formula(self) -> str:
-        """The law as people write it, for pictures."""
+        """The distribution as people write it, for pictures."""
 
     @abstractmethod
     def written(self, first: Tensor, second: Tensor) -> TokenBatch:
@@ -127,7 +127,7 @@ class ModularAddition(NumberTokens):
 
     @property
     def formula(self) -> str:
-        """The law as people write it."""
+        """The distribution as people write it."""
         return f"c = (a + b) mod {self.size}"
 
     def answer(self, first: Tensor, second: Tensor) -> Tensor:
@@ -166,7 +166,7 @@ class LinearEquation(NumberTokens):
 
     @property
     def formula(self) -> str:
-        """The law as people write it."""
+        """The distribution as people write it."""
         first, second = ("" if factor == 1 else f"{factor} " for factor in self.factors)
         return f"c = {first}a + {second}b + {self.offset}"
 

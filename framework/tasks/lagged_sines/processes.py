@@ -1,4 +1,4 @@
-"""Processes: laws of sequences, under which an outcome depends on features of the past."""
+"""Processes: sequences in which an outcome depends on features of the past."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NORMAL_REACH = 5.0  # a standard normal variable lies beyond it once in two mill
 
 
 class SequenceProcess(ABC):
-    """A law of sequences: features at each position, and an outcome of those so far.
+    """A distribution of sequences: features at each position, and an outcome of those so far.
 
     Some positions are the task, of which a model must have found out something; those beside it
     show that it works at all.

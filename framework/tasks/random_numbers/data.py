@@ -50,7 +50,7 @@ class Asking(PredictiveData):
         return self.vocabulary.decode(ids)
 
     def truth(self, batch: Any) -> Distribution | None:
-        """Returns the true law of each number, batch shape `[B, 1]`; `None` if it is unknown."""
+        """Returns the true distribution of each number, batch shape `[B, 1]`, or `None`."""
         return self.source.truth([self.decode(ids) for ids in self.asked(batch)])
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Described laws: a sentence says how random numbers are distributed, and some of them follow."""
+"""Prompts that describe a distribution in a sentence, followed by some numbers drawn from it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.distributions import Distribution, Normal
 
 from components.supports import Interval
 
-LAWS = ((-0.55, 0.10), (-0.03, 0.24), (0.42, 0.16), (0.55, 0.10))  # means and deviations
+NORMALS = ((-0.55, 0.10), (-0.03, 0.24), (0.42, 0.16), (0.55, 0.10))  # means and deviations
 SENTENCE = (
     "Each number in this list was drawn at random, between -1 and 1, from a normal distribution "
     "with mean {:.2f} and standard deviation {:.2f}:"
@@ -43,7 +43,7 @@ class Prompts(ABC):
 
     @abstractmethod
     def truth(self, texts: Sequence[str]) -> Distribution | None:
-        """Returns the true law of the number of each of N texts, batch shape `[N, 1]`.
+        """Returns the true distribution of the number of each of N texts, batch shape `[N, 1]`.
 
         `None` if it is not known.
         """
@@ -52,8 +52,8 @@ class Prompts(ABC):
 class DescribedNormals(Prompts):
     """Announces normally distributed numbers in [-1, 1] and shows some of them, in two decimals.
 
-    Prompts go around four laws; each shows up to `shown` numbers, how many is drawn too. The
-    number to predict is not rounded.
+    Prompts go around four distributions; each shows up to `shown` numbers, how many is drawn too.
+    The number to predict is not rounded.
 
     Args:
         train: Number of prompts to train on.
@@ -65,7 +65,8 @@ class DescribedNormals(Prompts):
         ValueError: If there are no prompts.
 
     Source: Gillman et al., "Fourier Head" (arXiv:2410.22269), later versions, large language
-        models as random number generators; laws and sizes are theirs, the sentence is ours.
+        models as random number generators; distributions and sizes are theirs, the sentence is
+        ours.
     """
 
     def __init__(self, train: int = 256, test: int = 4, shown: int = 9, seed: int = 0) -> None:
@@ -84,22 +85,28 @@ class DescribedNormals(Prompts):
     def prompts(self, split: str) -> list[Prompt]:
         """Draws the prompts of a split; they are the same whenever it is asked for."""
         generator = np.random.default_rng([self.seed, list(self.sizes).index(split)])
-        return [self._prompt(generator, *LAWS[k % len(LAWS)]) for k in range(self.sizes[split])]
+        return [
+            self._prompt(generator, *NORMALS[k % len(NORMALS)]) for k in range(self.sizes[split])
+        ]
 
     def truth(self, texts: Sequence[str]) -> Distribution:
-        """Returns the laws that the texts describe.
+        """Returns the distributions that the texts describe.
 
         Raises:
             ValueError: If a text describes none.
         """
         found = [DESCRIBED.search(text) for text in texts]
-        for text, law in zip(texts, found, strict=True):
-            if law is None:
+        for text, distribution in zip(texts, found, strict=True):
+            if distribution is None:
                 raise ValueError(
                     f"DescribedNormals: the text {text!r} describes no normal distribution; use a "
                     "tokenizer that gives back what it has read."
                 )
-        numbers = [[float(part) for part in law.groups()] for law in found if law]
+        numbers = [
+            [float(part) for part in distribution.groups()]
+            for distribution in found
+            if distribution
+        ]
         mean, std = torch.tensor(numbers).unsqueeze(-1).unbind(1)
         return TruncatedNormal(mean, std, self.support)
 
@@ -116,7 +123,7 @@ def written(number: float) -> str:
 
 
 class TruncatedNormal(Distribution):
-    """A normal law, given that the value lies in an interval.
+    """A normal distribution, given that the value lies in an interval.
 
     Args:
         mean: Mean before the truncation, `[...]`.
@@ -135,8 +142,8 @@ class TruncatedNormal(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Returns the log-density at values `[...]`, minus infinity beyond the bounds."""
-        law: Any = self.normal  # torch declares no types for its laws
-        density: Tensor = law.log_prob(value) - self._inside.log()
+        distribution: Any = self.normal  # torch declares no types for its distributions
+        density: Tensor = distribution.log_prob(value) - self._inside.log()
         return torch.where(self.interval.contains(value), density, -torch.inf)
 
     def cdf(self, value: Tensor) -> Tensor:
@@ -150,7 +157,7 @@ class TruncatedNormal(Distribution):
 
 
 def _draw(generator: np.random.Generator, mean: float, std: float) -> float:
-    """Draws from a normal law until a number lies between -1 and 1."""
+    """Draws from a normal distribution until a number lies between -1 and 1."""
     while True:
         number = float(generator.normal(mean, std))
         if -1 <= number <= 1:

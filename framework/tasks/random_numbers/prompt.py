@@ -1,4 +1,4 @@
-"""Models that answer a text with a number: the law of the number is predicted."""
+"""Models that answer a text with a number: the distribution of the number is predicted."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ POINTS = 512  # of a curve
 class PromptModel(PredictiveModule):
     """Trains and evaluates a language model whose read-out predicts a number.
 
-    Where the data know the true law of each number, it reports how far the predicted one is from
-    it, as total variation over equal cells of the range: `tvd` of samples, as published, and
-    `tvd_exact` of the law itself, which has no noise of sampling in it. `unique` counts the
-    different numbers among the samples, in two decimals. Numbers beyond the range, of laws that
-    have them, count as wrong.
+    Where the data know the true distribution of each number, it reports how far the predicted one
+    is from it, as total variation over equal cells of the range: `tvd` of samples, as published,
+    and `tvd_exact` of the distribution itself, which has no noise of sampling in it. `unique`
+    counts the different numbers among the samples, in two decimals. Numbers beyond the range, of
+    distributions that have them, count as wrong.
 
     Args:
         samples: Numbers to draw for each prompt, at least 1.
@@ -61,16 +61,16 @@ class PromptModel(PredictiveModule):
             borders = edges(self.spec.support.interval, self.cells)
             true = probabilities(truth, borders).to(self.device)
             borders, drawn = borders.to(self.device), self._draw(prediction)
-            law = probabilities(prediction, borders)
+            distribution = probabilities(prediction, borders)
             found |= {
                 "tvd": (total_variation(shares(drawn, borders), true), batch.weight),
-                "tvd_exact": (total_variation(law, true), batch.weight),
+                "tvd_exact": (total_variation(distribution, true), batch.weight),
                 "unique": (distinct(drawn), batch.weight),
             }
         return found
 
     def figures(self, batch: PromptBatch) -> Mapping[str, Figure]:
-        """Draws predicted laws of some examples, and of the whole batch."""
+        """Draws predicted distributions of some examples, and of the whole batch."""
         borders, truth = edges(self.spec.support.interval, POINTS), self._truth(batch)
         values = (borders[1:] + borders[:-1]) / 2
         figure = draw_densities(
@@ -100,12 +100,14 @@ class PromptModel(PredictiveModule):
         return drawn
 
     def _truth(self, batch: PromptBatch) -> Any:
-        """Returns the true laws on the CPU, batch shape `[B, 1]`, where the data know them."""
+        """Returns the true distributions on the CPU, batch shape `[B, 1]`, or None."""
         truth = getattr(self.trainer.datamodule, "truth", None)  # type: ignore[attr-defined]
         return None if truth is None else truth(batch)
 
 
-def _densities(law: Any, values: Tensor) -> Tensor:
-    """Evaluates a law of batch shape `[B, 1]` at values `[G]`: `[B, G]`."""
-    found: Tensor = law.log_prob(values.view(-1, 1, 1).expand(-1, *law.batch_shape)).exp()
+def _densities(distribution: Any, values: Tensor) -> Tensor:
+    """Evaluates a distribution of batch shape `[B, 1]` at values `[G]`: `[B, G]`."""
+    found: Tensor = distribution.log_prob(
+        values.view(-1, 1, 1).expand(-1, *distribution.batch_shape)
+    ).exp()
     return found[..., 0].T

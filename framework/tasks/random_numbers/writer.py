@@ -34,8 +34,8 @@ class PromptWriter(LanguageModel):
     `unique`, and besides the share of continuations without a number, `unread`.
 
     It is no fair comparison, as in the paper: `top_p` below 1 cuts the tails off, texts of two
-    decimals know 201 numbers and round what the law of a head need not, and nats are per token
-    here, per number there.
+    decimals know 201 numbers and round what the distribution of a head need not, and nats are per
+    token here, per number there.
 
     Args:
         samples: Texts to write for each prompt, at least 1.

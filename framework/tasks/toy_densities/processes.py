@@ -1,4 +1,4 @@
-"""Synthetic processes: two features x, y and an outcome z with a known law given (x, y).
+"""Synthetic processes: two features x, y and an outcome z with a known distribution given (x, y).
 
 Source: Gillman et al., "Fourier Head" (arXiv:2410.22269), toy example. N(m, v) has variance v =
     0.01 throughout.
@@ -18,12 +18,12 @@ from torch.distributions import Beta, Categorical, Distribution, MixtureSameFami
 Values = NDArray[np.float64]
 STD = 0.1  # of every normal step: variance 0.01
 BOUND = 0.8  # x is uniform on [-BOUND, BOUND]
-CONCENTRATION = 100.0  # of the Beta law, per unit of |x| and |y|
-TINY = 1e-6  # smallest concentration and distance from an end: the Beta law has no density beyond
+CONCENTRATION = 100.0  # of the Beta distribution, per unit of |x| and |y|
+TINY = 1e-6  # smallest concentration and distance from an end, where Beta has a density
 
 
 class Process(ABC):
-    """A joint law of features and outcome."""
+    """A joint distribution of features and outcome."""
 
     @abstractmethod
     def draw(self, generator: np.random.Generator, size: int) -> tuple[Values, Values]:
@@ -31,7 +31,7 @@ class Process(ABC):
 
     @abstractmethod
     def truth(self, features: Tensor) -> Distribution:
-        """Returns the law of the outcome given features `[..., 2]`, with batch shape `[...]`."""
+        """Returns the distribution of outcomes for features `[..., 2]`, batch shape `[...]`."""
 
 
 class Gaussian(Process):
@@ -66,7 +66,7 @@ class TwoGaussians(Process):
 
 
 class SignedBeta(Process):
-    """A symmetric law: x uniform, y ~ N(x, 0.01), z = ±Beta(100|x|, 100|y|), signs even."""
+    """Symmetric: x uniform, y ~ N(x, 0.01), z = ±Beta(100|x|, 100|y|), signs even."""
 
     def draw(self, generator: np.random.Generator, size: int) -> tuple[Values, Values]:
         """Draws x, then y, then the sign and the size of z."""
@@ -76,16 +76,16 @@ class SignedBeta(Process):
         return np.stack([x, y], -1), generator.choice([-1.0, 1.0], size) * generator.beta(a, b)
 
     def truth(self, features: Tensor) -> Distribution:
-        """Returns the law of a Beta variable with a random sign."""
+        """Returns the distribution of a Beta variable with a random sign."""
         a, b = (CONCENTRATION * features.abs()).clamp(min=TINY).unbind(-1)
         return RandomSign(Beta(a, b, validate_args=False))
 
 
 class RandomSign(Distribution):
-    """Law of a variable on [0, 1] that is given either sign with probability one half.
+    """Distribution of a variable on [0, 1] that is given either sign with probability one half.
 
     Args:
-        size: Law of the absolute value, `[...]`.
+        size: Distribution of the absolute value, `[...]`.
     """
 
     arg_constraints = {}  # noqa: RUF012 - the interface of torch

@@ -21,7 +21,7 @@ class Synthetic(Problem):
     same, for the paper keeps none apart and reports the last epoch.
 
     Args:
-        process: The law.
+        process: The distribution.
         size: Number of observations.
         seed: Seed of the observations; the choice of those for testing does not depend on it.
 
@@ -56,5 +56,5 @@ class Synthetic(Problem):
         return Interval(-1.0, 1.0)
 
     def truth(self, features: Tensor) -> Distribution:
-        """Returns the law of the process."""
+        """Returns the distribution of the process."""
         return self.process.truth(features)

@@ -1,4 +1,4 @@
-"""One of each law, in float64, for tests that hold for all of them."""
+"""One of each distribution, in float64, for tests that hold for all of them."""
 
 from functools import partial
 
@@ -9,18 +9,18 @@ from torch.distributions import Distribution, Normal
 from components.distributions import (
     Affine,
     Categorical,
+    CategoricalWithSpecials,
     Discrete,
     ErfWarp,
     FourierCategorical,
     FourierDensity,
-    FourierMasses,
-    Graded,
+    FourierHistogram,
     Histogram,
     Mixture,
     Quantiles,
     StudentT,
     TanhWarp,
-    Warped,
+    TransformedFourier,
 )
 
 EDGES = (-2.0, -1.5, -0.7, -0.5, 0.3, 0.9, 1.0, 1.8, 2.5)
@@ -36,7 +36,7 @@ def tensor(*values: float, dtype: torch.dtype = torch.float64) -> Tensor:
     return torch.tensor(values, dtype=dtype)
 
 
-# Every law as a function of a shape of rows and a dtype.
+# Every distribution as a function of a shape of rows and a dtype.
 DISCRETE = {
     "Categorical": lambda shape, dtype: Categorical(randn(*shape, 8, dtype=dtype)),
     "FourierCategorical": lambda shape, dtype: FourierCategorical(
@@ -48,11 +48,13 @@ DISCRETE = {
     "FourierCategorical, folded": lambda shape, dtype: FourierCategorical(
         randn(*shape, 44, dtype=dtype), 8
     ),
-    "FourierMasses": lambda shape, dtype: FourierMasses(randn(*shape, 8, dtype=dtype), EDGES),
-    "FourierMasses, eps": lambda shape, dtype: FourierMasses(
+    "FourierHistogram": lambda shape, dtype: FourierHistogram(
+        randn(*shape, 8, dtype=dtype), EDGES
+    ),
+    "FourierHistogram, eps": lambda shape, dtype: FourierHistogram(
         randn(*shape, 10, dtype=dtype), EDGES, 0.01
     ),
-    "Graded": lambda shape, dtype: Graded(
+    "CategoricalWithSpecials": lambda shape, dtype: CategoricalWithSpecials(
         randn(*shape, 3, seed=1, dtype=dtype),
         FourierCategorical(randn(*shape, 6, dtype=dtype), 6),
     ),
@@ -77,10 +79,10 @@ REAL = {
     "FourierDensity, zero": lambda shape, dtype: FourierDensity(
         torch.zeros(*shape, 14, dtype=dtype), -1, 3
     ),
-    "Warped, tanh": lambda shape, dtype: Warped(
+    "TransformedFourier, tanh": lambda shape, dtype: TransformedFourier(
         randn(*shape, 14, dtype=dtype), TanhWarp(), 0.5, 2.0
     ),
-    "Warped, erf": lambda shape, dtype: Warped(
+    "TransformedFourier, erf": lambda shape, dtype: TransformedFourier(
         randn(*shape, 14, dtype=dtype), ErfWarp(), 0.5, 2.0
     ),
     "StudentT": lambda shape, dtype: StudentT(
@@ -118,15 +120,15 @@ def real(name: str, *shape: int, dtype: torch.dtype = torch.float64) -> Distribu
     return REAL[name](shape, dtype)
 
 
-def integrate(function, law: Distribution, *points: float) -> Tensor:
-    """Integrates over all but 2e-11 of the mass of a law, and to given points of bends.
+def integrate(function, distribution: Distribution, *points: float) -> Tensor:
+    """Integrates over all but 2e-11 of the mass of a distribution, and to given points of bends.
 
     Gauss-Legendre on many short panels that end where densities jump.
     """
-    low = torch.cat((law.icdf(tensor(1e-11)), tensor(*points))).min()
-    high = torch.cat((law.icdf(tensor(1 - 1e-11)), tensor(*points))).max()
+    low = torch.cat((distribution.icdf(tensor(1e-11)), tensor(*points))).min()
+    high = torch.cat((distribution.icdf(tensor(1 - 1e-11)), tensor(*points))).max()
     even = low + (high - low) * torch.linspace(0, 1, 3001, dtype=torch.float64)
-    jumps = torch.cat((tensor(*points), *breaks(law)))
+    jumps = torch.cat((tensor(*points), *breaks(distribution)))
     corners = torch.cat((even, jumps[(jumps > low) & (jumps < high)])).unique()
     x, w = legendre(6)
     half = corners.diff() / 2
@@ -134,13 +136,16 @@ def integrate(function, law: Distribution, *points: float) -> Tensor:
     return (function(points.flatten()).view_as(points) * w * half.unsqueeze(-1)).sum()
 
 
-def breaks(law: Distribution) -> list[Tensor]:
+def breaks(distribution: Distribution) -> list[Tensor]:
     """Where the density jumps."""
-    if isinstance(law, Affine):
-        return [law.loc + law.scale * corners for corners in breaks(law.base)]
-    if isinstance(law, Histogram):
-        return [law.edges]
-    return [law.values.flatten()] if isinstance(law, Quantiles) else []
+    if isinstance(distribution, Affine):
+        return [
+            distribution.loc + distribution.scale * corners
+            for corners in breaks(distribution.base)
+        ]
+    if isinstance(distribution, Histogram):
+        return [distribution.edges]
+    return [distribution.values.flatten()] if isinstance(distribution, Quantiles) else []
 
 
 def legendre(order: int) -> tuple[Tensor, Tensor]:

@@ -17,150 +17,175 @@ LEVELS = torch.tensor([0.001, 0.07, 0.31, 0.5, 0.62, 0.9, 0.999], dtype=torch.fl
 
 @every_real
 def test_density_integrates_to_one(name):
-    law = real(name)
+    distribution = real(name)
     torch.testing.assert_close(
-        integrate(lambda x: law.log_prob(x).exp(), law), LEVELS.new_tensor(1.0), atol=1e-7, rtol=0
+        integrate(lambda x: distribution.log_prob(x).exp(), distribution),
+        LEVELS.new_tensor(1.0),
+        atol=1e-7,
+        rtol=0,
     )
 
 
 @every_real
 def test_moments_are_integrals(name):
-    law = real(name)
-    mean = integrate(lambda x: x * law.log_prob(x).exp(), law)
-    variance = integrate(lambda x: (x - mean).square() * law.log_prob(x).exp(), law)
-    torch.testing.assert_close(law.mean, mean, atol=1e-6, rtol=1e-6)
-    torch.testing.assert_close(law.variance, variance, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(law.stddev, variance.sqrt(), atol=1e-5, rtol=1e-5)
+    distribution = real(name)
+    mean = integrate(lambda x: x * distribution.log_prob(x).exp(), distribution)
+    variance = integrate(
+        lambda x: (x - mean).square() * distribution.log_prob(x).exp(), distribution
+    )
+    torch.testing.assert_close(distribution.mean, mean, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(distribution.variance, variance, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(distribution.stddev, variance.sqrt(), atol=1e-5, rtol=1e-5)
 
 
 @every_real
 def test_entropy_is_its_integral(name):
-    law = real(name)
-    expected = integrate(lambda x: -law.log_prob(x).exp() * law.log_prob(x), law)
-    torch.testing.assert_close(entropy(law), expected, atol=2e-5, rtol=0)
+    distribution = real(name)
+    expected = integrate(
+        lambda x: -distribution.log_prob(x).exp() * distribution.log_prob(x), distribution
+    )
+    torch.testing.assert_close(entropy(distribution), expected, atol=2e-5, rtol=0)
     if name not in NO_CLOSED_ENTROPY:
-        torch.testing.assert_close(law.entropy(), entropy(law))
+        torch.testing.assert_close(distribution.entropy(), entropy(distribution))
 
 
 @every_real
 def test_cdf_differentiates_to_density(name):
-    law = real(name)
-    x = law.icdf(LEVELS + 0.0007).detach().requires_grad_()  # off the corners of histograms
-    (slope,) = torch.autograd.grad(law.cdf(x).sum(), x)
-    torch.testing.assert_close(slope, law.log_prob(x).exp(), rtol=1e-8, atol=1e-10)
+    distribution = real(name)
+    x = (
+        distribution.icdf(LEVELS + 0.0007).detach().requires_grad_()
+    )  # off the corners of histograms
+    (slope,) = torch.autograd.grad(distribution.cdf(x).sum(), x)
+    torch.testing.assert_close(slope, distribution.log_prob(x).exp(), rtol=1e-8, atol=1e-10)
     step = 1e-6
-    difference = (law.cdf(x + step) - law.cdf(x - step)) / (2 * step)
+    difference = (distribution.cdf(x + step) - distribution.cdf(x - step)) / (2 * step)
     torch.testing.assert_close(difference, slope, rtol=1e-5, atol=1e-8)
 
 
 @every_real
 def test_icdf_inverts_cdf(name):
-    law = real(name, 2, 3)
+    distribution = real(name, 2, 3)
     levels = LEVELS.view(-1, 1, 1)
     torch.testing.assert_close(
-        law.cdf(law.icdf(levels)), levels.expand(-1, 2, 3), atol=1e-10, rtol=0
+        distribution.cdf(distribution.icdf(levels)), levels.expand(-1, 2, 3), atol=1e-10, rtol=0
     )
 
 
 @every_real
 def test_mode_is_highest(name):
-    law = real(name)
-    x = law.icdf(torch.linspace(1e-4, 1 - 1e-4, 5001, dtype=torch.float64))
-    assert law.log_prob(law.mode) >= law.log_prob(x).max() - 1e-6
+    distribution = real(name)
+    x = distribution.icdf(torch.linspace(1e-4, 1 - 1e-4, 5001, dtype=torch.float64))
+    assert distribution.log_prob(distribution.mode) >= distribution.log_prob(x).max() - 1e-6
 
 
 @every_real
 def test_samples_follow_cdf(name):
     torch.manual_seed(1)
-    law = real(name)
-    draws = law.sample((4000,))
+    distribution = real(name)
+    draws = distribution.sample((4000,))
     assert draws.shape == (4000,)
     assert not draws.requires_grad
-    assert scipy.stats.kstest(law.cdf(draws).numpy(), "uniform").pvalue > 1e-3
+    assert scipy.stats.kstest(distribution.cdf(draws).numpy(), "uniform").pvalue > 1e-3
 
 
 @every_real
 def test_log_prob_has_its_gradient_in_value(name):
-    law = real(name)
-    x = law.icdf(LEVELS + 0.0007).detach().requires_grad_()
-    assert gradcheck(law.log_prob, (x,))
+    distribution = real(name)
+    x = distribution.icdf(LEVELS + 0.0007).detach().requires_grad_()
+    assert gradcheck(distribution.log_prob, (x,))
 
 
 @every_real
 def test_icdf_has_its_gradient_in_level(name):
-    law = real(name)
-    assert gradcheck(law.icdf, ((LEVELS + 0.0007).clamp(0.01, 0.99).requires_grad_(),), atol=1e-4)
+    distribution = real(name)
+    assert gradcheck(
+        distribution.icdf, ((LEVELS + 0.0007).clamp(0.01, 0.99).requires_grad_(),), atol=1e-4
+    )
 
 
 @every_real
 def test_rows_do_not_mix(name):
-    law = real(name, 2, 3)
-    assert law.batch_shape == (2, 3)
+    distribution = real(name, 2, 3)
+    assert distribution.batch_shape == (2, 3)
     x = randn(4, 2, 3, seed=7)
     u = torch.rand(4, 2, 3, dtype=torch.float64)
-    for method, argument in ((law.log_prob, x), (law.cdf, x), (law.icdf, u)):
+    for method, argument in (
+        (distribution.log_prob, x),
+        (distribution.cdf, x),
+        (distribution.icdf, u),
+    ):
         whole = method(argument)
         assert whole.shape == (4, 2, 3)
         torch.testing.assert_close(method(argument[1]), whole[1])
         torch.testing.assert_close(method(argument[1, 1, 2])[1, 2], whole[1, 1, 2])
-    for value in (law.mean, law.variance, law.mode, entropy(law), roughness(law)):
+    for value in (
+        distribution.mean,
+        distribution.variance,
+        distribution.mode,
+        entropy(distribution),
+        roughness(distribution),
+    ):
         assert value.shape == (2, 3)
-    assert law.sample((5,)).shape == (5, 2, 3)
-    assert law.rsample().shape == (2, 3)
-    assert crps(law, x).shape == (4, 2, 3)
+    assert distribution.sample((5,)).shape == (5, 2, 3)
+    assert distribution.rsample().shape == (2, 3)
+    assert crps(distribution, x).shape == (4, 2, 3)
 
 
 @every_real
 def test_any_value_scores_finitely(name):
-    law = real(name, dtype=torch.float32)
+    distribution = real(name, dtype=torch.float32)
     x = torch.tensor([-1e4, -3.0, 0.0, 3.0, 1e4], requires_grad=True)
-    log_prob = law.log_prob(x)
+    log_prob = distribution.log_prob(x)
     assert log_prob.isfinite().all()
     if log_prob.requires_grad:  # a histogram is flat
         log_prob.sum().backward()
         assert x.grad.isfinite().all()
-    assert ((law.cdf(x) >= 0) & (law.cdf(x) <= 1 + 1e-6)).all()
+    assert ((distribution.cdf(x) >= 0) & (distribution.cdf(x) <= 1 + 1e-6)).all()
 
 
 @every_real
 def test_affine_changes_variables(name):
     base = real(name, 4)
     loc, scale = randn(4, seed=8), randn(4, seed=9).exp()
-    law = Affine(base, loc, scale)
+    distribution = Affine(base, loc, scale)
     x = base.icdf(torch.full((4,), 0.37, dtype=torch.float64))
     y = loc + scale * x
-    torch.testing.assert_close(law.log_prob(y), base.log_prob(x) - scale.log())
-    torch.testing.assert_close(law.cdf(y), base.cdf(x))
-    torch.testing.assert_close(law.icdf(base.cdf(x)), y)
-    torch.testing.assert_close(entropy(law), entropy(base) + scale.log())
-    torch.testing.assert_close(crps(law, y), crps(base, x) * scale)
-    torch.testing.assert_close(roughness(law), roughness(base) / scale**3)
+    torch.testing.assert_close(distribution.log_prob(y), base.log_prob(x) - scale.log())
+    torch.testing.assert_close(distribution.cdf(y), base.cdf(x))
+    torch.testing.assert_close(distribution.icdf(base.cdf(x)), y)
+    torch.testing.assert_close(entropy(distribution), entropy(base) + scale.log())
+    torch.testing.assert_close(crps(distribution, y), crps(base, x) * scale)
+    torch.testing.assert_close(roughness(distribution), roughness(base) / scale**3)
 
 
 @every_real
 def test_independent_adds_components(name):
     base = real(name, 2, 3)
-    law = Independent(base, 1, validate_args=False)
+    distribution = Independent(base, 1, validate_args=False)
     x = randn(2, 3, seed=7)
-    torch.testing.assert_close(law.log_prob(x), base.log_prob(x).sum(-1))
-    torch.testing.assert_close(entropy(law), entropy(base).sum(-1))
-    torch.testing.assert_close(crps(law, x), crps(base, x).sum(-1))
-    torch.testing.assert_close(roughness(law), roughness(base).sum(-1))
+    torch.testing.assert_close(distribution.log_prob(x), base.log_prob(x).sum(-1))
+    torch.testing.assert_close(entropy(distribution), entropy(base).sum(-1))
+    torch.testing.assert_close(crps(distribution, x), crps(base, x).sum(-1))
+    torch.testing.assert_close(roughness(distribution), roughness(base).sum(-1))
     same = Independent(base, 0, validate_args=False)  # no axis is one of a vector
     torch.testing.assert_close(entropy(same), entropy(base))
     torch.testing.assert_close(crps(same, x), crps(base, x))
     torch.testing.assert_close(roughness(same), roughness(base))
-    moved = Affine(law, torch.ones(2, 1, dtype=torch.float64), randn(3, seed=1).exp())
+    moved = Affine(distribution, torch.ones(2, 1, dtype=torch.float64), randn(3, seed=1).exp())
     torch.testing.assert_close(
-        moved.log_prob(x), law.log_prob((x - 1) / randn(3, seed=1).exp()) - randn(3, seed=1).sum()
+        moved.log_prob(x),
+        distribution.log_prob((x - 1) / randn(3, seed=1).exp()) - randn(3, seed=1).sum(),
     )
 
 
 @every_real
 def test_probabilities_are_integrals(name):
-    law = real(name)
+    distribution = real(name)
     edges = torch.tensor([-3.0, -1.0, 0.0, 0.5, 4.0], dtype=torch.float64)
-    torch.testing.assert_close(probabilities(law, edges), law.cdf(edges[1:]) - law.cdf(edges[:-1]))
+    torch.testing.assert_close(
+        probabilities(distribution, edges),
+        distribution.cdf(edges[1:]) - distribution.cdf(edges[:-1]),
+    )
 
 
 def test_affine_refuses_to_invent_rows():
@@ -170,41 +195,51 @@ def test_affine_refuses_to_invent_rows():
 
 @every_discrete
 def test_probabilities_sum_to_one(name):
-    law = discrete(name, 2, 3)
-    torch.testing.assert_close(law.probs.sum(-1), torch.ones(2, 3, dtype=torch.float64))
-    torch.testing.assert_close(law.log_probs.exp(), law.probs)
-    torch.testing.assert_close(law.logits.log_softmax(-1), law.log_probs)
+    distribution = discrete(name, 2, 3)
+    torch.testing.assert_close(distribution.probs.sum(-1), torch.ones(2, 3, dtype=torch.float64))
+    torch.testing.assert_close(distribution.log_probs.exp(), distribution.probs)
+    torch.testing.assert_close(distribution.logits.log_softmax(-1), distribution.log_probs)
 
 
 @every_discrete
 def test_one_outcome_scores_as_among_all(name):
-    law = discrete(name, 2, 3)
-    index = torch.arange(law.size).view(-1, 1, 1).expand(-1, 2, 3)
-    torch.testing.assert_close(law.log_prob(index), law.log_probs.movedim(-1, 0))
-    torch.testing.assert_close(law.log_prob(index[5]), law.log_probs[..., 5])
-    torch.testing.assert_close(law.log_prob(index[5, 0, 0].int()), law.log_probs[..., 5])
+    distribution = discrete(name, 2, 3)
+    index = torch.arange(distribution.size).view(-1, 1, 1).expand(-1, 2, 3)
+    torch.testing.assert_close(distribution.log_prob(index), distribution.log_probs.movedim(-1, 0))
+    torch.testing.assert_close(distribution.log_prob(index[5]), distribution.log_probs[..., 5])
+    torch.testing.assert_close(
+        distribution.log_prob(index[5, 0, 0].int()), distribution.log_probs[..., 5]
+    )
 
 
 @every_discrete
 def test_discrete_summaries_are_torchs(name):
-    law = discrete(name, 2, 3)
-    reference = torch.distributions.Categorical(logits=law.log_probs)
-    index = torch.arange(law.size, dtype=torch.float64)
+    distribution = discrete(name, 2, 3)
+    reference = torch.distributions.Categorical(logits=distribution.log_probs)
+    index = torch.arange(distribution.size, dtype=torch.float64)
     mean = (reference.probs * index).sum(-1)
-    torch.testing.assert_close(law.entropy(), reference.entropy())
-    torch.testing.assert_close(law.mean, mean)
-    torch.testing.assert_close(law.variance, (reference.probs * index**2).sum(-1) - mean**2)
-    assert torch.equal(law.probs.gather(-1, law.mode.unsqueeze(-1))[..., 0], law.probs.amax(-1))
+    torch.testing.assert_close(distribution.entropy(), reference.entropy())
+    torch.testing.assert_close(distribution.mean, mean)
+    torch.testing.assert_close(
+        distribution.variance, (reference.probs * index**2).sum(-1) - mean**2
+    )
+    assert torch.equal(
+        distribution.probs.gather(-1, distribution.mode.unsqueeze(-1))[..., 0],
+        distribution.probs.amax(-1),
+    )
 
 
 @every_discrete
 def test_discrete_samples_follow_probabilities(name):
     torch.manual_seed(0)
-    law = discrete(name, 2)
+    distribution = discrete(name, 2)
     counts = torch.stack(
-        [torch.bincount(row, minlength=law.size) for row in law.sample((20000,)).T]
+        [
+            torch.bincount(row, minlength=distribution.size)
+            for row in distribution.sample((20000,)).T
+        ]
     )
-    torch.testing.assert_close(counts / 20000, law.probs.float(), atol=0.015, rtol=0)
+    torch.testing.assert_close(counts / 20000, distribution.probs.float(), atol=0.015, rtol=0)
 
 
 def test_what_cannot_happen_is_never_drawn():

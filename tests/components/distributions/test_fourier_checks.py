@@ -1,4 +1,4 @@
-"""The Fourier laws against published numbers, and the theorems about them."""
+"""The Fourier distributions against published numbers, and the theorems about them."""
 
 import math
 
@@ -39,8 +39,8 @@ def test_squared_modulus_is_the_series_of_autocorrelations(frequencies, size):
     c = [products.diagonal(-k, 1, 2).sum(-1) for k in range(frequencies + 1)]
     ratios = torch.stack(c, -1) / c[0].unsqueeze(-1)
     series = 0.5 + (ratios[:, 1:] @ waves(frequencies, centers(size))[1:]).real
-    law = FourierCategorical(rows_of(a), size)
-    torch.testing.assert_close(law.probs, 2 / size * series, atol=1e-12, rtol=0)
+    distribution = FourierCategorical(rows_of(a), size)
+    torch.testing.assert_close(distribution.probs, 2 / size * series, atol=1e-12, rtol=0)
     z = torch.linspace(-1, 1, 101, dtype=F64)
     series = 0.5 + (ratios[:, 1:] @ waves(frequencies, z)[1:]).real
     density = FourierDensity(rows_of(a), -1, 1).log_prob(z.unsqueeze(-1)).exp()
@@ -52,16 +52,16 @@ def test_one_cell_and_all_cells_agree_in_float32(frequencies, size):
     rows = 40
     coefficients = randn(rows, 2 * (frequencies + 1), dtype=torch.float32).requires_grad_()
     target = torch.arange(rows) * 7 % size
-    law = FourierCategorical(coefficients, size)
-    at_target = law.log_prob(target).exp()
+    distribution = FourierCategorical(coefficients, size)
+    at_target = distribution.log_prob(target).exp()
     power = (complex_of(coefficients.double()) @ waves(frequencies, centers(size))).abs().square()
     exact = power / power.sum(-1, keepdim=True)
     picked = exact[torch.arange(rows), target]
-    torch.testing.assert_close(law.probs.double(), exact, atol=1e-6, rtol=0)
+    torch.testing.assert_close(distribution.probs.double(), exact, atol=1e-6, rtol=0)
     torch.testing.assert_close(at_target.double(), picked, atol=1e-6, rtol=0)
     found, expected, whole = (
         torch.autograd.grad(value.sum(), coefficients, retain_graph=True)[0]
-        for value in (at_target, picked, law.probs[torch.arange(rows), target])
+        for value in (at_target, picked, distribution.probs[torch.arange(rows), target])
     )
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(whole, expected, atol=1e-5, rtol=1e-5)
@@ -71,12 +71,12 @@ def test_one_cell_and_all_cells_agree_in_float32(frequencies, size):
     ("frequencies", "points"), [(1, 20001), (8, 20001), (64, 20001), (550, 2001)]
 )
 def test_density_integrates_to_its_distribution_function(frequencies, points):
-    law = FourierDensity(randn(3, 2 * (frequencies + 1)), -1, 1)
+    distribution = FourierDensity(randn(3, 2 * (frequencies + 1)), -1, 1)
     z = torch.linspace(-1, 1, points, dtype=F64).unsqueeze(-1).expand(-1, 3).clone()
-    density = law.log_prob(z).exp()
+    density = distribution.log_prob(z).exp()
     whole = torch.trapezoid(density, z, dim=0)
     torch.testing.assert_close(whole, torch.ones_like(whole), atol=1e-6, rtol=0)
-    below = law.cdf(z.requires_grad_())
+    below = distribution.cdf(z.requires_grad_())
     ends = torch.tensor([[0.0], [1.0]], dtype=F64).expand(2, 3)
     torch.testing.assert_close(below[[0, -1]], ends, atol=1e-6, rtol=0)
     assert (below.diff(dim=0) >= -1e-12).all()
@@ -89,23 +89,23 @@ def test_density_integrates_to_its_distribution_function(frequencies, points):
 )
 def test_published_floors_of_the_cross_entropy(frequencies, size, nats):
     sharpest = waves(frequencies, centers(size)[7:8])[:, 0].conj()
-    law = FourierCategorical(rows_of(sharpest), size)
-    assert -law.log_prob(torch.tensor(7)).item() == pytest.approx(nats, abs=0.005)
+    distribution = FourierCategorical(rows_of(sharpest), size)
+    assert -distribution.log_prob(torch.tensor(7)).item() == pytest.approx(nats, abs=0.005)
 
 
 def test_published_leak_of_eps_over_many_cells():
     size, eps = 4096, 1e-5
-    law = FourierCategorical(randn(20, 130), size, eps)
+    distribution = FourierCategorical(randn(20, 130), size, eps)
     target = torch.arange(20) * 200
-    nll = cross_entropy(law.logits, target, reduction="none")
-    torch.testing.assert_close(-law.log_prob(target), nll, atol=1e-6, rtol=0)
+    nll = cross_entropy(distribution.logits, target, reduction="none")
+    torch.testing.assert_close(-distribution.log_prob(target), nll, atol=1e-6, rtol=0)
     plain = FourierCategorical(randn(20, 130), size).log_prob(target).exp()
     official = math.log1p(size * eps) - (plain + eps).log()
-    torch.testing.assert_close(-law.log_prob(target), official, atol=1e-9, rtol=0)
+    torch.testing.assert_close(-distribution.log_prob(target), official, atol=1e-9, rtol=0)
     certain = waves(size - 1, centers(size)[9:10])[:, 0].conj()  # all of the mass in one cell
-    law = FourierCategorical(rows_of(certain), size, eps)
-    assert 1 - law.probs[9].item() == pytest.approx(0.0393, abs=1e-4)
-    assert -law.log_prob(torch.tensor(9)).item() == pytest.approx(0.0401, abs=1e-4)
+    distribution = FourierCategorical(rows_of(certain), size, eps)
+    assert 1 - distribution.probs[9].item() == pytest.approx(0.0393, abs=1e-4)
+    assert -distribution.log_prob(torch.tensor(9)).item() == pytest.approx(0.0401, abs=1e-4)
 
 
 def test_more_frequencies_make_a_larger_class():
@@ -120,7 +120,7 @@ def test_more_frequencies_make_a_larger_class():
 
 
 def decaying(power, count, size):
-    """Correlations that fall as a power of the frequency, of random phase, of a positive law."""
+    """Correlations of a positive density, of random phase, falling as a power of the frequency."""
     phase = torch.exp(2j * math.pi * torch.rand(count, dtype=F64))
     return 0.25 * phase / torch.arange(1, count + 1, dtype=F64) ** power
 
@@ -137,9 +137,9 @@ def test_truncated_series_get_rougher_with_every_frequency_and_saturate():
         correlations = decaying(power, 60, 128)
         series = smoothness_of_correlations(truncations(correlations), 128)
         z = centers(128)
-        law = 1 / 128 + 2 / 128 * (correlations @ waves(60, z)[1:]).real
-        assert (law > 0).all()
-        assert series[-1].item() == pytest.approx(smoothness(law).item(), rel=1e-3)
+        distribution = 1 / 128 + 2 / 128 * (correlations @ waves(60, z)[1:]).real
+        assert (distribution > 0).all()
+        assert series[-1].item() == pytest.approx(smoothness(distribution).item(), rel=1e-3)
         assert (series.diff() >= 0).all()
         left.append(1 - series[7].item() / series[-1].item())
     assert left[0] > left[1] > left[2] > 0
@@ -150,9 +150,9 @@ def gaussian():
 
 
 def square_wave():
-    law = torch.zeros(128, dtype=F64)
-    law[32:96] = 1 / 64
-    return law
+    distribution = torch.zeros(128, dtype=F64)
+    distribution[32:96] = 1 / 64
+    return distribution
 
 
 @pytest.mark.parametrize(

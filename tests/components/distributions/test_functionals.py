@@ -12,14 +12,14 @@ from torch.distributions import StudentT as TorchStudentT
 from components.distributions import (
     Affine,
     Categorical,
+    CategoricalWithSpecials,
     FourierCategorical,
     FourierDensity,
-    FourierMasses,
-    Graded,
+    FourierHistogram,
     Histogram,
     StudentT,
     TanhWarp,
-    Warped,
+    TransformedFourier,
 )
 from components.distributions.functionals import (
     coefficient_power,
@@ -36,31 +36,35 @@ SMOOTH = [name for name in REAL if "Histogram" not in name and "Quantiles" not i
 @pytest.mark.parametrize("target", [-4.0, -0.6, 0.35, 1.7, 6.0])
 @pytest.mark.parametrize("name", REAL)
 def test_crps_is_its_integral(name, target):
-    law = real(name)
-    expected = integrate(lambda x: (law.cdf(x) - (x >= target).to(x.dtype)).square(), law, target)
-    rounding = 4e-3 if "Warped" in name else 1e-6  # integrated over 255 quantiles
+    distribution = real(name)
+    expected = integrate(
+        lambda x: (distribution.cdf(x) - (x >= target).to(x.dtype)).square(), distribution, target
+    )
+    rounding = 4e-3 if "TransformedFourier" in name else 1e-6  # integrated over 255 quantiles
     torch.testing.assert_close(
-        crps(law, torch.tensor(target).double()), expected, atol=1e-6, rtol=rounding
+        crps(distribution, torch.tensor(target).double()), expected, atol=1e-6, rtol=rounding
     )
 
 
 @pytest.mark.parametrize("name", DISCRETE)
 def test_discrete_crps_is_its_sum(name):
-    law = discrete(name, 2)
+    distribution = discrete(name, 2)
     target = torch.tensor([0, 5])
-    draws = torch.arange(law.size, dtype=torch.float64)
-    p = law.probs
+    draws = torch.arange(distribution.size, dtype=torch.float64)
+    p = distribution.probs
     near = (p * (draws - target.unsqueeze(-1)).abs()).sum(-1)
     apart = torch.einsum("bi,bj,ij->b", p, p, (draws[:, None] - draws).abs())
-    torch.testing.assert_close(crps(law, target), near - apart / 2)
+    torch.testing.assert_close(crps(distribution, target), near - apart / 2)
 
 
-def test_crps_of_an_unknown_law_is_integrated():
-    law = Laplace(tensor(0.3, -1.0), tensor(0.7, 2.0))
+def test_crps_of_an_unknown_distribution_is_integrated():
+    distribution = Laplace(tensor(0.3, -1.0), tensor(0.7, 2.0))
     y = tensor(0.1, 2.0)
-    z = (y - law.loc) / law.scale
-    closed = law.scale * (z.abs() + torch.exp(-z.abs()) - 0.75)  # Jordan et al., appendix A
-    torch.testing.assert_close(crps(law, y), closed, atol=1e-3, rtol=1e-3)
+    z = (y - distribution.loc) / distribution.scale
+    closed = distribution.scale * (
+        z.abs() + torch.exp(-z.abs()) - 0.75
+    )  # Jordan et al., appendix A
+    torch.testing.assert_close(crps(distribution, y), closed, atol=1e-3, rtol=1e-3)
 
 
 def test_crps_of_a_point_is_its_distance():
@@ -71,33 +75,33 @@ def test_crps_of_a_point_is_its_distance():
 
 
 def test_crps_without_mean_is_infinite():
-    law = StudentT(tensor(1.0), tensor(0.0), tensor(1.0))
-    assert crps(law, tensor(0.5)).isposinf().all()
+    distribution = StudentT(tensor(1.0), tensor(0.0), tensor(1.0))
+    assert crps(distribution, tensor(0.5)).isposinf().all()
 
 
 @pytest.mark.parametrize("name", SMOOTH)
 def test_roughness_is_its_integral(name):
-    law = real(name)
+    distribution = real(name)
 
     def square_of_slope(x):
         x = x.requires_grad_()
-        (slope,) = torch.autograd.grad(law.log_prob(x).exp().sum(), x)
+        (slope,) = torch.autograd.grad(distribution.log_prob(x).exp().sum(), x)
         return slope.square()
 
     torch.testing.assert_close(
-        roughness(law), integrate(square_of_slope, law), rtol=1e-6, atol=1e-9
+        roughness(distribution), integrate(square_of_slope, distribution), rtol=1e-6, atol=1e-9
     )
 
 
 def test_roughness_of_a_histogram_is_a_finite_difference():
-    law = real("Histogram(Categorical)")
+    distribution = real("Histogram(Categorical)")
     expected = 0.0
     width = [b - a for a, b in pairwise(EDGES)]
-    density = [law.cells.probs[k].item() / width[k] for k in range(len(width))]
+    density = [distribution.cells.probs[k].item() / width[k] for k in range(len(width))]
     for k in range(len(width) - 1):
         distance = (width[k] + width[k + 1]) / 2
         expected += (density[k + 1] - density[k]) ** 2 / distance
-    assert roughness(law).item() == pytest.approx(expected)
+    assert roughness(distribution).item() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("eps", [0.0, 1e-4])
@@ -114,23 +118,27 @@ def test_roughness_of_fourier_cells_is_the_limit_of_fine_ones(eps):
 def test_roughness_of_fourier_cells_is_that_of_the_density_they_resolve(size):
     coefficients = randn(3, 10)
     edges = torch.linspace(-2, 2, size + 1, dtype=torch.float64)
-    law = Histogram(FourierCategorical(coefficients, size), edges)
-    torch.testing.assert_close(roughness(law), roughness(FourierDensity(coefficients, -2, 2)))
+    distribution = Histogram(FourierCategorical(coefficients, size), edges)
+    torch.testing.assert_close(
+        roughness(distribution), roughness(FourierDensity(coefficients, -2, 2))
+    )
 
 
 def test_roughness_between_edges_is_that_of_the_density_there():
     coefficients = randn(3, 10)
-    law = Histogram(FourierMasses(coefficients, EDGES), tensor(*EDGES))
+    distribution = Histogram(FourierHistogram(coefficients, EDGES), tensor(*EDGES))
     density = FourierDensity(coefficients, EDGES[0], EDGES[-1])
-    torch.testing.assert_close(roughness(law), roughness(density))
+    torch.testing.assert_close(roughness(distribution), roughness(density))
 
 
 def test_roughness_of_special_outcomes_is_that_of_the_others_share():
     ordered = FourierCategorical(randn(3, 10), 4000)
-    law = Graded(randn(3, 3), ordered)
-    bare = law.probs[:, 2:].diff(dim=-1).square().sum(-1)  # between neighbors in the order
+    distribution = CategoricalWithSpecials(randn(3, 3), ordered)
+    bare = (
+        distribution.probs[:, 2:].diff(dim=-1).square().sum(-1)
+    )  # between neighbors in the order
     # of the steps between 4000 cells, the sum lacks the one from the last to the first
-    torch.testing.assert_close(roughness(law), bare, rtol=3e-3, atol=0)
+    torch.testing.assert_close(roughness(distribution), bare, rtol=3e-3, atol=0)
 
 
 def test_coefficient_power_is_the_sum_over_autocorrelations():
@@ -138,8 +146,8 @@ def test_coefficient_power_is_the_sum_over_autocorrelations():
     c = [(a[k:] * a[: 7 - k].conj()).sum() for k in range(7)]
     expected = 4 * math.pi**2 * sum(k**2 * abs(c[k]) ** 2 for k in range(7))
     rows = torch.cat((a.real, a.imag))
-    for law in (FourierCategorical(rows, 20), FourierDensity(rows, 0, 9)):
-        assert coefficient_power(law).item() == pytest.approx(expected.item(), rel=1e-12)
+    for distribution in (FourierCategorical(rows, 20), FourierDensity(rows, 0, 9)):
+        assert coefficient_power(distribution).item() == pytest.approx(expected.item(), rel=1e-12)
 
 
 def test_coefficient_power_sees_through_units_and_vectors():
@@ -151,19 +159,19 @@ def test_coefficient_power_sees_through_units_and_vectors():
     torch.testing.assert_close(coefficient_power(moved), expected)
     torch.testing.assert_close(coefficient_power(Independent(moved, 1)), expected.sum())
     others = (
-        FourierMasses(rows, EDGES),
-        Graded(randn(3, 2), cells),
-        Warped(rows, TanhWarp(), 0.5, 2.0),
+        FourierHistogram(rows, EDGES),
+        CategoricalWithSpecials(randn(3, 2), cells),
+        TransformedFourier(rows, TanhWarp(), 0.5, 2.0),
     )
-    for law in others:
-        torch.testing.assert_close(coefficient_power(law), expected)
+    for distribution in others:
+        torch.testing.assert_close(coefficient_power(distribution), expected)
 
 
 @pytest.mark.parametrize("name", ["Categorical", "Histogram(Categorical)", "Affine(StudentT)"])
 def test_coefficient_power_needs_coefficients(name):
-    law = DISCRETE[name]((), torch.float64) if name in DISCRETE else real(name)
+    distribution = DISCRETE[name]((), torch.float64) if name in DISCRETE else real(name)
     with pytest.raises(TypeError, match=r"^A \w+ is not made of Fourier coefficients; [^\n]*\.$"):
-        coefficient_power(law)
+        coefficient_power(distribution)
 
 
 def test_roughness_needs_a_formula():
@@ -173,10 +181,10 @@ def test_roughness_needs_a_formula():
 
 def test_log_normalizer_reads_raw_logits():
     logits = tensor(*range(8)).view(2, 4) * 100
-    law = Categorical(logits)
-    torch.testing.assert_close(log_normalizer(law), logits.logsumexp(-1))
+    distribution = Categorical(logits)
+    torch.testing.assert_close(log_normalizer(distribution), logits.logsumexp(-1))
     edges = tensor(0, 1, 2, 4, 5)
-    histogram = Histogram(law, edges)
+    histogram = Histogram(distribution, edges)
     torch.testing.assert_close(log_normalizer(histogram), logits.logsumexp(-1))
     scaled = Affine(histogram, tensor(1.0), tensor(2.0))
     torch.testing.assert_close(log_normalizer(scaled), logits.logsumexp(-1))
@@ -185,14 +193,14 @@ def test_log_normalizer_reads_raw_logits():
 
 
 @pytest.mark.parametrize("name", ["FourierDensity", "Histogram(FourierCategorical)", "Normal"])
-def test_log_normalizer_names_laws_without_logits(name):
+def test_log_normalizer_names_distributions_without_logits(name):
     with pytest.raises(TypeError, match="has no raw logits"):
         log_normalizer(real(name))
 
 
 def test_entropy_is_torchs_where_torch_has_it():
-    law = TorchStudentT(tensor(3.0), tensor(0.0), tensor(2.0))
-    torch.testing.assert_close(entropy(law), law.entropy())
+    distribution = TorchStudentT(tensor(3.0), tensor(0.0), tensor(2.0))
+    torch.testing.assert_close(entropy(distribution), distribution.entropy())
 
 
 def test_quadrature_integrates_over_levels():

@@ -1,4 +1,4 @@
-"""Gradients to the parameters of every law, against finite differences in float64."""
+"""Gradients to the parameters of every distribution, against finite differences in float64."""
 
 import pytest
 import torch
@@ -17,8 +17,8 @@ from components.distributions import (
 )
 from components.distributions.functionals import crps, entropy, roughness
 
-# A law as a function of unconstrained parameters, and the number of those.
-LAWS = {
+# A distribution as a function of unconstrained parameters, and the number of those.
+DISTRIBUTIONS = {
     "Histogram": (lambda a: Histogram(Categorical(a), tensor(*EDGES)), 8),
     "Histogram of Fourier": (
         lambda a: Histogram(FourierCategorical(a, 8, 0.01), tensor(*EDGES)),
@@ -38,40 +38,44 @@ LAWS = {
     ),
 }
 FUNCTIONS = {
-    "log_prob": lambda law: law.log_prob(tensor(-0.9, 0.8)),
-    "cdf": lambda law: law.cdf(tensor(-0.9, 0.8)),
-    "icdf": lambda law: law.icdf(tensor(0.22, 0.81)),
-    "mean": lambda law: law.mean,
-    "variance": lambda law: law.variance,
+    "log_prob": lambda distribution: distribution.log_prob(tensor(-0.9, 0.8)),
+    "cdf": lambda distribution: distribution.cdf(tensor(-0.9, 0.8)),
+    "icdf": lambda distribution: distribution.icdf(tensor(0.22, 0.81)),
+    "mean": lambda distribution: distribution.mean,
+    "variance": lambda distribution: distribution.variance,
     "entropy": entropy,
-    "crps": lambda law: crps(law, tensor(-0.9, 0.8)),
+    "crps": lambda distribution: crps(distribution, tensor(-0.9, 0.8)),
     "roughness": roughness,
 }
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-@pytest.mark.parametrize("name", LAWS)
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_gradient_to_parameters(name, function):
-    make, size = LAWS[name]
+    make, size = DISTRIBUTIONS[name]
     parameters = randn(2, size, seed=4).requires_grad_()
     assert gradcheck(lambda a: FUNCTIONS[function](make(a)), (parameters,), atol=1e-4)
 
 
-@pytest.mark.parametrize("name", [name for name in LAWS if name != "StudentT"])  # torch's own
+@pytest.mark.parametrize(
+    "name", [name for name in DISTRIBUTIONS if name != "StudentT"]
+)  # torch's own
 def test_samples_have_the_implicit_gradient(name):
-    make, size = LAWS[name]
+    make, size = DISTRIBUTIONS[name]
     parameters = randn(2, size, seed=4).requires_grad_()
-    law = make(parameters)
+    distribution = make(parameters)
     torch.manual_seed(0)
-    draws = law.rsample((3,))
+    draws = distribution.rsample((3,))
     # F(x(θ); θ) does not depend on θ along a reparametrized draw
-    (direct,) = torch.autograd.grad(law.cdf(draws.detach()).sum(), parameters, retain_graph=True)
-    density = law.log_prob(draws).exp().detach()
+    (direct,) = torch.autograd.grad(
+        distribution.cdf(draws.detach()).sum(), parameters, retain_graph=True
+    )
+    density = distribution.log_prob(draws).exp().detach()
     (through,) = torch.autograd.grad((density * draws).sum(), parameters)
     torch.testing.assert_close(through, -direct, rtol=1e-6, atol=1e-8)
 
 
-def test_fourier_laws_have_second_derivatives():
+def test_fourier_distributions_have_second_derivatives():
     a, x = randn(2, 10).requires_grad_(), tensor(0.3, -0.8).requires_grad_()
     assert gradgradcheck(lambda a: FourierCategorical(a, 8).log_prob(torch.tensor([3, 5])), (a,))
     assert gradgradcheck(lambda a, x: FourierDensity(a, -1, 2).log_prob(x), (a, x))
@@ -79,8 +83,8 @@ def test_fourier_laws_have_second_derivatives():
 
 def test_summaries_read_without_gradient_keep_theirs():
     logits = randn(2, 5).requires_grad_()
-    law = Categorical(logits)
+    distribution = Categorical(logits)
     with torch.no_grad():
-        law.probs  # noqa: B018 - a metric reads it first
-    law.entropy().sum().backward()
+        distribution.probs  # noqa: B018 - a metric reads it first
+    distribution.entropy().sum().backward()
     assert logits.grad.abs().max() > 0

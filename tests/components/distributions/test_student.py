@@ -34,25 +34,27 @@ def test_quantiles_are_scipys(dtype, rtol):
 
 def test_log_density_keeps_its_digits_for_many_degrees_of_freedom():
     df, t = torch.tensor([3.0, 1e3, 1e5]), torch.tensor([0.5, -2.0, 3.0])
-    law = StudentT(df, torch.zeros(3), torch.ones(3))
+    distribution = StudentT(df, torch.zeros(3), torch.ones(3))
     expected = torch.from_numpy(scipy.stats.t.logpdf(t.double().numpy(), df.double().numpy()))
-    torch.testing.assert_close(law.log_prob(t).double(), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(distribution.log_prob(t).double(), expected, atol=1e-5, rtol=0)
 
 
 def test_certain_levels_have_no_finite_quantile():
-    law = StudentT(tensor(3.0), tensor(0.0), tensor(1.0))
-    assert law.icdf(tensor(0.0)).isneginf().all()
-    assert law.icdf(tensor(1.0)).isposinf().all()
+    distribution = StudentT(tensor(3.0), tensor(0.0), tensor(1.0))
+    assert distribution.icdf(tensor(0.0)).isneginf().all()
+    assert distribution.icdf(tensor(1.0)).isposinf().all()
 
 
 def test_gradient_at_the_center_is_finite():
     df, x = tensor(3.0).requires_grad_(), tensor(0.0).requires_grad_()
-    law = StudentT(df, tensor(0.0), tensor(1.0))
-    (law.cdf(x) + law.icdf(tensor(0.5))).sum().backward()
+    distribution = StudentT(df, tensor(0.0), tensor(1.0))
+    (distribution.cdf(x) + distribution.icdf(tensor(0.5))).sum().backward()
     assert df.grad.isfinite().all()
-    torch.testing.assert_close(x.grad, law.log_prob(x).exp().detach())
+    torch.testing.assert_close(x.grad, distribution.log_prob(x).exp().detach())
 
 
-def test_making_the_law_reads_no_value():
-    law = StudentT(*torch.empty(3, 4, device="meta"))  # a look at `df` would be an error here
-    assert law.rsample((2,)).shape == (2, 4)
+def test_making_the_distribution_reads_no_value():
+    distribution = StudentT(
+        *torch.empty(3, 4, device="meta")
+    )  # a look at `df` would be an error here
+    assert distribution.rsample((2,)).shape == (2, 4)

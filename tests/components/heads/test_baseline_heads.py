@@ -72,9 +72,9 @@ def test_a_point_is_least_squares():
 def test_a_point_may_be_a_plain_linear_map_whatever_the_interval():
     hidden = torch.randn(20, DIM)
     head = PointHead(DIM, Interval(-10.0, 10.0), unit=1.0)
-    plain, law = head.projection(hidden)[:, 0], head(hidden)
-    torch.testing.assert_close(law.mean, plain)
-    torch.testing.assert_close(law.stddev, torch.full((20,), 20 / math.sqrt(12)))
+    plain, distribution = head.projection(hidden)[:, 0], head(hidden)
+    torch.testing.assert_close(distribution.mean, plain)
+    torch.testing.assert_close(distribution.stddev, torch.full((20,), 20 / math.sqrt(12)))
     moved = PointHead(DIM, Interval(-1.0, 3.0), unit=0.5)
     torch.testing.assert_close(moved(hidden).mean, 1 + moved.projection(hidden)[:, 0] / 2)
     usual = PointHead(DIM, Interval(-1.0, 3.0))

@@ -69,9 +69,12 @@ def test_the_density_of_the_formulas():
     case = CASES[0] | {"eps": 0.0}
     golden = case["float64"]["mle"]
     head = official(case, torch.float64, Interval(-1.0, 1.0))
-    law = head(torch.tensor(case["x"][0], dtype=torch.float64))
+    distribution = head(torch.tensor(case["x"][0], dtype=torch.float64))
     z = torch.tensor(golden["z"], dtype=torch.float64)
-    for found, expected in ((law.log_prob(z).exp(), "density"), (law.cdf(z), "cdf")):
+    for found, expected in (
+        (distribution.log_prob(z).exp(), "density"),
+        (distribution.cdf(z), "cdf"),
+    ):
         values = torch.tensor(golden[expected], dtype=torch.float64)
         torch.testing.assert_close(found.detach(), values, rtol=0, atol=1e-7)
 
@@ -102,7 +105,9 @@ def test_vectors_have_coefficients_of_their_own(bins):
 
 
 @pytest.mark.parametrize(("frequencies", "cells"), [(2, 18), (8, 18), (12, 50), (64, 4096)])
-def test_no_cell_gets_more_than_the_capacity_bound_and_some_law_attains_it(frequencies, cells):
+def test_no_cell_gets_more_than_the_capacity_bound_and_some_distribution_attains_it(
+    frequencies, cells
+):
     torch.manual_seed(0)
     head = FourierHead(4, Tokens(cells), frequencies).double()
     bound = (frequencies + 1) / cells
@@ -120,12 +125,12 @@ def test_no_cell_gets_more_than_the_capacity_bound_and_some_law_attains_it(frequ
 
 
 def divergence(head, hidden):
-    """Mean Kullback-Leibler divergence of the predictions from the uniform law."""
+    """Mean Kullback-Leibler divergence of the predictions from the uniform distribution."""
     prediction = head(hidden)
     return (math.log(prediction.size) - prediction.entropy()).mean().item()
 
 
-def test_official_start_is_a_random_law_whatever_the_weights_are_divided_by():
+def test_official_start_is_a_random_distribution_whatever_the_weights_are_divided_by():
     """The authors' layer gives .386 .398 .390 .383 for seeds 0 to 3."""
     for seed in range(4):
         torch.manual_seed(seed)
@@ -140,13 +145,13 @@ def test_official_start_is_a_random_law_whatever_the_weights_are_divided_by():
             assert divergence(head, hidden) == pytest.approx(found, rel=1e-3)
 
 
-def test_uniform_start_is_close_to_the_uniform_law():
+def test_uniform_start_is_close_to_the_uniform_distribution():
     torch.manual_seed(0)
     head = FourierHead(32, Tokens(50), 12)
     assert 0 < divergence(head, torch.randn(512, 32).relu()) < 1e-3
 
 
-def test_no_coefficients_at_all_mean_the_uniform_law():
+def test_no_coefficients_at_all_mean_the_uniform_distribution():
     head = FourierHead(4, Tokens(5), 2)
     with torch.no_grad():
         head.projection.bias.zero_()

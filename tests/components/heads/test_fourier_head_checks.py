@@ -76,12 +76,15 @@ def test_any_batch_shape_and_layout_of_memory(support, bins):
 def test_nothing_stays_on_another_device(support, bins):
     """The meta device refuses to be mixed with the processor, as a GPU does."""
     head = FourierHead(6, support, 5, bins=bins, eps=0.0).to("meta")
-    law = head(torch.zeros(3, 6, device="meta"))
-    found = [law.log_prob(torch.zeros(3, dtype=torch.int64, device="meta")), law.mean]
+    distribution = head(torch.zeros(3, 6, device="meta"))
+    found = [
+        distribution.log_prob(torch.zeros(3, dtype=torch.int64, device="meta")),
+        distribution.mean,
+    ]
     if isinstance(support, Interval):
-        found.append(law.cdf(torch.zeros(3, device="meta")))
+        found.append(distribution.cdf(torch.zeros(3, device="meta")))
     else:
-        found += [law.probs, law.entropy(), law.mode]
+        found += [distribution.probs, distribution.entropy(), distribution.mode]
     assert {each.device.type for each in found} == {"meta"}
 
 
@@ -107,14 +110,14 @@ def test_only_the_projection_runs_in_bfloat16(support, bins, how):
         assert head.projection(hidden).dtype == torch.bfloat16
         found = head(hidden).log_prob(target)
     rounded = head.projection.float()(hidden.float()).detach()
-    exact = law_of(head, rounded).log_prob(target)
+    exact = distribution_of(head, rounded).log_prob(target)
     assert found.dtype == torch.float32
     likely = exact > math.log(0.01)
     assert likely.sum() > 20
     torch.testing.assert_close(found[likely], exact[likely], atol=0.05, rtol=0)
 
 
-def law_of(head, coefficients):
-    """The law of a head whose projection gave these coefficients."""
+def distribution_of(head, coefficients):
+    """The distribution of a head whose projection gave these coefficients."""
     head.projection = nn.Identity()
     return head(coefficients)

@@ -94,10 +94,10 @@ def test_special_tokens_get_any_probability(mass):
     assert sum(each.numel() for each in head.parameters()) == 2 * 4 * 5 + 3 * 5
     with torch.no_grad():
         head.projection.bias[-2] = 20.0  # the logit of the second special token
-    law = head(torch.zeros(4))
-    assert law.probs[1] > 0.999
-    assert law.probs.sum().item() == pytest.approx(1, abs=1e-6)
-    assert -law.log_prob(torch.tensor(1)) < 1e-3 < math.log(100 / 4)
+    distribution = head(torch.zeros(4))
+    assert distribution.probs[1] > 0.999
+    assert distribution.probs.sum().item() == pytest.approx(1, abs=1e-6)
+    assert -distribution.log_prob(torch.tensor(1)) < 1e-3 < math.log(100 / 4)
 
 
 def test_tokens_in_order_are_a_smaller_fourier_head():
@@ -111,9 +111,9 @@ def test_tokens_in_order_are_a_smaller_fourier_head():
 
 
 @pytest.mark.parametrize("specials", [0, 1, 19])
-def test_training_starts_close_to_the_uniform_law_whatever_is_special(specials):
-    law = FourierHead(4, Tokens(20), 3, specials=specials)(torch.randn(50, 4))
-    assert (law.probs - 1 / 20).abs().max() < 0.2 / 20
+def test_training_starts_close_to_the_uniform_distribution_whatever_is_special(specials):
+    distribution = FourierHead(4, Tokens(20), 3, specials=specials)(torch.randn(50, 4))
+    assert (distribution.probs - 1 / 20).abs().max() < 0.2 / 20
 
 
 @pytest.mark.parametrize("projection", [FanLayer, FeedForward])

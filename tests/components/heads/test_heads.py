@@ -32,7 +32,7 @@ def _seed():
 
 
 @every_head
-def test_predicts_one_law_per_position(factory, support):
+def test_predicts_one_distribution_per_position(factory, support):
     head = factory(dim=DIM, support=support)
     prediction = head(torch.randn(2, 3, DIM))
     assert isinstance(prediction, Distribution)
@@ -53,13 +53,13 @@ def test_total_probability_is_one(factory, support):
         total = prediction.log_prob(every).exp().sum(0)
         torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-6)
         return
-    law = prediction.base_dist if support.shape else prediction
-    low, high = (law.cdf(torch.tensor(end, dtype=torch.float64)) for end in (-60.0, 60.0))
+    distribution = prediction.base_dist if support.shape else prediction
+    low, high = (distribution.cdf(torch.tensor(end, dtype=torch.float64)) for end in (-60.0, 60.0))
     torch.testing.assert_close(high - low, torch.ones_like(low), rtol=0, atol=1e-5)
 
 
 @every_head
-def test_laws_are_float32_under_autocast(factory, support):
+def test_distributions_are_float32_under_autocast(factory, support):
     head = factory(dim=DIM, support=support)
     target = outcomes(support, 2, 3)
     with torch.autocast("cpu", torch.bfloat16):
@@ -119,7 +119,7 @@ def test_built_without_storage_and_reset_it_is_what_it_would_have_been(factory, 
 
 
 @every_head
-def test_a_law_that_was_validated_first_can_still_be_trained(factory, support):
+def test_a_distribution_that_was_validated_first_can_still_be_trained(factory, support):
     """Tables kept between calls must not belong to a pass without gradients."""
     head, target = factory(dim=DIM, support=support), outcomes(support, 2, 3)
     hidden = torch.randn(2, 3, DIM, requires_grad=True)
@@ -149,7 +149,7 @@ def test_absurd_hidden_states_and_outcomes_score_finitely(factory, support):
 
 
 @pytest.mark.parametrize("factory", REAL, ids=name)
-def test_real_laws_refuse_tokens_in_one_sentence(factory):
+def test_real_distributions_refuse_tokens_in_one_sentence(factory):
     with pytest.raises(ValueError, match=r"\w+Head .*Tokens\(size=7\); use LinearHead, .*\.$"):
         factory(dim=DIM, support=TOKENS[0])
 
@@ -192,14 +192,16 @@ def test_options_out_of_range_end_in_one_sentence(head, options, said):
 
 
 @pytest.mark.parametrize(("factory", "support"), [p for p in PAIRS if p[0] in REAL])
-def test_real_laws_start_close_to_the_uniform_law_on_the_interval(factory, support):
+def test_real_distributions_start_close_to_the_uniform_distribution_on_the_interval(
+    factory, support
+):
     bounds = support if isinstance(support, Interval) else support.interval
     head = factory(dim=DIM, support=support)
-    law = head(torch.randn(64, DIM))
+    distribution = head(torch.randn(64, DIM))
     middle, width = (bounds.low + bounds.high) / 2, bounds.high - bounds.low
-    assert (law.mean - middle).abs().max() < 0.1 * width
-    assert law.stddev.min() > 0.25 * width
-    assert law.stddev.max() < 0.4 * width
+    assert (distribution.mean - middle).abs().max() < 0.1 * width
+    assert distribution.stddev.min() > 0.25 * width
+    assert distribution.stddev.max() < 0.4 * width
 
 
 def test_scales_stay_positive_whatever_is_asked_for():
@@ -210,7 +212,7 @@ def test_scales_stay_positive_whatever_is_asked_for():
     assert head(torch.zeros(DIM)).log_prob(torch.tensor(0.0)).isfinite()
 
 
-def test_quantiles_never_cross_and_start_where_the_uniform_law_has_them():
+def test_quantiles_never_cross_and_start_where_the_uniform_distribution_has_them():
     levels = [0.05, 0.5, 0.6, 0.99]
     head = QuantileHead(DIM, Interval(10.0, 20.0), levels)
     found = head(torch.zeros(DIM)).icdf(torch.tensor(levels))

@@ -177,7 +177,7 @@ def test_half_of_the_outputs_are_periodic_by_default():
 def test_parameters_can_be_made_late():
     layer = FanLayer(64, gated=True).to("meta").to_empty(device="cpu")
     layer.reset_parameters()
-    plain = nn.Linear(64, 48)  # of as many rows: its law is the layer's
+    plain = nn.Linear(64, 48)  # of as many rows: its distribution is the layer's
     for mine, other in ((layer.weight, plain.weight), (layer.bias, plain.bias)):
         assert mine.shape == other.shape
         assert mine.abs().max() <= 1 / 8

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from every_law import LAWS, TOKENS, B, K, T, raw_for, target_for
+from every_prediction import PREDICTIONS, TOKENS, B, K, T, raw_for, target_for
 from scipy import integrate, stats
 from torch.distributions import Independent, Normal
 from torch.nn.functional import cross_entropy
@@ -33,22 +33,22 @@ CELLS = {*HISTOGRAMS, *TOKENS, "histogram"}
 RAW = {"categorical", "histogram"}
 
 
-def kind(law):
-    return law.removeprefix("vector_").removeprefix("moved_")
+def kind(distribution):
+    return distribution.removeprefix("vector_").removeprefix("moved_")
 
 
-def refused(loss, law):
-    """Which losses no law of a kind can have."""
+def refused(loss, distribution):
+    """Which losses no distribution of a kind can have."""
     if loss is LabelSmoothing:
-        return kind(law) not in CELLS
+        return kind(distribution) not in CELLS
     if loss is CoefficientPenalty:
-        return kind(law) not in COEFFICIENTS
+        return kind(distribution) not in COEFFICIENTS
     if loss is ZLoss:
-        return kind(law) not in RAW
-    return loss is Pinball and law in TOKENS
+        return kind(distribution) not in RAW
+    return loss is Pinball and distribution in TOKENS
 
 
-PAIRS = [(loss, law) for loss in LOSSES for law in LAWS]
+PAIRS = [(loss, distribution) for loss in LOSSES for distribution in PREDICTIONS]
 
 
 @pytest.fixture(autouse=True)
@@ -56,10 +56,10 @@ def _seed():
     torch.manual_seed(0)
 
 
-@pytest.mark.parametrize(("loss", "law"), [pair for pair in PAIRS if not refused(*pair)])
-def test_one_finite_value_per_position_with_a_gradient(loss, law):
-    raw = raw_for(law)
-    value = loss()(LAWS[law](raw), target_for(law))
+@pytest.mark.parametrize(("loss", "distribution"), [pair for pair in PAIRS if not refused(*pair)])
+def test_one_finite_value_per_position_with_a_gradient(loss, distribution):
+    raw = raw_for(distribution)
+    value = loss()(PREDICTIONS[distribution](raw), target_for(distribution))
     assert value.shape == (B, T)
     assert value.dtype == torch.float32
     assert value.isfinite().all()
@@ -68,19 +68,23 @@ def test_one_finite_value_per_position_with_a_gradient(loss, law):
     assert raw.grad.abs().sum() > 1e-6
 
 
-@pytest.mark.parametrize(("loss", "law"), [pair for pair in PAIRS if refused(*pair)])
-def test_what_a_law_has_not_got_is_refused_in_one_sentence(loss, law):
-    prediction = LAWS[law](raw_for(law))
-    inner = "histogram" if kind(law) in HISTOGRAMS else kind(law).replace("_", "")
+@pytest.mark.parametrize(("loss", "distribution"), [pair for pair in PAIRS if refused(*pair)])
+def test_what_a_distribution_has_not_got_is_refused_in_one_sentence(loss, distribution):
+    prediction = PREDICTIONS[distribution](raw_for(distribution))
+    inner = (
+        "histogram" if kind(distribution) in HISTOGRAMS else kind(distribution).replace("_", "")
+    )
     with pytest.raises(ValueError, match=rf"(?i){loss.__name__} cannot score a {inner}[^\n]*\.$"):
-        loss()(prediction, target_for(law))
+        loss()(prediction, target_for(distribution))
 
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_weights_are_kept_and_not_applied(loss):
     raw, target = raw_for("categorical"), target_for("categorical")
-    law = {Pinball: "histogram", CoefficientPenalty: "fourier_density"}.get(loss, "categorical")
-    prediction, target = LAWS[law](raw), target_for(law)
+    distribution = {Pinball: "histogram", CoefficientPenalty: "fourier_density"}.get(
+        loss, "categorical"
+    )
+    prediction, target = PREDICTIONS[distribution](raw), target_for(distribution)
     heavy, light = loss(weight=3.0), loss()
     assert (heavy.weight, light.weight) == (3.0, 1.0)
     torch.testing.assert_close(heavy(prediction, target), light(prediction, target))
@@ -90,10 +94,10 @@ def test_weights_are_kept_and_not_applied(loss):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_components_of_a_vector_add_up(loss):
-    law = "fourier_histogram" if loss is CoefficientPenalty else "histogram"
+    distribution = "fourier_histogram" if loss is CoefficientPenalty else "histogram"
     raw, target = raw_for("vector_histogram"), target_for("vector_histogram")
-    whole = loss()(LAWS[f"vector_{law}"](raw), target)
-    parts = [loss()(LAWS[law](raw[:, :, a]), target[:, :, a]) for a in range(2)]
+    whole = loss()(PREDICTIONS[f"vector_{distribution}"](raw), target)
+    parts = [loss()(PREDICTIONS[distribution](raw[:, :, a]), target[:, :, a]) for a in range(2)]
     torch.testing.assert_close(whole, parts[0] + parts[1])
 
 
@@ -101,8 +105,8 @@ def test_components_of_a_vector_add_up(loss):
 def test_nothing_is_lost_between_validation_and_training(loss):
     raw, target = raw_for("fourier_density"), target_for("fourier_density")
     with torch.inference_mode():
-        loss()(LAWS["fourier_density"](raw), target)
-    loss()(LAWS["fourier_density"](raw), target).sum().backward()
+        loss()(PREDICTIONS["fourier_density"](raw), target)
+    loss()(PREDICTIONS["fourier_density"](raw), target).sum().backward()
     assert raw.grad.abs().sum() > 0
 
 
@@ -123,20 +127,22 @@ def test_label_smoothing_is_torchs(smoothing):
 
 def test_label_smoothing_of_a_histogram_is_the_integral():
     raw, target = raw_for("histogram"), target_for("histogram")
-    law = _moved_histogram(raw)
+    distribution = _moved_histogram(raw)
     grid = torch.linspace(0, 1, 100_001)[:-1] + 5e-6
     points = 2 + 3 * grid
-    everywhere = -law.log_prob(points[:, None, None]).mean(0)
+    everywhere = -distribution.log_prob(points[:, None, None]).mean(0)
     target = 2 + 3 * target
-    expected = -0.7 * law.log_prob(target) + 0.3 * everywhere
-    torch.testing.assert_close(LabelSmoothing(0.3)(law, target), expected, rtol=1e-4, atol=1e-4)
+    expected = -0.7 * distribution.log_prob(target) + 0.3 * everywhere
+    torch.testing.assert_close(
+        LabelSmoothing(0.3)(distribution, target), expected, rtol=1e-4, atol=1e-4
+    )
 
 
 def _moved_histogram(raw):
-    return Affine(LAWS["histogram"](raw), torch.tensor(2.0), torch.tensor(3.0))
+    return Affine(PREDICTIONS["histogram"](raw), torch.tensor(2.0), torch.tensor(3.0))
 
 
-def test_squared_error_of_a_normal_law_is_that_of_its_location():
+def test_squared_error_of_a_normal_distribution_is_that_of_its_location():
     loc, scale, target = torch.randn(3, B, T).unbind(0)
     found = SquaredError()(Normal(loc, scale.exp()), target)
     torch.testing.assert_close(found, (loc - target).square())
@@ -161,24 +167,28 @@ def test_huber_of_the_mean_is_that_of_torch(delta):
 
 def test_huber_of_vectors_adds_up_their_components():
     raw, target = raw_for("vector_normal"), target_for("vector_normal")
-    parts = [Huber()(LAWS["normal"](raw[:, :, a]), target[:, :, a]) for a in range(2)]
-    torch.testing.assert_close(Huber()(LAWS["vector_normal"](raw), target), parts[0] + parts[1])
+    parts = [Huber()(PREDICTIONS["normal"](raw[:, :, a]), target[:, :, a]) for a in range(2)]
+    torch.testing.assert_close(
+        Huber()(PREDICTIONS["vector_normal"](raw), target), parts[0] + parts[1]
+    )
 
 
-def test_pinball_of_a_normal_law_uses_the_quantiles_of_scipy():
+def test_pinball_of_a_normal_distribution_uses_the_quantiles_of_scipy():
     loc, target = torch.randn(2, B, T, dtype=torch.float64).unbind(0)
-    law, levels = Normal(loc, torch.full_like(loc, 2.0)), [0.1, 0.25, 0.9]
+    distribution, levels = Normal(loc, torch.full_like(loc, 2.0)), [0.1, 0.25, 0.9]
     expected = torch.zeros_like(loc)
     for level in levels:
         difference = target - torch.from_numpy(stats.norm.ppf(level, loc, 2.0))
         losses = torch.where(difference > 0, level * difference, (level - 1) * difference)
         expected += losses / 3
-    torch.testing.assert_close(Pinball(levels)(law, target), expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        Pinball(levels)(distribution, target), expected, rtol=1e-5, atol=1e-6
+    )
 
 
-@pytest.mark.parametrize("law", ["histogram", "fourier_density", "student", "mixture"])
-def test_pinball_over_many_levels_is_half_the_crps(law):
-    prediction, target = LAWS[law](raw_for(law)), target_for(law)
+@pytest.mark.parametrize("distribution", ["histogram", "fourier_density", "student", "mixture"])
+def test_pinball_over_many_levels_is_half_the_crps(distribution):
+    prediction, target = PREDICTIONS[distribution](raw_for(distribution)), target_for(distribution)
     count = 2000
     levels = [(k + 0.5) / count for k in range(count)]
     half = CRPS()(prediction, target) / 2
@@ -188,17 +198,18 @@ def test_pinball_over_many_levels_is_half_the_crps(law):
 def test_pinball_sees_through_units_of_vectors():
     raw, target = raw_for("vector_histogram"), target_for("vector_histogram")
     loc, scale = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0])
-    base = LAWS["vector_histogram"](raw)
+    base = PREDICTIONS["vector_histogram"](raw)
     found = Pinball()(Affine(base, loc, scale), loc + scale * target)
     parts = [
-        scale[a] * Pinball()(LAWS["histogram"](raw[:, :, a]), target[:, :, a]) for a in range(2)
+        scale[a] * Pinball()(PREDICTIONS["histogram"](raw[:, :, a]), target[:, :, a])
+        for a in range(2)
     ]
     torch.testing.assert_close(found, parts[0] + parts[1])
 
 
-@pytest.mark.parametrize("law", ["histogram", "normal", "mixture", "moved_histogram"])
-def test_crps_is_its_integral(law):
-    prediction, target = LAWS[law](raw_for(law)), target_for(law)
+@pytest.mark.parametrize("distribution", ["histogram", "normal", "mixture", "moved_histogram"])
+def test_crps_is_its_integral(distribution):
+    prediction, target = PREDICTIONS[distribution](raw_for(distribution)), target_for(distribution)
     low, high = -60.0, 60.0
     grid = torch.linspace(low, high, 240_001)
     steps = (grid[:, None, None] >= target).float()
@@ -222,11 +233,11 @@ def test_z_loss_sees_the_logits_of_a_moved_histogram():
 
 def test_roughness_of_a_fourier_density_is_the_integral_of_its_squared_slope():
     raw = torch.randn(B, T, K, dtype=torch.float64, requires_grad=True)
-    law = FourierDensity(raw, 0.0, 1.0)
+    distribution = FourierDensity(raw, 0.0, 1.0)
     x = torch.linspace(0, 1, 20_001, dtype=torch.float64)
-    density = law.log_prob(x[:, None, None]).exp()
+    density = distribution.log_prob(x[:, None, None]).exp()
     expected = (density.diff(dim=0) * 20_000).square().mean(0)
-    found = Roughness()(law, target_for("fourier_density"))
+    found = Roughness()(distribution, target_for("fourier_density"))
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-8)
 
 
@@ -236,7 +247,7 @@ def test_roughness_does_not_depend_on_the_scale_of_coefficients():
     torch.testing.assert_close(there, here)
 
 
-def test_entropy_of_known_laws():
+def test_entropy_of_known_distributions():
     target = torch.zeros(B, T)
     normal = Normal(torch.zeros(B, T), torch.full((B, T), 2.0))
     assert Entropy()(normal, target)[0, 0].item() == pytest.approx(-stats.norm(0, 2).entropy())

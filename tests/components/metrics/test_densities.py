@@ -34,7 +34,7 @@ HEADS = {
 }
 
 
-def law(name):
+def distribution(name):
     torch.manual_seed(0)
     head = HEADS[name](dim=4, support=INTERVAL).double()
     return head(torch.randn(3, 2, 4, dtype=torch.float64))
@@ -42,13 +42,13 @@ def law(name):
 
 @pytest.mark.parametrize("name", HEADS)
 def test_density_on_a_grid_is_that_of_every_value(name):
-    prediction = law(name)
+    prediction = distribution(name)
     values = torch.linspace(-1.1, 1.1, 40, dtype=torch.float64)
     expected = torch.stack([prediction.log_prob(v.expand(3, 2)) for v in values], -1)
     torch.testing.assert_close(log_density(prediction, values), expected, rtol=1e-9, atol=1e-9)
 
 
-def test_the_fourier_law_of_zeros_is_uniform_on_a_grid():
+def test_the_fourier_distribution_of_zeros_is_uniform_on_a_grid():
     uniform = FourierDensity(torch.zeros(2, 6), -1.0, 3.0)
     found = log_density(uniform, torch.linspace(-1, 3, 5))
     torch.testing.assert_close(found, torch.full((2, 5), -math.log(4)))
@@ -56,7 +56,7 @@ def test_the_fourier_law_of_zeros_is_uniform_on_a_grid():
 
 @pytest.mark.parametrize(("name", "cells"), [("linear", 50), ("fourier-cells", 50)])
 def test_divergence_of_cells_is_the_relative_entropy_of_scipy(name, cells):
-    prediction = law(name)
+    prediction = distribution(name)
     centers = (2 * np.arange(cells) + 1 - cells) / cells
     p = scipy.stats.norm(TRUTH.mean.numpy()[..., None], 0.1).pdf(centers)
     q = prediction.cells.probs.detach().numpy()
@@ -109,11 +109,11 @@ def test_errors_of_cells():
 @pytest.mark.parametrize("name", HEADS)
 def test_what_is_measured(name):
     target = torch.zeros(3, 2, dtype=torch.float64)
-    found = measure(law(name), target, TRUTH, INTERVAL)
+    found = measure(distribution(name), target, TRUTH, INTERVAL)
     assert all(value.shape == (3, 2) for value in found.values())
     assert ("smoothness" in found) == (name in ("linear", "fourier-cells"))
     assert {"kl", "kl_cells", "crps", "squared_error"} <= set(found)
-    assert not {"kl", "kl_cells"} & set(measure(law(name), target, None, INTERVAL))
+    assert not {"kl", "kl_cells"} & set(measure(distribution(name), target, None, INTERVAL))
     near = 0.01 if name in ("linear", "fourier-cells") else 1e-3  # cells are constant inside
     torch.testing.assert_close(found["kl"], found["kl_cells"], rtol=0.02, atol=near)
 

@@ -60,7 +60,7 @@ def test_series_without_a_scale_do_not_count():
     assert ratio.numerator.tolist() == [[0.0], [4.0]]
 
 
-def test_coverage_of_the_central_half_of_a_normal_law():
+def test_coverage_of_the_central_half_of_a_normal_distribution():
     torch.manual_seed(0)
     bound = torch.distributions.Normal(0.0, 1.0).icdf(torch.tensor(0.75))
     ratio = coverage(-bound, bound, torch.randn(40_000), torch.ones(40_000))

@@ -9,10 +9,10 @@ from torch.distributions import Independent
 from components.distributions import (
     Affine,
     Categorical,
+    CategoricalWithSpecials,
     FourierCategorical,
     FourierDensity,
-    FourierMasses,
-    Graded,
+    FourierHistogram,
     Histogram,
 )
 from components.metrics.smoothness import (
@@ -54,25 +54,31 @@ GOLDEN = [
 ]
 
 
-@pytest.mark.parametrize(("law", "cells", "value"), GOLDEN)
-def test_the_authors_function_gives_the_same(law, cells, value):
-    assert smoothness(law(cells)).item() == pytest.approx(value, abs=1e-8)
+@pytest.mark.parametrize(("distribution", "cells", "value"), GOLDEN)
+def test_the_authors_function_gives_the_same(distribution, cells, value):
+    assert smoothness(distribution(cells)).item() == pytest.approx(value, abs=1e-8)
 
 
 @pytest.mark.parametrize("cells", [5, 18, 50, 128])
-def test_uniform_laws_are_perfectly_smooth(cells):
+def test_uniform_distributions_are_perfectly_smooth(cells):
     assert smoothness(torch.full((cells,), 1 / cells, dtype=F64)).item() < 1e-16
 
 
 @pytest.mark.parametrize("cells", [2, 5, 18, 50, 128])
 def test_equals_filtering_with_scipy(cells):
     torch.manual_seed(0)
-    laws = torch.randn(3, cells, dtype=F64).softmax(-1)
+    distributions = torch.randn(3, cells, dtype=F64).softmax(-1)
     expected = np.zeros(3)
     for sigma in range(1, 101):
-        smooth = gaussian_filter1d(laws.numpy(), sigma, mode="wrap", radius=cells - 1, axis=-1)
-        expected += 6 / (math.pi * sigma) ** 2 * np.linalg.norm(laws.numpy() - smooth, axis=-1)
-    torch.testing.assert_close(smoothness(laws), torch.from_numpy(expected), rtol=0, atol=1e-10)
+        smooth = gaussian_filter1d(
+            distributions.numpy(), sigma, mode="wrap", radius=cells - 1, axis=-1
+        )
+        expected += (
+            6 / (math.pi * sigma) ** 2 * np.linalg.norm(distributions.numpy() - smooth, axis=-1)
+        )
+    torch.testing.assert_close(
+        smoothness(distributions), torch.from_numpy(expected), rtol=0, atol=1e-10
+    )
 
 
 def test_more_frequencies_are_never_smoother():
@@ -98,7 +104,7 @@ def test_square_waves_of_more_sines_are_rougher():
     ("color", "published"), [(-1, 0.0003), (-0.5, 0.0017), (0, 0.0034), (0.5, 0.0038)]
 )
 def test_published_smoothness_of_brown_pink_white_and_blue_noise(color, published):
-    """Appendix B gives means over many laws, not how noise is made one.
+    """Appendix B gives means over many distributions, not how noise is made one.
 
     4096 cells with the least value subtracted were chosen among several ways because they fit all
     four numbers: this is a check of consistency, not a reproduction.
@@ -113,20 +119,20 @@ def test_published_smoothness_of_brown_pink_white_and_blue_noise(color, publishe
 
 
 def test_float32_and_half_are_computed_in_float32():
-    law = raised_cosine(50)
-    assert smoothness(law.float()).dtype == torch.float32
-    assert smoothness(law.float()).item() == pytest.approx(0.008788156, rel=1e-5)
-    assert smoothness(law.bfloat16()).dtype == torch.float32
+    distribution = raised_cosine(50)
+    assert smoothness(distribution.float()).dtype == torch.float32
+    assert smoothness(distribution.float()).item() == pytest.approx(0.008788156, rel=1e-5)
+    assert smoothness(distribution.bfloat16()).dtype == torch.float32
     with torch.autocast("cpu", torch.bfloat16):
-        assert smoothness(law.float()).item() == pytest.approx(0.008788156, rel=1e-5)
+        assert smoothness(distribution.float()).item() == pytest.approx(0.008788156, rel=1e-5)
 
 
 def test_tables_made_without_gradients_serve_with_them():
     with torch.inference_mode():
         smoothness(delta(23))
-    law = raised_cosine(23).requires_grad_()
-    smoothness(law).backward()
-    assert law.grad.isfinite().all()
+    distribution = raised_cosine(23).requires_grad_()
+    smoothness(distribution).backward()
+    assert distribution.grad.isfinite().all()
 
 
 @pytest.mark.parametrize(
@@ -149,8 +155,10 @@ def test_tables_made_without_gradients_serve_with_them():
 @pytest.mark.parametrize("eps", [0.0, 1e-2])
 def test_coefficients_give_the_smoothness_of_the_probabilities(frequencies, cells, eps):
     torch.manual_seed(0)
-    law = FourierCategorical(torch.randn(3, 2 * (frequencies + 1), dtype=F64), cells, eps)
-    torch.testing.assert_close(smoothness_of(law), smoothness(law.probs), rtol=1e-10, atol=1e-15)
+    distribution = FourierCategorical(torch.randn(3, 2 * (frequencies + 1), dtype=F64), cells, eps)
+    torch.testing.assert_close(
+        smoothness_of(distribution), smoothness(distribution.probs), rtol=1e-10, atol=1e-15
+    )
 
 
 def test_closed_form_for_less_than_half_as_many_frequencies_as_cells():
@@ -170,15 +178,15 @@ def test_closed_form_for_less_than_half_as_many_frequencies_as_cells():
     assert found.item() == pytest.approx(float(expected), rel=1e-10)
 
 
-def test_laws_with_cells_have_the_smoothness_of_their_cells():
+def test_distributions_with_cells_have_the_smoothness_of_their_cells():
     torch.manual_seed(0)
     logits = torch.randn(4, 3, 6, dtype=F64)
     cells = Categorical(logits)
     expected = smoothness(logits.softmax(-1))
     histogram = Histogram(cells, torch.tensor([0.0, 0.1, 0.3, 0.5, 0.6, 0.8, 1.0]))
     moved = Affine(histogram, torch.tensor(2.0), torch.tensor(3.0))
-    for law in (cells, histogram, moved):
-        torch.testing.assert_close(smoothness_of(law), expected)
+    for distribution in (cells, histogram, moved):
+        torch.testing.assert_close(smoothness_of(distribution), expected)
     vector = Affine(Independent(histogram, 1), torch.zeros(3), torch.ones(3))
     torch.testing.assert_close(smoothness_of(vector), expected.mean(-1))
 
@@ -186,17 +194,20 @@ def test_laws_with_cells_have_the_smoothness_of_their_cells():
 def test_integrals_and_special_outcomes_are_seen():
     torch.manual_seed(0)
     a = torch.randn(3, 18, dtype=F64)
-    masses = FourierMasses(a, tuple(range(19)))
+    masses = FourierHistogram(a, tuple(range(19)))
     density, edges = FourierDensity(a, 0, 18), torch.arange(19, dtype=F64).unsqueeze(-1)
     expected = smoothness(density.cdf(edges.expand(19, 3)).diff(dim=0).T)
     torch.testing.assert_close(smoothness_of(masses), expected, rtol=1e-8, atol=1e-12)
-    graded = Graded(torch.randn(3, 3, dtype=F64), masses)
+    graded = CategoricalWithSpecials(torch.randn(3, 3, dtype=F64), masses)
     ordered = graded.probs[:, 2:] / graded.probs[:, 2:].sum(-1, keepdim=True)
     torch.testing.assert_close(smoothness_of(graded), smoothness(ordered))
 
 
-@pytest.mark.parametrize("wrap", [lambda law: law, lambda law: Affine(law, ZERO, 1 + ZERO)])
-def test_laws_without_cells_are_refused_in_one_sentence(wrap):
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda distribution: distribution, lambda distribution: Affine(distribution, ZERO, 1 + ZERO)],
+)
+def test_distributions_without_cells_are_refused_in_one_sentence(wrap):
     density = FourierDensity(torch.randn(6), -1, 1)
     with pytest.raises(TypeError, match=r"^The smoothness of a FourierDensity is [^\n]*\.$"):
         smoothness_of(wrap(density))

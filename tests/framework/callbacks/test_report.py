@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from framework.callbacks import Report
+from framework.callbacks import MetricsReport
 from framework.modules.base import PredictiveModule
 from tests.framework.modules.fakes import data, options, trainer
 from tests.ranks import run_ranks
@@ -56,7 +56,7 @@ def table_of(text):
 @pytest.mark.parametrize("logger", [TensorBoardLogger, CSVLogger])
 def test_a_run_ends_with_a_table_and_a_picture(logger, tmp_path, capsys):
     model = Drawing(**options())
-    runner = trainer(logger=logger(tmp_path), callbacks=[Report()], **VALIDATE)
+    runner = trainer(logger=logger(tmp_path), callbacks=[MetricsReport()], **VALIDATE)
     runner.fit(model, data())
     out = capsys.readouterr().out
     assert "Metrics after 4 steps" in out
@@ -75,7 +75,7 @@ def test_the_same_batch_is_drawn_after_every_validation(tmp_path):
     model = Drawing(**options())
     trainer(
         logger=TensorBoardLogger(tmp_path),
-        callbacks=[Report()],
+        callbacks=[MetricsReport()],
         num_sanity_val_steps=1,
         **VALIDATE,
     ).fit(model, data())
@@ -88,7 +88,7 @@ def test_the_same_batch_is_drawn_after_every_validation(tmp_path):
 
 def test_numbers_are_kept_for_programs(tmp_path):
     model = Drawing(**options())
-    runner = trainer(default_root_dir=tmp_path, callbacks=[Report()], **VALIDATE)
+    runner = trainer(default_root_dir=tmp_path, callbacks=[MetricsReport()], **VALIDATE)
     runner.fit(model, data())
     kept = json.loads((tmp_path / "metrics.json").read_text())
     assert kept["val/nll"] == float(runner.callback_metrics["val/nll"])
@@ -98,7 +98,7 @@ def test_numbers_are_kept_for_programs(tmp_path):
 @pytest.mark.parametrize("verb", ["validate", "test"])
 def test_evaluations_end_with_one_table(verb, tmp_path, capsys):
     model = Drawing(**options())
-    runner = trainer(default_root_dir=tmp_path, callbacks=[Report()], limit_val_batches=1.0)
+    runner = trainer(default_root_dir=tmp_path, callbacks=[MetricsReport()], limit_val_batches=1.0)
     getattr(runner, verb)(model, data())
     out = capsys.readouterr().out
     assert out.count("outside") == 1, "and none of Lightning's own"
@@ -119,7 +119,11 @@ def test_one_of_many_processes_writes(strategy, tmp_path):
         made = {"ddp": "ddp", "fsdp2": ModelParallelStrategy(2, 1)}[strategy]
         model = Drawing(**options())
         trainer(
-            default_root_dir=tmp_path, callbacks=[Report()], strategy=made, devices=2, **VALIDATE
+            default_root_dir=tmp_path,
+            callbacks=[MetricsReport()],
+            strategy=made,
+            devices=2,
+            **VALIDATE,
         ).fit(model, data())
         return len(model.asked)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from framework.console import recipes as recipes_module
-from framework.console.errors import Mistake
+from framework.console.errors import UserError
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_folder_is_no_file(recipes, tmp_path):
 
 
 def test_an_ambiguous_name_lists_what_it_could_mean(recipes):
-    with pytest.raises(Mistake, match="name one of forecast/long, language/long"):
+    with pytest.raises(UserError, match="name one of forecast/long, language/long"):
         recipes_module.find("long")
 
 
@@ -61,12 +61,12 @@ def test_an_ambiguous_name_lists_what_it_could_mean(recipes):
     ("name", "hint"), [("quikstart", "quickstart"), ("head/fan", "heads/fan")]
 )
 def test_a_misspelt_name_gets_a_suggestion(name, hint, recipes):
-    with pytest.raises(Mistake, match=f"'{name}'; did you mean .*{hint}"):
+    with pytest.raises(UserError, match=f"'{name}'; did you mean .*{hint}"):
         recipes_module.find(name)
 
 
 def test_half_a_word_is_no_name(recipes):
-    with pytest.raises(Mistake, match="no shipped recipe 'start'"):
+    with pytest.raises(UserError, match="no shipped recipe 'start'"):
         recipes_module.find("start")
 
 

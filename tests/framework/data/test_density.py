@@ -1,4 +1,4 @@
-"""Synthetic outcomes follow the law called the truth; tables are split and scaled without leak."""
+"""Synthetic outcomes follow the true distribution; tables are split and scaled without leak."""
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ PROCESSES = [Gaussian(), TwoGaussians(), SignedBeta()]
 
 
 def density(process, x, y, z):
-    """The laws as the paper states them, in scipy."""
+    """The distributions as the paper states them, in scipy."""
     match process:
         case Gaussian():
             return scipy.stats.norm(y, 0.1).pdf(z)
@@ -27,7 +27,7 @@ def density(process, x, y, z):
 
 
 def rank(process, x, y, z):
-    """Cumulative probability of outcomes under the same laws."""
+    """Cumulative probability of outcomes under the same distributions."""
     match process:
         case Gaussian():
             return scipy.stats.norm(y, 0.1).cdf(z)
@@ -39,28 +39,28 @@ def rank(process, x, y, z):
 
 
 @pytest.mark.parametrize("process", PROCESSES)
-def test_truth_is_the_law_of_the_paper(process):
+def test_truth_is_the_distribution_of_the_paper(process):
     x, y = 0.37, -0.52
     z = np.linspace(-0.99, 0.99, 67)
-    law = process.truth(torch.tensor([x, y], dtype=torch.float64))
-    log_prob = law.log_prob(torch.from_numpy(z))
+    distribution = process.truth(torch.tensor([x, y], dtype=torch.float64))
+    log_prob = distribution.log_prob(torch.from_numpy(z))
     np.testing.assert_allclose(log_prob.exp(), density(process, x, y, z), rtol=1e-9, atol=1e-150)
 
 
 @pytest.mark.parametrize("process", PROCESSES)
 def test_truth_has_unit_mass_and_its_own_moments(process):
-    law = process.truth(torch.tensor([[0.3, 0.45], [-0.6, 0.2]], dtype=torch.float64))
+    distribution = process.truth(torch.tensor([[0.3, 0.45], [-0.6, 0.2]], dtype=torch.float64))
     z = torch.linspace(-1.6, 1.6, 200_001, dtype=torch.float64)[:, None]
     p = (
-        torch.where(z.abs() < 1, law.log_prob(z).exp(), 0)
+        torch.where(z.abs() < 1, distribution.log_prob(z).exp(), 0)
         if isinstance(process, SignedBeta)
-        else law.log_prob(z).exp()
+        else distribution.log_prob(z).exp()
     )
     mass, mean = torch.trapezoid(p, z, dim=0), torch.trapezoid(p * z, z, dim=0)
     torch.testing.assert_close(mass, torch.ones(2, dtype=torch.float64), rtol=0, atol=1e-6)
-    torch.testing.assert_close(law.mean, mean, rtol=0, atol=1e-6)
+    torch.testing.assert_close(distribution.mean, mean, rtol=0, atol=1e-6)
     second = torch.trapezoid(p * z**2, z, dim=0)
-    torch.testing.assert_close(law.variance, second - mean**2, rtol=0, atol=1e-6)
+    torch.testing.assert_close(distribution.variance, second - mean**2, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("process", PROCESSES)
@@ -74,11 +74,11 @@ def test_outcomes_are_drawn_from_the_truth(process):
 @pytest.mark.parametrize("process", PROCESSES)
 def test_samples_of_the_truth_have_its_moments(process):
     torch.manual_seed(0)
-    law = process.truth(torch.tensor([0.4, 0.5]).expand(3, 1, 2))
-    draws = law.sample((20_000,))
+    distribution = process.truth(torch.tensor([0.4, 0.5]).expand(3, 1, 2))
+    draws = distribution.sample((20_000,))
     assert draws.shape == (20_000, 3, 1)
-    torch.testing.assert_close(draws.mean(0), law.mean, rtol=0, atol=0.03)
-    torch.testing.assert_close(draws.var(0), law.variance, rtol=0.06, atol=0)
+    torch.testing.assert_close(draws.mean(0), distribution.mean, rtol=0, atol=0.03)
+    torch.testing.assert_close(draws.var(0), distribution.variance, rtol=0.06, atol=0)
 
 
 def test_features_are_as_in_the_paper():

@@ -5,7 +5,7 @@ from torch import nn
 from torch.distributions import Categorical, Normal
 
 from components.interfaces import Backbone, Cache, Embedded, Head, Stem
-from components.layers.cache import Slot
+from components.layers.cache import LayerCache
 
 
 class Tokens(Stem):
@@ -45,7 +45,7 @@ class Sum(Backbone):
         states, _, context, mask = inputs
         context = states[:, :0] if context is None else context * mask[..., None]
         new = torch.cat([context, states], dim=1)[:, None]  # a single head
-        slot = Slot(new.shape[2]) if cache is None else cache.slots[0]
+        slot = LayerCache(new.shape[2]) if cache is None else cache.slots[0]
         known = slot.extend(new, new)[0][:, 0]
         length = known.shape[1]
         age = torch.arange(length)[:, None] - torch.arange(length)[None]
@@ -63,7 +63,7 @@ class Logits(Head):
 
 
 class Gaussian(Head):
-    """A normal law around a fixed multiple of the hidden state."""
+    """A normal distribution around a fixed multiple of the hidden state."""
 
     def __init__(self, slope, std):
         super().__init__()

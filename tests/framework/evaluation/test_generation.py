@@ -24,8 +24,10 @@ def naively(parts, prompt, sampling, generator):
     tokens = prompt
     for _ in range(sampling.length):
         hidden = backbone(stem(TokenBatch(tokens, tokens, torch.ones(tokens.shape))))
-        law = sampling.law(head(hidden).logits[:, -1].float())
-        tokens = torch.cat([tokens, torch.multinomial(law, 1, generator=generator)], dim=1)
+        distribution = sampling.distribution(head(hidden).logits[:, -1].float())
+        tokens = torch.cat(
+            [tokens, torch.multinomial(distribution, 1, generator=generator)], dim=1
+        )
     return tokens[:, prompt.shape[1] :]
 
 

@@ -1,4 +1,4 @@
-"""Sampled paths against processes whose law at every horizon is known."""
+"""Sampled paths against processes whose distribution at every horizon is known."""
 
 import math
 
@@ -32,8 +32,8 @@ def batch(size=2, context=4, dtype=torch.float32):
     )
 
 
-def test_autoregression_has_the_right_law():
-    """Of x' = a x + e the law after h steps is N(a^h x, s² (1 - a^2h) / (1 - a²))."""
+def test_autoregression_has_the_right_distribution():
+    """Of x' = a x + e the distribution after h steps is N(a^h x, s² (1 - a^2h) / (1 - a²))."""
     slope, std, series = 0.8, 0.5, batch()
     paths = sample_paths(
         Series(), Sum(0.0), Gaussian(slope, std), series, Paths(20_000, at_once=7_000), seed=1
@@ -100,23 +100,23 @@ def test_global_randomness_is_untouched():
 )
 def test_cells_are_drawn_as_often_as_temperature_and_top_k_say(options, kept):
     probs, edges = torch.tensor([0.1, 0.2, 0.3, 0, 0.4]), torch.tensor([-9.0, -3, 0, 1, 2, 20])
-    law = Histogram(Categorical(probs.log().expand(2, 5)), edges)
+    distribution = Histogram(Categorical(probs.log().expand(2, 5)), edges)
     torch.manual_seed(0)
-    drawn = Paths(**options).draw(law, 20_000)
+    drawn = Paths(**options).draw(distribution, 20_000)
     assert drawn.shape == (20_000, 2)
-    share = torch.stack([(law.index(drawn) == k).float().mean() for k in range(5)])
+    share = torch.stack([(distribution.index(drawn) == k).float().mean() for k in range(5)])
     expected = torch.tensor(kept) / sum(kept)
     torch.testing.assert_close(share, expected, rtol=0, atol=0.01)
-    last = drawn[law.index(drawn) == 4]
+    last = drawn[distribution.index(drawn) == 4]
     assert last.mean().item() == pytest.approx(11, abs=0.2)  # uniform within the cell
     assert last.std().item() == pytest.approx(18 / math.sqrt(12), abs=0.2)
 
 
-def test_laws_without_cells_have_no_top_k():
-    law = Gaussian(0.8, 0.5)(torch.zeros(2, 1))
-    assert Paths().draw(law, 3).shape == (3, 2)
+def test_distributions_without_cells_have_no_top_k():
+    distribution = Gaussian(0.8, 0.5)(torch.zeros(2, 1))
+    assert Paths().draw(distribution, 3).shape == (3, 2)
     with pytest.raises(ValueError, match=r"top_k=50 choose among cells, but Normal has none.*\.$"):
-        Paths(top_k=50).draw(law, 3)
+        Paths(top_k=50).draw(distribution, 3)
 
 
 @pytest.mark.parametrize("wrong", [{"samples": 0}, {"at_once": 0}])

@@ -1,4 +1,4 @@
-"""Sampling laws against loops over the sorted tokens."""
+"""Sampling distributions against loops over the sorted tokens."""
 
 import math
 
@@ -39,17 +39,17 @@ def by_hand(row, sampling):
     ],
     ids=str,
 )
-def test_law_equals_a_loop(sampling):
+def test_distribution_equals_a_loop(sampling):
     expected = torch.tensor(
         [by_hand(row, sampling) for row in LOGITS.tolist()], dtype=torch.float64
     )
-    torch.testing.assert_close(sampling.law(LOGITS), expected)
+    torch.testing.assert_close(sampling.distribution(LOGITS), expected)
 
 
 def test_zero_temperature_takes_the_likeliest():
-    law = Sampling(temperature=0.0).law(LOGITS)
-    assert law.argmax(-1).tolist() == LOGITS.argmax(-1).tolist()
-    assert law.max(-1).values.tolist() == [1.0] * 5
+    distribution = Sampling(temperature=0.0).distribution(LOGITS)
+    assert distribution.argmax(-1).tolist() == LOGITS.argmax(-1).tolist()
+    assert distribution.max(-1).values.tolist() == [1.0] * 5
 
 
 @pytest.mark.parametrize(

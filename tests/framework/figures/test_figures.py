@@ -45,13 +45,15 @@ def forecasts():
 
 
 def choices():
-    law = Actions(torch.randn(1, 12, 5).softmax(-1), torch.randint(5, (1, 12)).float())
-    return draw_actions(torch.arange(12), torch.arange(5), law, law, "number")
+    distribution = Actions(torch.randn(1, 12, 5).softmax(-1), torch.randint(5, (1, 12)).float())
+    return draw_actions(torch.arange(12), torch.arange(5), distribution, distribution, "number")
 
 
 def quantities():
-    law = Actions(torch.randn(3, 12, 48).softmax(-1), torch.randn(3, 12))
-    return draw_actions(torch.arange(12), torch.linspace(-2, 2, 48), law, law, "N m")
+    distribution = Actions(torch.randn(3, 12, 48).softmax(-1), torch.randn(3, 12))
+    return draw_actions(
+        torch.arange(12), torch.linspace(-2, 2, 48), distribution, distribution, "N m"
+    )
 
 
 def densities():
@@ -148,13 +150,13 @@ def test_unknown_values_leave_gaps():
 
 
 def test_shares_are_those_of_the_batch():
-    law = Actions(torch.randn(1, 40, 3).softmax(-1), torch.randint(3, (1, 40)).float())
-    figure = draw_actions(torch.arange(40), torch.arange(3), law, law, "number")
+    distribution = Actions(torch.randn(1, 40, 3).softmax(-1), torch.randint(3, (1, 40)).float())
+    figure = draw_actions(torch.arange(40), torch.arange(3), distribution, distribution, "number")
     taken, predicted = figure.axes[1].patches
-    counts = np.bincount(law.taken[0].long().numpy(), minlength=3) / 40
+    counts = np.bincount(distribution.taken[0].long().numpy(), minlength=3) / 40
     np.testing.assert_allclose(taken.get_data().values, counts)
     np.testing.assert_allclose(
-        predicted.get_data().values, law.probabilities[0].mean(0).numpy(), rtol=1e-6
+        predicted.get_data().values, distribution.probabilities[0].mean(0).numpy(), rtol=1e-6
     )
 
 

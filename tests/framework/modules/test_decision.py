@@ -140,8 +140,8 @@ def test_two_steps_episodes_and_figures(spec, head):
 def test_actions_are_drawn_by_inversion():
     uniform = torch.arange(0.0005, 1, 0.001)
     probs = torch.tensor([0.2, 0.0, 0.5, 0.3])
-    law = torch.distributions.Categorical(probs.expand(1000, 4))
-    counts = sample(law, uniform, Tokens(4)).bincount(minlength=4)
+    distribution = torch.distributions.Categorical(probs.expand(1000, 4))
+    counts = sample(distribution, uniform, Tokens(4)).bincount(minlength=4)
     assert counts.tolist() == [200, 0, 500, 300]
     normal = torch.distributions.Normal(torch.full((1000, 1), 1.0), 2.0)
     vector = torch.distributions.Independent(normal, 1)

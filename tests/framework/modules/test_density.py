@@ -30,7 +30,7 @@ def batch():
 
 
 class Known(FixedData):
-    """Knows the law that its outcomes come from."""
+    """Knows the distribution that its outcomes come from."""
 
     def truth(self, features):
         return Normal(features[..., 0] * 0.5, 0.3, validate_args=False)
@@ -40,13 +40,13 @@ def model(head=NormalHead):
     return DensityModel(**options(SPEC, FeatureStem, head, BACKBONE))
 
 
-def test_metrics_of_a_normal_law_equal_closed_forms():
+def test_metrics_of_a_normal_distribution_equal_closed_forms():
     module = model()
     metrics = train(module, Known(batch(), size=16))
     known = batch()
     with torch.no_grad():
-        law = module.eval()(known)
-    loc, std = law.mean.double().numpy(), law.stddev.double().numpy()
+        distribution = module.eval()(known)
+    loc, std = distribution.mean.double().numpy(), distribution.stddev.double().numpy()
     y, w = known.target.double().numpy(), known.weight.double().numpy()
     z = (y - loc) / std  # Gneiting & Raftery (2007), equation 21
     crps = std * (z * (2 * norm.cdf(z) - 1) + 2 * norm.pdf(z) - 1 / np.sqrt(np.pi))
@@ -79,8 +79,8 @@ def test_two_steps_figures_and_predictions(head, data):
     curve = next(line for line in figure.axes[0].lines if line.get_label() == "predicted")
     area = np.trapezoid(curve.get_ydata(), curve.get_xdata())
     with torch.no_grad():
-        law = module(batch())
-    within = (law.cdf(torch.tensor(3.0)) - law.cdf(torch.tensor(-3.0)))[0].item()
+        distribution = module(batch())
+    within = (distribution.cdf(torch.tensor(3.0)) - distribution.cdf(torch.tensor(-3.0)))[0].item()
     assert area == pytest.approx(within, rel=0.02)
     rows = [row for rows in trainer().predict(module, served) for row in rows]
     assert [row["target"] for row in rows] == batch().target[:, 0].tolist()
@@ -109,9 +109,9 @@ def test_of_one_feature_the_function_is_drawn_on_twice_its_range(data):
     assert (x[0], x[-1]) == pytest.approx((middle - 2 * half, middle + 2 * half), rel=1e-5)
     np.testing.assert_array_equal(lines["examples"].get_ydata(), given.target[:, 0])
     with torch.no_grad():
-        law = module(given)
+        distribution = module(given)
     read = np.interp(given.features[:, 0], x, lines["predicted"].get_ydata())
-    np.testing.assert_allclose(read, law.mean[:, 0], atol=1e-3)
+    np.testing.assert_allclose(read, distribution.mean[:, 0], atol=1e-3)
     assert ("truth" in lines) == (data is Line)
     if data is Line:
         np.testing.assert_allclose(lines["truth"].get_ydata(), 0.5 * x, rtol=1e-5)

@@ -21,7 +21,7 @@ from components.supports import Interval
 from framework.evaluation.forecasting import Paths
 from framework.modules import Forecaster
 from framework.modules.forecast import LEVELS, score
-from framework.modules.weighted_means import Tally
+from framework.modules.weighted_means import WeightedMeans
 from tests.framework.modules.parts import FixedData, options, train, trainer
 from tests.ranks import run_ranks
 
@@ -87,7 +87,7 @@ def test_scores_do_not_depend_on_the_division_into_batches():
         score(quantiles[rows], SeriesBatch(*(field[rows] for field in known)))
         for rows in (slice(0, 1), slice(1, 5))
     ]
-    tally = Tally()
+    tally = WeightedMeans()
     for name, (numerator, denominator) in whole.items():
         for part in parts:
             tally.add_ratio(name, *part[name])

@@ -96,14 +96,14 @@ def test_positions_without_weight_are_not_regularized(loss, bins):
 
 @pytest.mark.parametrize("head", [DENSITY, CELLS], ids=["density", "cells"])
 @pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true"])
-def test_bfloat16_trains_with_laws_in_float32(head, precision, monkeypatch):
+def test_bfloat16_trains_with_distributions_in_float32(head, precision, monkeypatch):
     forward, dtypes = FourierHead.forward, set()
 
     def watched(self: FourierHead, hidden: torch.Tensor) -> Distribution:
-        law = forward(self, hidden)
-        score = law.log_prob(torch.zeros(law.batch_shape))
+        distribution = forward(self, hidden)
+        score = distribution.log_prob(torch.zeros(distribution.batch_shape))
         dtypes.add((self.projection(hidden).dtype, score.dtype))
-        return law
+        return distribution
 
     monkeypatch.setattr(FourierHead, "forward", watched)
     run = (head, REGULARIZED, torch.float32)

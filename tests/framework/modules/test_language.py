@@ -68,8 +68,8 @@ def test_prediction_continues_the_beginning_of_each_window():
             read = window[:6].tolist()
             for token in row["tokens"]:  # the likeliest after everything before it
                 seen = torch.tensor([read])
-                law = module(TokenBatch(seen, seen, torch.ones(seen.shape)))
-                assert token == law.logits[0, -1].argmax()
+                distribution = module(TokenBatch(seen, seen, torch.ones(seen.shape)))
+                assert token == distribution.logits[0, -1].argmax()
                 read.append(token)
 
 

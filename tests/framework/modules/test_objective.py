@@ -27,9 +27,9 @@ def big_batch_gradient(batch: DensityBatch) -> dict[str, torch.Tensor]:
     seed_everything(1, verbose=False)
     model = fakes.module()
     model.configure_model()
-    law = model(batch)
-    error = (law.mean - batch.target) ** 2
-    nll = -law.log_prob(batch.target)
+    distribution = model(batch)
+    error = (distribution.mean - batch.target) ** 2
+    nll = -distribution.log_prob(batch.target)
     total = sum(
         factor * (term * batch.weight).sum() / batch.weight.sum()
         for factor, term in ((1.0, nll), (0.5, error))
@@ -140,10 +140,10 @@ def test_terms_without_weight_may_be_anything():
     batch.weight[1] = 0.0
     batch.target[1] = float("nan")
     objective = Objective({"nll": fakes.FakeNLL(weight=2.0)}, "Test")
-    law = torch.distributions.Normal(torch.zeros(4, 1), 1.0, validate_args=False)
+    distribution = torch.distributions.Normal(torch.zeros(4, 1), 1.0, validate_args=False)
     kept = [0, 2, 3]
-    expected = (-law.log_prob(batch.target) * batch.weight)[kept].sum()
-    torch.testing.assert_close(objective.add(law, batch), 2.0 * UNIT * expected)
+    expected = (-distribution.log_prob(batch.target) * batch.weight)[kept].sum()
+    torch.testing.assert_close(objective.add(distribution, batch), 2.0 * UNIT * expected)
     objective.close([], step=0)
     mean = float(expected / batch.weight.sum())
     assert objective.means() == pytest.approx({"loss": 2 * mean, "nll": mean})
@@ -167,8 +167,8 @@ def test_mixed_precision_takes_the_same_steps(precision, fused):
 def test_weights_are_counted_in_single_precision():
     ones = torch.ones(301, 1, dtype=torch.bfloat16)
     objective = Objective({"nll": fakes.FakeNLL()}, "Test")
-    law = torch.distributions.Normal(torch.zeros(301, 1), 1.0, validate_args=False)
-    objective.add(law, DensityBatch(ones, 0 * ones, ones))
+    distribution = torch.distributions.Normal(torch.zeros(301, 1), 1.0, validate_args=False)
+    objective.add(distribution, DensityBatch(ones, 0 * ones, ones))
     parameter = torch.zeros(1, requires_grad=True)
     parameter.grad = torch.full((1,), UNIT)
     objective.close([parameter], step=0)

@@ -13,14 +13,15 @@ from components.metrics.smoothness import smoothness, smoothness_of
 class Smoothness(Metric):
     r"""Summarizes how smooth all predicted probabilities over ordered cells were.
 
-    Every law that it saw counts as much as its weight, whichever batch or process it came from:
-    states are sums. Values compare between laws on as many cells only, and less is not better:
+    Every distribution that it saw counts as much as its weight, whichever batch or process it came
+    from: states are sums. Values compare between distributions on as many cells only, and less is
+        not better:
     the truth may be rough.
 
-    The published numbers pool laws in three ways. For synthetic densities, one metric sees the
-    test examples of all seeds. For games, it sees what was predicted in the episodes of one seed,
-    with ordered actions. For time series there is a metric for each data set; their means are
-    averaged, and so are their variances before the root is taken.
+    The published numbers pool distributions in three ways. For synthetic densities, one metric
+    sees the test examples of all seeds. For games, it sees what was predicted in the episodes of
+    one seed, with ordered actions. For time series there is a metric for each data set; their
+    means are averaged, and so are their variances before the root is taken.
 
     Example:
         >>> metric = Smoothness()
@@ -43,20 +44,21 @@ class Smoothness(Metric):
             self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, prediction: Tensor | Distribution, weight: Tensor | None = None) -> None:
-        """Adds laws.
+        """Adds distributions.
 
         Args:
-            prediction: Probabilities `[..., m]`, or a law with cells of batch shape `[...]`.
+            prediction: Probabilities `[..., m]`, or a distribution with cells of batch shape
+                `[...]`.
             weight: How much each counts, `[...]`, at least 0; all alike if not given.
 
         Raises:
-            TypeError: If a law has no cells.
+            TypeError: If a distribution has no cells.
         """
         match prediction:
             case Tensor():
                 values = smoothness(prediction)
-            case law:
-                values = smoothness_of(law)
+            case distribution:
+                values = smoothness_of(distribution)
         values = values.detach().to(self.total)
         weight = torch.ones_like(values) if weight is None else weight.to(self.total)
         values = torch.where(weight > 0, values, 0)
@@ -65,7 +67,7 @@ class Smoothness(Metric):
         self.squares += (weight * values.square()).sum()
 
     def compute(self) -> dict[str, Tensor]:
-        """Returns `mean` and `std` (of the population) over all laws, `nan` if there were none."""
+        """Returns `mean` and `std` (of the population), `nan` if there was no distribution."""
         mean = self.total / self.weight
         variance = (self.squares / self.weight - mean.square()).clamp_min(0)
         return {"mean": mean, "std": variance.sqrt()}

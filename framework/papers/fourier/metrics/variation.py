@@ -1,4 +1,4 @@
-"""Mean total variation between predicted and true laws over cells."""
+"""Mean total variation between predicted and true distributions over cells."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from components.metrics.variation import total_variation
 class TotalVariation(Metric):
     """Averages how much probability predictions place elsewhere than the truth.
 
-    Every pair of laws counts alike, whichever batch or process it came from.
+    Every pair of distributions counts alike, whichever batch or process it came from.
 
     Example:
         >>> metric = TotalVariation()
@@ -32,7 +32,7 @@ class TotalVariation(Metric):
             self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, prediction: Tensor, truth: Tensor) -> None:
-        """Adds pairs of laws, masses of cells `[..., K]` each, broadcastable."""
+        """Adds pairs of distributions, masses of cells `[..., K]` each, broadcastable."""
         distances = total_variation(prediction, truth).detach().to(self.total)
         self.total += distances.sum()
         self.count += distances.numel()

@@ -8,18 +8,18 @@ from typing import Any
 
 from lightning.fabric import Fabric
 
-from framework.analysis.report import Finding
+from framework.analysis.report import Report
 from framework.analysis.sample import Sample
 from framework.callbacks.table import table
 from framework.checkpoints import read
 from framework.console.checkpoint_options import HELP, asking, beside, check_data, leading, parse
-from framework.console.errors import Mistake
+from framework.console.errors import UserError
 from framework.data.module import PredictiveData
 from framework.modules.loading import load_module
 from framework.papers.myopic.gradients import FutureGradient
 from framework.papers.myopic.positions import NLL, measure_positions
 from framework.papers.myopic.probes import RIDGE, probe_layers
-from framework.papers.myopic.reports import tell_gradients, tell_positions, tell_probes
+from framework.papers.myopic.reports import report_gradients, report_positions, report_probes
 from framework.papers.myopic.twin import CONSTANTS
 
 QUESTIONS = {
@@ -40,7 +40,7 @@ def run(words: list[str], prog: str) -> None:
         prog: What the command is called.
 
     Raises:
-        Mistake: If there is no such question, or an option is wrong.
+        UserError: If there is no such question, or an option is wrong.
         ValueError: If a checkpoint or the data cannot be asked.
     """
     question, rest = (words[0], words[1:]) if words else ("", [])
@@ -48,15 +48,15 @@ def run(words: list[str], prog: str) -> None:
         print("\n".join(f"{prog} future {name}: {said}" for name, said in QUESTIONS.items()))
         return
     if question not in QUESTIONS:
-        raise Mistake(
+        raise UserError(
             f"future answers no {question!r}; ask for one of {', '.join(QUESTIONS)}, for example "
             "`future probes CHECKPOINT`."
         )
     paths, options = leading(rest)
     if not paths and not HELP & set(options):
-        raise Mistake(f"future {question} needs a checkpoint, right behind {question}.")
+        raise UserError(f"future {question} needs a checkpoint, right behind {question}.")
     if question == "probes" and len(paths) > 1:
-        raise Mistake(f"future probes asks one checkpoint, got {len(paths)}; ask one by one.")
+        raise UserError(f"future probes asks one checkpoint, got {len(paths)}; ask one by one.")
     given = _parse(question, paths, options, prog)
     fabric = Fabric(accelerator=given.accelerator, devices=given.devices)
     fabric.launch()
@@ -67,7 +67,7 @@ def run(words: list[str], prog: str) -> None:
         print("\n" + "\n".join(str(path) for path in finding.write(folder)), flush=True)
 
 
-def _answer(question: str, paths: Sequence[str], given: Any, fabric: Fabric) -> Finding:
+def _answer(question: str, paths: Sequence[str], given: Any, fabric: Fabric) -> Report:
     data: PredictiveData = given.data
     modules = {path: load_module(path).to(fabric.device) for path in paths}
     for path, module in modules.items():
@@ -76,16 +76,16 @@ def _answer(question: str, paths: Sequence[str], given: Any, fabric: Fabric) -> 
     match question:
         case "positions":
             losses, weight = measure_positions(list(modules.values()), sample, given.loss)
-            return tell_positions(_names(paths), losses, weight)
+            return report_positions(_names(paths), losses, weight)
         case "probes":
             [module] = modules.values()
             known = _regressors(data)
-            return tell_probes(probe_layers(module, sample, known, given.first, given.ridge))
+            return report_probes(probe_layers(module, sample, known, given.first, given.ridge))
     splits = {}
     for path, module in modules.items():
         gradient = FutureGradient(module, given.constant, given.everything)
         splits[int(read(path)["global_step"])] = gradient.measure(batch for _, batch in sample)
-    return tell_gradients(splits)
+    return report_gradients(splits)
 
 
 def _parse(question: str, paths: Sequence[str], words: Sequence[str], prog: str) -> Any:
@@ -136,5 +136,5 @@ def _names(paths: Sequence[str]) -> list[str]:
     return [name or parts[-1] for name, parts in zip(named, split, strict=True)]
 
 
-def _title(finding: Finding, paths: Sequence[str]) -> str:
+def _title(finding: Report, paths: Sequence[str]) -> str:
     return f"{finding.name.capitalize()} of {', '.join(paths)}"

@@ -11,7 +11,7 @@ from framework.analysis.sample import Sample
 from framework.modules.base import PredictiveModule
 from framework.papers.token_encoding.contexts import Contexts
 from framework.papers.token_encoding.editing.directions import GAINS, Known
-from framework.papers.token_encoding.editing.rules import Rule, Wish
+from framework.papers.token_encoding.editing.rules import EditRequest, Rule
 from framework.papers.token_encoding.editing.shifts import Shifted
 from framework.papers.token_encoding.readout import Readout, readout, states
 
@@ -20,7 +20,7 @@ ROUNDED = 0.05  # share of a shift that rounding may take away or add
 
 
 def warnings(
-    rule: Rule, known: Known, own: Readout, contexts: Contexts, wish: Wish
+    rule: Rule, known: Known, own: Readout, contexts: Contexts, wish: EditRequest
 ) -> Iterator[str]:
     """Yields what a user should know of an edit before trusting it, a sentence each.
 
@@ -59,7 +59,7 @@ def warnings(
 
 
 def measured(
-    before: PredictiveModule, after: PredictiveModule, sample: Sample, wish: Wish
+    before: PredictiveModule, after: PredictiveModule, sample: Sample, wish: EditRequest
 ) -> tuple[Tensor, Tensor]:
     """Measures averaged probabilities of edited tokens in a forward pass of the edited model.
 
@@ -80,8 +80,11 @@ def measured(
     for _, batch in sample:
         counted = batch.weight > 0
         with torch.no_grad(), torch.autocast(counted.device.type, enabled=False):
-            law = after(batch)
-            own = [law.log_prob(torch.full_like(batch.target, w)) for w in wish.tokens.tolist()]
+            distribution = after(batch)
+            own = [
+                distribution.log_prob(torch.full_like(batch.target, w))
+                for w in wish.tokens.tolist()
+            ]
             hidden = states(before, batch)[counted].float().cpu()
         forward += torch.stack([x[counted].double().exp().sum() for x in own]).cpu()
         contexts = Contexts(hidden, batch.target[counted].cpu())

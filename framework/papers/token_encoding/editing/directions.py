@@ -35,7 +35,7 @@ class Known:
     dtype: torch.dtype
 
 
-class Push(NamedTuple):
+class LogitShift(NamedTuple):
     """What one nat changes: a row of the read-out, or its bias.
 
     The logit of the token rises by `h · row + bias` in a context: by one nat on average, if the
@@ -54,7 +54,7 @@ class Push(NamedTuple):
         return float(mean @ self.row) + self.bias
 
 
-def mlr(known: Known) -> Push:
+def mlr(known: Known) -> LogitShift:
     r"""Moves a row along the slope of the regression over tokens: the paper's rule, literally.
 
     .. math:: \Delta E = -A / \|A\|^2
@@ -66,27 +66,27 @@ def mlr(known: Known) -> Push:
         dimensions is not known to us; this is the pseudo-inverse.
     """
     slope = known.slope()
-    return Push(-slope / slope.square().sum())
+    return LogitShift(-slope / slope.square().sum())
 
 
-def mlr_gain(known: Known) -> Push:
+def mlr_gain(known: Known) -> LogitShift:
     r"""Moves a row along the same slope, as far as the mean shift is one nat.
 
     .. math:: \Delta E = -A / (-A \cdot \bar h)
     """
     slope = known.slope()
-    return Push(slope / (slope @ known.mean))
+    return LogitShift(slope / (slope @ known.mean))
 
 
-def hbar(known: Known) -> Push:
+def hbar(known: Known) -> LogitShift:
     r"""Moves a row along the mean of what is read: the slope that theory expects.
 
     .. math:: \Delta E = \bar h / \|\bar h\|^2
     """
-    return Push(known.mean / known.mean.square().sum())
+    return LogitShift(known.mean / known.mean.square().sum())
 
 
-def whiten(known: Known) -> Push:
+def whiten(known: Known) -> LogitShift:
     r"""Shifts the logit by one nat on average, and by nearly as much in every context.
 
     .. math:: \Delta E = C_l^{-1} \bar h / (\bar h \cdot C_l^{-1} \bar h), \quad
@@ -100,10 +100,10 @@ def whiten(known: Known) -> Push:
     share = max(RIDGE, torch.finfo(known.dtype).eps)
     ridge = share * known.covariance.trace() / size * torch.eye(size, dtype=torch.float64)
     solved = torch.linalg.solve(known.covariance + ridge, known.mean)
-    return Push(solved / (known.mean @ solved))
+    return LogitShift(solved / (known.mean @ solved))
 
 
-def ln_exact(known: Known) -> Push:
+def ln_exact(known: Known) -> LogitShift:
     """Shifts the logit by one nat in every context, for what a last LayerNorm wrote.
 
     The change of a row is many times as long as the row, where the bias of the norm is small.
@@ -122,15 +122,15 @@ def ln_exact(known: Known) -> Push:
             f"ln-exact changes rows by many times their length, which {known.dtype} would round "
             "to something else; use whiten or bias."
         )
-    return Push(known.constant.double().cpu())
+    return LogitShift(known.constant.double().cpu())
 
 
-def offset(known: Known) -> Push:
+def offset(known: Known) -> LogitShift:
     """Adds to the bias of the token; a read-out without one gets one of zeros."""
-    return Push(torch.zeros_like(known.mean), 1.0)
+    return LogitShift(torch.zeros_like(known.mean), 1.0)
 
 
-Direction = Callable[[Known], Push]
+Direction = Callable[[Known], LogitShift]
 
 DIRECTIONS: dict[str, Direction] = {
     "whiten": whiten,

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from framework.analysis.report import Finding, Numbers
+from framework.analysis.report import Numbers, Report
 from framework.papers.token_encoding.editing.directions import PAPER
-from framework.papers.token_encoding.editing.rules import Effect, Rule, Wish, named
+from framework.papers.token_encoding.editing.rules import EditRequest, Effect, Rule, named
 from framework.papers.token_encoding.editing.study import (
     SCALES,
     Agreement,
@@ -27,13 +27,13 @@ Effects = Mapping[str, Mapping[str, Effect]]
 
 
 def tell_edits(
-    wish: Wish,
+    wish: EditRequest,
     rules: Sequence[Rule],
     chosen: Rule,
     effects: Effects,
     held_out: str,
     name: Callable[[int], str],
-) -> Finding:
+) -> Report:
     """Arranges what an edit does: that which was chosen, the paper's beside it, then all others.
 
     Args:
@@ -60,11 +60,11 @@ def tell_edits(
             metrics |= {f"{prefix}/error": effect.error(wish), f"{prefix}/kl": effect.kl}
             points = panels.setdefault(split, {})
             points[rule.name, rule.calibrated] = (wish.scale, effect.scale)
-    return Finding("edit", table, _numbers(wish, rules, effects), metrics, draw_edits(panels))
+    return Report("edit", table, _numbers(wish, rules, effects), metrics, draw_edits(panels))
 
 
 def _row(
-    rule: str, split: str, effect: Effect, wish: Wish, name: Callable[[int], str]
+    rule: str, split: str, effect: Effect, wish: EditRequest, name: Callable[[int], str]
 ) -> list[str]:
     scales = [f"{scale:.4g}" for scale in effect.scale[:COLUMNS].tolist()]
     cost = [f"{effect.kl:.2g}", f"{effect.js:.2g}", f"{effect.nll:+.4f}"]
@@ -75,7 +75,7 @@ def _row(
     ]
 
 
-def _numbers(wish: Wish, rules: Sequence[Rule], effects: Effects) -> Numbers:
+def _numbers(wish: EditRequest, rules: Sequence[Rule], effects: Effects) -> Numbers:
     head = ["rule", "on", "token", "name", "asked", "amount", "actual"]
     numbers: list[list[str | float]] = [[*head, "kl", "js", "nll", "others", "most", "whose"]]
     for split, found in effects.items():
@@ -87,7 +87,7 @@ def _numbers(wish: Wish, rules: Sequence[Rule], effects: Effects) -> Numbers:
     return numbers
 
 
-def tell_study(trials: Sequence[Trial]) -> Finding:
+def tell_study(trials: Sequence[Trial]) -> Report:
     """Arranges how far edits hold: medians and mean errors by scale, a row a rule and split.
 
     Args:
@@ -117,7 +117,7 @@ def tell_study(trials: Sequence[Trial]) -> Finding:
         actual = torch.cat([trial.log_scale for trial in group]).exp()
         if len(asked):
             panels.setdefault(split, {})[direction, calibrated] = (asked, actual)
-    return Finding("edits", table, numbers, metrics, draw_edits(panels))
+    return Report("edits", table, numbers, metrics, draw_edits(panels))
 
 
 def _cell(trial: Trial) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from framework.modules.base import PredictiveModule
 from framework.papers.token_encoding.contexts import Contexts
-from framework.papers.token_encoding.editing.directions import DIRECTIONS, Known, Push
+from framework.papers.token_encoding.editing.directions import DIRECTIONS, Known, LogitShift
 from framework.papers.token_encoding.editing.shifts import Shifted, averages
 from framework.papers.token_encoding.editing.solving import solve
 from framework.papers.token_encoding.probing.probe import probe
@@ -22,7 +22,7 @@ from framework.papers.token_encoding.statistics import Statistics
 
 
 @dataclass(frozen=True, eq=False)
-class Wish:
+class EditRequest:
     """Tokens, and by what their averaged probabilities are to be multiplied.
 
     Args:
@@ -62,7 +62,7 @@ class Rule(NamedTuple):
 
     name: str
     calibrated: bool
-    push: Push
+    push: LogitShift
     amount: Tensor  # [W], in nats
 
     def __str__(self) -> str:
@@ -73,7 +73,7 @@ class Rule(NamedTuple):
         """Returns by how much logits rise where `[N, D]` is read, `[N, W]`."""
         return self.push.profile(hidden)[:, None] * self.amount
 
-    def change(self, own: Readout, wish: Wish, untie: bool) -> Change:
+    def change(self, own: Readout, wish: EditRequest, untie: bool) -> Change:
         """Returns the read-out as it is to be written.
 
         Args:
@@ -96,14 +96,14 @@ class Effect(NamedTuple):
     """What an edit does on some contexts; divergences and losses in nats per context."""
 
     scale: Tensor  # [W], of the averaged probabilities of the tokens
-    kl: float  # KL(P‖P'), of the law P before and the law P' after
+    kl: float  # KL(P‖P'), of the distribution P before and the distribution P' after
     js: float  # Jensen-Shannon divergence
     nll: float  # by how much less likely the tokens that came are
     others: float  # mean factor of the probability of any other token
     largest: float  # the largest factor of an averaged probability, as a ratio of at least 1
     token: int  # whose that is
 
-    def error(self, wish: Wish) -> float:
+    def error(self, wish: EditRequest) -> float:
         """Returns the mean over tokens of how far the log of the scale is from what was asked."""
         return float((self.scale / wish.scale).log().abs().mean())
 
@@ -141,7 +141,7 @@ def know(
 
 
 def rules(
-    known: Known, own: Readout, contexts: Contexts, wish: Wish
+    known: Known, own: Readout, contexts: Contexts, wish: EditRequest
 ) -> tuple[list[Rule], dict[str, str]]:
     """Makes all rules that apply: each direction as it is, and calibrated on contexts.
 
@@ -177,7 +177,7 @@ def rules(
     return found, refused
 
 
-def applicable(known: Known) -> tuple[dict[str, Push], dict[str, str]]:
+def applicable(known: Known) -> tuple[dict[str, LogitShift], dict[str, str]]:
     """Makes all directions that there are for a model.
 
     Args:
@@ -205,7 +205,9 @@ def named(direction: str, calibrated: bool) -> str:
     return f"{direction}, calibrated" if calibrated else direction
 
 
-def measure(own: Readout, contexts: Contexts, wish: Wish, chosen: Sequence[Rule]) -> list[Effect]:
+def measure(
+    own: Readout, contexts: Contexts, wish: EditRequest, chosen: Sequence[Rule]
+) -> list[Effect]:
     """Computes what edits do on contexts, exactly.
 
     Args:
@@ -241,7 +243,7 @@ def _largest(change: Tensor) -> tuple[float, int]:
     return float(change[token]), token
 
 
-def _check_mass(log_probs: Tensor, wish: Wish) -> None:
+def _check_mass(log_probs: Tensor, wish: EditRequest) -> None:
     asked = log_probs.exp().mean(0) * wish.scale
     if asked.sum() >= 1:
         largest = _listed(wish, wish.scale / asked.sum())
@@ -251,6 +253,6 @@ def _check_mass(log_probs: Tensor, wish: Wish) -> None:
         )
 
 
-def _listed(wish: Wish, scale: Tensor) -> str:
+def _listed(wish: EditRequest, scale: Tensor) -> str:
     pairs: Mapping[str, float] = dict(zip(wish.names, scale.tolist(), strict=True))
     return ", ".join(f"{value:.4g} of {name}" for name, value in pairs.items())

@@ -15,7 +15,7 @@ DOTS = 20_000  # that a scatter shows, at most: more cover each other
 
 
 def draw_fits(fits: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
-    """Shows targets against what a linear law of the rows says of them, and where both are equal.
+    """Shows targets against their linear prediction from the rows, and where both are equal.
 
     Args:
         fits: Target and prediction `[N]` of tokens by what the target is, "-log alpha" for
@@ -39,7 +39,7 @@ def draw_saliency(saliency: Tensor, shares: Mapping[int, float] | None = None) -
 
     Args:
         saliency: Slope times standard deviation of each dimension, `[D]`; the sign is ignored.
-        shares: Adjusted R² of a law of the largest k dimensions, by k.
+        shares: Adjusted R² of a fit of the largest k dimensions, by k.
     """
     figure, panels = grid(1 + bool(shares), columns=2, width=4.8, height=3.4)
     largest = array(saliency.abs().sort(descending=True).values)

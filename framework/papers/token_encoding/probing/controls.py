@@ -13,7 +13,7 @@ from torch import Tensor
 from framework.checkpoints import read
 from framework.modules.base import PredictiveModule
 from framework.modules.recipe import unbuilt
-from framework.papers.token_encoding.probing.examination import Examination
+from framework.papers.token_encoding.probing.examination import ProbeReport
 from framework.papers.token_encoding.probing.probe import Target, probe
 from framework.papers.token_encoding.readout import Readout, readout
 from framework.papers.token_encoding.regression import regress
@@ -36,8 +36,8 @@ class Start(NamedTuple):
 def untrained(path: str | Path) -> PredictiveModule | None:
     """Builds the model of a checkpoint with random weights, each part as it draws its own.
 
-    Its weights are other ones than those that the run started from, of the same law unless the
-    recipe sets them after that.
+    Its weights are other ones than those that the run started from, of the same distribution
+    unless the recipe sets them after that.
 
     Args:
         path: The checkpoint.
@@ -56,7 +56,7 @@ def untrained(path: str | Path) -> PredictiveModule | None:
     return None if same else model
 
 
-def controls(found: Examination, start: Start | None, table: Tensor | None) -> Controls:
+def controls(found: ProbeReport, start: Start | None, table: Tensor | None) -> Controls:
     """Probes the untrained model and the input embedding for the same targets.
 
     Args:
@@ -68,12 +68,12 @@ def controls(found: Examination, start: Start | None, table: Tensor | None) -> C
     for target in found.asked:
         if start is not None:
             given = (target, found.counts, found.known, found.ridge)
-            law = probe(start.readout, start.statistics, *given).regression
-            named[UNTRAINED][target] = law.adjusted_r2
+            fit = probe(start.readout, start.statistics, *given).regression
+            named[UNTRAINED][target] = fit.adjusted_r2
         if table is not None:
             kept, wanted = found.probes[target].kept, found.probes[target].target
-            law = regress(table[kept.to(table.device)], wanted[kept], found.ridge)
-            named[EMBEDDING][target] = law.adjusted_r2
+            fit = regress(table[kept.to(table.device)], wanted[kept], found.ridge)
+            named[EMBEDDING][target] = fit.adjusted_r2
     return {name: shares for name, shares in named.items() if shares}
 
 

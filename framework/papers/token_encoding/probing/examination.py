@@ -1,4 +1,4 @@
-"""Examination: all that is asked of a read-out about the probabilities of its tokens."""
+"""ProbeReport: all that is asked of a read-out about the probabilities of its tokens."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ JENSEN = 1e-3  # nats by which a mean may seem less than the geometric one
 
 
 @dataclass(frozen=True, eq=False)
-class Examination:
+class ProbeReport:
     """What was found.
 
     Args:
@@ -76,9 +76,9 @@ class Examination:
         """
         tensors = {}
         for target, found in self.probes.items():
-            law = found.regression
-            tensors[f"{target}.slope"] = law.slope
-            tensors[f"{target}.standard_errors"] = law.standard_errors
+            fit = found.regression
+            tensors[f"{target}.slope"] = fit.slope
+            tensors[f"{target}.standard_errors"] = fit.standard_errors
             tensors[f"{target}.target"] = found.target
             tensors[f"{target}.predicted"] = found.predicted
         numbers = {target: found.numbers for target, found in self.probes.items()}
@@ -99,7 +99,7 @@ def examine(
     known: int | None = None,
     ridge: float = 0.0,
     folds: int = 5,
-) -> Examination:
+) -> ProbeReport:
     """Probes a read-out for some targets, and tests itself with the geometric mean.
 
     Args:
@@ -125,7 +125,7 @@ def examine(
         for name, predict in {"first order": first_order, "second order": second_order}.items():
             theory[name] = agreement(among, predict(own, statistics)[alpha.kept])
         contexts = few_contexts(own, statistics.contexts, alpha)
-    return Examination(
+    return ProbeReport(
         probes={**probes, "geometric": tested},
         statistics=statistics,
         counts=seen,
@@ -148,19 +148,19 @@ def self_test(own: Readout, statistics: Statistics, tested: EncodingProbe) -> li
         tested: Its probe of the geometric mean.
 
     Returns:
-        A sentence for each law that does not hold.
+        A sentence for each identity that does not hold.
     """
-    law, mean = tested.regression, statistics.mean
+    fit, mean = tested.regression, statistics.mean
     scale = max(1.0, float(mean.abs().max()))
-    slope = float((law.slope + mean).abs().max()) / scale
-    constant = abs(law.intercept - statistics.log_z) / max(1.0, abs(statistics.log_z))
+    slope = float((fit.slope + mean).abs().max()) / scale
+    constant = abs(fit.intercept - statistics.log_z) / max(1.0, abs(statistics.log_z))
     total = float(statistics.alpha.sum())
     excess = statistics.log_geometric(own) - statistics.alpha.log()
     jensen = float(excess[statistics.resolved].max())
     failures = []
-    if not 1 - law.r2 < LINEAR:
-        failures.append(f"R² of the geometric mean misses 1 by {1 - law.r2:.1e}.")
-    if law.condition <= LIMIT and not max(slope, constant) < EXACT:
+    if not 1 - fit.r2 < LINEAR:
+        failures.append(f"R² of the geometric mean misses 1 by {1 - fit.r2:.1e}.")
+    if fit.condition <= LIMIT and not max(slope, constant) < EXACT:
         failures.append(
             f"The slope of the geometric mean misses -h by {max(slope, constant):.1e}."
         )

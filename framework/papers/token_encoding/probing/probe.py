@@ -37,15 +37,15 @@ class EncodingProbe:
     """How linear a quantity of tokens is in the rows of a read-out.
 
     Args:
-        regression: The linear law, and how well it holds.
+        regression: The linear fit, and how well it holds.
         gain: Shift of a logit, averaged over contexts, that moving its row by -A / |A|² brings
             about, where 1 is asked for: -A · h̄ / |A|².
         cosine: Of the slope A and -h̄, which it should be.
         kept: Which tokens are regressed, `[V]` bool.
         target: The quantity, `[V]` float64; `nan` where it is not defined.
-        predicted: What the law says, `[V]` float64.
-        adjusted_r2_seen: That of the same law among kept tokens that came in the text; `nan` if
-            there are fewer than two.
+        predicted: What the fit says, `[V]` float64.
+        adjusted_r2_seen: That of the same fit among kept tokens that came in the text;
+            `nan` if there are fewer than two.
         adjusted_r2_frequent: Among the 1,000 kept tokens that came most often.
         controls: Adjusted R² where there is nothing to be found: of the target in another order
             (`permuted`), and of a random matrix in place of the rows (`random`).
@@ -64,8 +64,8 @@ class EncodingProbe:
     @property
     def numbers(self) -> dict[str, float]:
         """What is said of all kept tokens, by name."""
-        law = {name: getattr(self.regression, name) for name in NUMBERS}
-        return {**law, "gain": self.gain, "cosine": self.cosine}
+        fit = {name: getattr(self.regression, name) for name in NUMBERS}
+        return {**fit, "gain": self.gain, "cosine": self.cosine}
 
 
 def probe(
@@ -117,23 +117,23 @@ def probe(
             f"{rows.shape[1]}; {LEAST * rows.shape[1]} must be known, use more text, a larger "
             "vocabulary or a narrower model."
         )
-    law = regress(rows, wanted, ridge, folds)
+    fit = regress(rows, wanted, ridge, folds)
     generator = torch.Generator().manual_seed(SEED)
     mixed = wanted[torch.randperm(len(wanted), generator=generator)]
     noise = torch.randn(rows.shape, generator=generator)
-    predicted = law.predict(own.weight)
+    predicted = fit.predict(own.weight)
     left = values - predicted
     often = torch.zeros_like(kept)
     often[counts.where(kept, -1).topk(min(FREQUENT, len(wanted))).indices] = True
     return EncodingProbe(
-        regression=law,
-        gain=float(-(law.slope @ statistics.mean) / law.slope.square().sum()),
-        cosine=float(cosine_similarity(law.slope, -statistics.mean, dim=0)),
+        regression=fit,
+        gain=float(-(fit.slope @ statistics.mean) / fit.slope.square().sum()),
+        cosine=float(cosine_similarity(fit.slope, -statistics.mean, dim=0)),
         kept=kept,
         target=values.where(kept, torch.nan),
         predicted=predicted,
-        adjusted_r2_seen=_among(law, values, left, kept & (counts > 0)),
-        adjusted_r2_frequent=_among(law, values, left, kept & often),
+        adjusted_r2_seen=_among(fit, values, left, kept & (counts > 0)),
+        adjusted_r2_frequent=_among(fit, values, left, kept & often),
         controls={
             "permuted": regress(rows, mixed, ridge, folds).adjusted_r2,
             "random": regress(noise, wanted, ridge, folds).adjusted_r2,
@@ -166,12 +166,12 @@ def _moved(own: Readout, values: Tensor) -> Tensor:
     return values if own.bias is None else values + own.bias.cpu().double()
 
 
-def _among(law: Regression, values: Tensor, left: Tensor, chosen: Tensor) -> float:
-    """Returns adjusted R² of a law among some of its tokens; that among all is the usual one.
+def _among(fit: Regression, values: Tensor, left: Tensor, chosen: Tensor) -> float:
+    """Returns adjusted R² of the regression among some of its tokens.
 
     Residuals are corrected as among all tokens, the variance is that of the chosen ones.
     """
     if chosen.sum() < 2:
         return math.nan
-    corrected = left[chosen].square().mean() * law.count / (law.count - len(law.slope) - 1)
+    corrected = left[chosen].square().mean() * fit.count / (fit.count - len(fit.slope) - 1)
     return float(1 - corrected / values[chosen].var())

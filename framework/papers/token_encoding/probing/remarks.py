@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from framework.papers.token_encoding.editing.directions import GAINS
-from framework.papers.token_encoding.probing.examination import Examination
+from framework.papers.token_encoding.probing.examination import ProbeReport
 from framework.papers.token_encoding.probing.probe import Target
 from framework.papers.token_encoding.products import LIMIT
 
@@ -17,7 +17,7 @@ ENOUGH = 0.95  # share of R² that counts as the most of it
 ASKED = 10  # scale of the example
 
 
-def remarks(found: Examination, untrained: Mapping[Target, float]) -> Iterator[str]:
+def remarks(found: ProbeReport, untrained: Mapping[Target, float]) -> Iterator[str]:
     """Yields what a reader should know, the worst first.
 
     Args:
@@ -30,7 +30,7 @@ def remarks(found: Examination, untrained: Mapping[Target, float]) -> Iterator[s
     yield from _claims(found, untrained)
 
 
-def _self_test(found: Examination) -> Iterator[str]:
+def _self_test(found: ProbeReport) -> Iterator[str]:
     for failure in found.failures:
         yield f"SELF-TEST FAILED, trust no number here. {failure}"
     if not found.failures:
@@ -40,7 +40,7 @@ def _self_test(found: Examination) -> Iterator[str]:
         )
 
 
-def _tokens(found: Examination) -> Iterator[str]:
+def _tokens(found: ProbeReport) -> Iterator[str]:
     size, known = len(found.counts), found.known
     if size > known:
         yield f"{size - known:,} tokens that fill up the vocabulary are left out."
@@ -57,17 +57,17 @@ def _tokens(found: Examination) -> Iterator[str]:
         )
 
 
-def _doubts(found: Examination, untrained: Mapping[Target, float]) -> Iterator[str]:
+def _doubts(found: ProbeReport, untrained: Mapping[Target, float]) -> Iterator[str]:
     for name, probe in found.probes.items():
-        law = probe.regression
-        if law.condition > LIMIT:
+        fit = probe.regression
+        if fit.condition > LIMIT:
             yield (
-                f"The rows depend on each other (condition {law.condition:.1e}): the slope of "
+                f"The rows depend on each other (condition {fit.condition:.1e}): the slope of "
                 f"{name} is the shortest of many, single entries mean little."
             )
-        if law.adjusted_r2 - law.cross_validated_r2 > SCORED:
+        if fit.adjusted_r2 - fit.cross_validated_r2 > SCORED:
             yield (
-                f"R² of {name} falls to {law.cross_validated_r2:.3f} for tokens left out of the "
+                f"R² of {name} falls to {fit.cross_validated_r2:.3f} for tokens left out of the "
                 "fit: believe that."
             )
         worst = max(map(abs, probe.controls.values()))
@@ -93,14 +93,14 @@ def _doubts(found: Examination, untrained: Mapping[Target, float]) -> Iterator[s
         yield f"A ridge of {found.ridge:g} shortens the slope, which raises the gain."
 
 
-def _claims(found: Examination, untrained: Mapping[Target, float]) -> Iterator[str]:
+def _claims(found: ProbeReport, untrained: Mapping[Target, float]) -> Iterator[str]:
     alpha, frequency = found.probes.get("alpha"), found.probes.get("frequency")
     if alpha is not None:
-        law = alpha.regression
+        fit = alpha.regression
         yield (
             "The paper: -log alpha is linear in the rows. Here: adjusted R² "
-            f"{law.adjusted_r2:.3f}{_before(untrained, 'alpha')}, with residuals of "
-            f"{law.rmse:.2f} nats, a factor of {math.exp(law.rmse):.2f}."
+            f"{fit.adjusted_r2:.3f}{_before(untrained, 'alpha')}, with residuals of "
+            f"{fit.rmse:.2f} nats, a factor of {math.exp(fit.rmse):.2f}."
         )
     if frequency is not None:
         yield (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from framework.analysis.report import Finding
+from framework.analysis.report import Report
 from framework.papers.token_encoding.figures.probes import (
     draw_components,
     draw_contexts,
@@ -13,7 +13,7 @@ from framework.papers.token_encoding.figures.probes import (
     draw_saliency,
 )
 from framework.papers.token_encoding.probing.controls import Controls
-from framework.papers.token_encoding.probing.examination import Examination
+from framework.papers.token_encoding.probing.examination import ProbeReport
 from framework.papers.token_encoding.probing.probe import EncodingProbe, Target
 
 NAMES: Mapping[Target, str] = {
@@ -37,7 +37,7 @@ ROWS: Mapping[str, Callable[[EncodingProbe], str]] = {
 }
 
 
-def tell_probe(found: Examination, controls: Controls, decode: Callable[[int], str]) -> Finding:
+def tell_probe(found: ProbeReport, controls: Controls, decode: Callable[[int], str]) -> Report:
     """Arranges the probes: a column for each target; in numbers a row for each token.
 
     Args:
@@ -61,33 +61,38 @@ def tell_probe(found: Examination, controls: Controls, decode: Callable[[int], s
     numbers += [[k, decode(k), *row] for k, row in enumerate(tokens) if k < found.known]
     shown = found.asked or list(probes)
     fits = {NAMES[name]: (probes[name].target, probes[name].predicted) for name in shown}
-    return Finding("probe", table, numbers, _metrics(found, controls), draw_fits(fits))
+    return Report("probe", table, numbers, _metrics(found, controls), draw_fits(fits))
 
 
-def tell_dimensions(found: Examination) -> Finding:
+def tell_dimensions(found: ProbeReport) -> Report:
     """Arranges what each dimension carries in the first probe, and what few of them say."""
-    law, shares = found.main.regression, found.dimensions
+    fit, shares = found.main.regression, found.dimensions
     table = [["dimensions", *map(str, shares)], ["adjusted R²", *map(_share, shares.values())]]
-    columns = (law.slope, law.standard_errors, law.deviations, law.saliency)
+    columns = (
+        fit.slope,
+        fit.standard_errors,
+        fit.deviations,
+        fit.saliency,
+    )
     numbers: list[list[str | float]] = [
         ["dimension", "slope", "standard error", "deviation", "saliency"],
         *([k, *row] for k, row in enumerate(zip(*(x.tolist() for x in columns), strict=True))),
     ]
     metrics = {f"dimensions/adjusted_r2 of {k}": share for k, share in shares.items()}
-    return Finding("dimensions", table, numbers, metrics, draw_saliency(law.saliency, shares))
+    return Report("dimensions", table, numbers, metrics, draw_saliency(fit.saliency, shares))
 
 
-def tell_contexts(found: Examination) -> Finding:
+def tell_contexts(found: ProbeReport) -> Report:
     """Arranges how close slopes from few contexts are to that from all."""
     cosines = found.contexts
     table = [["contexts", *map(str, cosines)], ["cosine", *map(_share, cosines.values())]]
     numbers: list[list[str | float]] = [["contexts", "cosine"]]
     numbers += [[n, cosine] for n, cosine in cosines.items()]
     metrics = {f"contexts/cosine of {n}": cosine for n, cosine in cosines.items()}
-    return Finding("contexts", table, numbers, metrics, draw_contexts(cosines))
+    return Report("contexts", table, numbers, metrics, draw_contexts(cosines))
 
 
-def tell_components(found: Examination) -> Finding:
+def tell_components(found: ProbeReport) -> Report:
     """Arranges principal components of the rows, and how they go with probability."""
     scores, shares = found.components
     alpha = found.statistics.alpha[: found.known]
@@ -100,10 +105,10 @@ def tell_components(found: Examination) -> Finding:
     ]
     metrics = {f"components/share of {k + 1}": share for k, share in enumerate(shares)}
     figure = draw_components(scores, shares, alpha)
-    return Finding("components", table, numbers, metrics, figure)
+    return Report("components", table, numbers, metrics, figure)
 
 
-def _metrics(found: Examination, controls: Controls) -> dict[str, float]:
+def _metrics(found: ProbeReport, controls: Controls) -> dict[str, float]:
     metrics = {f"{name}/{key}": x for name, p in found.probes.items() for key, x in _of(p).items()}
     for label, shares in controls.items():
         metrics |= {f"{name}/control: {label}": share for name, share in shares.items()}

@@ -35,8 +35,8 @@ def few_contexts(own: Readout, contexts: Contexts, found: EncodingProbe) -> dict
         total += _probability(own, contexts.hidden[read:size])
         values = bias - (total / size).log()
         kept = found.kept & values.isfinite()
-        law = regress(own.weight[kept.to(own.weight.device)], values[kept])
-        cosines[size] = float(cosine_similarity(law.slope, found.regression.slope, dim=0))
+        fit = regress(own.weight[kept.to(own.weight.device)], values[kept])
+        cosines[size] = float(cosine_similarity(fit.slope, found.regression.slope, dim=0))
         read, size = size, size * FACTOR
     return cosines
 
@@ -49,7 +49,7 @@ def few_dimensions(own: Readout, found: EncodingProbe) -> dict[int, float]:
         found: A probe of it.
 
     Returns:
-        Adjusted R² of a law of these dimensions only, by k: 1, 2, 4, ... and all.
+        Adjusted R² of a fit of these dimensions only, by k: 1, 2, 4, ... and all.
     """
     order = found.regression.saliency.argsort(descending=True)
     rows, target = own.weight[found.kept.to(own.weight.device)], found.target[found.kept]

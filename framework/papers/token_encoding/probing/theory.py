@@ -38,7 +38,7 @@ def second_order(own: Readout, statistics: Statistics) -> Tensor:
     .. math:: -\log \alpha_w + b_w \approx -\bar h \cdot E_w + \overline{\log Z}
               - \tfrac{1}{2} \mathrm{Var}_x (E_w \cdot h_x)
 
-    Logits that follow a normal law over contexts would make it exact, if Z were constant.
+    Logits that follow a normal distribution over contexts would make it exact, if Z were constant.
 
     Source: second cumulant.
     """

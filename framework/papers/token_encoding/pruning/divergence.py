@@ -1,4 +1,4 @@
-"""Divergence: how far the laws of the next token move when something is deleted."""
+"""Divergence: how far the distributions of the next token move when something is deleted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROWS = 64  # contexts at a time: their logits stay in the cache of a processor
 
 
 class Divergence(NamedTuple):
-    """Means over contexts, of the law P before and the law Q after."""
+    """Means over contexts, of the distribution P before and the distribution Q after."""
 
     kl: float  # KL(P‖Q) in nats
     js: float  # Jensen-Shannon divergence in nats, ln 2 at most
@@ -62,7 +62,7 @@ def diverge(
 def by_forward_pass(
     before: PredictiveModule, after: PredictiveModule, sample: Sample
 ) -> tuple[Divergence, Contexts]:
-    """Measures how far the laws of two models are apart.
+    """Measures how far the distributions of two models are apart.
 
     Args:
         before: The one.

@@ -7,7 +7,7 @@ from statistics import fmean
 
 from matplotlib.figure import Figure
 
-from framework.analysis.report import Finding
+from framework.analysis.report import Report
 from framework.papers.token_encoding.figures.pruning import draw_pruning
 from framework.papers.token_encoding.pruning.divergence import Divergence
 from framework.papers.token_encoding.pruning.saliency import PAPER, RANDOM, ROTATED
@@ -28,7 +28,7 @@ Pairs = Mapping[str, tuple[Curve, Curve]]
 """Curves with zeros and with the mean folded, by order."""
 
 
-def tell_sweep(curves: Sequence[Curve]) -> Finding:
+def tell_sweep(curves: Sequence[Curve]) -> Report:
     """Arranges a sweep: KL and budgets in the table, everything in numbers and a picture.
 
     Args:
@@ -45,7 +45,7 @@ def tell_sweep(curves: Sequence[Curve]) -> Finding:
         own = {f"{name} at {_percent(CLAIM)}": x for name, x in curve.at(CLAIM)._asdict().items()}
         own |= {f"fit {budget} nats": float(count) for budget, count in curve.fits.items()}
         metrics |= {f"prune/{curve.name}, {way}/{name}": x for name, x in own.items()}
-    return Finding("pruning", sweep_table(curves, "kl"), numbers, metrics, _draw(curves))
+    return Report("pruning", sweep_table(curves, "kl"), numbers, metrics, _draw(curves))
 
 
 def sweep_table(curves: Sequence[Curve], measure: str) -> list[list[str]]:

@@ -32,7 +32,8 @@ class Saliency:
     * `reverse`: the highest `absA_sd` first;
     * `rotated`: no dimensions, but directions; see `RotatedOrder`.
 
-    All think in centered columns: one that is the same for all tokens moves no law and scores 0.
+    All think in centered columns: one that is the same for all tokens moves no distribution and
+    scores 0.
 
     Args:
         own: The read-out.

@@ -10,12 +10,12 @@ from typing import Any
 
 from lightning.fabric import Fabric
 
-from framework.analysis.report import Finding
+from framework.analysis.report import Report
 from framework.analysis.sample import Sample
 from framework.callbacks.table import table
 from framework.checkpoints import digest, load_parameters, read
 from framework.console.checkpoint_options import HELP, beside, leading, parse
-from framework.console.errors import Mistake
+from framework.console.errors import UserError
 from framework.data.tokens.corpora import Corpus
 from framework.modules.loading import load_module
 from framework.papers.token_encoding.contexts import Contexts
@@ -23,8 +23,8 @@ from framework.papers.token_encoding.editing.checking import measured, warnings
 from framework.papers.token_encoding.editing.directions import DEFAULT, DIRECTIONS, PAPER, Known
 from framework.papers.token_encoding.editing.report import tell_edits, tell_study
 from framework.papers.token_encoding.editing.rules import (
+    EditRequest,
     Rule,
-    Wish,
     applicable,
     know,
     measure,
@@ -63,13 +63,13 @@ def run(words: list[str], prog: str) -> None:
         prog: What the command is called.
 
     Raises:
-        Mistake: If an option is wrong, or does not go with another.
+        UserError: If an option is wrong, or does not go with another.
         ValueError: If the checkpoint, the data or what is asked cannot be used.
     """
     paths, options = leading(words)
     helped = bool(HELP & set(options))
     if not 1 <= len(paths) <= 2 and not helped:
-        raise Mistake(
+        raise UserError(
             f"edit takes a checkpoint and the name of a new one, got {len(paths)} of them; say "
             "`edit CHECKPOINT NEW --tokens ...`."
         )
@@ -134,26 +134,26 @@ def _parse(path: str | None, words: list[str], prog: str) -> Any:
 # What is asked
 
 
-def _check(source: str, target: Path | None, wish: Wish | None, given: Any) -> None:
+def _check(source: str, target: Path | None, wish: EditRequest | None, given: Any) -> None:
     """Refuses, before anything is computed, what would be refused in the end."""
     held = read(source)
     if given.statistics is None and given.split == given.held_out:
-        raise Mistake(
+        raise UserError(
             f"--held_out {given.held_out} is the split that the edit is fitted to; choose another."
         )
     if target is None:
         return
     if wish is None:
-        raise Mistake(f"Nothing says what to change in {target}; add --tokens or --ids.")
+        raise UserError(f"Nothing says what to change in {target}; add --tokens or --ids.")
     if target.exists():
-        raise Mistake(f"{target} exists already; choose another name, or remove it.")
+        raise UserError(f"{target} exists already; choose another name, or remove it.")
     if not given.stack and any(note.get("verb") == "edit" for note in held.get(EDITS, [])):
-        raise Mistake(
+        raise UserError(
             f"The checkpoint {source!r} was edited before, and scales would multiply; edit the "
             "one that it came from, or add --stack true."
         )
     if not given.untie and held.get("hyper_parameters", {}).get("tied"):
-        raise Mistake(
+        raise UserError(
             f"The checkpoint {source!r} reads out with the vectors of its embedding, which would "
             "change too; add --untie true to give the read-out a matrix of its own."
         )
@@ -164,7 +164,7 @@ def _elsewhere(given: Any) -> Any:
     if corpus is None:
         return None
     if not hasattr(given.data, "elsewhere"):
-        raise Mistake(
+        raise UserError(
             f"{type(given.data).__name__} cannot read another corpus; drop --other, which goes "
             "with TokenData."
         )
@@ -183,7 +183,7 @@ def _know(path: str, found: Evidence, data: Any) -> Known:
     return know(found.module, found.readout, found.statistics, dtype, size)
 
 
-def _study(found: Evidence, known: Known, splits: Mapping[str, Contexts], data: Any) -> Finding:
+def _study(found: Evidence, known: Known, splits: Mapping[str, Contexts], data: Any) -> Report:
     pushes, refused = applicable(known)
     _warn(refused.values())
     size = getattr(data, "vocabulary_size", len(found.statistics.alpha))
@@ -196,7 +196,7 @@ def _edit(
     found: Evidence,
     known: Known,
     splits: Mapping[str, Contexts],
-    wish: Wish,
+    wish: EditRequest,
     given: Any,
 ) -> Rule:
     """Tells what edits do, and returns the one that is asked for."""
@@ -223,7 +223,7 @@ def _edit(
     return chosen
 
 
-def _tell(finding: Finding, source: str, given: Any) -> None:
+def _tell(finding: Report, source: str, given: Any) -> None:
     print(table(f"{finding.name.capitalize()} of {source}", finding.table))
     folder = Path(given.folder) if given.folder else beside(source, "edit")
     print("\n" + "\n".join(str(path) for path in finding.write(folder)), flush=True)
@@ -242,7 +242,7 @@ def _write(
     target: Path,
     found: Evidence,
     rule: Rule,
-    wish: Wish,
+    wish: EditRequest,
     given: Any,
     fabric: Fabric,
 ) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, restricted_number_type
 from lightning.fabric import Fabric
 
-from framework.analysis.report import Finding
+from framework.analysis.report import Report
 from framework.analysis.sample import Sample
 from framework.callbacks.table import table
 from framework.console.checkpoint_options import HELP, beside, leading, parse
-from framework.console.errors import Mistake
+from framework.console.errors import UserError
 from framework.data.module import PredictiveData
 from framework.papers.token_encoding.probing.controls import (
     UNTRAINED,
@@ -22,7 +22,7 @@ from framework.papers.token_encoding.probing.controls import (
     controls,
     untrained,
 )
-from framework.papers.token_encoding.probing.examination import Examination, examine
+from framework.papers.token_encoding.probing.examination import ProbeReport, examine
 from framework.papers.token_encoding.probing.probe import Target
 from framework.papers.token_encoding.probing.remarks import remarks
 from framework.papers.token_encoding.probing.report import (
@@ -66,12 +66,12 @@ def run(words: list[str], prog: str) -> None:
         prog: What the command is called.
 
     Raises:
-        Mistake: If an option is wrong.
+        UserError: If an option is wrong.
         ValueError: If the checkpoint, its statistics or the data cannot be used.
     """
     paths, options = leading(words)
     if len(paths) != 1 and not HELP & set(options):
-        raise Mistake(
+        raise UserError(
             f"probe asks one checkpoint, got {len(paths)}; say `probe CHECKPOINT`, then options."
         )
     given = _parse(paths[0] if paths else None, options, prog)
@@ -142,7 +142,7 @@ def _writer(data: PredictiveData) -> Callable[[int], str]:
     return lambda token: json.dumps(decode([token]), ensure_ascii=False)[1:-1]
 
 
-def _show(path: str, said: Examination, findings: Sequence[Finding], notes: Sequence[str]) -> None:
+def _show(path: str, said: ProbeReport, findings: Sequence[Report], notes: Sequence[str]) -> None:
     statistics, known = said.statistics, said.known
     of = f"{known:,} tokens, {statistics.positions:,} contexts"
     print(table(f"Read-out of {path}: {of}", findings[0].table))
@@ -152,7 +152,7 @@ def _show(path: str, said: Examination, findings: Sequence[Finding], notes: Sequ
     print("\n" + "\n".join(f"- {note}" for note in notes))
 
 
-def _write(folder: Path, said: Examination, findings: Sequence[Finding], kept: bool) -> list[Path]:
+def _write(folder: Path, said: ProbeReport, findings: Sequence[Report], kept: bool) -> list[Path]:
     """Writes all files; statistics only if they were gathered here."""
     paths = [path for finding in findings for path in finding.write(folder)]
     said.save(folder / "probe.safetensors")

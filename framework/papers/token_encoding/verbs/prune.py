@@ -13,7 +13,7 @@ from framework.analysis.sample import Sample
 from framework.callbacks.table import table
 from framework.checkpoints import digest
 from framework.console.checkpoint_options import HELP, beside, leading
-from framework.console.errors import Mistake
+from framework.console.errors import UserError
 from framework.modules.loading import load_module
 from framework.papers.token_encoding.contexts import Contexts
 from framework.papers.token_encoding.prune_options import (
@@ -72,12 +72,12 @@ def run(words: list[str], prog: str) -> None:
         prog: What the command is called.
 
     Raises:
-        Mistake: If an option is wrong, or does not go with another.
+        UserError: If an option is wrong, or does not go with another.
         ValueError: If the checkpoint, the data or what is asked cannot be used.
     """
     paths, options = leading(words)
     if not 1 <= len(paths) <= 2 and not HELP & set(options):
-        raise Mistake(
+        raise UserError(
             f"prune takes a checkpoint and the name of a new one, got {len(paths)} of them; say "
             "`prune CHECKPOINT NEW --fraction 0.3`, or `prune CHECKPOINT`."
         )

@@ -22,7 +22,7 @@ def test_a_mixture_of_one_is_a_stretch_by_its_mean_size():
         assert np.abs(scaled - drawn).max(1).min() < 1e-6
 
 
-def test_weights_are_those_of_a_dirichlet_law():
+def test_weights_are_those_of_a_dirichlet_distribution():
     """Levels ±1 tell which source a stretch is from; a mixture of both has the level 2 w - 1.
 
     The variance of a weight of Dirichlet(a, a) is 1 / (4 (2a + 1)).

@@ -13,9 +13,9 @@ from framework.papers.fourier.groups import Candidate, Group
 from framework.schedules import WarmupCosine
 from framework.tasks.toy_densities import Gaussian, Synthetic
 
-# KL of the best law of N frequencies from N(0, 0.01) in 50 cells, by L-BFGS; the law of the
-# problem is that one, shifted, and Fourier laws shift along. Gillman et al. report 0.563 for two
-# frequencies after 500 epochs.
+# KL of the best distribution of N frequencies from N(0, 0.01) in 50 cells, by L-BFGS; the
+# distribution of the problem is that one, shifted, and Fourier distributions shift along. Gillman
+# et al. report 0.563 for two frequencies after 500 epochs.
 BEST = {1: 0.909, 2: 0.545}
 
 

@@ -21,14 +21,14 @@ ORDER = np.random.default_rng(5).permutation(BINS)  # where each cell goes
 
 
 class Moved(Distribution):
-    """A law whose cells have been moved: the density of a value is that of where it came from."""
+    """A distribution whose cells were permuted: a value has the density of where it came from."""
 
-    def __init__(self, law):
-        super().__init__(law.batch_shape, validate_args=False)
-        self.law = law
+    def __init__(self, distribution):
+        super().__init__(distribution.batch_shape, validate_args=False)
+        self.distribution = distribution
 
     def log_prob(self, value):
-        return self.law.log_prob(torch.from_numpy(move(value.numpy(), np.argsort(ORDER))))
+        return self.distribution.log_prob(torch.from_numpy(move(value.numpy(), np.argsort(ORDER))))
 
 
 class Shuffled(Process):
@@ -68,7 +68,7 @@ def divergences(head, steps=500):
     return [result.value for result in results if result.metric == "kl_cells"]
 
 
-def test_a_law_that_is_moved_twice_is_itself():
+def test_a_distribution_that_is_moved_twice_is_itself():
     values = np.linspace(-0.999, 0.999, 333)
     np.testing.assert_allclose(move(move(values, ORDER), np.argsort(ORDER)), values, atol=1e-12)
 

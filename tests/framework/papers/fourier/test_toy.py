@@ -75,8 +75,8 @@ def test_a_table_is_made_once_and_kept(trained, tmp_path, capsys):
     assert "| one/way/fourier-2 | 2 |" in (tmp_path / "table.md").read_text()
     assert sorted(path.name for path in tmp_path.glob("*.png")) == [
         "frequencies-way.png",
-        "laws-one-way.png",
-        "laws-two-way.png",
+        "distributions-one-way.png",
+        "distributions-two-way.png",
     ]
     small().run(tmp_path, jobs=1)
     assert len(trained) == 4

@@ -1,4 +1,4 @@
-"""Total variation as a metric: the mean over all pairs of laws, however they are divided."""
+"""Total variation as a metric: the mean over all pairs, however they are divided."""
 
 import pytest
 import torch

@@ -58,10 +58,10 @@ def test_scores_equal_those_of_numpy():
     batch = Windows(seed=1).__getitems__(places)
     counted = batch.weight > 0
     with torch.no_grad():
-        law = module(batch)
-        nll = -law.log_prob(batch.target)[counted].double().mean()
-        alpha = law.probs[counted].double().mean(0).numpy()[:KNOWN]
-        log_p = law.logits.log_softmax(-1)[counted].double().mean(0)[:KNOWN]
+        distribution = module(batch)
+        nll = -distribution.log_prob(batch.target)[counted].double().mean()
+        alpha = distribution.probs[counted].double().mean(0).numpy()[:KNOWN]
+        log_p = distribution.logits.log_softmax(-1)[counted].double().mean(0)[:KNOWN]
     weight, bias = (p.detach() for p in module.head.projection.parameters())
     bias = bias[:KNOWN].double().numpy()  # a row says nothing of it
     rows, table = weight[:KNOWN].double(), module.stem.embedding.weight.detach()[:KNOWN].double()

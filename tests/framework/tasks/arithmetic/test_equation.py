@@ -73,8 +73,8 @@ def test_an_answer_of_several_tokens_is_right_as_a_whole():
     target = torch.tensor([[1, 2, 3], [1, 2, 3], [1, 2, 3]])
     said = torch.tensor([[1, 2, 3], [0, 2, 3], [1, 0, 3]])
     weight = torch.tensor([[0.0, 1.0, 1.0]]).expand(3, 3)
-    law = Categorical(one_hot(said, SIZE + 1).float())
-    right, counts = module.metrics(law, TokenBatch(target, target, weight))["accuracy"]
+    distribution = Categorical(one_hot(said, SIZE + 1).float())
+    right, counts = module.metrics(distribution, TokenBatch(target, target, weight))["accuracy"]
     assert right.tolist() == [1, 1, 0]
     assert counts.tolist() == [1, 1, 1]
 
@@ -87,11 +87,13 @@ def test_metrics_of_real_parts_equal_brute_force():
         for a in range(SIZE):
             for b in range(SIZE):
                 read = torch.tensor([[a, b, SIGN]])
-                law = module.eval()(TokenBatch(read, read, torch.ones(1, 3))).log_probs[0, -1]
+                distribution = module.eval()(TokenBatch(read, read, torch.ones(1, 3))).log_probs[
+                    0, -1
+                ]
                 answer = (a + b) % SIZE
                 inside = a in (3, 4, 5) and b in (2, 3, 4)
-                (hole if inside else seen).append(float(law.argmax() == answer))
-                nll -= law[answer].item()
+                (hole if inside else seen).append(float(distribution.argmax() == answer))
+                nll -= distribution[answer].item()
     assert metrics["val/hole_accuracy"] == pytest.approx(sum(hole) / 9)
     assert metrics["val/seen_accuracy"] == pytest.approx(sum(seen) / 72)
     assert metrics["val/nll"] == pytest.approx(nll / 81, rel=1e-5)
@@ -123,10 +125,10 @@ def test_prediction_writes_the_likeliest_answers(sampling):
     with torch.no_grad():
         for row, (a, b) in zip(rows, ((a, b) for a in (3, 4, 5) for b in (2, 3, 4)), strict=True):
             read = torch.tensor([[a, b, SIGN]])
-            law = module.eval()(TokenBatch(read, read, torch.ones(1, 3))).logits[0, -1]
+            distribution = module.eval()(TokenBatch(read, read, torch.ones(1, 3))).logits[0, -1]
             assert row["prompt"] == f"{a}+{b}="
             assert row["answer"] == str((a + b) % SIZE)
-            assert row["text"] == data().decode([law.argmax().item()])
+            assert row["text"] == data().decode([distribution.argmax().item()])
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])

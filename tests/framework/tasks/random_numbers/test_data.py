@@ -9,7 +9,7 @@ from scipy.stats import kstest, truncnorm
 
 from framework.data import ByteTokenizer
 from framework.tasks.random_numbers import DescribedNormals, PromptData, PromptTokenData
-from framework.tasks.random_numbers.normals import LAWS
+from framework.tasks.random_numbers.normals import NORMALS
 
 PUBLISHED = {(-0.55, 0.10), (-0.03, 0.24), (0.42, 0.16), (0.55, 0.10)}
 SOURCE = DescribedNormals(train=24)
@@ -19,17 +19,17 @@ def truncated(mean, std):
     return truncnorm((-1 - mean) / std, (1 - mean) / std, mean, std)
 
 
-def test_sentences_go_around_the_published_laws_and_show_up_to_nine_numbers():
+def test_sentences_go_around_the_published_distributions_and_show_up_to_nine_numbers():
     prompts = DescribedNormals().prompts("train")
     assert len(prompts) == 256
-    assert set(LAWS) == PUBLISHED
+    assert set(NORMALS) == PUBLISHED
     counts = set()
     for k, (text, number) in enumerate(prompts):
         sentence, _, shown = text.partition(":")
         assert "normal distribution" in sentence
         assert "between -1 and 1" in sentence
         described = [float(x) for x in re.findall(r"-?\d\.\d\d", sentence)]
-        assert tuple(described) == LAWS[k % 4]
+        assert tuple(described) == NORMALS[k % 4]
         assert re.fullmatch(r"( -?\d\.\d\d,)*", shown)
         counts.add(shown.count(","))
         assert -1 <= number <= 1
@@ -39,23 +39,23 @@ def test_sentences_go_around_the_published_laws_and_show_up_to_nine_numbers():
     ]
 
 
-def test_numbers_follow_the_law_that_is_described():
+def test_numbers_follow_the_distribution_that_is_described():
     prompts = DescribedNormals(train=2000, shown=0).prompts("train")
-    for k, law in enumerate(LAWS):
+    for k, distribution in enumerate(NORMALS):
         numbers = [prompt.number for prompt in prompts[k::4]]
-        assert kstest(numbers, truncated(*law).cdf).pvalue > 0.01
+        assert kstest(numbers, truncated(*distribution).cdf).pvalue > 0.01
 
 
-def test_the_truth_is_a_truncated_normal_law():
+def test_the_truth_is_a_truncated_normal_distribution():
     prompts = SOURCE.prompts("test")
-    law = SOURCE.truth([prompt.text for prompt in prompts])
+    distribution = SOURCE.truth([prompt.text for prompt in prompts])
     values = torch.linspace(-1.2, 1.2, 25, dtype=torch.float64)
-    for k, (mean, std) in enumerate(LAWS):
+    for k, (mean, std) in enumerate(NORMALS):
         expected = truncated(mean, std)
         at = values.view(-1, 1, 1).expand(-1, 4, 1)
-        np.testing.assert_allclose(law.cdf(at)[:, k, 0], expected.cdf(values), atol=1e-6)
+        np.testing.assert_allclose(distribution.cdf(at)[:, k, 0], expected.cdf(values), atol=1e-6)
         np.testing.assert_allclose(
-            law.log_prob(at)[:, k, 0].exp(), expected.pdf(values), rtol=1e-4, atol=1e-6
+            distribution.log_prob(at)[:, k, 0].exp(), expected.pdf(values), rtol=1e-4, atol=1e-6
         )
 
 

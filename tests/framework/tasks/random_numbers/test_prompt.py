@@ -10,7 +10,7 @@ from scipy.stats import norm, truncnorm
 from components.heads import FourierHead, LinearHead, NormalHead, QuantileHead
 from components.stems import PromptStem
 from framework.tasks.random_numbers import DescribedNormals, PromptData, PromptModel
-from framework.tasks.random_numbers.normals import LAWS
+from framework.tasks.random_numbers.normals import NORMALS
 from tests.framework.modules.parts import FixedData, options, train, trainer
 
 EDGES = np.linspace(-1, 1, 21)
@@ -26,16 +26,16 @@ def model(head=NormalHead, spec=None, **changes):
 
 
 def true_masses():
-    laws = [truncnorm((-1 - m) / s, (1 - m) / s, m, s) for m, s in LAWS]
-    return np.stack([np.diff(law.cdf(EDGES)) for law in laws])
+    distributions = [truncnorm((-1 - m) / s, (1 - m) / s, m, s) for m, s in NORMALS]
+    return np.stack([np.diff(distribution.cdf(EDGES)) for distribution in distributions])
 
 
-def test_the_exact_distance_of_a_normal_law_is_a_closed_form():
+def test_the_exact_distance_of_a_normal_distribution_is_a_closed_form():
     module = model()
     metrics = train(module, data())
     with torch.no_grad():
-        law = module.eval()(data().dataset("test").__getitems__([0, 1, 2, 3]))
-    mean, std = law.mean.double().numpy(), law.stddev.double().numpy()
+        distribution = module.eval()(data().dataset("test").__getitems__([0, 1, 2, 3]))
+    mean, std = distribution.mean.double().numpy(), distribution.stddev.double().numpy()
     masses = np.diff(norm(mean, std).cdf(EDGES), axis=-1)
     difference = np.abs(masses - true_masses())
     expected = (difference.sum(-1) + 1 - masses.sum(-1)) / 2  # what lies beyond is wrong
@@ -43,7 +43,7 @@ def test_the_exact_distance_of_a_normal_law_is_a_closed_form():
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_distances_of_many_samples_and_of_the_law_agree(head):
+def test_distances_of_many_samples_and_of_the_distribution_agree(head):
     metrics = train(model(head, samples=20000), data())
     assert metrics["val/tvd"] == pytest.approx(metrics["val/tvd_exact"], abs=0.02)
     assert metrics["val/unique"] > 100

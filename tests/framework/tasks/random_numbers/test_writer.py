@@ -36,9 +36,9 @@ def test_what_is_written_is_counted():
     metrics = train(module, data())
     numbers = torch.tensor([0.10, -0.25, 0.10, float("nan"), 1.0])
     test = data().dataset("test").__getitems__([0, 1, 2, 3])
-    law = data().truth(test)
+    distribution = data().truth(test)
     borders = edges(data().source.support, 20)
-    true = law.cdf(borders.view(-1, 1, 1).expand(-1, 4, 1)).diff(dim=0)[..., 0].T
+    true = distribution.cdf(borders.view(-1, 1, 1).expand(-1, 4, 1)).diff(dim=0)[..., 0].T
     expected = ((shares(numbers, borders) - true).abs().sum(-1) + 2 / 5) / 2  # two are nowhere
     assert metrics["val/tvd"] == pytest.approx(expected.mean().item(), rel=1e-5)
     assert metrics["val/unique"] == 3

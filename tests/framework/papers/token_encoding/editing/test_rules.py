@@ -12,7 +12,7 @@ from components.layers.norms import LayerNorm, RMSNorm
 from framework.analysis import Sample
 from framework.papers.token_encoding import gather, readout
 from framework.papers.token_encoding.editing.rules import (
-    Wish,
+    EditRequest,
     applicable,
     know,
     measure,
@@ -35,7 +35,9 @@ def refusals(module):
 
 
 def wish(tokens, scale):
-    return Wish(torch.tensor(tokens), torch.tensor(scale).double(), [f"t{w}" for w in tokens])
+    return EditRequest(
+        torch.tensor(tokens), torch.tensor(scale).double(), [f"t{w}" for w in tokens]
+    )
 
 
 def test_ln_exact_is_for_a_layer_norm_right_before_a_linear_head():

@@ -15,7 +15,7 @@ AMOUNT = torch.tensor([2.3, -1.1, 0.7]).double()
 
 @pytest.fixture(params=[False, True], ids=["plain", "bias"], scope="module")
 def edit(request):
-    """A read-out and contexts, an edit of three rows in closed form, and laws before and after."""
+    """A read-out and contexts, a closed-form edit of three rows, and distributions around it."""
     own, contexts = make(bias=request.param)
     push = whiten(know(contexts))
     shifted = Shifted(

@@ -12,7 +12,13 @@ from framework.modules.loading import load_module
 from framework.papers.token_encoding import states
 from framework.papers.token_encoding.editing.checking import measured, warnings
 from framework.papers.token_encoding.editing.directions import DIRECTIONS, Known
-from framework.papers.token_encoding.editing.rules import Rule, Wish, applicable, measure, rules
+from framework.papers.token_encoding.editing.rules import (
+    EditRequest,
+    Rule,
+    applicable,
+    measure,
+    rules,
+)
 from framework.papers.token_encoding.editing.study import agreement, by_rule, strata, try_edits
 from framework.papers.token_encoding.probing.probe import probe
 from framework.papers.token_encoding.rewriting import rewrite
@@ -42,7 +48,7 @@ def trials(trained, known):
 
 def wish(trained, scales, texts=(" return", " import", "self", " in")):
     ids = [trained.data.encode(text)[0] for text in texts[: len(scales)]]
-    return Wish(torch.tensor(ids), torch.tensor(scales).double(), texts[: len(scales)])
+    return EditRequest(torch.tensor(ids), torch.tensor(scales).double(), texts[: len(scales)])
 
 
 def test_whiten_delivers_what_it_says_on_text_that_it_has_not_seen(trials):

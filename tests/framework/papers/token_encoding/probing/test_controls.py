@@ -28,9 +28,9 @@ def read(module, trained):
 def test_a_trained_model_encodes_probabilities(examined):
     """Acceptance checks 8 and 6: adjusted R² > 0.9, confirmed by folds, and 0 in noise."""
     assert examined.failures == []
-    law = examined.probes["alpha"].regression
-    assert law.adjusted_r2 > 0.9
-    assert abs(law.adjusted_r2 - law.cross_validated_r2) < 0.01
+    distribution = examined.probes["alpha"].regression
+    assert distribution.adjusted_r2 > 0.9
+    assert abs(distribution.adjusted_r2 - distribution.cross_validated_r2) < 0.01
     for found in examined.probes.values():
         assert max(map(abs, found.controls.values())) < 0.02
 

@@ -74,9 +74,9 @@ def test_what_is_written(tmp_path):
     found.save(tmp_path / "probe.safetensors")
     with safe_open(tmp_path / "probe.safetensors", "pt") as file:
         texts = file.metadata()
-        law = found.probes["alpha"].regression
-        assert torch.equal(file.get_tensor("alpha.slope"), law.slope)
-        assert torch.equal(file.get_tensor("alpha.standard_errors"), law.standard_errors)
+        distribution = found.probes["alpha"].regression
+        assert torch.equal(file.get_tensor("alpha.slope"), distribution.slope)
+        assert torch.equal(file.get_tensor("alpha.standard_errors"), distribution.standard_errors)
         target = file.get_tensor("frequency.target")
     torch.testing.assert_close(target, found.probes["frequency"].target, equal_nan=True)
     assert texts["fingerprint"] == own.fingerprint()

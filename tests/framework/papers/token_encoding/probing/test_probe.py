@@ -36,12 +36,12 @@ def test_the_averaged_probability(bias):
     wide = probe(own, measure(own, hidden))
     expected = -log_probs(own, hidden).exp().mean(0).log() + (own.bias.double() if bias else 0)
     torch.testing.assert_close(wide.target, expected, rtol=0, atol=1e-12)
-    law = regress(own.weight, expected)
-    torch.testing.assert_close(wide.regression.slope, law.slope)
-    torch.testing.assert_close(wide.predicted, law.predict(own.weight))
-    shift = (hidden @ (-law.slope / law.slope.square().sum())).mean()
+    distribution = regress(own.weight, expected)
+    torch.testing.assert_close(wide.regression.slope, distribution.slope)
+    torch.testing.assert_close(wide.predicted, distribution.predict(own.weight))
+    shift = (hidden @ (-distribution.slope / distribution.slope.square().sum())).mean()
     assert wide.gain == pytest.approx(shift.item(), rel=1e-12)
-    angle = cosine_similarity(law.slope, -hidden.mean(0), dim=0).item()
+    angle = cosine_similarity(distribution.slope, -hidden.mean(0), dim=0).item()
     assert wide.cosine == pytest.approx(angle, abs=1e-12)
 
 
@@ -74,8 +74,8 @@ def test_tokens_that_fill_up_the_vocabulary_are_left_out():
     statistics = measure(filled, hidden)
     found = probe(filled, statistics, known=300)
     assert found.kept.tolist() == [True] * 300 + [False] * 20
-    law = regress(own.weight, -statistics.alpha[:300].log())
-    torch.testing.assert_close(found.regression.slope, law.slope)
+    distribution = regress(own.weight, -statistics.alpha[:300].log())
+    torch.testing.assert_close(found.regression.slope, distribution.slope)
     without = statistics.alpha.clone()
     without[5], without[6] = 0, 1e-42
     found = probe(filled, replace(statistics, alpha=without), known=300)

@@ -47,8 +47,8 @@ def test_tokens_that_are_left_out():
 def test_what_the_fit_does_not_promise():
     whole = found()
     alpha = whole.probes["alpha"]
-    law = replace(alpha.regression, adjusted_r2=0.9, cross_validated_r2=0.7)
-    worse = replace(alpha, regression=law, controls={"permuted": 0.0, "random": -0.2})
+    distribution = replace(alpha.regression, adjusted_r2=0.9, cross_validated_r2=0.7)
+    worse = replace(alpha, regression=distribution, controls={"permuted": 0.0, "random": -0.2})
     lines = said(replace(whole, probes={**whole.probes, "alpha": worse}, ridge=0.5))
     assert "R² of alpha falls to 0.700 for tokens left out" in lines
     assert "A control of alpha has R² 0.200" in lines

@@ -1,4 +1,4 @@
-"""Predictions from moments: exact for a normal law of logits, and never too small."""
+"""Predictions from moments: exact for a normal distribution of logits, and never too small."""
 
 import pytest
 import scipy.stats

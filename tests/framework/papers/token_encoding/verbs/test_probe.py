@@ -74,8 +74,10 @@ def test_what_is_told_is_left_beside_the_checkpoint(path, capsys):
     assert table[ord("\n")]["text"] == r"\n"
     alpha = torch.tensor([float(row["alpha"]) for row in table], dtype=torch.float64)
     torch.testing.assert_close(alpha, statistics.alpha[: len(table)], rtol=1e-6, atol=0)
-    law = rows(folder / "dimensions.csv")
-    assert float(law[3]["slope"]) == pytest.approx(found.regression.slope[3].item(), rel=1e-6)
+    distribution = rows(folder / "dimensions.csv")
+    assert float(distribution[3]["slope"]) == pytest.approx(
+        found.regression.slope[3].item(), rel=1e-6
+    )
     for name in ("probe", "dimensions", "contexts", "components"):
         assert imread(folder / f"{name}.png").std() > 0
         assert str(folder / f"{name}.csv") in said
@@ -111,7 +113,7 @@ def test_statistics_are_read_instead_of_gathered(path, tmp_path, capsys):
     assert torch.equal(*slopes)
 
 
-def test_options_change_the_law(path, tmp_path):
+def test_options_change_the_distribution(path, tmp_path):
     """Ridge and folds are those of `probe`; the self-test has no ridge."""
     ask(path, f"--folder={tmp_path}", "--ridge=0.5", "--folds=3", "--target=frequency")
     kept = json.loads((tmp_path / "probe.json").read_text())

@@ -1,4 +1,4 @@
-"""The Fourier law over the whole line: a Fourier density, seen through a warp."""
+"""The Fourier distribution over the whole line: a Fourier density, seen through a warp."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HALVINGS = 60  # of the last panel, towards the singularity at its end
 ZOOMS, POINTS = 4, 33  # how often the surroundings of the mode are looked at, at how many points
 
 
-class Warped(Distribution):
+class TransformedFourier(Distribution):
     r"""A density on the whole line, given by N + 1 complex numbers and a warp w.
 
     .. math:: p(x) = \frac{|\sum_{k=0}^N a_k e^{i \pi k z}|^2}{2 \sum_k |a_k|^2} \,
@@ -48,7 +48,7 @@ class Warped(Distribution):
     def __init__(self, coefficients: Tensor, warp: Warp, loc: float, scale: float) -> None:
         if not scale > 0:
             raise ValueError(
-                f"Warped: scale={scale} is not positive; give the spread of outcomes."
+                f"TransformedFourier: scale={scale} is not positive; give the spread of outcomes."
             )
         self.base = FourierDensity(coefficients, -1, 1)
         self.warp = warp

@@ -6,16 +6,16 @@ from torch.distributions import Independent, Normal
 from components.distributions import (
     Affine,
     Categorical,
+    CategoricalWithSpecials,
     FourierCategorical,
     FourierDensity,
-    FourierMasses,
-    Graded,
+    FourierHistogram,
     Histogram,
     Mixture,
     Quantiles,
     StudentT,
     TanhWarp,
-    Warped,
+    TransformedFourier,
 )
 
 B, T, A, K = 2, 3, 2, 6
@@ -36,14 +36,16 @@ def _quantiles(raw):
 TOKENS = {
     "categorical": Categorical,
     "fourier_categorical": lambda raw: FourierCategorical(raw, K),
-    "graded": lambda raw: Graded(raw[..., :3], FourierCategorical(raw[..., 2:], K - 2)),
+    "graded": lambda raw: CategoricalWithSpecials(
+        raw[..., :3], FourierCategorical(raw[..., 2:], K - 2)
+    ),
 }
 REALS = {
     "histogram": lambda raw: _histogram(Categorical(raw)),
     "fourier_histogram": lambda raw: _histogram(FourierCategorical(raw, K)),
-    "masses_histogram": lambda raw: _histogram(FourierMasses(raw, EDGES)),
+    "masses_histogram": lambda raw: _histogram(FourierHistogram(raw, EDGES)),
     "fourier_density": lambda raw: FourierDensity(raw, 0.0, 1.0),
-    "warped": lambda raw: Warped(raw, TanhWarp(), 0.5, 2.0),
+    "warped": lambda raw: TransformedFourier(raw, TanhWarp(), 0.5, 2.0),
     "normal": lambda raw: Normal(raw[..., 0], raw[..., 1].exp(), validate_args=False),
     "student": lambda raw: StudentT(3 + raw[..., 0].exp(), raw[..., 1], raw[..., 2].exp()),
     "mixture": lambda raw: Mixture(raw[..., :2], raw[..., 2:4], raw[..., 4:].exp()),
@@ -55,16 +57,16 @@ VECTORS = {
 }
 
 
-def _moved(law):
-    return Affine(law, torch.tensor([[1.0], [-2.0]]), torch.tensor([[0.5], [3.0]]))
+def _moved(distribution):
+    return Affine(distribution, torch.tensor([[1.0], [-2.0]]), torch.tensor([[0.5], [3.0]]))
 
 
 MOVED = {f"moved_{name}": lambda raw, make=make: _moved(make(raw)) for name, make in REALS.items()}
-LAWS = TOKENS | REALS | VECTORS | MOVED
+PREDICTIONS = TOKENS | REALS | VECTORS | MOVED
 
 
 def raw_for(name):
-    """Raw parameters from which the law of a name is made, with gradient."""
+    """Raw parameters from which the distribution of a name is made, with gradient."""
     shape = (B, T, A, K) if name.startswith("vector") else (B, T, K)
     return torch.randn(shape, dtype=torch.float32, requires_grad=True)
 

@@ -1,4 +1,4 @@
-"""The Fourier laws against golden values of the official layer and their identities."""
+"""The Fourier distributions against golden values of the official layer and their identities."""
 
 import json
 import math
@@ -18,19 +18,21 @@ GOLDEN = json.loads(Path(__file__).with_name("fourier_head.json").read_text())["
 cases = pytest.mark.parametrize("case", GOLDEN, ids=[case["name"] for case in GOLDEN])
 
 
-def law_of(case, dtype=torch.float64):
+def distribution_of(case, dtype=torch.float64):
     coefficients = torch.tensor(case["coefficients"], dtype=dtype, requires_grad=True)
     return coefficients, FourierCategorical(coefficients, case["n_bins"], case["eps"])
 
 
 @cases
 def test_golden_float64(case):
-    coefficients, law = law_of(case)
+    coefficients, distribution = distribution_of(case)
     close = {"atol": 1e-9, "rtol": 0}
-    torch.testing.assert_close(law.logits, _double(case, "logits"), **close)
+    torch.testing.assert_close(distribution.logits, _double(case, "logits"), **close)
     eps, size = case["eps"], case["n_bins"]
-    torch.testing.assert_close(law.probs * (1 + size * eps) - eps, _double(case, "pmf"), **close)
-    loss = -law.log_prob(torch.tensor(case["target"]))
+    torch.testing.assert_close(
+        distribution.probs * (1 + size * eps) - eps, _double(case, "pmf"), **close
+    )
+    loss = -distribution.log_prob(torch.tensor(case["target"]))
     torch.testing.assert_close(loss, _double(case, "ce").view(1), **close)
     loss.sum().backward()
     torch.testing.assert_close(coefficients.grad[0], _double(case, "grad_b_of_ce"), **close)
@@ -38,11 +40,11 @@ def test_golden_float64(case):
 
 @cases
 def test_golden_float32(case):
-    coefficients, law = law_of(case, torch.float32)
+    coefficients, distribution = distribution_of(case, torch.float32)
     golden = torch.tensor(case["official_fp32"]["logits"])
-    error = (law.logits - golden).abs()
+    error = (distribution.logits - golden).abs()
     assert (error <= torch.where(golden > -6, 1e-5, 2e-4)).all()
-    loss = -law.log_prob(torch.tensor(case["target"]))
+    loss = -distribution.log_prob(torch.tensor(case["target"]))
     assert loss.item() == pytest.approx(case["official_fp32"]["ce"], abs=1e-5)
     loss.sum().backward()
     torch.testing.assert_close(
@@ -56,16 +58,20 @@ def _double(case, key):
 
 def test_golden_density():
     case = GOLDEN[0]
-    law = FourierDensity(torch.tensor(case["coefficients"], dtype=torch.float64), -1, 1)
+    distribution = FourierDensity(torch.tensor(case["coefficients"], dtype=torch.float64), -1, 1)
     mle = case["float64"]["mle"]
     z = tensor(*mle["z"]).unsqueeze(-1)
     torch.testing.assert_close(
-        law.log_prob(z).exp()[:, 0], tensor(*mle["density"]), atol=1e-7, rtol=0
+        distribution.log_prob(z).exp()[:, 0], tensor(*mle["density"]), atol=1e-7, rtol=0
     )
-    torch.testing.assert_close(law.cdf(z)[:, 0], tensor(*mle["cdf"]), atol=1e-7, rtol=0)
+    torch.testing.assert_close(distribution.cdf(z)[:, 0], tensor(*mle["cdf"]), atol=1e-7, rtol=0)
     c = torch.complex(_double(case, "c_re"), _double(case, "c_im"))
-    torch.testing.assert_close(law.correlations, c[:, 1:] / c[:, :1].real, atol=1e-9, rtol=0)
-    penalty = 4 * c[0, 0].real.square() * roughness(law)  # the official one weighs with the scale
+    torch.testing.assert_close(
+        distribution.correlations, c[:, 1:] / c[:, :1].real, atol=1e-9, rtol=0
+    )
+    penalty = (
+        4 * c[0, 0].real.square() * roughness(distribution)
+    )  # the official one weighs with the scale
     torch.testing.assert_close(penalty[0], _double(case, "reg_official_gamma1"), atol=1e-6, rtol=0)
 
 
@@ -90,26 +96,26 @@ def test_closed_normalizer_is_the_sum(frequencies, size):
     values = torch.stack([modulus(row, centers(size)) for row in a])
     norm = a.square().sum(-1, keepdim=True)
     torch.testing.assert_close(values.sum(-1, keepdim=True), size * norm, rtol=1e-12, atol=0)
-    law = FourierCategorical(a, size)
-    torch.testing.assert_close(law.probs, values / (size * norm), rtol=1e-10, atol=1e-14)
+    distribution = FourierCategorical(a, size)
+    torch.testing.assert_close(distribution.probs, values / (size * norm), rtol=1e-10, atol=1e-14)
 
 
 @pytest.mark.parametrize(("frequencies", "size"), [(18, 18), (20, 18), (61, 18), (20, 7), (5, 1)])
 def test_aliased_frequencies_are_normalized_explicitly(frequencies, size):
     a = randn(3, 2 * (frequencies + 1))
     values = torch.stack([modulus(row, centers(size)) for row in a])
-    law = FourierCategorical(a, size)
-    torch.testing.assert_close(law.probs, values / values.sum(-1, keepdim=True))
+    distribution = FourierCategorical(a, size)
+    torch.testing.assert_close(distribution.probs, values / values.sum(-1, keepdim=True))
 
 
 def test_density_is_the_autocorrelation_series():
     a, z = randn(26), torch.linspace(-1, 1, 301, dtype=torch.float64)
-    law = FourierDensity(a, -1, 1)
+    distribution = FourierDensity(a, -1, 1)
     c = torch.complex(*a.chunk(2))
     gamma = [(c[k:] * c[: 13 - k].conj()).sum() / c.abs().square().sum() for k in range(13)]
-    torch.testing.assert_close(law.correlations, torch.stack(gamma[1:]))
+    torch.testing.assert_close(distribution.correlations, torch.stack(gamma[1:]))
     series = 0.5 + sum((gamma[k] * torch.exp(1j * math.pi * k * z)).real for k in range(1, 13))
-    torch.testing.assert_close(law.log_prob(z).exp(), series, atol=1e-12, rtol=0)
+    torch.testing.assert_close(distribution.log_prob(z).exp(), series, atol=1e-12, rtol=0)
 
 
 WINDOWS = {"hann": lambda x: 1 + torch.cos(math.pi * x), "bell": lambda x: torch.exp(-4.5 * x * x)}
@@ -127,9 +133,9 @@ def test_spikes_are_never_negative(frequencies, shape):
     assert torch.trapezoid(log_prob.exp(), z).item() == pytest.approx(1, abs=1e-5)
     density.log_prob(z[::100]).sum().backward()
     assert a.grad.isfinite().all()
-    law = FourierCategorical(a, 4096)
-    assert law.log_probs.isfinite().all()
-    assert (law.probs >= 0).all()
+    distribution = FourierCategorical(a, 4096)
+    assert distribution.log_probs.isfinite().all()
+    assert (distribution.probs >= 0).all()
     ends = density.cdf(torch.tensor([-1.0, 1.0]))
     torch.testing.assert_close(ends, torch.tensor([0.0, 1.0]), atol=2e-6, rtol=0)
 
@@ -137,8 +143,8 @@ def test_spikes_are_never_negative(frequencies, shape):
 @pytest.mark.parametrize(("frequencies", "size"), [(4, 50), (64, 128)])
 def test_no_cell_exceeds_the_bound(frequencies, size):
     bound = (frequencies + 1) / size
-    law = FourierCategorical(randn(1000, 2 * (frequencies + 1)), size)
-    assert law.probs.max() <= bound + 1e-12
+    distribution = FourierCategorical(randn(1000, 2 * (frequencies + 1)), size)
+    assert distribution.probs.max() <= bound + 1e-12
     for cell in (0, size // 3, size - 1):
         angle = -math.pi * torch.arange(frequencies + 1).double() * centers(size)[cell]
         sharpest = FourierCategorical(torch.cat((angle.cos(), angle.sin())), size)
@@ -159,42 +165,48 @@ def test_scale_of_coefficients_is_irrelevant():
 
 def test_zero_coefficients_are_uniform_and_do_not_spoil_gradients():
     a = torch.zeros(2, 14, requires_grad=True)
-    law, density = FourierCategorical(a, 10), FourierDensity(a, 0, 4)
-    torch.testing.assert_close(law.probs, torch.full((2, 10), 0.1))
-    torch.testing.assert_close(law.log_prob(torch.tensor([0, 9])).exp(), torch.full((2,), 0.1))
+    distribution, density = FourierCategorical(a, 10), FourierDensity(a, 0, 4)
+    torch.testing.assert_close(distribution.probs, torch.full((2, 10), 0.1))
+    torch.testing.assert_close(
+        distribution.log_prob(torch.tensor([0, 9])).exp(), torch.full((2,), 0.1)
+    )
     torch.testing.assert_close(
         density.log_prob(torch.tensor([1.0, 3.0])).exp(), torch.full((2,), 0.25)
     )
     torch.testing.assert_close(density.icdf(torch.tensor(0.25)), torch.full((2,), 1.0))
-    total = law.log_prob(torch.tensor(3)) + density.log_prob(torch.tensor(3.0)) + density.mean
-    (total.sum() + law.entropy().sum() + density.entropy().sum()).backward()
+    total = (
+        distribution.log_prob(torch.tensor(3)) + density.log_prob(torch.tensor(3.0)) + density.mean
+    )
+    (total.sum() + distribution.entropy().sum() + density.entropy().sum()).backward()
     assert a.grad.isfinite().all()
 
 
 def test_conjugates_mirror_and_phases_translate():
     a, z, shift = randn(18), torch.linspace(-0.6, 0.6, 41, dtype=torch.float64), 0.3
     real, imaginary = a.chunk(2)
-    law = FourierDensity(a, -1, 1)
+    distribution = FourierDensity(a, -1, 1)
     mirrored = FourierDensity(torch.cat((real, -imaginary)), -1, 1)
-    torch.testing.assert_close(mirrored.log_prob(z), law.log_prob(-z))
+    torch.testing.assert_close(mirrored.log_prob(z), distribution.log_prob(-z))
     turned = torch.complex(real, imaginary) * torch.exp(
         -1j * math.pi * torch.arange(9).double() * shift
     )
     moved = FourierDensity(torch.cat((turned.real, turned.imag)), -1, 1)
-    torch.testing.assert_close(moved.log_prob(z + shift), law.log_prob(z))
+    torch.testing.assert_close(moved.log_prob(z + shift), distribution.log_prob(z))
     cells = FourierCategorical(torch.cat((real, -imaginary)), 21)
     torch.testing.assert_close(cells.probs, FourierCategorical(a, 21).probs.flip(-1))
 
 
 @pytest.mark.parametrize("eps", [0.0, 1e-5, 1e-2])
 def test_cross_entropy_of_logits_is_the_likelihood(eps):
-    law = FourierCategorical(randn(40, 26), 50, eps)
+    distribution = FourierCategorical(randn(40, 26), 50, eps)
     target = torch.arange(40)
-    nll = cross_entropy(law.logits, target, reduction="none")
-    torch.testing.assert_close(-law.log_prob(target), nll, atol=1e-10, rtol=0)
+    nll = cross_entropy(distribution.logits, target, reduction="none")
+    torch.testing.assert_close(-distribution.log_prob(target), nll, atol=1e-10, rtol=0)
     plain = FourierCategorical(randn(40, 26), 50).probs
     leak = 50 * eps / (1 + 50 * eps)
-    torch.testing.assert_close(law.probs, (1 - leak) * plain + leak / 50, atol=1e-12, rtol=0)
+    torch.testing.assert_close(
+        distribution.probs, (1 - leak) * plain + leak / 50, atol=1e-12, rtol=0
+    )
 
 
 def test_gradient_is_that_of_the_defining_sum():
@@ -235,9 +247,11 @@ def test_likelihood_has_no_axis_of_cells():
 def test_tables_are_shared_when_there_are_more_rows_than_cells():
     a = randn(5000, 6)
     index = torch.arange(5000) % 18
-    law = FourierCategorical(a, 18)
-    assert law.log_prob(index).shape == (5000,)
-    torch.testing.assert_close(law.log_prob(index), law.log_probs[torch.arange(5000), index])
+    distribution = FourierCategorical(a, 18)
+    assert distribution.log_prob(index).shape == (5000,)
+    torch.testing.assert_close(
+        distribution.log_prob(index), distribution.log_probs[torch.arange(5000), index]
+    )
 
 
 def test_phases_are_exact_at_high_frequencies():
@@ -277,8 +291,8 @@ def test_quantiles_reach_their_level_to_the_last_digits(frequencies, dtype):
 
 def test_peak_beside_the_seam_is_found():
     angle = -math.pi * torch.arange(9, dtype=torch.float64) * 0.999
-    law = FourierDensity(torch.cat((angle.cos(), angle.sin())), -2, 2)
-    assert law.mode.item() == pytest.approx(1.998, abs=1e-6)
+    distribution = FourierDensity(torch.cat((angle.cos(), angle.sin())), -2, 2)
+    assert distribution.mode.item() == pytest.approx(1.998, abs=1e-6)
 
 
 @pytest.mark.parametrize(

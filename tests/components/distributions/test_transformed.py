@@ -1,4 +1,4 @@
-"""Fourier laws on the whole line against scipy's laws, autograd and quadrature in float64."""
+"""Transformed Fourier densities against scipy, autograd and quadrature in float64."""
 
 import math
 
@@ -7,25 +7,27 @@ import scipy.stats
 import torch
 from every_distribution import randn, tensor
 
-from components.distributions import ErfWarp, FourierDensity, TanhWarp, Warped
+from components.distributions import ErfWarp, FourierDensity, TanhWarp, TransformedFourier
 
 every_warp = pytest.mark.parametrize("warp", [TanhWarp(), ErfWarp()], ids=["tanh", "erf"])
 KNOWN = [(TanhWarp(), scipy.stats.logistic(0.7, 1.0)), (ErfWarp(), scipy.stats.norm(0.7, 2.0))]
 
 
 @pytest.mark.parametrize(("warp", "known"), KNOWN, ids=["logistic", "normal"])
-def test_without_waves_it_is_a_law_that_scipy_knows(warp, known):
-    law = Warped(tensor(3.0, 0.0), warp, 0.7, 2.0)
+def test_without_waves_it_is_a_distribution_that_scipy_knows(warp, known):
+    distribution = TransformedFourier(tensor(3.0, 0.0), warp, 0.7, 2.0)
     x = torch.linspace(-14, 16, 31, dtype=torch.float64)
-    torch.testing.assert_close(law.log_prob(x), torch.from_numpy(known.logpdf(x.numpy())))
-    torch.testing.assert_close(law.cdf(x), torch.from_numpy(known.cdf(x.numpy())))
+    torch.testing.assert_close(distribution.log_prob(x), torch.from_numpy(known.logpdf(x.numpy())))
+    torch.testing.assert_close(distribution.cdf(x), torch.from_numpy(known.cdf(x.numpy())))
     levels = torch.linspace(0.01, 0.99, 9, dtype=torch.float64)
-    torch.testing.assert_close(law.icdf(levels), torch.from_numpy(known.ppf(levels.numpy())))
+    torch.testing.assert_close(
+        distribution.icdf(levels), torch.from_numpy(known.ppf(levels.numpy()))
+    )
     for found, expected in (
-        (law.mean, known.mean()),
-        (law.variance, known.var()),
-        (law.entropy(), known.entropy()),
-        (law.mode, 0.7),
+        (distribution.mean, known.mean()),
+        (distribution.variance, known.var()),
+        (distribution.entropy(), known.entropy()),
+        (distribution.mode, 0.7),
     ):
         assert found.item() == pytest.approx(float(expected), abs=1e-9)
 
@@ -36,7 +38,7 @@ def test_density_is_that_of_z_times_the_slope(warp):
     z = warp.squeeze(y)
     (slope,) = torch.autograd.grad(z.sum(), y)
     expected = FourierDensity(a, -1, 1).log_prob(z) + slope.log()
-    torch.testing.assert_close(Warped(a, warp, 0.0, 1.0).log_prob(y), expected)
+    torch.testing.assert_close(TransformedFourier(a, warp, 0.0, 1.0).log_prob(y), expected)
 
 
 @every_warp
@@ -50,21 +52,21 @@ def test_maps_and_slopes_belong_together(warp):
 @every_warp
 @pytest.mark.parametrize("frequencies", [1, 30, 90])
 def test_moments_are_integrals_of_many_waves(warp, frequencies):
-    law = Warped(randn(2, 2 * (frequencies + 1)), warp, 0.5, 2.0)
+    distribution = TransformedFourier(randn(2, 2 * (frequencies + 1)), warp, 0.5, 2.0)
     x = torch.linspace(-60, 60, 120_001, dtype=torch.float64)
-    density = law.log_prob(x.unsqueeze(-1)).exp()
+    density = distribution.log_prob(x.unsqueeze(-1)).exp()
     mean = torch.trapezoid(density.T * x, x)
     variance = torch.trapezoid(density.T * (x - mean.unsqueeze(-1)).square(), x)
-    torch.testing.assert_close(law.mean, mean)
-    torch.testing.assert_close(law.variance, variance)
+    torch.testing.assert_close(distribution.mean, mean)
+    torch.testing.assert_close(distribution.variance, variance)
 
 
 @every_warp
 def test_far_outcomes_score_finitely_in_float32(warp):
     a = randn(14, dtype=torch.float32).requires_grad_()
-    law = Warped(a, warp, 0.5, 2.0)
+    distribution = TransformedFourier(a, warp, 0.5, 2.0)
     x = torch.tensor([-1e30, -1e8, -100.0, 100.0, 1e8, 1e30], requires_grad=True)
-    log_prob = law.log_prob(x)
+    log_prob = distribution.log_prob(x)
     assert log_prob.isfinite().all()
     log_prob.sum().backward()
     assert x.grad.isfinite().all()
@@ -74,27 +76,29 @@ def test_far_outcomes_score_finitely_in_float32(warp):
 def test_tails_fall_as_documented():
     a = randn(14)
     far = torch.tensor([40.0, 50.0], dtype=torch.float64)
-    fall = Warped(a, TanhWarp(), 0.0, 1.0).log_prob(far).diff()
+    fall = TransformedFourier(a, TanhWarp(), 0.0, 1.0).log_prob(far).diff()
     assert fall.item() == pytest.approx(-20, abs=1e-6)
-    fall = Warped(a, ErfWarp(), 0.0, 1.0).log_prob(far).diff()
+    fall = TransformedFourier(a, ErfWarp(), 0.0, 1.0).log_prob(far).diff()
     assert fall.item() == pytest.approx(-(50**2 - 40**2) / 2, abs=1e-6)
 
 
 @every_warp
 def test_draws_are_finite_also_at_the_ends(warp):
-    law = Warped(randn(14, dtype=torch.float32), warp, 0.5, 2.0)
-    ends = law.icdf(torch.tensor([0.0, 1.0]))
+    distribution = TransformedFourier(randn(14, dtype=torch.float32), warp, 0.5, 2.0)
+    ends = distribution.icdf(torch.tensor([0.0, 1.0]))
     assert ends.isfinite().all()
     assert ends[0] < -5 < 5 < ends[1]
 
 
 def test_mode_is_found_among_many_waves():
     angle = -math.pi * torch.arange(41, dtype=torch.float64) * 0.3217
-    law = Warped(torch.cat((angle.cos(), angle.sin())), TanhWarp(), 0.0, 1.0)
+    distribution = TransformedFourier(torch.cat((angle.cos(), angle.sin())), TanhWarp(), 0.0, 1.0)
     x = torch.linspace(0.2, 0.5, 300_001, dtype=torch.float64)
-    assert law.mode.item() == pytest.approx(x[law.log_prob(x).argmax()].item(), abs=3e-6)
+    assert distribution.mode.item() == pytest.approx(
+        x[distribution.log_prob(x).argmax()].item(), abs=3e-6
+    )
 
 
 def test_a_spread_of_nothing_is_named():
-    with pytest.raises(ValueError, match=r"^Warped: scale=0 is not positive"):
-        Warped(torch.ones(4), TanhWarp(), 0, 0)
+    with pytest.raises(ValueError, match=r"^TransformedFourier: scale=0 is not positive"):
+        TransformedFourier(torch.ones(4), TanhWarp(), 0, 0)

@@ -4,24 +4,24 @@ import pytest
 import torch
 from every_distribution import DISCRETE, discrete, randn
 
-from components.distributions import Categorical, Graded
+from components.distributions import Categorical, CategoricalWithSpecials
 
 
 def test_probabilities_are_products():
     logits, cells = randn(4, 3), randn(4, 6, seed=1)
-    law = Graded(logits, Categorical(cells))
+    distribution = CategoricalWithSpecials(logits, Categorical(cells))
     shares, within = logits.softmax(-1), cells.softmax(-1)
     expected = torch.cat((shares[:, :2], shares[:, 2:] * within), -1)
-    torch.testing.assert_close(law.probs, expected)
+    torch.testing.assert_close(distribution.probs, expected)
     every = torch.arange(8).unsqueeze(-1)
-    torch.testing.assert_close(law.log_prob(every).exp(), expected.T)
-    torch.testing.assert_close(law.logits, expected.log())
+    torch.testing.assert_close(distribution.log_prob(every).exp(), expected.T)
+    torch.testing.assert_close(distribution.logits, expected.log())
 
 
 def test_gradient_is_that_of_the_product():
     logits, cells = randn(4, 3).requires_grad_(), randn(4, 6, seed=1).requires_grad_()
     target = torch.tensor([0, 1, 2, 7])
-    Graded(logits, Categorical(cells)).log_prob(target).sum().backward()
+    CategoricalWithSpecials(logits, Categorical(cells)).log_prob(target).sum().backward()
     found = logits.grad.clone(), cells.grad.clone()
     logits.grad = cells.grad = None
     shares, within = logits.log_softmax(-1), cells.log_softmax(-1)
@@ -33,18 +33,18 @@ def test_gradient_is_that_of_the_product():
 
 @pytest.mark.parametrize("name", DISCRETE)
 def test_distribution_functions_of_indices_are_sums(name):
-    law = discrete(name, 3)
-    for index in (-1, 0, 3, law.size - 1, law.size + 5):
-        expected = law.probs[:, : max(index + 1, 0)].sum(-1)
-        torch.testing.assert_close(law.cdf(torch.tensor(index)), expected)
-        torch.testing.assert_close(law.cdf(torch.tensor(index + 0.5)), expected)
+    distribution = discrete(name, 3)
+    for index in (-1, 0, 3, distribution.size - 1, distribution.size + 5):
+        expected = distribution.probs[:, : max(index + 1, 0)].sum(-1)
+        torch.testing.assert_close(distribution.cdf(torch.tensor(index)), expected)
+        torch.testing.assert_close(distribution.cdf(torch.tensor(index + 0.5)), expected)
 
 
 @pytest.mark.parametrize("name", DISCRETE)
 def test_quantiles_of_indices_are_the_first_that_suffice(name):
-    law = discrete(name, 3)
+    distribution = discrete(name, 3)
     for level in (0.0, 0.1, 0.5, 0.99):
-        found = law.quantile(torch.tensor(level, dtype=torch.float64))
+        found = distribution.quantile(torch.tensor(level, dtype=torch.float64))
         for row, index in enumerate(found.tolist()):
-            assert law.probs[row, : index + 1].sum() >= level - 1e-12
-            assert index == 0 or law.probs[row, :index].sum() < level
+            assert distribution.probs[row, : index + 1].sum() >= level - 1e-12
+            assert index == 0 or distribution.probs[row, :index].sum() < level

@@ -1,4 +1,4 @@
-"""Laws are computed in float32 whatever precision a network uses."""
+"""Distributions are computed in float32 whatever precision a network uses."""
 
 import pytest
 import torch
@@ -57,19 +57,24 @@ HALF = {
 
 
 @pytest.mark.parametrize("name", HALF)
-def test_laws_of_bfloat16_parameters_are_float32(name):
+def test_distributions_of_bfloat16_parameters_are_float32(name):
     torch.manual_seed(0)
     layer, states = torch.nn.Linear(4, 8), torch.randn(3, 5, 4)
     value = torch.randint(0, 2, (3, 5))
     with torch.autocast("cpu", torch.bfloat16):
         parameters = layer(states)
         assert parameters.dtype == torch.bfloat16
-        law = HALF[name](parameters)
-        log_prob = law.log_prob(value)
-        results = [log_prob, entropy(law), law.mean, law.variance]
+        distribution = HALF[name](parameters)
+        log_prob = distribution.log_prob(value)
+        results = [log_prob, entropy(distribution), distribution.mean, distribution.variance]
         if name not in ("Categorical", "FourierCategorical"):
             level = torch.full((3, 5), 0.3)
-            results += [law.icdf(level), law.cdf(level), crps(law, level), roughness(law)]
+            results += [
+                distribution.icdf(level),
+                distribution.cdf(level),
+                crps(distribution, level),
+                roughness(distribution),
+            ]
         log_prob.sum().backward()
     assert {result.dtype for result in results} == {torch.float32}
     assert layer.weight.grad.isfinite().all()
@@ -83,15 +88,17 @@ def test_raw_logits_are_kept_as_they_came():
 
 
 def test_edges_and_values_may_differ_in_dtype():
-    law = Histogram(Categorical(torch.zeros(4)), torch.linspace(0, 4, 5))
+    distribution = Histogram(Categorical(torch.zeros(4)), torch.linspace(0, 4, 5))
     for value in (torch.tensor(2), torch.tensor(2.0).double(), torch.tensor(2.0).bfloat16()):
-        assert law.log_prob(value).item() == pytest.approx(-1.3862943611)
+        assert distribution.log_prob(value).item() == pytest.approx(-1.3862943611)
 
 
 def test_values_beyond_the_edges_score_in_the_end_cells():
-    law = Histogram(Categorical(torch.tensor([1.0, 2.0, 3.0])), torch.tensor([0.0, 1.0, 2.0, 4.0]))
-    inside = law.log_prob(torch.tensor([0.5, 3.0]))
-    assert torch.equal(law.log_prob(torch.tensor([-9.0, 9.0])), inside)
+    distribution = Histogram(
+        Categorical(torch.tensor([1.0, 2.0, 3.0])), torch.tensor([0.0, 1.0, 2.0, 4.0])
+    )
+    inside = distribution.log_prob(torch.tensor([0.5, 3.0]))
+    assert torch.equal(distribution.log_prob(torch.tensor([-9.0, 9.0])), inside)
     density = FourierDensity(torch.tensor([1.0, 0.3, 0.2, 0.1]), 0, 2)
     at_bounds = density.log_prob(torch.tensor([0.0, 2.0]))
     assert torch.equal(density.log_prob(torch.tensor([-7.0, 2.5])), at_bounds)
@@ -115,7 +122,7 @@ def test_mismatched_edges_and_levels_are_named():
 
 def test_crossing_quantiles_are_sorted():
     levels = torch.tensor([0.1, 0.5, 0.9])
-    law = Quantiles(torch.tensor([1.0, -1.0, 0.5]), levels)
-    torch.testing.assert_close(law.icdf(levels), torch.tensor([-1.0, 0.5, 1.0]))
+    distribution = Quantiles(torch.tensor([1.0, -1.0, 0.5]), levels)
+    torch.testing.assert_close(distribution.icdf(levels), torch.tensor([-1.0, 0.5, 1.0]))
     tied = Quantiles(torch.tensor([1.0, 1.0, 2.0]), levels)
     assert tied.log_prob(torch.tensor([0.9, 1.0, 3.0])).isfinite().all()
