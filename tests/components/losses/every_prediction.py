@@ -36,7 +36,7 @@ def _quantiles(raw):
 TOKENS = {
     "categorical": Categorical,
     "fourier_categorical": lambda raw: FourierCategorical(raw, K),
-    "graded": lambda raw: CategoricalWithSpecials(
+    "categorical_with_specials": lambda raw: CategoricalWithSpecials(
         raw[..., :3], FourierCategorical(raw[..., 2:], K - 2)
     ),
 }
@@ -45,7 +45,7 @@ REALS = {
     "fourier_histogram": lambda raw: _histogram(FourierCategorical(raw, K)),
     "masses_histogram": lambda raw: _histogram(FourierHistogram(raw, EDGES)),
     "fourier_density": lambda raw: FourierDensity(raw, 0.0, 1.0),
-    "warped": lambda raw: TransformedFourier(raw, TanhWarp(), 0.5, 2.0),
+    "transformed_fourier": lambda raw: TransformedFourier(raw, TanhWarp(), 0.5, 2.0),
     "normal": lambda raw: Normal(raw[..., 0], raw[..., 1].exp(), validate_args=False),
     "student": lambda raw: StudentT(3 + raw[..., 0].exp(), raw[..., 1], raw[..., 2].exp()),
     "mixture": lambda raw: Mixture(raw[..., :2], raw[..., 2:4], raw[..., 4:].exp()),

@@ -28,7 +28,13 @@ LOSSES = [
     Entropy,
 ]
 HISTOGRAMS = {"fourier_histogram", "masses_histogram"}
-COEFFICIENTS = {*HISTOGRAMS, "fourier_categorical", "fourier_density", "graded", "warped"}
+COEFFICIENTS = {
+    *HISTOGRAMS,
+    "fourier_categorical",
+    "fourier_density",
+    "categorical_with_specials",
+    "transformed_fourier",
+}
 CELLS = {*HISTOGRAMS, *TOKENS, "histogram"}
 RAW = {"categorical", "histogram"}
 
