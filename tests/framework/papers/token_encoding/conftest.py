@@ -19,7 +19,7 @@ STEPS = 280
 
 @dataclass
 class Trained:
-    """The model of `encoding/small`, untied, after 280 steps on code."""
+    """The model of `token_encoding/small`, untied, after 280 steps on code."""
 
     path: Path  # checkpoint
     folder: Path  # of the run
@@ -36,7 +36,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     runs = tmp_path_factory.mktemp("trained")
     threads = torch.get_num_threads()
     cli.main([
-        *("fit", "--config", "encoding/small", "--trainer.default_root_dir", str(runs)),
+        *("fit", "--config", "token_encoding/small", "--trainer.default_root_dir", str(runs)),
         *("--data.source", "PythonLibrary", "--data.source.limit", "10000000"),
         *("--trainer.max_steps", str(STEPS), "--trainer.val_check_interval", str(STEPS)),
         *("--trainer.enable_progress_bar", "false", "--model.tied", "false"),

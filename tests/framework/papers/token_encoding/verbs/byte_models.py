@@ -15,5 +15,5 @@ def fit(folder: Path, *options: str) -> Path:
     place = ["--trainer.accelerator=cpu", f"--trainer.default_root_dir={folder}"]
     quiet = ["--trainer.enable_progress_bar=false", "--model.tied=false"]
     words = [*sizes, *text, *limits, *place, *quiet, *options]
-    cli.main(["fit", "--config", "encoding/small", *words])
+    cli.main(["fit", "--config", "token_encoding/small", *words])
     return next(folder.glob("*/version_0/checkpoints/last.ckpt"))

@@ -28,7 +28,7 @@ def fit(folder, *options):
     ]
     quiet = ["--trainer.enable_progress_bar=false", f"--trainer.default_root_dir={folder}"]
     quiet += ["--model.tied=false"]
-    cli.main(["fit", "--config", "encoding/small", *sizes, *text, *limits, *quiet, *options])
+    cli.main(["fit", "--config", "token_encoding/small", *sizes, *text, *limits, *quiet, *options])
     [path] = folder.glob("*/version_0/checkpoints/last.ckpt")
     return path
 
