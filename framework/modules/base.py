@@ -104,6 +104,11 @@ class PredictiveModule(LightningModule):
         self._initialization, self._decay_embeddings = initialization, decay_embeddings
         self._means = WeightedMeans()
 
+    @property
+    def data(self) -> Any:
+        """The data module of the run."""
+        return self.trainer.datamodule  # type: ignore[attr-defined]  # set from outside
+
     # Building
 
     def setup(self, stage: str) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor
 from torch.distributions import Distribution
 
 from components.data import DensityBatch, DensitySpec
 from components.metrics.densities import CELLS, grid, log_density, measure
+from framework.data.protocols import KnowsMean, KnowsTruth
 from framework.figures import draw_densities, draw_function
 from framework.modules.base import PredictiveModule, Ratio
 
@@ -71,15 +71,16 @@ class DensityModel(PredictiveModule):
         steps = torch.linspace(-2, 2, POINTS, device=self.device, dtype=low.dtype)
         x = (middle + half * steps).unsqueeze(-1)
         blank = torch.zeros_like(x, dtype=batch.target.dtype)
-        prediction: Any = self(DensityBatch(x, blank, torch.ones_like(blank)))
-        mean = getattr(self.trainer.datamodule, "mean", _unknown)  # type: ignore[attr-defined]
+        swept = DensityBatch(x, blank, torch.ones_like(blank))
+        prediction: Any = self(swept)
+        mean = self.data.mean(swept) if isinstance(self.data, KnowsMean) else None
         return draw_function(
             x[:, 0],
             prediction.mean[:, 0],
             prediction.stddev[:, 0],
             batch.features[:, 0],
             batch.target[:, 0],
-            mean(x),
+            None if mean is None else mean[:, 0],
         )
 
     def predict_step(
@@ -95,10 +96,4 @@ class DensityModel(PredictiveModule):
 
     def _truth(self, batch: DensityBatch) -> Distribution | None:
         """Returns the true distribution, batch shape `[B, 1]`, where the data know it."""
-        truth = getattr(self.trainer.datamodule, "truth", _unknown)  # type: ignore[attr-defined]
-        distribution: Distribution | None = truth(batch.features.unsqueeze(1))
-        return distribution
-
-
-def _unknown(features: Tensor) -> None:
-    """Stands for the truth of data that do not know it."""
+        return self.data.truth(batch) if isinstance(self.data, KnowsTruth) else None

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from components.data import TokenBatch, TokenSpec
 from components.interfaces import Head, Stem
+from framework.data.protocols import ReadsText
 from framework.evaluation.generation import SAMPLING, Sampling, generate
 from framework.figures import draw_next_tokens
 from framework.modules.base import PredictiveModule, Ratio
@@ -93,8 +94,8 @@ class LanguageModel(PredictiveModule):
         return torch.Generator(self.device).manual_seed(self.sampling.seed + part)
 
     def _decoder(self) -> Callable[[list[int]], str]:
-        """Returns what turns tokens into text; their numbers where the data cannot tell."""
-        return getattr(self.trainer.datamodule, "decode", _numbers)  # type: ignore[attr-defined]
+        """Returns the decoder of the data, or one that lists ids where there is no text."""
+        return self.data.decode if isinstance(self.data, ReadsText) else _numbers
 
 
 def _numbers(tokens: list[int]) -> str:

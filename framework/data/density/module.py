@@ -36,19 +36,13 @@ class DensityData(PredictiveData):
         """Returns the observations of a split; those to predict are the test observations."""
         return Observations(self._samples["test" if split == "predict" else split])
 
-    def truth(self, features: Tensor) -> Distribution | None:
-        """Returns the true distribution, batch shape `[...]`, for features `[..., F]`.
+    def truth(self, batch: DensityBatch) -> Distribution | None:
+        """Returns the true distribution, batch shape `[B, 1]`, None if the source lacks it."""
+        return self.source.truth(batch.features.unsqueeze(1))
 
-        `None` if the source does not know it.
-        """
-        return self.source.truth(features)
-
-    def mean(self, features: Tensor) -> Tensor | None:
-        """Returns the true mean of outcomes `[...]` for features `[..., F]`.
-
-        `None` if the source does not know it.
-        """
-        return self.source.mean(features)
+    def mean(self, batch: DensityBatch) -> Tensor | None:
+        """Returns the true mean of the outcomes, `[B, 1]`, None if the source lacks it."""
+        return self.source.mean(batch.features.unsqueeze(1))
 
     @cached_property
     def _samples(self) -> dict[str, Sample]:

@@ -138,7 +138,7 @@ def _outcome(candidates: Sequence[Candidate], models: Sequence[Any]) -> Outcome:
     for candidate, model in zip(candidates, models, strict=True):
         split = candidate.data.dataset("test")
         batch = split.__getitems__(list(range(len(split))))
-        distribution, truth = model(batch), candidate.data.truth(batch.features.unsqueeze(1))
+        distribution, truth = model(batch), candidate.data.truth(batch)
         interval = candidate.data.spec.support.interval
         values = measure(distribution, batch.target, truth, interval)
         means = {name: value.double().mean().item() for name, value in values.items()}

@@ -11,6 +11,7 @@ from torch.nn.functional import cosine_similarity
 from framework.analysis.processes import exact, place
 from framework.analysis.sample import Sample
 from framework.data.module import Examples, PredictiveData
+from framework.data.protocols import CountsTokens
 from framework.modules.base import PredictiveModule
 from framework.papers.token_encoding.components import Components, principal_components
 from framework.papers.token_encoding.probing.probe import EncodingProbe, Target, probe
@@ -71,9 +72,10 @@ class Dynamics:
         examples = Spread(data.dataset("val"), sequences)
         size = data.eval_batch_size or max(1, data.batch_size // place()[1])
         self._sample = Sample(examples, None, size, module.device)
-        self.known: int = getattr(data, "vocabulary_size", len(weight))
-        count = getattr(data, "counts", None)  # of data that know their training text
-        self.counts: Tensor = _targets(examples, size, len(weight)) if count is None else count()
+        if isinstance(data, CountsTokens):
+            self.known, self.counts = data.vocabulary_size, data.counts()
+        else:
+            self.known, self.counts = len(weight), _targets(examples, size, len(weight))
         seen, width = int((self.counts[: self.known] > 0).sum()), weight.shape[1]
         if seen < LEAST * width:
             raise ValueError(

@@ -15,6 +15,7 @@ from framework.analysis.sample import Sample
 from framework.checkpoints import digest
 from framework.console.checkpoint_options import asking, check_data
 from framework.data.module import PredictiveData
+from framework.data.protocols import HasSource
 from framework.modules.base import PredictiveModule
 from framework.modules.loading import load_module
 from framework.papers.token_encoding.readout import Readout, readout
@@ -99,7 +100,7 @@ def read_split(
     """
     examples = Spread(data.dataset(split), given.sequences)
     sample = Sample(examples, None, given.batch_size, fabric.device)
-    source = getattr(data, "source", None)
+    source = data.source if isinstance(data, HasSource) else None
     noted = {
         "checkpoint": str(path),
         "sha256": digest(Path(path)),

@@ -8,6 +8,7 @@ import torch
 
 from components.supports import Tokens
 from framework.console.errors import UserError
+from framework.data.protocols import ReadsText
 from framework.papers.token_encoding.editing.rules import EditRequest
 
 
@@ -42,16 +43,14 @@ def wished(given: Any) -> EditRequest | None:
 
 def name(data: Any, token: int) -> str:
     """Names a token by its text, in quotes, if the data know it."""
-    decode = getattr(data, "decode", None)
-    return f"token {token}" if decode is None else repr(decode([token]))
+    return repr(data.decode([token])) if isinstance(data, ReadsText) else f"token {token}"
 
 
 def _token(text: str, data: Any) -> int:
     """Returns the id of the token that a text is."""
-    encode = getattr(data, "encode", None)
-    if encode is None:
+    if not isinstance(data, ReadsText):
         raise UserError(f"{type(data).__name__} reads no text; name tokens by --ids.")
-    ids: list[int] = encode(text)
+    ids = data.encode(text)
     if len(ids) > 1:
         pieces = ", ".join(f"{data.decode([piece])!r} is {piece}" for piece in ids)
         raise UserError(f"{text!r} is not one token but {len(ids)}: {pieces}; name one by --ids.")

@@ -41,13 +41,11 @@ class AnswerModel(LanguageModel):
     def setup(self, stage: str) -> None:
         """Refuses data of another kind."""
         super().setup(stage)
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
-        if not isinstance(data, self.answers):
+        if not isinstance(self.data, self.answers):
             raise ValueError(
                 f"{type(self).__name__} answers the equations of {self.answers.__name__}, got "
-                f"{type(data).__name__}; choose LanguageModel for other tokens."
+                f"{type(self.data).__name__}; choose LanguageModel for other tokens."
             )
-        self._data: Any = data
 
     def metrics(self, prediction: Any, batch: TokenBatch) -> Mapping[str, Ratio]:
         """Returns which answers are right, `[B]`."""

@@ -49,7 +49,7 @@ class EquationModel(AnswerModel):
 
     def figures(self, batch: TokenBatch) -> Mapping[str, Figure]:
         """Draws how likely the right answer of each equation is, inside the hole and outside."""
-        source, hole, table = self._data.source, self._data.hole, self._data.equations()
+        source, hole, table = self.data.source, self.data.hole, self.data.equations()
         parts = (
             TokenBatch(*(field[start : start + AT_ONCE].to(self.device) for field in table))
             for start in range(0, len(table.tokens), AT_ONCE)

@@ -42,17 +42,17 @@ class ProductModel(AnswerModel):
         found = dict(super().evaluate(batch, dataloader_idx))
         right, _ = found["accuracy"]
         for group in batch.group.unique().tolist():
-            first, second = self._data.cells[group]
+            first, second = self.data.cells[group]
             found[f"accuracy_{first}x{second}"] = (right, (batch.group == group).float())
         return found
 
     def figures(self, batch: Any) -> Mapping[str, Figure]:
         """Draws the accuracy by the lengths of both factors, of some examples of each pair."""
-        examples, cells = self._data.dataset("val"), len(self._data.cells)
-        numbers = range(cells * min(PICTURED, self._data.validation))  # in which cells take turns
+        examples, cells = self.data.dataset("val"), len(self.data.cells)
+        numbers = range(cells * min(PICTURED, self.data.validation))  # in which cells take turns
         parts = (numbers[begin : begin + AT_ONCE] for begin in numbers[::AT_ONCE])
         right = torch.cat([self._right(examples, list(part)) for part in parts])
-        digits, source = self._data.source.digits, self._data.source
+        digits, source = self.data.source.digits, self.data.source
         accuracy = right.view(-1, cells).mean(0).view(digits, digits)
         return {
             "cells": draw_cells(accuracy, f"{source.formula}: share of products that are right")

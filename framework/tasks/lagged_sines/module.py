@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import huber_loss
 
 from components.data import SequenceBatch, SequenceSpec
+from framework.data.protocols import MarksTask
 from framework.modules.base import PredictiveModule, Ratio
 from framework.tasks.lagged_sines.figures import draw_sequences
 
@@ -76,16 +77,11 @@ class SequenceModel(PredictiveModule):
         ]
 
     def _task(self, batch: SequenceBatch) -> Tensor:
-        """Tells which positions are the task, `[B, T]` bool: all if the data do not tell."""
-        task = getattr(self.trainer.datamodule, "task", _everywhere)  # type: ignore[attr-defined]
-        found: Tensor = task(batch)
-        return found
+        """Returns which positions are the task, `[B, T]` bool: all if the data mark none."""
+        if isinstance(self.data, MarksTask):
+            return self.data.task(batch)
+        return torch.ones_like(batch.weight, dtype=torch.bool)
 
 
 def _huber(mean: Tensor, target: Tensor) -> Tensor:
     return huber_loss(mean, target.to(mean.dtype), reduction="none")
-
-
-def _everywhere(batch: SequenceBatch) -> Tensor:
-    """Stands for data that do not tell positions apart."""
-    return torch.ones_like(batch.weight, dtype=torch.bool)

@@ -45,8 +45,12 @@ class Asking(PredictiveData):
         """Returns the prompts of a split."""
         return InMemory(self._batches["train" if split == "train" else "test"])
 
+    def encode(self, text: str) -> list[int]:
+        """Converts a text to token ids."""
+        return self.vocabulary.encode([text])[0]
+
     def decode(self, ids: Sequence[int]) -> str:
-        """Reads token ids as text."""
+        """Converts token ids to text."""
         return self.vocabulary.decode(ids)
 
     def truth(self, batch: Any) -> Distribution | None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from components.data import PromptBatch, PromptSpec
 from components.distributions.functionals import probabilities
 from components.metrics.variation import total_variation
+from framework.data.protocols import KnowsTruth, ReadsText
 from framework.evaluation.randomness import seeded
 from framework.evaluation.sampled import distinct, edges, shares
 from framework.figures import draw_densities
@@ -87,7 +88,7 @@ class PromptModel(PredictiveModule):
         """Draws numbers for each prompt; rows hold the tokens of the prompt and the numbers."""
         drawn = self._draw(self(batch))[..., 0].T.tolist()
         rows = zip(batch.tokens, batch.mask, drawn, strict=True)
-        decode = getattr(self.trainer.datamodule, "decode", list)  # type: ignore[attr-defined]
+        decode = self.data.decode if isinstance(self.data, ReadsText) else list
         return [
             {"prompt": decode(tokens[mask].tolist()), "numbers": numbers}
             for tokens, mask, numbers in rows
@@ -101,8 +102,7 @@ class PromptModel(PredictiveModule):
 
     def _truth(self, batch: PromptBatch) -> Any:
         """Returns the true distributions on the CPU, batch shape `[B, 1]`, or None."""
-        truth = getattr(self.trainer.datamodule, "truth", None)  # type: ignore[attr-defined]
-        return None if truth is None else truth(batch)
+        return self.data.truth(batch) if isinstance(self.data, KnowsTruth) else None
 
 
 def _densities(distribution: Any, values: Tensor) -> Tensor:

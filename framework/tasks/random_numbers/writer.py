@@ -11,6 +11,7 @@ import torch
 from components.data import TokenBatch
 from components.distributions.functionals import probabilities
 from components.metrics.variation import total_variation
+from framework.data.protocols import KnowsTruth
 from framework.evaluation.generation import (
     Sampling,
     aligned_prompts,
@@ -62,11 +63,13 @@ class PromptWriter(LanguageModel):
     def evaluate(self, batch: TokenBatch, dataloader_idx: int) -> Mapping[str, Ratio]:
         """Returns what a language model does, and how good the written numbers are."""
         found = dict(super().evaluate(batch, dataloader_idx))
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
-        truth = data.truth(batch) if hasattr(data, "truth") else None
+        truth = self.data.truth(batch) if isinstance(self.data, KnowsTruth) else None
         if truth is not None:
             numbers = torch.tensor(self._numbers(self._write(batch))).T.unsqueeze(-1)
-            borders, each = edges(data.source.support, self.cells), torch.ones(len(numbers[0]), 1)
+            borders, each = (
+                edges(self.data.source.support, self.cells),
+                torch.ones(len(numbers[0]), 1),
+            )
             true = probabilities(truth, borders)
             found |= {
                 "tvd": (total_variation(shares(numbers, borders), true), each),

@@ -101,7 +101,7 @@ def test_split_of_the_paper():
     assert len(data.dataset("train")) == 4000
     assert data.spec.support == Interval(-1, 1)
     assert data.spec.features == 2
-    assert data.truth(batch.features.unsqueeze(1)).batch_shape == batch.target.shape
+    assert data.truth(batch).batch_shape == batch.target.shape
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_tables_are_standardized_by_their_training_rows(table, suffix):
         batches["train"].target.min(),
         batches["train"].target.max(),
     )
-    assert data.truth(train) is None
+    assert data.truth(batches["train"]) is None
 
 
 def test_rows_keep_their_features(table):

@@ -32,8 +32,8 @@ def batch():
 class Known(FixedData):
     """Knows the distribution that its outcomes come from."""
 
-    def truth(self, features):
-        return Normal(features[..., 0] * 0.5, 0.3, validate_args=False)
+    def truth(self, batch):
+        return Normal(batch.features[:, :1] * 0.5, 0.3, validate_args=False)
 
 
 def model(head=NormalHead):
@@ -90,8 +90,8 @@ def test_two_steps_figures_and_predictions(head, data):
 class Line(FixedData):
     """Knows the mean that its outcomes have."""
 
-    def mean(self, features):
-        return 0.5 * features[..., 0]
+    def mean(self, batch):
+        return 0.5 * batch.features[:, :1]
 
 
 @pytest.mark.parametrize("data", [FixedData, Line])

@@ -15,6 +15,7 @@ from framework.checkpoints import read
 from framework.console.checkpoint_options import HELP, asking, beside, check_data, leading, parse
 from framework.console.errors import UserError
 from framework.data.module import PredictiveData
+from framework.data.protocols import KnowsRegressors
 from framework.modules.loading import load_module
 from framework.papers.myopic.gradients import FutureGradient
 from framework.papers.myopic.positions import NLL, measure_positions
@@ -113,14 +114,13 @@ def _parse(question: str, paths: Sequence[str], words: Sequence[str], prog: str)
 
 
 def _regressors(data: PredictiveData) -> Any:
-    known = getattr(data, "regressors", None)  # of data that know what their outcomes are made of
-    if known is None:
+    if not isinstance(data, KnowsRegressors):
         raise ValueError(
             f"{type(data).__name__} has no regressors, which say what to look for in hidden "
             "states; probe a model of SequenceData, or give your data a method "
             "`regressors(batch)` that returns tensors [B, T] by name."
         )
-    return known
+    return data.regressors
 
 
 def _names(paths: Sequence[str]) -> list[str]:

@@ -16,6 +16,7 @@ from framework.callbacks.table import table
 from framework.checkpoints import digest, load_parameters, read
 from framework.console.checkpoint_options import HELP, beside, leading, parse
 from framework.console.errors import UserError
+from framework.data.protocols import CountsTokens, ReadsCorpora
 from framework.data.tokens.corpora import Corpus
 from framework.modules.loading import load_module
 from framework.papers.token_encoding.contexts import Contexts
@@ -163,7 +164,7 @@ def _elsewhere(given: Any) -> Any:
     corpus = getattr(given, OTHER, None)
     if corpus is None:
         return None
-    if not hasattr(given.data, "elsewhere"):
+    if not isinstance(given.data, ReadsCorpora):
         raise UserError(
             f"{type(given.data).__name__} cannot read another corpus; drop --other, which goes "
             "with TokenData."
@@ -179,14 +180,14 @@ def _know(path: str, found: Evidence, data: Any) -> Known:
     names = {id(x): place for place, x in found.module.named_parameters()}
     place = names.get(id(weight))
     dtype = weight.dtype if place is None else load_parameters(Path(path))[place].dtype
-    size = getattr(data, "vocabulary_size", None)
+    size = data.vocabulary_size if isinstance(data, CountsTokens) else None
     return know(found.module, found.readout, found.statistics, dtype, size)
 
 
 def _study(found: Evidence, known: Known, splits: Mapping[str, Contexts], data: Any) -> Report:
     pushes, refused = applicable(known)
     _warn(refused.values())
-    size = getattr(data, "vocabulary_size", len(found.statistics.alpha))
+    size = data.vocabulary_size if isinstance(data, CountsTokens) else None
     tokens = strata(found.statistics.alpha[:size])
     return tell_study(list(try_edits(found.readout, pushes, tokens, splits)))
 

@@ -16,6 +16,7 @@ from framework.callbacks.table import table
 from framework.console.checkpoint_options import HELP, beside, leading, parse
 from framework.console.errors import UserError
 from framework.data.module import PredictiveData
+from framework.data.protocols import CountsTokens, ReadsText
 from framework.papers.token_encoding.probing.controls import (
     UNTRAINED,
     Start,
@@ -81,13 +82,13 @@ def run(words: list[str], prog: str) -> None:
     start, rows = _start(paths[0], given, fabric), embedding(found.module.stem)
     if not fabric.is_global_zero:
         return
-    counts = getattr(given.data, "counts", None)  # of data that know their training text
+    counted = given.data if isinstance(given.data, CountsTokens) else None
     said = examine(
         found.readout,
         found.statistics,
         TARGETS[given.target],
-        found.statistics.counts if counts is None else counts(),
-        getattr(given.data, "vocabulary_size", None),  # of data that may fill it up
+        found.statistics.counts if counted is None else counted.counts(),
+        None if counted is None else counted.vocabulary_size,
         given.ridge,
         given.folds,
     )
@@ -135,11 +136,10 @@ def _start(path: str, given: Any, fabric: Fabric) -> Start | None:
 
 
 def _writer(data: PredictiveData) -> Callable[[int], str]:
-    """Returns what writes a token in one line; "" where the data cannot tell."""
-    decode = getattr(data, "decode", None)
-    if decode is None:
+    """Returns what writes a token in one line; "" where the data hold no text."""
+    if not isinstance(data, ReadsText):
         return lambda token: ""
-    return lambda token: json.dumps(decode([token]), ensure_ascii=False)[1:-1]
+    return lambda token: json.dumps(data.decode([token]), ensure_ascii=False)[1:-1]
 
 
 def _show(path: str, said: ProbeReport, findings: Sequence[Report], notes: Sequence[str]) -> None:

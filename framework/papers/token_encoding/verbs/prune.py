@@ -14,6 +14,7 @@ from framework.callbacks.table import table
 from framework.checkpoints import digest
 from framework.console.checkpoint_options import HELP, beside, leading
 from framework.console.errors import UserError
+from framework.data.protocols import CountsTokens
 from framework.modules.loading import load_module
 from framework.papers.token_encoding.contexts import Contexts
 from framework.papers.token_encoding.prune_options import (
@@ -102,7 +103,7 @@ def _find(path: str, given: Any, fabric: Fabric) -> Found:
     contexts = Contexts(held.hidden[: given.measured], held.target[: given.measured])
     weight, bias = known.readout.weight, known.readout.bias
     own = Readout(weight.to(fabric.device), None if bias is None else bias.to(fabric.device))
-    size = getattr(given.data, "vocabulary_size", None)
+    size = given.data.vocabulary_size if isinstance(given.data, CountsTokens) else None
     return Found(path, known, own, Saliency(known.readout, known.statistics, size), contexts)
 
 

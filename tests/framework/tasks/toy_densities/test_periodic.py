@@ -98,8 +98,8 @@ def test_what_the_data_tell_of_themselves():
     assert data.spec.features == 1
     assert data.spec.support == Interval(train.target.min().item(), train.target.max().item())
     assert data.spec.support.low == pytest.approx(-1, abs=1e-5)
-    assert data.truth(train.features) is None
-    assert torch.equal(data.mean(train.features), train.features[:, 0].sin())
+    assert data.truth(train) is None
+    assert torch.equal(data.mean(train), train.features.sin())
 
 
 @pytest.mark.parametrize(
