@@ -74,11 +74,6 @@ class Backbone(nn.Module, ABC):
         """Width of the states that it reads: as wide as the hidden states, unless it narrows."""
         return self.dim
 
-    @property
-    def given_past(self) -> bool:
-        """Whether attention sees a past that another model computed: `forward` then needs it."""
-        return False
-
     @abstractmethod
     def forward(self, inputs: Embedded, cache: Cache | None = None) -> Tensor:
         """Computes hidden states `[B, S, D]` of the states (not of the context), causally.

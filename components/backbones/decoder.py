@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -114,25 +112,12 @@ class Decoder(Backbone):
         )
         self.norm = norm(dim=dim)
 
-    @property
-    def given_past(self) -> bool:
-        """Whether attention sees a past that another model computed: `forward` then needs it."""
-        block: Any = self.blocks[0]
-        given: bool = block.attention.operator.given_past
-        return given
-
     def new_cache(self, batch_size: int, length: int) -> Cache:
         """Makes an empty cache for `length` positions, those of the context included.
 
         Raises:
-            ValueError: If that is too long, or keys and values of the past are another model's.
+            ValueError: If that is too long.
         """
-        if self.given_past:
-            raise ValueError(
-                "Decoder with GivenPast sees what another model made of whole sequences, and "
-                "cannot continue one step by step; generate with that model, or with attention "
-                "ScaledDotProduct."
-            )
         self.positions.require(length)
         return Cache(len(self.blocks), batch_size, length)
 

@@ -40,9 +40,6 @@ class AttentionOperator(nn.Module, ABC):
     one_stream = True
     """Whether both streams are one, as they must be where what is read is no past."""
 
-    given_past = False
-    """Whether `past` comes from another model, which a cache hands over."""
-
     def streams(self, project: nn.Module, source: Tensor) -> tuple[Tensor, Tensor]:
         """Projects states `[B, S, D]` to both streams, `[B, S, W]` each: one tensor, twice.
 
@@ -52,6 +49,18 @@ class AttentionOperator(nn.Module, ABC):
         """
         projected = project(source)
         return projected, projected
+
+    def extend(self, past: KeyValue, cache: LayerCache | None) -> KeyValue:
+        """Appends what new positions show the others to what earlier ones did.
+
+        Args:
+            past: `[B, G, S, E]`, of the new positions.
+            cache: Holds the earlier positions, and is extended in place; None if there are none.
+
+        Returns:
+            `[B, G, K, E]`, of all positions.
+        """
+        return past if cache is None else KeyValue(*cache.extend(*past))
 
     @abstractmethod
     def forward(self, queries: Tensor, own: KeyValue, past: KeyValue, visible: Visible) -> Tensor:
@@ -168,8 +177,7 @@ class Attention(nn.Module):
         queries = self.query_norm(split_heads(self.query(source), self.head_dim))
         own, past = self._streams(hidden, source)
         queries, own, past = self._rotated(queries, own, past, index)
-        if slot is not None:
-            past = KeyValue(*slot.extend(*past))
+        past = self.operator.extend(past, slot)
         output: Tensor = self.out(join_heads(self.operator(queries, own, past, visible)))
         return output
 

@@ -44,42 +44,6 @@ class LayerCache:
         return slot
 
 
-class FrozenSlot(LayerCache):
-    """Keys and values of another model, which no call changes.
-
-    Args:
-        keys: `[B, G, S, E]`, of every position.
-        values: `[B, G, S, E]`, of every position.
-    """
-
-    def __init__(self, keys: Tensor, values: Tensor) -> None:
-        super().__init__(keys.shape[2])
-        self.keys, self.values, self.length = keys, values, keys.shape[2]
-
-    def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns what it holds, in place of keys and values `[B, G, S, E]`.
-
-        Raises:
-            ValueError: If these are of another shape.
-        """
-        assert self.keys is not None
-        assert self.values is not None
-        if keys.shape != self.keys.shape:
-            raise ValueError(
-                f"A frozen past holds keys of shape {list(self.keys.shape)}, where the model has "
-                f"{list(keys.shape)}; use one of as many heads that reads as many positions."
-            )
-        return self.keys, self.values
-
-    def repeat(self, samples: int) -> FrozenSlot:
-        """Copies the slot, each example `samples` times in a row."""
-        assert self.keys is not None
-        assert self.values is not None
-        return FrozenSlot(
-            self.keys.repeat_interleave(samples, 0), self.values.repeat_interleave(samples, 0)
-        )
-
-
 class Cache:
     """Everything a backbone needs to go on where it stopped.
 
@@ -125,21 +89,6 @@ class Cache:
         cache.slots = [slot.repeat(samples) for slot in self.slots]
         cache.mask = _repeat(self.mask, samples)
         cache.context_mask = _repeat(self.context_mask, samples)
-        return cache
-
-    def frozen(self) -> Cache:
-        """Makes a cache with which another backbone reads the same positions, all at once.
-
-        It stands at the beginning, so that places and what each position sees are those of a pass
-        without a cache; whatever that backbone computes, keys and values stay these.
-        """
-        cache = Cache(0, self.batch_size, self.length)
-        for slot in self.slots:
-            assert slot.keys is not None
-            assert slot.values is not None
-            cache.slots.append(
-                FrozenSlot(slot.keys[:, :, : slot.length], slot.values[:, :, : slot.length])
-            )
         return cache
 
     def _filled(self, mask: Tensor | None, size: int, device: torch.device) -> Tensor:

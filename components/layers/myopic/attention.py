@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from components.layers.attention import AttentionOperator, KeyValue, ScaledDotProduct
+from components.layers.cache import LayerCache
 from components.layers.myopic.fused import separated_attention
+from components.layers.myopic.past import FrozenLayerCache
 from components.layers.myopic.reference import diagonal_attention
 from components.layers.myopic.streams import parameter_streams
 from components.layers.visibility import Visible
@@ -103,34 +105,48 @@ class Bigram(AttentionOperator):
 class GivenPast(AttentionOperator):
     """Attends to itself, and in place of every other position to keys and values that are given.
 
-    They come from the slot of a cache, see `Attention`: those of a frozen model make the model at
-    hand a local myopic one, whose gain over the frozen model is what that gave up for its future.
+    They come with a cache, see `components.layers.myopic.past.frozen`. With those of a frozen
+    model this is the local myopic model: how much better it predicts than the frozen one is what
+    that gives up at each position for the sake of later ones.
 
     Args:
         dropout: Probability to drop an attention weight while training.
         scale: Factor of queries · keys, 1/√E if not given.
 
     Raises:
-        ValueError: If no past is given.
+        ValueError: In a pass without keys and values of another model.
 
     Source: Wu, Morris and Levine, "Do language models plan ahead for future tokens?"
     (arXiv:2404.00859), the local myopia bonus.
     """
 
     one_stream = False
-    given_past = True
 
     def __init__(self, dropout: float = 0.0, scale: float | None = None) -> None:
         super().__init__()
         self.dropout, self.scale = dropout, scale
 
-    def forward(self, queries: Tensor, own: KeyValue, past: KeyValue, visible: Visible) -> Tensor:
-        """Attends with queries `[B, H, Q, E]` to `own`, and to the others of `past`."""
-        if past.keys is own.keys:
+    def extend(self, past: KeyValue, cache: LayerCache | None) -> KeyValue:
+        """Returns keys and values `[B, G, K, E]` of another model, in place of `past`.
+
+        Raises:
+            ValueError: If there are none, or the cache would hold those of this model.
+        """
+        if cache is None:
             raise ValueError(
-                "GivenPast attends to keys and values of earlier positions that are given with a "
-                "cache, but there are none; name the model that makes them, or choose "
+                "GivenPast attends to keys and values that another model computed, and got none; "
+                "train it with LocalLanguageModel, whose reference computes them, or choose "
                 "attention=ScaledDotProduct."
             )
+        if not isinstance(cache, FrozenLayerCache):  # a growing one holds this model's own
+            raise ValueError(
+                "GivenPast attends to keys and values that another model computed of whole "
+                "sequences, and cannot continue one step by step; generate with that model, or "
+                "with attention=ScaledDotProduct."
+            )
+        return super().extend(past, cache)
+
+    def forward(self, queries: Tensor, own: KeyValue, past: KeyValue, visible: Visible) -> Tensor:
+        """Attends with queries `[B, H, Q, E]` to `own`, and to the others of `past`."""
         drop = self.dropout if self.training else 0.0
         return diagonal_attention(queries, own, past, visible, drop, self.scale)

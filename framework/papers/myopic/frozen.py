@@ -1,4 +1,4 @@
-"""A trained model, frozen, whose keys and values are the past of one that is trained."""
+"""A frozen model, whose keys and values are the past of a model that is trained."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 
 from components.data import Batch
 from components.interfaces import Backbone, Cache, Stem
+from components.layers.myopic.past import frozen
 from framework.checkpoints import compare, load_parameters, read
 from framework.modules.recipe import unbuilt
 
@@ -16,20 +17,20 @@ from framework.modules.recipe import unbuilt
 class FrozenReference:
     """Reads batches with the stem and the backbone of a checkpoint, without gradients.
 
-    No module: what it holds is in no state dict, no optimizer and no shard of the module that
-    keeps it. Every process holds all of it.
+    It is not an `nn.Module`, so that its parameters are in no state dict, optimizer or shard of
+    the module that owns it. Every process holds all of them.
 
     Args:
-        path: A checkpoint of ours, a file or a folder of shards.
+        path: A checkpoint of Overtone, a file or a folder of shards.
         stem: Stem of the model that is trained, of the same architecture.
-        backbone: Its backbone, which tells where and in which type to compute.
+        backbone: Backbone of that model; its device and type are used.
 
     Raises:
-        ValueError: If the checkpoint cannot be used, is of another architecture, or its model is
-            given a past itself.
+        ValueError: If the checkpoint cannot be used, is of another architecture, or its model has
+            a reference of its own.
 
-    Source: Wu et al., "Do Language Models Plan Ahead for Future Tokens?" (arXiv:2404.00859): the
-    model that is trained is their local myopic one.
+    Source: Wu et al., "Do Language Models Plan Ahead for Future Tokens?" (arXiv:2404.00859),
+        definition 4.
     """
 
     def __init__(self, path: str, stem: Stem, backbone: Backbone) -> None:
@@ -51,16 +52,16 @@ class FrozenReference:
         context = 0 if inputs.context is None else inputs.context.shape[1]
         cache = self.backbone.new_cache(size, context + length)
         self.backbone(inputs, cache)
-        return cache.frozen()
+        return frozen(cache)
 
 
 def _rebuilt(path: Path) -> Any:
-    """Builds the module of a checkpoint again, with its parameters."""
+    """Rebuilds the module of a checkpoint, with its parameters."""
     options = read(path).get("hyper_parameters", {})
     if options.get("reference") is not None:
         raise ValueError(
-            f"reference={str(path)!r} sees the past of another model itself; use the "
-            "checkpoint of an ordinary one."
+            f"reference={str(path)!r} attends to the past of another model itself; use the "
+            "checkpoint of an ordinary model."
         )
     model = unbuilt(f"reference={str(path)!r}", options)
     model.configure_model()

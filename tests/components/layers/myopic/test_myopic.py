@@ -10,6 +10,7 @@ from components.interfaces import Embedded
 from components.layers.attention import KeyValue, ScaledDotProduct
 from components.layers.cross import CrossAttention
 from components.layers.myopic.attention import Bigram, GivenPast, Myopic
+from components.layers.myopic.past import frozen
 from components.layers.positions import NoPositions, RelativeBias
 from components.layers.visibility import Visible
 from tests.components.layers.myopic.every_myopic import (
@@ -140,7 +141,7 @@ def test_a_given_past_that_is_ones_own_trains_as_constant_keys_do(options):
         cache = decoder(**options).new_cache(BATCH, SIZE)
         decoder(**options)(Embedded(given), cache)
     leaves = dict(local.named_parameters()) | {"states": given}
-    total = losses(local(Embedded(given), cache.frozen())).sum()
+    total = losses(local(Embedded(given), frozen(cache))).sum()
     found = torch.autograd.grad(total, list(leaves.values()))
     found = dict(zip(leaves, found, strict=True))
     assert error(found, gradients(decoder(VARIANTS["keys"], **options), given)) < 1e-12
@@ -148,11 +149,6 @@ def test_a_given_past_that_is_ones_own_trains_as_constant_keys_do(options):
     others = ("key_value", ".key.", ".value.", "key_norm")  # learn from the past, too
     same = {name: each for name, each in hidden.items() if not any(o in name for o in others)}
     assert error(found, same) < 1e-12
-
-
-def test_a_past_that_is_not_given_is_refused():
-    with pytest.raises(ValueError, match=r"GivenPast .* there are none; .*ScaledDotProduct"):
-        decoder(GivenPast)(Embedded(states()))
 
 
 def test_operators_scale_as_ordinary_attention_does():

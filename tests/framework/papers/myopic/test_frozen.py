@@ -197,7 +197,7 @@ def test_trains_validates_tests_and_loads_again(vanilla, tmp_path):
     assert held["hyper_parameters"]["reference"] == vanilla
     loaded = LocalLanguageModel.load_from_checkpoint(tmp_path / "local.ckpt").eval()
     assert torch.equal(loaded(batch()).logits, module.eval()(batch()).logits)
-    with pytest.raises(ValueError, match="sees the past of another model itself; use the checkp"):
+    with pytest.raises(ValueError, match="attends to the past of another model itself; use the"):
         model(GivenPast, reference=str(tmp_path / "local.ckpt")).configure_model()
     gone = {"reference": str(tmp_path / "gone.ckpt")}
     with pytest.raises(ValueError, match=r"There is no checkpoint '.*gone.ckpt'; check"):
@@ -247,6 +247,7 @@ def test_a_folder_of_shards_serves_as_well(vanilla, tmp_path):
         torch.testing.assert_close(value, held[f"backbone.{name}"], rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the compiler's own, about itself
 def test_compiled_blocks_change_no_number(vanilla):
     torch._dynamo.reset()

@@ -7,6 +7,7 @@ import pytest
 from components.layers.attention import ScaledDotProduct
 from components.layers.myopic.attention import GivenPast, Myopic
 from components.layers.norms import LayerNorm
+from framework.execution import Execution
 from tests.framework.modules.fakes import trainer
 from tests.framework.modules.parts import FixedData
 from tests.framework.papers.myopic.test_frozen import BACKBONE, batch, fit, model
@@ -24,13 +25,16 @@ def vanilla(tmp_path_factory):
     ("attention", "changes", "sentence"),
     [
         (
-            GivenPast,
-            {"vanilla": None},
-            "GivenPast sees keys and values of another .* reference=null",
+            ScaledDotProduct,
+            {},
+            "reference='.*' computes .* that the attention of Decoder does not",
         ),
-        (ScaledDotProduct, {}, "gives a past that no attention of Decoder would see; choose"),
-        (partial(Myopic, constant="keys"), {}, "gives a past that no attention of Decoder would"),
-        (GivenPast, {"vanilla": "/no/such"}, "There is no checkpoint '/no/such'; check the path"),
+        (partial(Myopic, constant="keys"), {}, "attention of Decoder does not read; choose"),
+        (
+            GivenPast,
+            {"reference": "/no/such"},
+            "There is no checkpoint '/no/such'; check the path",
+        ),
         (
             GivenPast,
             {"backbone": partial(BACKBONE, depth=2)},
@@ -49,16 +53,30 @@ def test_what_does_not_fit_is_one_sentence(vanilla, attention, changes, sentence
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.filterwarnings("ignore")  # the compiler's own, about itself
+@pytest.mark.parametrize(
+    "execution",
+    [Execution(), pytest.param(Execution(compile=True), marks=pytest.mark.slow)],
+    ids=["plain", "compiled"],
+)
+def test_an_ordinary_module_is_refused_before_its_first_step(execution):
+    module = model(GivenPast, execution=execution)
+    sentence = r"^GivenPast attends .* got none; train it with LocalLanguageModel, .*$"
+    with pytest.raises(ValueError, match=sentence):
+        fit(module)
+    assert module.trainer.global_step == 0
+
+
 def test_heads_of_another_width_are_refused(vanilla):
     """Their parameters have the same shapes, so that only keys can tell."""
     wide = partial(BACKBONE, heads=2, kv_heads=1)
     module = model(GivenPast, backbone=wide, reference=vanilla)
     module.configure_model()
-    with pytest.raises(ValueError, match=r"holds keys of shape \[6, 2, 6, 4\], .* \[6, 1, 6, 8\]"):
+    with pytest.raises(ValueError, match=r"keys of shape \[6, 2, 6, 4\], .* \[6, 1, 6, 8\]"):
         module(batch())
 
 
 def test_no_text_is_continued_with_it(vanilla):
     runner = trainer()
-    with pytest.raises(ValueError, match=r"^Decoder with GivenPast .* generate with that model"):
+    with pytest.raises(ValueError, match=r"^GivenPast .* step by step; generate with that model"):
         runner.predict(model(GivenPast, reference=vanilla), FixedData(batch()))

@@ -101,7 +101,7 @@ def test_answers_of_the_last_checkpoint_are_metrics(launched, tmp_path):
 
 def test_arms_that_are_not_trained_alike_do_not_run(monkeypatch, tmp_path):
     monkeypatch.setattr(runs, "LAUNCH", FAKE)
-    for face in cli.FACES:
+    for face in (*cli.FACES, *cli._slices()):
         cli.import_module(face)
     sizes = ["--model.backbone.dim=8", "--data.batch_size=4", "--trainer.max_steps=4"]
     recipe = ["--config", "lagged_sines", *sizes, "--trainer.accelerator=cpu"]
