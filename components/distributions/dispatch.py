@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from components.distributions.affine import Affine
-from components.distributions.vectors import add_components, components
+from components.distributions.vectors import add_components, components_of
 
 Formula = TypeVar("Formula", bound=Callable[..., Tensor])
 
@@ -40,7 +40,7 @@ class Functional:
 
     def __call__(self, distribution: Distribution, *outcomes: Tensor) -> Tensor:
         """Computes values `[...]` of a distribution, and of outcomes `[..., *shape]` if any."""
-        return self._join(self._of_each(components(distribution), *outcomes), distribution)
+        return self._join(self._of_each(components_of(distribution), *outcomes), distribution)
 
     def register(self, formula: Formula) -> Formula:
         """Registers a formula for the classes that annotate its first argument."""

@@ -23,7 +23,7 @@ def joint(distribution: Distribution, shape: Sequence[int]) -> Distribution:
     return Independent(distribution, len(shape), validate_args=False) if shape else distribution
 
 
-def components(distribution: Distribution) -> Distribution:
+def components_of(distribution: Distribution) -> Distribution:
     """Returns the distributions of the components of a vector: undoes `joint`, in any units.
 
     Args:
@@ -35,9 +35,9 @@ def components(distribution: Distribution) -> Distribution:
     """
     match distribution:
         case Independent():
-            return components(distribution.base_dist)
+            return components_of(distribution.base_dist)
         case Affine():
-            base = components(distribution.base)
+            base = components_of(distribution.base)
             return Affine(base, distribution.loc, distribution.scale)
         case _:
             return distribution

@@ -52,7 +52,8 @@ class LabelSmoothing(Loss):
         super().__init__(weight)
         if not 0 <= smoothing <= 1:
             raise ValueError(
-                f"LabelSmoothing: smoothing={smoothing} is the weight of the uniform distribution; choose it between 0 and 1."
+                f"LabelSmoothing: smoothing={smoothing} is the weight of the uniform "
+                "distribution; choose it between 0 and 1."
             )
         self.smoothing = smoothing
 

@@ -11,7 +11,7 @@ from torch.nn.functional import huber_loss
 
 from components.distributions.scores import pinball
 from components.distributions.tensors import constant
-from components.distributions.vectors import add_components, components
+from components.distributions.vectors import add_components, components_of
 from components.interfaces import Loss
 from components.losses.refusal import refuse
 
@@ -57,7 +57,8 @@ class Huber(Loss):
         super().__init__(weight)
         if not delta > 0:
             raise ValueError(
-                f"Huber: delta={delta} is the error from which on the loss is linear; use a positive one."
+                f"Huber: delta={delta} is the error from which on the loss is linear; "
+                "use a positive one."
             )
         self.delta = delta
 
@@ -105,5 +106,5 @@ class Pinball(Loss):
         levels = constant(self.levels, torch.float32, target.device)
         levels = levels.view(-1, *(1,) * target.dim())
         with refuse(self, prediction, "real values, which have quantiles"):
-            quantiles = components(prediction).icdf(levels)
+            quantiles = components_of(prediction).icdf(levels)
         return add_components(pinball(quantiles, target, levels).mean(0), prediction)

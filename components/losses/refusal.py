@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from torch.distributions import Distribution
 
 from components.distributions import Affine
-from components.distributions.vectors import components
+from components.distributions.vectors import components_of
 from components.interfaces import Loss
 
 
@@ -34,7 +34,7 @@ def refuse(loss: Loss, prediction: Distribution, wanted: str) -> Iterator[None]:
 
 
 def _kind(distribution: Distribution) -> str:
-    each = components(distribution)
+    each = components_of(distribution)
     while isinstance(each, Affine):
         each = each.base
     return type(each).__name__

@@ -10,7 +10,7 @@ from components.distributions.functionals import (
     log_normalizer,
     roughness,
 )
-from components.distributions.vectors import add_components, components
+from components.distributions.vectors import add_components, components_of
 from components.interfaces import Loss
 from components.losses.refusal import refuse
 
@@ -83,7 +83,7 @@ class ZLoss(Loss):
     def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
         """Measures predictions of batch shape `[B, T]`: `[B, T]`."""
         with refuse(self, prediction, "raw logits"):
-            normalizers = log_normalizer(components(prediction))
+            normalizers = log_normalizer(components_of(prediction))
         return add_components(normalizers.square(), prediction)
 
 

@@ -10,7 +10,7 @@ from torch.distributions import Independent
 from components.distributions import Affine, Categorical
 from components.distributions.functionals import probabilities, roughness
 from components.distributions.scores import crps
-from components.distributions.vectors import components, joint
+from components.distributions.vectors import components_of, joint
 
 every_real = pytest.mark.parametrize("name", REAL)
 every_discrete = pytest.mark.parametrize("name", DISCRETE)
@@ -183,7 +183,7 @@ def test_vectors_in_other_units_add_components_in_other_units(name):
     torch.testing.assert_close(crps(moved, x), crps(each, x).sum(-1))
     torch.testing.assert_close(roughness(moved), roughness(each).sum(-1))
     level = torch.full((2, 3), 0.37, dtype=torch.float64)
-    torch.testing.assert_close(components(moved).icdf(level), loc + scale * base.icdf(level))
+    torch.testing.assert_close(components_of(moved).icdf(level), loc + scale * base.icdf(level))
 
 
 @every_real
