@@ -1,8 +1,28 @@
-"""Parts of models in pure PyTorch: every class that a recipe may name, by its short name."""
+"""Parts of models in pure PyTorch, and what a part of one's own needs.
+
+Every class that a recipe may name by its short name, the supports that say what can be predicted,
+the interfaces of the parts, and the predictive distributions.
+"""
 
 from components.backbones import MLP, Decoder, EncoderDecoder, FanNetwork, Perceptron
 from components.binnings import MixedBins
-from components.distributions import ErfWarp, TanhWarp
+from components.distributions import (
+    Affine,
+    Categorical,
+    CategoricalWithSpecials,
+    Discrete,
+    ErfWarp,
+    FourierCategorical,
+    FourierDensity,
+    FourierHistogram,
+    Histogram,
+    Mixture,
+    Quantiles,
+    StudentT,
+    TanhWarp,
+    TransformedFourier,
+    Warp,
+)
 from components.heads import (
     EvenMixtureHead,
     FanHead,
@@ -15,6 +35,7 @@ from components.heads import (
     StudentTHead,
 )
 from components.initializations import Mitchell, NormalMatrices
+from components.interfaces import Backbone, Embedded, Head, Initialization, Loss, Stem
 from components.layers.attention import ScaledDotProduct
 from components.layers.fan import FanLayer
 from components.layers.feedforward import FeedForward, SwiGLU
@@ -47,17 +68,26 @@ from components.stems import (
     TrajectoryStem,
     Unscaled,
 )
+from components.supports import Binning, Bins, Interval, Tokens
 
 __all__ = [
     "CRPS",
     "MLP",
+    "Affine",
     "Asinh",
+    "Backbone",
     "Bigram",
     "BinnedSeriesStem",
+    "Binning",
+    "Bins",
+    "Categorical",
+    "CategoricalWithSpecials",
     "CellIndex",
     "CoefficientPenalty",
     "ConvObservation",
     "Decoder",
+    "Discrete",
+    "Embedded",
     "EncoderDecoder",
     "Entropy",
     "ErfWarp",
@@ -68,15 +98,24 @@ __all__ = [
     "FeatureStem",
     "FeedForward",
     "FlatObservation",
+    "FourierCategorical",
+    "FourierDensity",
     "FourierHead",
+    "FourierHistogram",
     "GivenPast",
+    "Head",
+    "Histogram",
     "Huber",
+    "Initialization",
+    "Interval",
     "LabelSmoothing",
     "LayerNorm",
     "Learned",
     "LinearHead",
+    "Loss",
     "Mitchell",
     "MixedBins",
+    "Mixture",
     "MixtureHead",
     "Myopic",
     "NegativeLogLikelihood",
@@ -88,6 +127,7 @@ __all__ = [
     "PointHead",
     "PromptStem",
     "QuantileHead",
+    "Quantiles",
     "RMSNorm",
     "RelativeBias",
     "Rotary",
@@ -96,11 +136,16 @@ __all__ = [
     "SequenceStem",
     "SeriesStem",
     "SquaredError",
+    "Stem",
+    "StudentT",
     "StudentTHead",
     "SwiGLU",
     "TanhWarp",
     "TokenStem",
+    "Tokens",
     "TrajectoryStem",
+    "TransformedFourier",
     "Unscaled",
+    "Warp",
     "ZLoss",
 ]

@@ -9,13 +9,13 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Independent
+from torch.distributions import Distribution
 from torch.nn.functional import one_hot
 
 from components.distributions.categorical import Discrete
-from components.distributions.constants import constant
 from components.distributions.histogram import Histogram
-from components.distributions.rows import cell
+from components.distributions.tensors import bucketize, constant
+from components.distributions.vectors import joint
 
 DEFAULT_BINS = 256  # resolution of a histogram head that is not told otherwise
 
@@ -213,7 +213,7 @@ class Bins:
 
     def index(self, value: Tensor) -> Tensor:
         """Finds the cells of values `[...]`, int64: an end cell for values beyond the edges."""
-        return cell(constant(self.edges, torch.float32, value.device), value)
+        return bucketize(value, constant(self.edges, torch.float32, value.device))
 
     def midpoint(self, index: Tensor) -> Tensor:
         """Returns the midpoints of cells `[...]`: no value is further than half a cell away."""
@@ -223,9 +223,7 @@ class Bins:
     def distribution(self, categorical: Discrete, device: torch.device) -> Distribution:
         """Reads a categorical `[..., *shape]` over the cells as a density of outcomes, `[...]`."""
         histogram = Histogram(categorical, constant(self.edges, torch.float32, device))
-        if not self.shape:
-            return histogram
-        return Independent(histogram, len(self.shape), validate_args=False)
+        return joint(histogram, self.shape)
 
 
 Support = Tokens | Interval | Bins

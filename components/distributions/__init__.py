@@ -1,9 +1,8 @@
-"""Predictive distributions: torch distributions that are lazy, precise and tell what is asked."""
+"""Predictive distributions: torch distributions that are lazy and precise."""
 
 from components.distributions.affine import Affine
-from components.distributions.categorical import Categorical, Discrete
+from components.distributions.categorical import Categorical, CategoricalWithSpecials, Discrete
 from components.distributions.fourier import (
-    CategoricalWithSpecials,
     ErfWarp,
     FourierCategorical,
     FourierCells,

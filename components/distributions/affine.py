@@ -1,4 +1,4 @@
-"""A distribution in other units: stretched and moved."""
+"""A distribution in other units: scaled and shifted."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from torch import Tensor
 from torch.distributions import Distribution
 from torch.types import _size
 
-from components.distributions.rows import joint_shape
+from components.distributions.tensors import joint_shape
 
 
 class Affine(Distribution):
     r"""The distribution of loc + scale · X, where X follows the base.
 
-    A model that works in scaled units predicts in the data's own units this way, and its nats are
-    theirs: :math:`\log p(y) = \log p_X((y - loc)/scale) - \log scale`.
+    A model that works in scaled units so predicts in the units of the data, and its nats refer
+    to those: :math:`\log p(y) = \log p_X((y - loc)/scale) - \log scale`.
 
     Args:
-        base: The distribution of X, batch shape `[...]`; over vectors, each component is mapped by
+        base: The distribution of X, batch shape `[...]`; over vectors, each component is scaled by
             itself.
-        loc: Where 0 goes, of a shape that broadcasts to batch and event shape of the base.
-        scale: What a unit becomes, positive, of such a shape too.
+        loc: Shift, of a shape that broadcasts to batch and event shape of the base.
+        scale: Factor, positive, of such a shape too.
 
     Raises:
-        ValueError: If `loc` or `scale` have more elements than there are distributions to move.
+        ValueError: If `loc` or `scale` have more elements than there are distributions to scale.
     """
 
     arg_constraints = {}  # noqa: RUF012 - torch's declaration; checks are off per object
@@ -47,7 +47,7 @@ class Affine(Distribution):
 
     @property
     def log_scale(self) -> Tensor:
-        """What the logarithm of a density loses, summed over the event, `[...]`."""
+        """Logarithm of the scale, summed over the event, `[...]`: a log-density is less by it."""
         whole = self.scale.log().expand(self.batch_shape + self.event_shape)
         return whole.flatten(len(self.batch_shape)).sum(-1) if self.event_shape else whole
 

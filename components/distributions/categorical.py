@@ -1,4 +1,4 @@
-"""Distributions over numbered outcomes: their common interface, and the one made of logits."""
+"""Distributions over numbered outcomes: the interface, logits, and outcomes without an order."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from torch.distributions.utils import lazy_property
 from torch.nn.functional import cross_entropy
 from torch.types import _size
 
-from components.distributions.precision import to_float32
-from components.distributions.rows import locate, pick
+from components.distributions.tensors import gather, joint_shape, searchsorted, to_float32
 
 
 class Discrete(Distribution, ABC):
     """A distribution over the outcomes 0 .. size-1, batch shape `[...]`.
 
-    `log_prob` costs what one outcome costs; the axis over all outcomes exists only once
+    `log_prob` costs as much as one outcome does; the axis over all outcomes is built only when
     `log_probs`, `probs`, `logits` or something made of them is read.
     """
 
@@ -65,15 +64,15 @@ class Discrete(Distribution, ABC):
         Below the first outcome it is 0.
         """
         index = value.floor().long() if value.is_floating_point() else value.long()
-        below = pick(self._cumulative, index.clamp(0, self.size - 1))
+        below = gather(self._cumulative, index.clamp(0, self.size - 1))
         return torch.where(index < 0, 0.0, below)
 
     def quantile(self, level: Tensor) -> Tensor:
-        """Finds the first index up to which the probability is at least a level, int64 `[...]`.
+        """Returns the first index up to which the probability is at least a level, int64 `[...]`.
 
         It is not called `icdf` because it has no gradient, which losses expect of that.
         """
-        return locate(self._cumulative, level).clamp_max(self.size - 1)
+        return searchsorted(self._cumulative, level).clamp_max(self.size - 1)
 
     def entropy(self) -> Tensor:
         """Computes the entropy in nats, `[...]`."""
@@ -106,7 +105,7 @@ class Discrete(Distribution, ABC):
 class Categorical(Discrete):
     """The distribution of an index given by one logit per outcome.
 
-    Twice as fast as torch's own where only `log_prob` is asked for: it goes through the fused
+    Twice as fast as torch's own where only `log_prob` is needed: it goes through the fused
     cross-entropy, in float32, and nothing is normalized before that.
 
     Args:
@@ -135,9 +134,54 @@ class Categorical(Discrete):
                 ignore_index=torch.iinfo(torch.int64).min,  # the default, -100, hides mistakes
             )
             return -nll.reshape(value.shape)
-        return pick(logits, value) - logits.logsumexp(-1)
+        return gather(logits, value) - logits.logsumexp(-1)
 
     @lazy_property
     def log_probs(self) -> Tensor:
         """Normalized log-probabilities of all outcomes, `[..., size]`."""
         return to_float32(self._logits).log_softmax(-1)
+
+
+class CategoricalWithSpecials(Discrete):
+    r"""S special outcomes outside the order, followed by ordered ones.
+
+    .. math:: q_i = \pi_i \;\; (i < S), \quad q_{S+j} = \pi_S \, p_j, \quad
+        \pi = \mathrm{softmax}(\text{logits})
+
+    A smooth distribution alone could not give an end-of-sequence token more than its neighbors.
+
+    Args:
+        logits: One for each special outcome, then one for all ordered ones,
+            `[..., S + 1]`.
+        ordered: The distribution of the ordered outcomes, batch shape `[...]`.
+    """
+
+    def __init__(self, logits: Tensor, ordered: Discrete) -> None:
+        self._log_weights = to_float32(logits).log_softmax(-1)
+        self.ordered = ordered
+        self.specials = logits.shape[-1] - 1
+        self.size = self.specials + ordered.size
+        super().__init__(ordered.batch_shape, validate_args=False)
+
+    @property
+    def ordered_probability(self) -> Tensor:
+        """Probability of all ordered outcomes together, `[...]`."""
+        return self._log_weights[..., -1].exp()
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Computes the log-probability of outcomes `[...]`, as cheaply as that of ordered ones."""
+        value = value.long().expand(joint_shape(value, self.batch_shape))
+        weight = gather(self._log_weights, value.clamp_max(self.specials))
+        inside = self.ordered.log_prob((value - self.specials).clamp_min(0))
+        return weight + torch.where(value < self.specials, 0.0, inside)
+
+    @lazy_property
+    def log_probs(self) -> Tensor:
+        """Normalized log-probabilities of all outcomes, `[..., size]`."""
+        special, ordered = self._log_weights[..., :-1], self._log_weights[..., -1:]
+        return torch.cat((special, ordered + self.ordered.log_probs), -1)
+
+    @property
+    def logits(self) -> Tensor:
+        """The log-probabilities, as single outcomes have no other logits."""
+        return self.log_probs

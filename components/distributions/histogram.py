@@ -1,4 +1,4 @@
-"""A histogram: a distribution of the cell turned into a density of the value."""
+"""A histogram: a distribution over cells as a density of values."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from torch.nn.functional import pad
 from torch.types import _size
 
 from components.distributions.categorical import Discrete
-from components.distributions.precision import tiny
-from components.distributions.rows import cell, locate, pick
+from components.distributions.tensors import bucketize, gather, searchsorted, tiny
 
 
 class Histogram(Distribution):
@@ -20,7 +19,7 @@ class Histogram(Distribution):
     .. math:: p(x) = q_k / (e_{k+1} - e_k) \quad\text{for } e_k \le x < e_{k+1}
 
     Because the width of the cell is divided out, nats compare between resolutions and with any
-    other density. `log_prob` asks the distribution of the cell for one index and no more, so a
+    other density. `log_prob` reads one index of the distribution of the cell, so that a
     lazy distribution stays lazy.
 
     Values beyond the outer edges score in the end cells; `cdf` is 0 or 1 there.
@@ -63,7 +62,7 @@ class Histogram(Distribution):
 
     def index(self, value: Tensor) -> Tensor:
         """Finds the cell of each value, int64 `[...]`: an end cell for values beyond the edges."""
-        return cell(self.edges, value)
+        return bucketize(value, self.edges)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Computes the log-density at values `[...]`."""
@@ -74,14 +73,14 @@ class Histogram(Distribution):
         """Computes the probability of at most `value`, piecewise linear, `[...]`."""
         index = self.index(value)
         inside = (value - self.edges[index]) / self.widths[index]
-        before = pick(self._cumulative, index)
-        return before + pick(self.cells.probs, index) * inside.clamp(0, 1)
+        before = gather(self._cumulative, index)
+        return before + gather(self.cells.probs, index) * inside.clamp(0, 1)
 
     def icdf(self, value: Tensor) -> Tensor:
         """Computes quantiles at probabilities `[...]`: the inverse of `cdf`, differentiable."""
-        index = locate(self._cumulative[..., 1:], value).clamp_max(self.cells.size - 1)
-        mass = pick(self.cells.probs, index)
-        before = pick(self._cumulative, index)
+        index = searchsorted(self._cumulative[..., 1:], value).clamp_max(self.cells.size - 1)
+        mass = gather(self.cells.probs, index)
+        before = gather(self._cumulative, index)
         inside = (value - before) / mass.clamp_min(tiny(mass))
         return self.edges[index] + self.widths[index] * inside.clamp(0, 1)
 

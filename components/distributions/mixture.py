@@ -11,9 +11,8 @@ from torch.distributions.utils import lazy_property
 from torch.types import _size
 
 from components.distributions.categorical import Categorical
-from components.distributions.inversion import bisect, implicit
-from components.distributions.precision import tiny, to_float32
-from components.distributions.rows import joint_shape, pick
+from components.distributions.inversion import bisect, implicit, quantiles
+from components.distributions.tensors import gather, joint_shape, tiny, to_float32
 
 ASCENTS = 64  # steps toward each peak; the rate is that of expectation maximization
 
@@ -22,7 +21,7 @@ class Mixture(Distribution):
     r"""A mixture of normal distributions: :math:`p(x) = \sum_k w_k N(x; m_k, s_k)`.
 
     Args:
-        logits: Logarithms of the shares up to a constant, `[..., K]`.
+        logits: Logarithms of the weights up to a constant, `[..., K]`.
         loc: Means of the components, `[..., K]`, in the units of the outcome.
         scale: Standard deviations of the components, positive, `[..., K]`, in the same units.
     """
@@ -33,15 +32,15 @@ class Mixture(Distribution):
     def __init__(self, logits: Tensor, loc: Tensor, scale: Tensor) -> None:
         logits, loc, scale = (to_float32(t) for t in (logits, loc, scale))
         shape = joint_shape(logits, loc, scale)
-        self.log_shares = logits.log_softmax(-1).expand(shape)
+        self.log_weights = logits.log_softmax(-1).expand(shape)
         self.loc = loc.expand(shape)
         self.scale = scale.expand(shape)
         super().__init__(shape[:-1], validate_args=False)
 
     @lazy_property
-    def shares(self) -> Tensor:
+    def weights(self) -> Tensor:
         """Probabilities of the components, `[..., K]`."""
-        return self.log_shares.exp()
+        return self.log_weights.exp()
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Computes the log-density at values `[...]`."""
@@ -50,28 +49,28 @@ class Mixture(Distribution):
     def cdf(self, value: Tensor) -> Tensor:
         """Computes the probability of at most `value`, `[...]`."""
         below: Tensor = torch.special.ndtr(self._standardize(value))
-        return (self.shares * below).sum(-1)
+        return (self.weights * below).sum(-1)
 
     def icdf(self, value: Tensor) -> Tensor:
         """Computes quantiles at probabilities `[...]`: the inverse of `cdf`, differentiable."""
         shape = joint_shape(value, self.batch_shape)
-        level = value.to(self.shares.dtype).expand(shape)
+        level = value.to(self.weights.dtype).expand(shape)
         # the quantile lies between those of the components
         inside = level.clamp(tiny(level), 1 - torch.finfo(level.dtype).eps)
-        quantiles = self.loc + self.scale * torch.special.ndtri(inside).unsqueeze(-1)
-        x = bisect(lambda x: self.cdf(x) - level, quantiles.amin(-1), quantiles.amax(-1))
+        each = self.loc + self.scale * torch.special.ndtri(inside).unsqueeze(-1)
+        x = bisect(lambda x: self.cdf(x) - level, each.amin(-1), each.amax(-1))
         return implicit(x, self.cdf(x) - level, self.log_prob(x).exp())
 
     @property
     def mean(self) -> Tensor:
         """Mean, `[...]`."""
-        return (self.shares * self.loc).sum(-1)
+        return (self.weights * self.loc).sum(-1)
 
     @property
     def variance(self) -> Tensor:
         """Variance between and within components, `[...]`."""
         between = (self.loc - self.mean.unsqueeze(-1)).square()
-        return (self.shares * (between + self.scale.square())).sum(-1)
+        return (self.weights * (between + self.scale.square())).sum(-1)
 
     @property
     @torch.no_grad()
@@ -86,21 +85,26 @@ class Mixture(Distribution):
         for _ in range(ASCENTS):
             pull = self._joint(peaks).softmax(-1) * precision
             peaks = (pull * self.loc).sum(-1) / pull.sum(-1)
-        return pick(peaks.movedim(0, -1), self.log_prob(peaks).argmax(0))
+        return gather(peaks.movedim(0, -1), self.log_prob(peaks).argmax(0))
+
+    def entropy(self) -> Tensor:
+        """Computes the differential entropy in nats, `[...]`, by a sum over 255 quantiles."""
+        x, _, weights = quantiles(self, self.loc)
+        return -(weights * self.log_prob(x)).sum(0)
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:
         """Draws values `[*sample_shape, ...]`, with the implicit gradient."""
         shape = self._extended_shape(torch.Size(sample_shape))
         with torch.no_grad():
-            chosen = Categorical(self.log_shares).sample(sample_shape)
-            noise = torch.randn(shape, dtype=self.shares.dtype, device=self.shares.device)
-            drawn = pick(self.loc, chosen) + pick(self.scale, chosen) * noise
+            chosen = Categorical(self.log_weights).sample(sample_shape)
+            noise = torch.randn(shape, dtype=self.weights.dtype, device=self.weights.device)
+            drawn = gather(self.loc, chosen) + gather(self.scale, chosen) * noise
         below = self.cdf(drawn)
         return implicit(drawn, below - below.detach(), self.log_prob(drawn).exp())
 
     def _joint(self, value: Tensor) -> Tensor:
-        """Log-density of each component, times its share, `[..., K]`."""
-        peak = self.log_shares - self.scale.log() - math.log(2 * math.pi) / 2
+        """Log-density of each component, times its weight, `[..., K]`."""
+        peak = self.log_weights - self.scale.log() - math.log(2 * math.pi) / 2
         return peak - self._standardize(value).square() / 2
 
     def _standardize(self, value: Tensor) -> Tensor:

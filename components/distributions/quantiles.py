@@ -8,14 +8,13 @@ from torch.distributions import Distribution
 from torch.distributions.utils import lazy_property
 from torch.types import _size
 
-from components.distributions.precision import tiny, to_float32
-from components.distributions.rows import locate, pick
+from components.distributions.tensors import gather, searchsorted, tiny, to_float32
 
 
 class Quantiles(Distribution):
     r"""A density that is constant between given quantiles and falls exponentially beyond them.
 
-    The tails hold what the outer levels leave, and start with the density of the cell next to
+    The tails hold the rest of the probability, and start with the density of the cell next to
     them: below the lowest quantile v_0, with level l_0, the density is
     :math:`d_0 e^{-d_0 (v_0 - x) / l_0}`. So `cdf` and `icdf` are exact inverses, no value is
     impossible, and the likelihood is that of a proper density.
@@ -70,15 +69,15 @@ class Quantiles(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Computes the log-density at values `[...]`."""
-        cell = self._between(locate(self.values, value))
+        cell = self._between(searchsorted(self.values, value))
         below, above = self._beyond(value)
         lower, upper = self.decays
-        return pick(self.densities.log(), cell) - below / lower - above / upper
+        return gather(self.densities.log(), cell) - below / lower - above / upper
 
     def cdf(self, value: Tensor) -> Tensor:
         """Computes the probability of at most `value`, `[...]`."""
-        cell = self._between(locate(self.values, value))
-        inside = (value - pick(self.values, cell)) / pick(self.widths, cell)
+        cell = self._between(searchsorted(self.values, value))
+        inside = (value - gather(self.values, cell)) / gather(self.widths, cell)
         linear = self.levels[cell] + self.masses[cell] * inside.clamp(0, 1)
         below, above = self._beyond(value)
         lower, upper = self.decays
@@ -90,7 +89,7 @@ class Quantiles(Distribution):
         value = value.to(self.values.dtype)
         cell = self._between(torch.bucketize(value.detach().contiguous(), self.levels))
         inside = (value - self.levels[cell]) / self.masses[cell]
-        linear = pick(self.values, cell) + pick(self.widths, cell) * inside.clamp(0, 1)
+        linear = gather(self.values, cell) + gather(self.widths, cell) * inside.clamp(0, 1)
         lower, upper = self.decays
         linear = linear + lower * (value / self.tails[0]).clamp_max(1).log()
         return linear - upper * ((1 - value) / self.tails[1]).clamp_max(1).log()
@@ -119,7 +118,7 @@ class Quantiles(Distribution):
     def mode(self) -> Tensor:
         """Middle of the densest cell, `[...]`."""
         cell = self.densities.argmax(-1)
-        return pick(self.values[..., :-1] + self.widths / 2, cell)
+        return gather(self.values[..., :-1] + self.widths / 2, cell)
 
     def entropy(self) -> Tensor:
         """Computes the differential entropy in nats, `[...]`."""

@@ -11,8 +11,7 @@ from torch.distributions import StudentT as TorchStudentT
 from torch.distributions.utils import broadcast_all, lazy_property
 
 from components.distributions.inversion import implicit
-from components.distributions.precision import tiny, to_float32
-from components.distributions.rows import joint_shape
+from components.distributions.tensors import joint_shape, tiny, to_float32
 
 ITERATIONS = 300  # of the continued fraction; below 1000 degrees of freedom some 50 are used
 NEWTON_STEPS = 30  # of the quantiles; about five are used

@@ -6,11 +6,12 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent
+from torch.distributions import Distribution
 from torch.nn.functional import softplus
 
 from components.distributions import Categorical, Mixture
-from components.distributions.precision import to_float32
+from components.distributions.tensors import to_float32
+from components.distributions.vectors import joint
 from components.heads.parametric import FLOOR, real_interval
 from components.interfaces import Head
 from components.supports import Support
@@ -76,7 +77,7 @@ class EvenMixtureHead(Head):
             return self.cells.distribution(Categorical((density.exp() + EPS).log()), hidden.device)
         half = (self.high - self.low) / 2
         mixture = Mixture(torch.zeros_like(loc), self.low + half * (loc + 1), half * scale)
-        return Independent(mixture, len(shape), validate_args=False) if shape else mixture
+        return joint(mixture, shape)
 
 
 class _MeansAndWidths(nn.Module):

@@ -11,11 +11,12 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 from torch import Tensor
-from torch.distributions import Distribution, Independent, Normal
+from torch.distributions import Distribution, Normal
 from torch.nn.functional import softplus
 
 from components.distributions import Mixture, StudentT
-from components.distributions.precision import to_float32
+from components.distributions.tensors import to_float32
+from components.distributions.vectors import joint
 from components.heads.preset import PresetLinear
 from components.interfaces import Head
 from components.supports import Bins, Interval, Support, Tokens
@@ -59,9 +60,7 @@ class ParametricHead(Head):
         shape = self.support.shape
         raw = self.projection(hidden).unflatten(-1, (*shape, self.parameters_per_distribution))
         distribution = self.distribution(to_float32(raw))
-        return (
-            Independent(distribution, len(shape), validate_args=False) if shape else distribution
-        )
+        return joint(distribution, shape)
 
     def location(self, raw: Tensor) -> Tensor:
         """Puts 0 at the lower and 1 at the upper bound."""

@@ -6,9 +6,10 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, Normal
+from torch.distributions import Distribution, Normal
 
-from components.distributions.precision import to_float32
+from components.distributions.tensors import to_float32
+from components.distributions.vectors import joint
 from components.heads.parametric import SPREAD, real_interval
 from components.interfaces import Head
 from components.supports import Support
@@ -56,6 +57,4 @@ class PointHead(Head):
         scaled = to_float32(raw.unflatten(-1, shape) if shape else raw.squeeze(-1))
         loc = self.middle + self.unit * scaled
         distribution = Normal(loc, torch.full_like(loc, self.std), validate_args=False)
-        return (
-            Independent(distribution, len(shape), validate_args=False) if shape else distribution
-        )
+        return joint(distribution, shape)

@@ -11,7 +11,7 @@ from torch.distributions import Distribution
 from torch.nn.functional import softplus
 
 from components.distributions import Quantiles
-from components.distributions.constants import constant
+from components.distributions.tensors import constant
 from components.heads.parametric import FLOOR, ParametricHead, inverse_softplus
 from components.supports import Support
 

@@ -1,9 +1,8 @@
-"""Losses: the terms of an objective, each a functional of what was predicted and what happened."""
+"""Losses: the terms of an objective, each a function of the prediction and the target."""
 
-from components.losses.likelihood import LabelSmoothing, NegativeLogLikelihood
+from components.losses.likelihood import CRPS, LabelSmoothing, NegativeLogLikelihood
 from components.losses.pointwise import Huber, Pinball, SquaredError
 from components.losses.regularizers import CoefficientPenalty, Entropy, Roughness, ZLoss
-from components.losses.scores import CRPS
 
 __all__ = [
     "CRPS",

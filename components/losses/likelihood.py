@@ -1,21 +1,19 @@
-"""Losses made of log-probabilities: the negative log-likelihood, and its smoothed form."""
+"""Losses that score a whole distribution: log-likelihood, with smoothed labels too, and CRPS."""
 
 from __future__ import annotations
 
-from functools import singledispatch
-
 from torch import Tensor
-from torch.distributions import Distribution, Independent
+from torch.distributions import Distribution
 
-from components.distributions import Affine, Histogram
-from components.distributions.categorical import Discrete
-from components.distributions.functionals import add_components
+from components.distributions import Discrete, Histogram
+from components.distributions.dispatch import functional
+from components.distributions.scores import crps
 from components.interfaces import Loss
 from components.losses.refusal import refuse
 
 
 class NegativeLogLikelihood(Loss):
-    r"""Asks for probability where the outcome was.
+    r"""Negative log-likelihood of the target.
 
     .. math:: -\log p(y)
 
@@ -32,16 +30,16 @@ class NegativeLogLikelihood(Loss):
 
 
 class LabelSmoothing(Loss):
-    r"""Asks for probability where the outcome was, and for a little everywhere.
+    r"""Negative log-likelihood of a target that is mixed with the uniform distribution.
 
     .. math:: -(1 - s) \log p(y) - s \int u(x) \log p(x) \, dx
 
     u is the uniform distribution over the tokens, or over the range of a histogram. It keeps a
-    model from being certain. Distributions without finite range have no uniform distribution to be
-    close to.
+    model from being overconfident. Distributions without finite range have no uniform distribution
+    to be close to.
 
     Args:
-        smoothing: Share s of the uniform distribution, from 0 to 1.
+        smoothing: Weight s of the uniform distribution, from 0 to 1.
         weight: Factor of this term in the objective, at least 0.
 
     Raises:
@@ -54,7 +52,8 @@ class LabelSmoothing(Loss):
         super().__init__(weight)
         if not 0 <= smoothing <= 1:
             raise ValueError(
-                f"LabelSmoothing: smoothing={smoothing} is a share; choose it between 0 and 1."
+                f"LabelSmoothing: smoothing={smoothing} is the weight of the uniform "
+                "distribution; choose it between 0 and 1."
             )
         self.smoothing = smoothing
 
@@ -65,9 +64,29 @@ class LabelSmoothing(Loss):
         return -(1 - self.smoothing) * prediction.log_prob(target) + self.smoothing * everywhere
 
 
-@singledispatch
+class CRPS(Loss):
+    r"""Continuous ranked probability score: like the absolute error, for distributions.
+
+    .. math:: \int (F(x) - [x \ge y])^2 \, dx
+
+    In the units of the outcome. It forgives near misses, and is finite where the likelihood is 0.
+    The components of a vector add up.
+
+    Args:
+        weight: Factor of this term in the objective, at least 0.
+
+    Source: Gneiting & Raftery, "Strictly Proper Scoring Rules" (2007), section 4.2.
+    """
+
+    def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
+        """Scores targets `[B, T, *event]`: units of the outcome `[B, T]`."""
+        with refuse(self, prediction, "a distribution with a distribution function"):
+            return crps(prediction, target)
+
+
+@functional(lambda value, affine: value + affine.log_scale)
 def uniform_nll(prediction: Distribution) -> Tensor:
-    """Computes the mean of -log p over all cells, each counted alike, `[...]`.
+    """Computes the mean of -log p over all cells, with equal weights, `[...]`.
 
     Raises:
         NotImplementedError: If the distribution has no cells.
@@ -85,13 +104,3 @@ def _(prediction: Histogram) -> Tensor:
     widths = prediction.widths
     densities = prediction.cells.log_probs - widths.log()
     return -(densities * widths).sum(-1) / widths.sum()
-
-
-@uniform_nll.register
-def _(prediction: Affine) -> Tensor:
-    return uniform_nll(prediction.base) + prediction.log_scale
-
-
-@uniform_nll.register(Independent)
-def _(prediction: Independent[Distribution]) -> Tensor:
-    return add_components(uniform_nll(prediction.base_dist), prediction)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import singledispatch
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Independent
+from torch.distributions import Distribution
 from torch.nn.functional import huber_loss
 
-from components.distributions import Affine
-from components.distributions.constants import constant
+from components.distributions.scores import pinball
+from components.distributions.tensors import constant
+from components.distributions.vectors import add_components, components_of
 from components.interfaces import Loss
 from components.losses.refusal import refuse
 
 
 class SquaredError(Loss):
-    r"""Asks for the right mean, whatever the distribution around it.
+    r"""Squared error of the mean, whatever the distribution around it.
 
     .. math:: \lVert \mathbb{E}[x] - y \rVert^2
 
@@ -32,11 +32,11 @@ class SquaredError(Loss):
         """Scores targets `[B, T, *event]`: squared units `[B, T]`."""
         with refuse(self, prediction, "a distribution with a mean"):
             mean = prediction.mean
-        return _total((mean - target).square(), prediction)
+        return add_components((mean - target).square(), prediction)
 
 
 class Huber(Loss):
-    r"""Asks for the right mean, but minds large errors less than their square.
+    r"""Huber loss of the mean, which weighs outliers less than the squared error.
 
     .. math:: \tfrac12 e^2 \ \text{ for } |e| \le \delta, \quad
               \delta (|e| - \tfrac12 \delta) \ \text{ beyond}, \qquad e = \mathbb{E}[x] - y
@@ -56,7 +56,10 @@ class Huber(Loss):
     def __init__(self, delta: float = 1.0, weight: float = 1.0) -> None:
         super().__init__(weight)
         if not delta > 0:
-            raise ValueError(f"Huber: delta={delta} is an error to bend at; use a positive one.")
+            raise ValueError(
+                f"Huber: delta={delta} is the error from which on the loss is linear; "
+                "use a positive one."
+            )
         self.delta = delta
 
     def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
@@ -64,11 +67,13 @@ class Huber(Loss):
         with refuse(self, prediction, "a distribution with a mean"):
             mean = prediction.mean
         target = target.to(mean.dtype)
-        return _total(huber_loss(mean, target, reduction="none", delta=self.delta), prediction)
+        return add_components(
+            huber_loss(mean, target, reduction="none", delta=self.delta), prediction
+        )
 
 
 class Pinball(Loss):
-    r"""Asks for the right quantiles: the mean over levels of the pinball loss.
+    r"""Pinball loss of quantiles, averaged over their levels.
 
     .. math:: \max(\tau (y - q_\tau), (\tau - 1)(y - q_\tau))
 
@@ -101,37 +106,5 @@ class Pinball(Loss):
         levels = constant(self.levels, torch.float32, target.device)
         levels = levels.view(-1, *(1,) * target.dim())
         with refuse(self, prediction, "real values, which have quantiles"):
-            difference = target - quantiles(prediction, levels)
-        losses = torch.maximum(levels * difference, (levels - 1) * difference).mean(0)
-        return _total(losses, prediction)
-
-
-@singledispatch
-def quantiles(prediction: Distribution, levels: Tensor) -> Tensor:
-    """Computes quantiles of each component of the outcome, `[Q, B, T, *event]`.
-
-    Args:
-        prediction: The distribution.
-        levels: Their levels, `[Q, 1, ...]` with an axis for each of a target.
-
-    Raises:
-        NotImplementedError: If the distribution has no quantiles.
-    """
-    return prediction.icdf(levels)
-
-
-@quantiles.register(Independent)
-def _(prediction: Independent[Distribution], levels: Tensor) -> Tensor:
-    return quantiles(prediction.base_dist, levels)
-
-
-@quantiles.register
-def _(prediction: Affine, levels: Tensor) -> Tensor:
-    return prediction.loc + prediction.scale * quantiles(prediction.base, levels)
-
-
-def _total(values: Tensor, prediction: Distribution) -> Tensor:
-    """Adds up the components of vectors: `[B, T, *event]` to `[B, T]`."""
-    return (
-        values.flatten(len(prediction.batch_shape)).sum(-1) if prediction.event_shape else values
-    )
+            quantiles = components_of(prediction).icdf(levels)
+        return add_components(pinball(quantiles, target, levels).mean(0), prediction)

@@ -1,42 +1,40 @@
-"""How a loss tells that it cannot be computed for a distribution."""
+"""The error of a loss that cannot be computed for a distribution."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from torch.distributions import Distribution, Independent
+from torch.distributions import Distribution
 
 from components.distributions import Affine
+from components.distributions.vectors import components_of
 from components.interfaces import Loss
 
 
 @contextmanager
 def refuse(loss: Loss, prediction: Distribution, wanted: str) -> Iterator[None]:
-    """Names the loss and the distribution where the distribution has not got what the loss needs.
+    """Names the loss and the distribution in the error where they do not go together.
 
     Args:
-        loss: Who needs it.
+        loss: The loss.
         prediction: The distribution, as the head made it.
-        wanted: What distributions would do.
+        wanted: Which distributions the loss can score.
 
     Raises:
-        ValueError: If the block finds that something is not there for the distribution.
+        ValueError: If the block lacks a method or a formula for the distribution.
     """
     try:
         yield
     except (NotImplementedError, TypeError) as error:
         raise ValueError(
-            f"{type(loss).__name__} cannot score a {_name(prediction)}: it needs {wanted}; "
+            f"{type(loss).__name__} cannot score a {_kind(prediction)}: it needs {wanted}; "
             "drop the term or choose another head."
         ) from error
 
 
-def _name(distribution: Distribution) -> str:
-    match distribution:
-        case Affine():
-            return _name(distribution.base)
-        case Independent():
-            return _name(distribution.base_dist)
-        case _:
-            return type(distribution).__name__
+def _kind(distribution: Distribution) -> str:
+    each = components_of(distribution)
+    while isinstance(each, Affine):
+        each = each.base
+    return type(each).__name__

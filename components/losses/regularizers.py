@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.distributions import Distribution, Independent
+from torch.distributions import Distribution
 
-from components.distributions import Affine
 from components.distributions.functionals import (
-    add_components,
     coefficient_power,
-    entropy,
     log_normalizer,
     roughness,
 )
+from components.distributions.vectors import add_components, components_of
 from components.interfaces import Loss
 from components.losses.refusal import refuse
 
 
 class Roughness(Loss):
-    r"""Penalizes a predicted density for bending, so that neighbors get similar probabilities.
+    r"""Penalizes a rough density, so that neighbors get similar probabilities.
 
     .. math:: \int p'(x)^2 \, dx
 
@@ -49,9 +47,9 @@ class CoefficientPenalty(Loss):
 
     It is a penalty on scale, not on smoothness: a distribution depends on :math:`c_k / c_0` alone,
     and coefficients half as large give the same distribution at a sixteenth of the penalty. It
-    equals :math:`4 c_0^2 \int p'(z)^2 dz` over z from -1 to 1. What it does is to keep
-    coefficients from growing, and so the steps of the optimizer from losing effect. To ask for
-    smooth distributions, use Roughness.
+    equals :math:`4 c_0^2 \int p'(z)^2 dz` over z from -1 to 1. It keeps
+    coefficients from growing, which would make the steps of the optimizer lose effect. For smooth
+    distributions use Roughness.
 
     The published weight is 1e-6. The authors' programs computed the term, but only those for
     synthetic densities added it to what was minimized.
@@ -70,7 +68,7 @@ class CoefficientPenalty(Loss):
 
 
 class ZLoss(Loss):
-    r"""Keeps the normalizer of logits close to one, where half precision is finest.
+    r"""Keeps the normalizer of logits close to one, where half precision is most accurate.
 
     .. math:: \log^2 \sum_k e^{l_k}
 
@@ -85,7 +83,8 @@ class ZLoss(Loss):
     def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
         """Measures predictions of batch shape `[B, T]`: `[B, T]`."""
         with refuse(self, prediction, "raw logits"):
-            return _squared(prediction)
+            normalizers = log_normalizer(components_of(prediction))
+        return add_components(normalizers.square(), prediction)
 
 
 class Entropy(Loss):
@@ -105,15 +104,4 @@ class Entropy(Loss):
     def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
         """Measures predictions of batch shape `[B, T]`: nats `[B, T]`."""
         with refuse(self, prediction, "a distribution with an entropy"):
-            return -entropy(prediction)
-
-
-def _squared(distribution: Distribution) -> Tensor:
-    """Squares the log-normalizer of each component of a vector, so that they cannot cancel."""
-    match distribution:
-        case Affine():
-            return _squared(distribution.base)
-        case Independent():
-            return add_components(_squared(distribution.base_dist), distribution)
-        case _:
-            return log_normalizer(distribution).square()
+            return -prediction.entropy()

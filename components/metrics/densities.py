@@ -11,22 +11,21 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from components.distributions import FourierDensity, Histogram
-from components.distributions.fourier.polynomial import angles, basis
-from components.distributions.functionals import crps
-from components.distributions.precision import tiny
+from components.distributions.fourier.polynomial import angles, basis, powers
+from components.distributions.scores import crps
 from components.metrics.smoothness import smoothness_of
 from components.supports import Interval
 
 CELLS = 512  # of the range of the outcome, for the integral of the KL divergence and for figures
 FINE = 1000  # cells that a density is read in by `read_cells`, as in the paper
-FLOOR = 1e-10  # added to the predicted share of a cell, as in the paper
+FLOOR = 1e-10  # added to the predicted probability of a cell, as in the paper
 
 
 class Cells(NamedTuple):
-    """A distribution as shares of cells."""
+    """Probabilities of cells."""
 
     centers: Tensor  # [G]
-    log_shares: Tensor  # [..., G]
+    log_masses: Tensor  # [..., G]
 
 
 def measure(
@@ -36,7 +35,7 @@ def measure(
 
     `kl` is the divergence of densities and compares between all heads. `kl_cells` is what the
     Fourier head's authors report: the divergence on the distribution's own cells, or on 1000 cells
-    of a density, from the truth at their centers, with 1e-10 added to every share.
+    of a density, from the truth at their centers, with 1e-10 added to every probability.
 
     Args:
         prediction: The predicted distribution, batch shape `[...]`.
@@ -46,9 +45,8 @@ def measure(
 
     Returns:
         Values `[...]` by name: CRPS and squared error of the mean; of distributions over cells
-        also their
-            smoothness and the squared errors of cells; with a truth also both divergences, in
-            nats.
+        also their smoothness and the squared errors of cells; with a truth also both divergences,
+        in nats.
     """
     found = {
         "crps": crps(prediction, target),
@@ -76,8 +74,8 @@ def divergence(truth: Tensor, predicted: Tensor, width: float) -> Tensor:
     Returns:
         Nats, `[...]`; not negative up to the error of the integral.
     """
-    shares = truth.softmax(-1)
-    return (shares * (truth.log_softmax(-1) - math.log(width) - predicted)).sum(-1)
+    masses = truth.softmax(-1)
+    return (masses * (truth.log_softmax(-1) - math.log(width) - predicted)).sum(-1)
 
 
 def divergence_of_cells(truth: Distribution, cells: Cells) -> Tensor:
@@ -85,12 +83,33 @@ def divergence_of_cells(truth: Distribution, cells: Cells) -> Tensor:
 
     Args:
         truth: The true distribution, batch shape `[...]`; its density at the centers gives the
-            shares p.
-        cells: The shares q that were predicted.
+            probabilities p.
+        cells: The predicted probabilities q.
     """
     true = log_density(truth, cells.centers).log_softmax(-1)
     floor = true.new_full((), math.log(FLOOR))
-    return (true.exp() * (true - torch.logaddexp(cells.log_shares, floor))).sum(-1)
+    return (true.exp() * (true - torch.logaddexp(cells.log_masses, floor))).sum(-1)
+
+
+def total_variation(first: Tensor, second: Tensor) -> Tensor:
+    r"""Measures the distance of two distributions over the same cells, from 0 to 1.
+
+    .. math:: \tfrac12 \sum_k |p_k - q_k|
+
+    The largest difference of the probabilities that the distributions give to any event made of
+    cells. What masses lack to 1 lies in one more cell, beyond the others.
+
+    Args:
+        first: Masses of the cells, `[..., K]`, not negative; their sum is at most 1.
+        second: Those of the other distribution, broadcastable.
+
+    Returns:
+        Distances, `[...]`.
+
+    Source: Levin, Peres, Wilmer, "Markov Chains and Mixing Times", proposition 4.2.
+    """
+    beyond = (first.sum(-1) - second.sum(-1)).abs()
+    return ((first - second).abs().sum(-1) + beyond) / 2
 
 
 @singledispatch
@@ -156,10 +175,6 @@ def _(distribution: Histogram, values: Tensor) -> Tensor:
 @log_density.register
 def _(distribution: FourierDensity, values: Tensor) -> Tensor:
     """All distributions share the values, so the polynomials are two products of matrices."""
-    straight, turned = basis(angles(distribution.unit(values), distribution.terms))
-    a = distribution.coefficients
-    power = (a @ straight.T).square() + (a @ turned.T).square()
-    norm = a.square().sum(-1, keepdim=True)
-    uniform = norm < tiny(norm)
-    relative = torch.where(uniform, 1.0, power / norm.clamp_min(tiny(norm)))
-    return relative.clamp_min(tiny(norm)).log() - math.log(distribution.high - distribution.low)
+    table = basis(angles(distribution.unit(values), distribution.terms))
+    length = distribution.high - distribution.low
+    return powers(distribution.coefficients, table).log() - math.log(length)

@@ -10,29 +10,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from components.distributions.scores import pinball
+
 
 class Ratio(NamedTuple):
     """A metric per position, before the division: `numerator.sum() / denominator.sum()`."""
 
     numerator: Tensor
     denominator: Tensor
-
-
-def pinball(quantile: Tensor, target: Tensor, level: Tensor | float) -> Tensor:
-    r"""Computes the pinball loss, which the quantile of a level minimizes in expectation.
-
-    .. math:: \max(\tau (y - q), (\tau - 1)(y - q))
-
-    Args:
-        quantile: What is predicted, any shape.
-        target: What happened, broadcastable to it, in the same units.
-        level: The probability that y lies below q, between 0 and 1, broadcastable.
-
-    Returns:
-        The loss, in the units of the target.
-    """
-    difference = target - quantile
-    return torch.maximum(level * difference, (level - 1) * difference)
 
 
 def weighted_quantile_loss(

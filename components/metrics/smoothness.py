@@ -1,25 +1,25 @@
-"""Smoothness over ordered cells: how little probabilities jump between neighbors."""
+"""Smoothness over ordered cells: how little neighboring probabilities differ."""
 
 from __future__ import annotations
 
 import math
-from functools import lru_cache, singledispatch
+from functools import lru_cache
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Independent
+from torch.distributions import Distribution
 from torch.nn.functional import pad
 
 from components.distributions import (
-    Affine,
     CategoricalWithSpecials,
     Discrete,
     FourierCategorical,
     Histogram,
 )
+from components.distributions.dispatch import functional
 from components.distributions.fourier.polynomial import squared_modulus
-from components.distributions.functionals import add_components
-from components.distributions.precision import tiny, to_float32
+from components.distributions.tensors import tiny, to_float32
+from components.distributions.vectors import add_components
 
 SCALES = 100  # widths of the filters, in cells; the sum over all integers is cut there
 
@@ -77,13 +77,17 @@ def smoothness_of_correlations(correlations: Tensor, cells: int) -> Tensor:
     return _filtered(power / whole.square().clamp_min(tiny(whole)), cells)
 
 
-@singledispatch
+def _average_components(values: Tensor, distribution: Distribution) -> Tensor:
+    return add_components(values, distribution) / distribution.event_shape.numel()
+
+
+@functional(join=_average_components)
 def smoothness_of(distribution: Distribution) -> Tensor:
     """Measures the smoothness of a distribution's cells; see `smoothness`.
 
     Of a histogram it is that of the masses of its cells, whatever their widths and units; of a
-    vector, the mean over its components. Outcomes without a place in the order are left out, as
-    if they had not been possible. Fourier distributions give it in closed form.
+    vector, the mean over its components. Outcomes outside the order are left out, as if they
+    were impossible. Fourier distributions give it in closed form.
 
     Args:
         distribution: A distribution over ordered outcomes, batch shape `[...]`.
@@ -119,19 +123,6 @@ def _(distribution: CategoricalWithSpecials) -> Tensor:
 @smoothness_of.register
 def _(distribution: Histogram) -> Tensor:
     return smoothness_of(distribution.cells)
-
-
-@smoothness_of.register
-def _(distribution: Affine) -> Tensor:
-    return smoothness_of(distribution.base)
-
-
-@smoothness_of.register(Independent)
-def _(distribution: Independent[Distribution]) -> Tensor:
-    return (
-        add_components(smoothness_of(distribution.base_dist), distribution)
-        / distribution.event_shape.numel()
-    )
 
 
 def _filtered(power: Tensor, cells: int) -> Tensor:

@@ -10,7 +10,7 @@ from torch.distributions import Distribution
 
 from components.data import SeriesBatch
 from components.distributions import Categorical, Histogram
-from components.distributions.rows import pick
+from components.distributions.tensors import gather
 from components.interfaces import Backbone, Cache, Embedded, Head, Stem
 from framework.evaluation.randomness import seeded
 
@@ -72,7 +72,7 @@ class Paths:
         )
         logits, cells = distribution.cells.logits.topk(kept, sorted=False)
         choice = Categorical(logits / self.temperature).sample(torch.Size([count]))
-        index = pick(cells, choice)
+        index = gather(cells, choice)
         return distribution.edges[index] + distribution.widths[index] * torch.rand_like(
             distribution.edges[index]
         )

@@ -12,7 +12,7 @@ from torch.distributions import Distribution
 
 from components.data import SeriesBatch, SeriesSpec
 from components.distributions import Affine
-from components.distributions.precision import to_float32
+from components.distributions.tensors import to_float32
 from components.metrics.forecasting import (
     Ratio,
     absolute_scaled_error,

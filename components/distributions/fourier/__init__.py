@@ -1,15 +1,12 @@
 """Distributions made of a squared short Fourier series: over cells, an interval or the line."""
 
-from components.distributions.fourier.categorical import FourierCategorical
-from components.distributions.fourier.cells import FourierCells
+from components.distributions.fourier.categorical import FourierCategorical, FourierCells
 from components.distributions.fourier.density import FourierDensity
-from components.distributions.fourier.masses import FourierHistogram
-from components.distributions.fourier.specials import CategoricalWithSpecials
+from components.distributions.fourier.histogram import FourierHistogram
 from components.distributions.fourier.transformed import TransformedFourier
 from components.distributions.fourier.warps import ErfWarp, TanhWarp, Warp
 
 __all__ = [
-    "CategoricalWithSpecials",
     "ErfWarp",
     "FourierCategorical",
     "FourierCells",

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from components.distributions.precision import tiny, unrounded
+from components.distributions.tensors import tiny, without_autocast
 
 Basis = tuple[Tensor, Tensor]
 HEADROOM = 2.0**32  # between what is added to squares and the least number: room for gradients
@@ -175,7 +175,7 @@ def powers(coefficients: Tensor, table: Basis) -> Tensor:
     """
     straight, turned = table
     least = tiny(coefficients) * HEADROOM
-    with unrounded(coefficients):
+    with without_autocast(coefficients):
         power = (coefficients @ straight.T).square() + (coefficients @ turned.T).square()
     return (power + least) / (coefficients.square().sum(-1, keepdim=True) + least)
 

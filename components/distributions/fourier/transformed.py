@@ -1,4 +1,4 @@
-"""The Fourier distribution over the whole line: a Fourier density, seen through a warp."""
+"""The Fourier distribution over the whole line: a Fourier density, transformed by a warp."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.distributions.utils import lazy_property
 from torch.types import _size
 
 from components.distributions.fourier.density import FourierDensity
-from components.distributions.fourier.masses import gauss_legendre
+from components.distributions.fourier.histogram import gauss_legendre
 from components.distributions.fourier.polynomial import correlate
 from components.distributions.fourier.warps import Warp
 

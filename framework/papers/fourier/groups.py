@@ -148,7 +148,7 @@ def _outcome(candidates: Sequence[Candidate], models: Sequence[Any]) -> Outcome:
         if truth is not None and candidate.variant not in curves:
             cells = read_cells(distribution, interval)
             width = cells.centers[1] - cells.centers[0]
-            predicted = cells.log_shares[:EXAMPLES, 0].exp() / width
+            predicted = cells.log_masses[:EXAMPLES, 0].exp() / width
             true = log_density(truth, cells.centers)[:EXAMPLES, 0].exp()
             parts = (cells.centers, predicted, true)
             curves[candidate.variant] = Curves(*map(_rounded, parts))

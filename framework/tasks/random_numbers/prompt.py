@@ -10,7 +10,7 @@ from torch import Tensor
 
 from components.data import PromptBatch, PromptSpec
 from components.distributions.functionals import probabilities
-from components.metrics.variation import total_variation
+from components.metrics.densities import total_variation
 from framework.data.protocols import KnowsTruth, ReadsText
 from framework.evaluation.randomness import seeded
 from framework.evaluation.sampled import distinct, edges, shares

@@ -10,7 +10,7 @@ import torch
 
 from components.data import TokenBatch
 from components.distributions.functionals import probabilities
-from components.metrics.variation import total_variation
+from components.metrics.densities import total_variation
 from framework.data.protocols import KnowsTruth
 from framework.evaluation.generation import (
     Sampling,

@@ -109,8 +109,6 @@ REAL |= {
     for name in ("Histogram(Categorical)", "FourierDensity", "StudentT", "Quantiles", "Mixture")
 }
 
-NO_CLOSED_ENTROPY = ("Mixture", "Affine(Mixture)")
-
 
 def discrete(name: str, *shape: int, dtype: torch.dtype = torch.float64) -> Discrete:
     return DISCRETE[name](shape, dtype)

@@ -3,12 +3,14 @@
 import pytest
 import scipy.stats
 import torch
-from every_distribution import DISCRETE, NO_CLOSED_ENTROPY, REAL, discrete, integrate, randn, real
+from every_distribution import DISCRETE, REAL, discrete, integrate, randn, real
 from torch.autograd import gradcheck
 from torch.distributions import Independent
 
 from components.distributions import Affine, Categorical
-from components.distributions.functionals import crps, entropy, probabilities, roughness
+from components.distributions.functionals import probabilities, roughness
+from components.distributions.scores import crps
+from components.distributions.vectors import components_of, joint
 
 every_real = pytest.mark.parametrize("name", REAL)
 every_discrete = pytest.mark.parametrize("name", DISCRETE)
@@ -44,9 +46,7 @@ def test_entropy_is_its_integral(name):
     expected = integrate(
         lambda x: -distribution.log_prob(x).exp() * distribution.log_prob(x), distribution
     )
-    torch.testing.assert_close(entropy(distribution), expected, atol=2e-5, rtol=0)
-    if name not in NO_CLOSED_ENTROPY:
-        torch.testing.assert_close(distribution.entropy(), entropy(distribution))
+    torch.testing.assert_close(distribution.entropy(), expected, atol=2e-5, rtol=0)
 
 
 @every_real
@@ -122,7 +122,7 @@ def test_rows_do_not_mix(name):
         distribution.mean,
         distribution.variance,
         distribution.mode,
-        entropy(distribution),
+        distribution.entropy(),
         roughness(distribution),
     ):
         assert value.shape == (2, 3)
@@ -153,7 +153,7 @@ def test_affine_changes_variables(name):
     torch.testing.assert_close(distribution.log_prob(y), base.log_prob(x) - scale.log())
     torch.testing.assert_close(distribution.cdf(y), base.cdf(x))
     torch.testing.assert_close(distribution.icdf(base.cdf(x)), y)
-    torch.testing.assert_close(entropy(distribution), entropy(base) + scale.log())
+    torch.testing.assert_close(distribution.entropy(), base.entropy() + scale.log())
     torch.testing.assert_close(crps(distribution, y), crps(base, x) * scale)
     torch.testing.assert_close(roughness(distribution), roughness(base) / scale**3)
 
@@ -161,21 +161,29 @@ def test_affine_changes_variables(name):
 @every_real
 def test_independent_adds_components(name):
     base = real(name, 2, 3)
-    distribution = Independent(base, 1, validate_args=False)
+    distribution = joint(base, (3,))
     x = randn(2, 3, seed=7)
     torch.testing.assert_close(distribution.log_prob(x), base.log_prob(x).sum(-1))
-    torch.testing.assert_close(entropy(distribution), entropy(base).sum(-1))
+    torch.testing.assert_close(distribution.entropy(), base.entropy().sum(-1))
     torch.testing.assert_close(crps(distribution, x), crps(base, x).sum(-1))
     torch.testing.assert_close(roughness(distribution), roughness(base).sum(-1))
     same = Independent(base, 0, validate_args=False)  # no axis is one of a vector
-    torch.testing.assert_close(entropy(same), entropy(base))
+    torch.testing.assert_close(same.entropy(), base.entropy())
     torch.testing.assert_close(crps(same, x), crps(base, x))
     torch.testing.assert_close(roughness(same), roughness(base))
-    moved = Affine(distribution, torch.ones(2, 1, dtype=torch.float64), randn(3, seed=1).exp())
-    torch.testing.assert_close(
-        moved.log_prob(x),
-        distribution.log_prob((x - 1) / randn(3, seed=1).exp()) - randn(3, seed=1).sum(),
-    )
+
+
+@every_real
+def test_vectors_in_other_units_add_components_in_other_units(name):
+    base, x = real(name, 2, 3), randn(2, 3, seed=7)
+    loc, scale = torch.ones(2, 1, dtype=torch.float64), randn(3, seed=1).exp()
+    moved, each = Affine(joint(base, (3,)), loc, scale), Affine(base, loc, scale)
+    torch.testing.assert_close(moved.log_prob(x), each.log_prob(x).sum(-1))
+    torch.testing.assert_close(moved.entropy(), each.entropy().sum(-1))
+    torch.testing.assert_close(crps(moved, x), crps(each, x).sum(-1))
+    torch.testing.assert_close(roughness(moved), roughness(each).sum(-1))
+    level = torch.full((2, 3), 0.37, dtype=torch.float64)
+    torch.testing.assert_close(components_of(moved).icdf(level), loc + scale * base.icdf(level))
 
 
 @every_real

@@ -7,7 +7,6 @@ import pytest
 import torch
 from every_distribution import DISCRETE, EDGES, REAL, discrete, integrate, randn, real, tensor
 from torch.distributions import Independent, Laplace
-from torch.distributions import StudentT as TorchStudentT
 
 from components.distributions import (
     Affine,
@@ -23,12 +22,11 @@ from components.distributions import (
 )
 from components.distributions.functionals import (
     coefficient_power,
-    crps,
-    entropy,
     log_normalizer,
     roughness,
 )
-from components.distributions.functionals.quadrature import levels_and_weights
+from components.distributions.inversion import levels_and_weights
+from components.distributions.scores import crps
 
 SMOOTH = [name for name in REAL if "Histogram" not in name and "Quantiles" not in name]
 
@@ -196,11 +194,6 @@ def test_log_normalizer_reads_raw_logits():
 def test_log_normalizer_names_distributions_without_logits(name):
     with pytest.raises(TypeError, match="has no raw logits"):
         log_normalizer(real(name))
-
-
-def test_entropy_is_torchs_where_torch_has_it():
-    distribution = TorchStudentT(tensor(3.0), tensor(0.0), tensor(2.0))
-    torch.testing.assert_close(entropy(distribution), distribution.entropy())
 
 
 def test_quadrature_integrates_over_levels():

@@ -15,7 +15,8 @@ from components.distributions import (
     Quantiles,
     StudentT,
 )
-from components.distributions.functionals import crps, entropy, roughness
+from components.distributions.functionals import roughness
+from components.distributions.scores import crps
 
 # A distribution as a function of unconstrained parameters, and the number of those.
 DISTRIBUTIONS = {
@@ -43,7 +44,7 @@ FUNCTIONS = {
     "icdf": lambda distribution: distribution.icdf(tensor(0.22, 0.81)),
     "mean": lambda distribution: distribution.mean,
     "variance": lambda distribution: distribution.variance,
-    "entropy": entropy,
+    "entropy": lambda distribution: distribution.entropy(),
     "crps": lambda distribution: crps(distribution, tensor(-0.9, 0.8)),
     "roughness": roughness,
 }

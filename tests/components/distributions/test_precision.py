@@ -13,7 +13,8 @@ from components.distributions import (
     Quantiles,
     StudentT,
 )
-from components.distributions.functionals import crps, entropy, roughness
+from components.distributions.functionals import roughness
+from components.distributions.scores import crps
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -26,7 +27,7 @@ def test_float32_agrees_with_float64(name):
         (fine.icdf(u), coarse.icdf(u.float())),
         (fine.mean, coarse.mean),
         (fine.variance, coarse.variance),
-        (entropy(fine), entropy(coarse)),
+        (fine.entropy(), coarse.entropy()),
         (crps(fine, x), crps(coarse, x.float())),
         (roughness(fine), roughness(coarse)),
     )
@@ -66,7 +67,7 @@ def test_distributions_of_bfloat16_parameters_are_float32(name):
         assert parameters.dtype == torch.bfloat16
         distribution = HALF[name](parameters)
         log_prob = distribution.log_prob(value)
-        results = [log_prob, entropy(distribution), distribution.mean, distribution.variance]
+        results = [log_prob, distribution.entropy(), distribution.mean, distribution.variance]
         if name not in ("Categorical", "FourierCategorical"):
             level = torch.full((3, 5), 0.3)
             results += [

@@ -10,10 +10,9 @@ from torch.distributions import Independent, Normal
 from torch.nn.functional import cross_entropy
 
 from components.distributions import Affine, Categorical, FourierDensity, Histogram
-from components.losses.likelihood import LabelSmoothing, NegativeLogLikelihood
+from components.losses.likelihood import CRPS, LabelSmoothing, NegativeLogLikelihood
 from components.losses.pointwise import Huber, Pinball, SquaredError
 from components.losses.regularizers import CoefficientPenalty, Entropy, Roughness, ZLoss
-from components.losses.scores import CRPS
 
 LOSSES = [
     NegativeLogLikelihood,

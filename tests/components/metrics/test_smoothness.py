@@ -198,9 +198,9 @@ def test_integrals_and_special_outcomes_are_seen():
     density, edges = FourierDensity(a, 0, 18), torch.arange(19, dtype=F64).unsqueeze(-1)
     expected = smoothness(density.cdf(edges.expand(19, 3)).diff(dim=0).T)
     torch.testing.assert_close(smoothness_of(masses), expected, rtol=1e-8, atol=1e-12)
-    graded = CategoricalWithSpecials(torch.randn(3, 3, dtype=F64), masses)
-    ordered = graded.probs[:, 2:] / graded.probs[:, 2:].sum(-1, keepdim=True)
-    torch.testing.assert_close(smoothness_of(graded), smoothness(ordered))
+    with_specials = CategoricalWithSpecials(torch.randn(3, 3, dtype=F64), masses)
+    ordered = with_specials.probs[:, 2:] / with_specials.probs[:, 2:].sum(-1, keepdim=True)
+    torch.testing.assert_close(smoothness_of(with_specials), smoothness(ordered))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from itertools import chain, combinations
 import pytest
 import torch
 
-from components.metrics.variation import total_variation
+from components.metrics.densities import total_variation
 
 
 def events(cells):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from components.metrics.variation import total_variation
+from components.metrics.densities import total_variation
 
 
 class TotalVariation(Metric):

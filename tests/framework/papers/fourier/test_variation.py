@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from components.metrics.variation import total_variation
+from components.metrics.densities import total_variation
 from framework.papers.fourier import TotalVariation
 
 

@@ -1,31 +1,46 @@
-r"""The continuous ranked probability score: how far a whole distribution is from what happened.
+r"""Proper scores: the continuous ranked probability score, and the pinball loss of a quantile.
 
-Closed forms are written as :math:`E|X - y| - \int F (1 - F)`, of which the second term is half the
-mean distance of two independent draws.
+Closed forms of the former are written as :math:`E|X - y| - \int F (1 - F)`, of which the second
+term is half the mean distance of two independent draws.
 """
 
 from __future__ import annotations
 
 import math
-from functools import singledispatch
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Independent, Normal
+from torch.distributions import Distribution, Normal
 
-from components.distributions.affine import Affine
 from components.distributions.categorical import Discrete
+from components.distributions.dispatch import functional
 from components.distributions.fourier import FourierDensity
 from components.distributions.fourier.polynomial import angles
-from components.distributions.functionals.quadrature import quantiles
-from components.distributions.functionals.vectors import add_components
 from components.distributions.histogram import Histogram
+from components.distributions.inversion import quantiles
 from components.distributions.mixture import Mixture
 from components.distributions.quantiles import Quantiles
 from components.distributions.student import StudentT
 
 
-@singledispatch
+def pinball(quantile: Tensor, target: Tensor, level: Tensor | float) -> Tensor:
+    r"""Computes the pinball loss, which the quantile of a level minimizes in expectation.
+
+    .. math:: \max(\tau (y - q), (\tau - 1)(y - q))
+
+    Args:
+        quantile: Predicted quantiles, any shape.
+        target: What happened, broadcastable to it, in the same units.
+        level: The probability that y lies below q, between 0 and 1, broadcastable.
+
+    Returns:
+        The loss, in the units of the target.
+    """
+    difference = target - quantile
+    return torch.maximum(level * difference, (level - 1) * difference)
+
+
+@functional(lambda value, affine: value * affine.scale)
 def crps(distribution: Distribution, target: Tensor) -> Tensor:
     r"""Computes :math:`\int (F(x) - [x \ge y])^2 dx`, in units of the outcome.
 
@@ -52,18 +67,6 @@ def crps(distribution: Distribution, target: Tensor) -> Tensor:
     )
     loss = ((x > target).to(x.dtype) - levels) * (x - target)
     return 2 * (weights * loss).sum(0)
-
-
-@crps.register(Independent)
-def _(distribution: Independent[Distribution], target: Tensor) -> Tensor:
-    return add_components(crps(distribution.base_dist, target), distribution)
-
-
-@crps.register
-def _(distribution: Affine, target: Tensor) -> Tensor:
-    if not distribution.event_shape:
-        return crps(distribution.base, distribution.standardize(target)) * distribution.scale
-    raise TypeError("The CRPS of an Affine of vectors is unknown; move each component first.")
 
 
 @crps.register
@@ -119,11 +122,11 @@ def _(distribution: Normal, target: Tensor) -> Tensor:
 
 @crps.register
 def _(distribution: Mixture, target: Tensor) -> Tensor:
-    loc, scale, shares = distribution.loc, distribution.scale, distribution.shares
-    near = (shares * _mean_distance(target.unsqueeze(-1) - loc, scale)).sum(-1)
+    loc, scale, weights = distribution.loc, distribution.scale, distribution.weights
+    near = (weights * _mean_distance(target.unsqueeze(-1) - loc, scale)).sum(-1)
     apart = loc.unsqueeze(-1) - loc.unsqueeze(-2)
     spread = (scale.square().unsqueeze(-1) + scale.square().unsqueeze(-2)).sqrt()
-    pairs = shares.unsqueeze(-1) * shares.unsqueeze(-2) * _mean_distance(apart, spread)
+    pairs = weights.unsqueeze(-1) * weights.unsqueeze(-2) * _mean_distance(apart, spread)
     return near - pairs.sum((-2, -1)) / 2
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.distributions.utils import lazy_property
 
-from components.distributions.fourier.cells import FourierCells
+from components.distributions.fourier.categorical import FourierCells
 from components.distributions.fourier.polynomial import (
     FEW_TERMS,
     angles,
@@ -20,8 +20,8 @@ from components.distributions.fourier.polynomial import (
     transform,
 )
 
-EVEN = 1e-9  # cells whose widths differ by less than this share count as equal
-ANGLES = 65  # at which the error of a quadrature is looked at
+EVEN = 1e-9  # cells whose widths differ by less than this fraction count as equal
+ANGLES = 65  # at which the error of a quadrature is measured
 
 
 class FourierHistogram(FourierCells):

@@ -1,4 +1,4 @@
-r"""Roughness of a density, :math:`\int p'(x)^2 dx`: how much it bends."""
+"""Functionals of distributions for losses and metrics, in closed form where there is one."""
 
 from __future__ import annotations
 
@@ -7,30 +7,25 @@ from functools import singledispatch
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Independent, Normal
+from torch.distributions import Distribution, Normal
 
-from components.distributions.affine import Affine
-from components.distributions.categorical import Discrete
-from components.distributions.fourier import (
-    CategoricalWithSpecials,
-    FourierCells,
-    FourierDensity,
-    TransformedFourier,
-)
-from components.distributions.functionals.vectors import add_components
+from components.distributions.categorical import Categorical, CategoricalWithSpecials, Discrete
+from components.distributions.dispatch import functional
+from components.distributions.fourier import FourierCells, FourierDensity, TransformedFourier
 from components.distributions.histogram import Histogram
 from components.distributions.mixture import Mixture
 from components.distributions.quantiles import Quantiles
 from components.distributions.student import StudentT
+from components.distributions.tensors import to_float32
 
 
-@singledispatch
+@functional(lambda value, affine: value / affine.scale.pow(3))
 def roughness(distribution: Distribution) -> Tensor:
     r"""Computes :math:`\int p'(x)^2 dx` of a density, in units of the outcome⁻³.
 
     Where the density is constant in cells, the derivative is the difference between neighboring
     cells over the distance of their middles; over numbered outcomes, between neighboring ones.
-    Jumps at the ends of the range do not count, nor those to outcomes without a place in the
+    Jumps at the ends of the range do not count, nor those to outcomes outside the
     order. Fourier distributions over cells have instead the roughness of the density that their
     cells resolve: closed, without an axis of cells, and the limit of many cells. Where such a
     distribution takes the density at even centers, it counts as if all cells were equally wide. Of
@@ -49,18 +44,6 @@ def roughness(distribution: Distribution) -> Tensor:
         f"The roughness of a {type(distribution).__name__} is unknown; "
         "register a formula with `roughness.register` or drop the Roughness term."
     )
-
-
-@roughness.register(Independent)
-def _(distribution: Independent[Distribution]) -> Tensor:
-    return add_components(roughness(distribution.base_dist), distribution)
-
-
-@roughness.register
-def _(distribution: Affine) -> Tensor:
-    if not distribution.event_shape:
-        return roughness(distribution.base) / distribution.scale.pow(3)
-    raise TypeError("The roughness of an Affine of vectors is unknown; move each component first.")
 
 
 @roughness.register
@@ -85,7 +68,7 @@ def _(distribution: FourierCells) -> Tensor:
 
 @roughness.register
 def _(distribution: CategoricalWithSpecials) -> Tensor:
-    return distribution.share.square() * roughness(distribution.ordered)
+    return distribution.ordered_probability.square() * roughness(distribution.ordered)
 
 
 @roughness.register
@@ -114,8 +97,8 @@ def _(distribution: Mixture) -> Tensor:
     spread = variance.unsqueeze(-1) + variance.unsqueeze(-2)
     z2 = distance.square() / spread
     pairs = (-z2 / 2).exp() * (1 - z2) / (math.sqrt(2 * math.pi) * spread.pow(1.5))
-    shares = distribution.shares
-    return (shares.unsqueeze(-1) * shares.unsqueeze(-2) * pairs).sum((-2, -1))
+    weights = distribution.weights
+    return (weights.unsqueeze(-1) * weights.unsqueeze(-2) * pairs).sum((-2, -1))
 
 
 @roughness.register
@@ -162,3 +145,94 @@ def _resolved(cells: FourierCells, length: Tensor | int) -> Tensor:
 def _stepwise(densities: Tensor, widths: Tensor) -> Tensor:
     distances = (widths[..., 1:] + widths[..., :-1]) / 2
     return (densities.diff(dim=-1).square() / distances).sum(-1)
+
+
+@functional()
+def coefficient_power(distribution: Distribution) -> Tensor:
+    r"""Computes :math:`4 \pi^2 \sum_{k=1}^N k^2 |c_k|^2` of the autocorrelation c of coefficients.
+
+    .. math:: c_k = \sum_{j=0}^{N-k} a_{j+k} \bar a_j
+
+    As the distribution depends on :math:`c_k / c_0` alone, this is
+    :math:`4 c_0^2 \int_{-1}^1 p'(z)^2 dz`: of coefficients s times as large it is s⁴ times as
+    large, of the same distribution. Units of the outcome and widths of cells do not enter. Of a
+    vector, the components' values are added.
+
+    Args:
+        distribution: A Fourier distribution of batch shape `[...]`, or one that holds it.
+
+    Returns:
+        Values `[...]`, at least 0.
+
+    Raises:
+        TypeError: If the distribution is not made of Fourier coefficients.
+    """
+    raise TypeError(
+        f"A {type(distribution).__name__} is not made of Fourier coefficients; "
+        "register what it has with `coefficient_power.register` or drop the term."
+    )
+
+
+@coefficient_power.register
+def _(distribution: FourierCells | FourierDensity) -> Tensor:
+    c_0 = distribution.coefficients.square().sum(-1)
+    return 4 * c_0.square() * by_parseval(distribution.correlations)
+
+
+@coefficient_power.register
+def _(distribution: Histogram) -> Tensor:
+    return coefficient_power(distribution.cells)
+
+
+@coefficient_power.register
+def _(distribution: CategoricalWithSpecials) -> Tensor:
+    return coefficient_power(distribution.ordered)
+
+
+@coefficient_power.register
+def _(distribution: TransformedFourier) -> Tensor:
+    return coefficient_power(distribution.base)
+
+
+@functional()
+def log_normalizer(distribution: Distribution) -> Tensor:
+    """Computes the log-sum-exp of raw logits, which a z-loss keeps small.
+
+    Args:
+        distribution: A distribution made of logits, batch shape `[...]`.
+
+    Returns:
+        Logarithms of normalizers, `[...]`.
+
+    Raises:
+        TypeError: If the distribution has no raw logits.
+    """
+    raise TypeError(
+        f"A {type(distribution).__name__} has no raw logits to normalize; "
+        "use the z-loss with a head that predicts logits (LinearHead, FanHead)."
+    )
+
+
+@log_normalizer.register
+def _(distribution: Categorical) -> Tensor:
+    return to_float32(distribution.logits).logsumexp(-1)
+
+
+@log_normalizer.register
+def _(distribution: Histogram) -> Tensor:
+    return log_normalizer(distribution.cells)
+
+
+def probabilities(distribution: Distribution, edges: Tensor) -> Tensor:
+    """Computes the mass of a distribution of real values in each of K cells.
+
+    Args:
+        distribution: A distribution with `cdf`, batch shape `[...]`.
+        edges: Borders of the cells, increasing, `[K + 1]`.
+
+    Returns:
+        Masses, `[..., K]`; their sum is less than 1 by what lies beyond the outer edges.
+    """
+    shape = (-1, *(1,) * len(distribution.batch_shape))
+    below = distribution.cdf(edges.view(shape).expand(-1, *distribution.batch_shape))
+    return below.diff(dim=0).movedim(0, -1).clamp_min(0)
