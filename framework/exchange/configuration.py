@@ -1,4 +1,4 @@
-"""The configuration of a published model, read with a sentence for each thing that is amiss."""
+"""The configuration of a published model, with one sentence for each invalid value."""
 
 from __future__ import annotations
 
@@ -8,79 +8,79 @@ from typing import Any
 
 
 class Configuration:
-    """Keys and values of a published model.
+    """Keys and values of a published model, checked when they are read.
 
     Args:
-        path: Where they stand, for messages.
+        path: The file that they come from, for messages.
         values: The keys and values.
     """
 
     def __init__(self, path: str, values: Mapping[str, Any]) -> None:
         self.path, self.values = path, values
 
-    def states(self, key: str) -> bool:
-        """Tells whether it gives a key a value."""
+    def has(self, key: str) -> bool:
+        """Returns whether a key has a value other than null."""
         return self.values.get(key) is not None
 
-    def size(self, key: str, otherwise: int | None = None) -> int:
-        """Returns a whole number of at least 1, or another where it does not say.
+    def size(self, key: str, default: int | None = None) -> int:
+        """Returns a whole number of at least 1, or the default where the key has no value.
 
         Raises:
-            ValueError: If it says something else, or nothing and there is no other.
+            ValueError: If the value is invalid, or there is neither a value nor a default.
         """
         value = self.values.get(key)
-        if value is None and otherwise is not None:
-            return otherwise
+        if value is None and default is not None:
+            return default
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(
-                f"{self.path} says {key}: {_told(value)}; a whole number of at least 1 is needed."
+                f"{self.path} says {key}: {_text(value)}; a whole number of at least 1 is needed."
             )
         return value
 
-    def number(self, key: str, otherwise: float) -> float:
-        """Returns a positive number, or another where it does not say.
+    def number(self, key: str, default: float) -> float:
+        """Returns a positive number, or the default where the key has no value.
 
         Raises:
-            ValueError: If it says something else.
+            ValueError: If the value is invalid.
         """
         value = self.values.get(key)
-        found = otherwise if value is None else _float(value)
+        found = default if value is None else _float(value)
         if not 0 < found < math.inf:
             raise ValueError(f"{self.path} says {key}: {value}; a positive number is needed.")
         return found
 
-    def flag(self, key: str, otherwise: bool) -> bool:
-        """Returns true or false, or what holds where it does not say.
+    def flag(self, key: str, default: bool) -> bool:
+        """Returns true or false, or the default where the key has no value.
 
         Raises:
-            ValueError: If it says something else.
+            ValueError: If the value is invalid.
         """
         value = self.values.get(key)
-        value = otherwise if value is None else value
+        value = default if value is None else value
         if not isinstance(value, bool):
             raise ValueError(f"{self.path} says {key}: {value}; true or false is needed.")
         return value
 
-    def demand(self, key: str, *known: Any, otherwise: Any = None) -> Any:
-        """Returns a value that must be among those that our model can have.
+    def require(self, key: str, *known: Any, default: Any = None) -> Any:
+        """Returns a value, which must be one that our `Decoder` can have.
 
         Args:
             key: The key.
-            known: The values.
-            otherwise: The value where it does not say; the first of `known` if not given.
+            known: The values that it can have.
+            default: What a missing key means; the first of `known` if not given.
 
         Raises:
-            ValueError: If it is another.
+            ValueError: If the value is another.
         """
         value = self.values.get(key)
         if value is None:
-            value = known[0] if otherwise is None else otherwise
+            value = known[0] if default is None else default
         if not any(
             value == one and isinstance(value, bool) == isinstance(one, bool) for one in known
         ):
-            wanted = " or ".join(_told(one) for one in known)
+            wanted = " or ".join(_text(one) for one in known)
             raise ValueError(
-                f"{self.path} says {key}: {_told(value)}, which our Decoder does not have; "
+                f"{self.path} says {key}: {_text(value)}, which our Decoder does not have; "
                 f"only {key}: {wanted} can be imported."
             )
         return value
@@ -94,7 +94,7 @@ def _float(value: Any) -> float:
         return math.nan
 
 
-def _told(value: Any) -> str:
+def _text(value: Any) -> str:
     """Writes a value as YAML and JSON do."""
     match value:
         case None:

@@ -1,42 +1,73 @@
-"""Formats: how others write a language model, and which recipe of ours it is."""
+"""Formats: how other libraries store a language model, and which of our parts compute the same."""
 
 from __future__ import annotations
 
-import pydoc
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, ClassVar
+from functools import partial, reduce
+from typing import ClassVar
 
+import torch
 from torch import Tensor
 
+from components import Decoder
 from framework.exchange.configuration import Configuration
-from framework.exchange.rows import Rows
 
 EMBEDDING, READOUT = "stem.embedding.weight", "head.projection.weight"
 
+Shape = tuple[int, ...]
+
 
 @dataclass(frozen=True)
-class Plan:
-    """A published model in our words.
+class TensorMap:
+    """Maps tensors of another format to ours: stacked along the first axis, both are equal.
 
     Args:
-        architecture: What it is called.
-        backbone: Options of the `Decoder`.
+        theirs: Shapes by name, in the other format.
+        ours: Shapes by name, in a checkpoint of ours.
+        transposed: Whether their matrices are the transposes of ours.
+    """
+
+    theirs: dict[str, Shape]
+    ours: dict[str, Shape]
+    transposed: bool = False
+
+    def to_ours(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Converts their tensors; where their types differ, ours have one that holds both."""
+        parts = [tensors[name] for name in self.theirs]
+        whole = _stack([part.T if self.transposed else part for part in parts])
+        return _split(whole, self.ours)
+
+    def to_theirs(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Converts our tensors."""
+        whole = _stack([tensors[name] for name in self.ours])
+        if not self.transposed:
+            return _split(whole, self.theirs)
+        flipped = {name: (shape[1], shape[0]) for name, shape in self.theirs.items()}
+        return {name: part.T.contiguous() for name, part in _split(whole, flipped).items()}
+
+
+@dataclass(frozen=True)
+class ImportPlan:
+    """What a published model becomes here.
+
+    Args:
+        architecture: What the model is called.
+        backbone: Builds the decoder that computes the same.
         size: Rows of the embedding, the tokens that can be predicted.
         length: Positions of the longest sequence that it was made for.
         tied: Whether the read-out is the embedding.
-        rows: Where its tensors go.
+        tensors: Which of its tensors become which of ours.
         p: Phases per output of its FAN layers, None if it has none.
     """
 
     architecture: str
-    backbone: dict[str, Any]
+    backbone: partial[Decoder]
     size: int
     length: int
     tied: bool
-    rows: list[Rows] = field(repr=False)
+    tensors: list[TensorMap] = field(repr=False)
     p: float | None = None
 
 
@@ -47,41 +78,24 @@ class Format(ABC):
     kinds: ClassVar[Collection[str]]  # what its configurations say under `model_type`
 
     @abstractmethod
-    def plan(self, config: Configuration, tensors: Mapping[str, Tensor]) -> Plan:
-        """Describes a model.
+    def plan(self, config: Configuration, tensors: Mapping[str, Tensor]) -> ImportPlan:
+        """Plans the import of a model.
 
         Args:
             config: Its configuration.
-            tensors: Its tensors; sizes that a configuration may leave out are those of theirs.
+            tensors: Its tensors; sizes that a configuration leaves out are read from their shapes.
 
         Raises:
-            ValueError: If configuration and tensors disagree, or ours cannot be such a model.
+            ValueError: If configuration and tensors disagree, or no `Decoder` computes the same.
         """
 
-    def parameters(self, plan: Plan, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Leaves out what a file holds besides parameters; here nothing.
+    def parameters(self, plan: ImportPlan, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Returns the tensors that are parameters: all of them, unless a format says otherwise.
 
         Raises:
-            ValueError: If that is not what it ought to be.
+            ValueError: If a tensor that is left out does not hold what it should.
         """
         return dict(tensors)
-
-
-def part(name: str, **options: Any) -> dict[str, Any]:
-    """Describes a component as the command line would: by its name in our library."""
-    path = name if "." in name else f"components.{name}"
-    return {"class_path": path, "init_args": options} if options else {"class_path": path}
-
-
-def factory(described: Any) -> Any:
-    """Makes the factory of a component from its description."""
-    options = described.get("init_args", {})
-    made = {
-        name: factory(value) if isinstance(value, Mapping) else value
-        for name, value in options.items()
-    }
-    kind: Any = pydoc.locate(described["class_path"])
-    return partial(kind, **made)
 
 
 def without_twin(
@@ -90,7 +104,7 @@ def without_twin(
     """Leaves out a read-out that repeats the embedding it is tied to.
 
     Args:
-        owner: Where the tensors come from, for the message.
+        owner: What the model is called, for the message.
         tensors: All of them.
         twin: Name of the read-out.
         original: Name of the embedding.
@@ -105,3 +119,42 @@ def without_twin(
             f"{original}; set tie_word_embeddings: false there if they are meant to differ."
         )
     return kept
+
+
+def check(owner: str, maps: Iterable[TensorMap], tensors: Mapping[str, Tensor]) -> None:
+    """Checks that there are exactly the tensors that a format has, of the right shapes.
+
+    Args:
+        owner: Where they come from, for the message.
+        maps: What the format has.
+        tensors: What was found.
+
+    Raises:
+        ValueError: If a name is unknown or missing, a shape differs, or numbers are no floats.
+    """
+    expected = {name: shape for one in maps for name, shape in one.theirs.items()}
+    faults = [f"it has a tensor {name}, which is unknown" for name in tensors.keys() - expected]
+    faults += [f"the tensor {name} is missing" for name in expected if name not in tensors]
+    for name in expected.keys() & tensors.keys():
+        found = tensors[name]
+        if tuple(found.shape) != expected[name]:
+            wanted = list(expected[name])
+            faults.append(f"the tensor {name} has shape {list(found.shape)}, not {wanted}")
+        elif not found.is_floating_point() or found.layout != torch.strided:
+            faults.append(f"the tensor {name} holds {found.dtype}, not plain floats")
+    if faults:
+        faults.sort(key=lambda fault: ("unknown" not in fault, "missing" not in fault, fault))
+        more = f" (and {len(faults) - 1} more differences)" if len(faults) > 1 else ""
+        raise ValueError(f"{owner}: {faults[0]}{more}; its configuration describes another model.")
+
+
+def _stack(parts: list[Tensor]) -> Tensor:
+    dtype = reduce(torch.promote_types, (part.dtype for part in parts))
+    return torch.cat([part.to(dtype) for part in parts])
+
+
+def _split(whole: Tensor, shapes: Mapping[str, Shape]) -> dict[str, Tensor]:
+    """Splits rows into tensors that share no memory, so that each is saved alone."""
+    sizes = [shape[0] for shape in shapes.values()]
+    parts = torch.split(whole, sizes)
+    return {name: part.clone() for name, part in zip(shapes, parts, strict=True)}

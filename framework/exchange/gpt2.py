@@ -4,33 +4,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from components import Decoder, FeedForward, LayerNorm, Learned
 from framework.exchange.configuration import Configuration
 from framework.exchange.formats import (
     EMBEDDING,
     READOUT,
     Format,
-    Plan,
-    part,
+    ImportPlan,
+    Shape,
+    TensorMap,
     without_twin,
 )
-from framework.exchange.rows import Rows, Shape
 
-ACTIVATIONS = {  # what transformers calls them, and how torch approximates them
+GELUS = {  # what transformers calls them, and how torch approximates them
     "gelu_new": "tanh",
     "gelu_pytorch_tanh": "tanh",
     "gelu": "none",
 }
-FIXED = {  # what the Decoder is in any case
+FIXED = {  # no Decoder is otherwise
     "scale_attn_weights": True,
     "scale_attn_by_inverse_layer_idx": False,
     "add_cross_attention": False,
 }
 EPS = 1e-5  # where a configuration does not say, as in transformers
 PREFIX = "transformer."  # of names; files of the model without its read-out have none
-MASK = re.compile(r"\.attn\.(masked_)?bias$")  # constants that old files hold
+MASK = re.compile(r"\.attn\.(masked_)?bias$")  # constants in old files
 
 
 class Gpt2(Format):
@@ -42,47 +44,48 @@ class Gpt2(Format):
     name = "gpt2"
     kinds = ("gpt2",)
 
-    def plan(self, config: Configuration, tensors: Mapping[str, Tensor]) -> Plan:
-        """Describes a model; see `Format.plan`."""
+    def plan(self, config: Configuration, tensors: Mapping[str, Tensor]) -> ImportPlan:
+        """Plans the import of a model; see `Format.plan`."""
         for key, value in FIXED.items():
-            config.demand(key, value)
-        bend = ACTIVATIONS[config.demand("activation_function", *ACTIVATIONS)]
+            config.require(key, value)
+        approximate = GELUS[config.require("activation_function", *GELUS)]
         dim, depth = config.size("n_embd"), config.size("n_layer")
         size, length = config.size("vocab_size"), config.size("n_positions", 1024)
         hidden, tied = config.size("n_inner", 4 * dim), config.flag("tie_word_embeddings", True)
         start = PREFIX if any(name.startswith(PREFIX) for name in tensors) else ""
-        rows = [
-            Rows({start + "wte.weight": (size, dim)}, {EMBEDDING: (size, dim)}),
-            Rows(
+        maps = [
+            TensorMap({start + "wte.weight": (size, dim)}, {EMBEDDING: (size, dim)}),
+            TensorMap(
                 {start + "wpe.weight": (length, dim)},
                 {"backbone.positions.table.weight": (length, dim)},
             ),
             *_norm(start + "ln_f.", "backbone.norm.", dim),
         ]
         for index in range(depth):
-            rows += _block(f"{start}h.{index}.", f"backbone.blocks.{index}.", dim, hidden)
+            maps += _block(f"{start}h.{index}.", f"backbone.blocks.{index}.", dim, hidden)
         if not tied:
-            rows.append(Rows({"lm_head.weight": (size, dim)}, {READOUT: (size, dim)}))
-        activation = part("torch.nn.GELU", approximate=bend)
-        backbone = {
-            "dim": dim,
-            "depth": depth,
-            "heads": config.size("n_head"),
-            "bias": True,
-            "feedforward": part("FeedForward", hidden=hidden, activation=activation, bias=True),
-            "norm": part("LayerNorm", eps=config.number("layer_norm_epsilon", EPS)),
-            "positions": part("Learned", length=length),
-        }
-        return Plan("GPT-2", backbone, size, length, tied, rows)
+            maps.append(TensorMap({"lm_head.weight": (size, dim)}, {READOUT: (size, dim)}))
+        gelu = partial(nn.GELU, approximate=approximate)
+        backbone = partial(
+            Decoder,
+            dim=dim,
+            depth=depth,
+            heads=config.size("n_head"),
+            bias=True,
+            feedforward=partial(FeedForward, hidden=hidden, activation=gelu, bias=True),
+            norm=partial(LayerNorm, eps=config.number("layer_norm_epsilon", EPS)),
+            positions=partial(Learned, length=length),
+        )
+        return ImportPlan("GPT-2", backbone, size, length, tied, maps)
 
-    def parameters(self, plan: Plan, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def parameters(self, plan: ImportPlan, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Leaves out masks, and a read-out that repeats the embedding."""
         kept = {name: tensor for name, tensor in tensors.items() if not MASK.search(name)}
-        table = next(iter(plan.rows[0].theirs))
+        table = next(iter(plan.tensors[0].theirs))
         return without_twin("GPT-2", kept, "lm_head.weight", table) if plan.tied else kept
 
 
-def _block(theirs: str, ours: str, dim: int, hidden: int) -> list[Rows]:
+def _block(theirs: str, ours: str, dim: int, hidden: int) -> list[TensorMap]:
     attention, network = ours + "attention.", ours + "feedforward."
     fused = {attention + "query.": dim, attention + "key_value.": 2 * dim}
     return [
@@ -95,16 +98,18 @@ def _block(theirs: str, ours: str, dim: int, hidden: int) -> list[Rows]:
     ]
 
 
-def _norm(theirs: str, ours: str, dim: int) -> list[Rows]:
-    return [Rows({theirs + name: (dim,)}, {ours + name: (dim,)}) for name in ("weight", "bias")]
+def _norm(theirs: str, ours: str, dim: int) -> list[TensorMap]:
+    return [
+        TensorMap({theirs + name: (dim,)}, {ours + name: (dim,)}) for name in ("weight", "bias")
+    ]
 
 
-def _linear(theirs: str, ours: Mapping[str, int], reads: int) -> list[Rows]:
-    """Maps a layer whose matrix has columns for rows; ours may divide its outputs."""
+def _linear(theirs: str, ours: Mapping[str, int], reads: int) -> list[TensorMap]:
+    """Maps a layer whose matrix is the transpose of ours; we may have several for its outputs."""
     total = sum(ours.values())
     matrices: dict[str, Shape] = {name + "weight": (rows, reads) for name, rows in ours.items()}
     biases: dict[str, Shape] = {name + "bias": (rows,) for name, rows in ours.items()}
     return [
-        Rows({theirs + "weight": (reads, total)}, matrices, transposed=True),
-        Rows({theirs + "bias": (total,)}, biases),
+        TensorMap({theirs + "weight": (reads, total)}, matrices, transposed=True),
+        TensorMap({theirs + "bias": (total,)}, biases),
     ]

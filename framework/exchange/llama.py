@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from torch import Tensor
 
+from components import Decoder, RMSNorm, Rotary, SwiGLU
 from framework.exchange.configuration import Configuration
 from framework.exchange.formats import (
     EMBEDDING,
     READOUT,
     Format,
-    Plan,
-    part,
+    ImportPlan,
+    Shape,
+    TensorMap,
     without_twin,
 )
-from framework.exchange.rows import Rows, Shape
 
-FIXED = {  # what the Decoder is in any case
+FIXED = {  # no Decoder is otherwise
     "hidden_act": "silu",
     "attention_bias": False,
     "mlp_bias": False,
@@ -28,7 +30,7 @@ FIXED = {  # what the Decoder is in any case
 THETA, EPS = 10000.0, 1e-6  # where a configuration does not say, as in transformers
 LENGTH = 2048
 TABLE = "model.embed_tokens.weight"
-ANGLES = "rotary_emb.inv_freq"  # ends the name of constants that old files hold
+ANGLES = "rotary_emb.inv_freq"  # ends the name of constants in old files
 
 
 class Llama(Format):
@@ -41,36 +43,37 @@ class Llama(Format):
     name = "llama"
     kinds = ("llama",)
 
-    def plan(self, config: Configuration, tensors: Mapping[str, Tensor]) -> Plan:
-        """Describes a model; see `Format.plan`."""
+    def plan(self, config: Configuration, tensors: Mapping[str, Tensor]) -> ImportPlan:
+        """Plans the import of a model; see `Format.plan`."""
         for key, value in FIXED.items():
-            config.demand(key, value)
+            config.require(key, value)
         dim, heads = config.size("hidden_size"), config.size("num_attention_heads")
         kv_heads = config.size("num_key_value_heads", heads)
         width = config.size("head_dim", max(1, dim // heads))
         hidden, size = config.size("intermediate_size"), config.size("vocab_size")
         depth, tied = config.size("num_hidden_layers"), config.flag("tie_word_embeddings", False)
-        rows = [Rows({TABLE: (size, dim)}, {EMBEDDING: (size, dim)})]
+        maps = [TensorMap({TABLE: (size, dim)}, {EMBEDDING: (size, dim)})]
         for index in range(depth):
-            rows += _block(index, dim, heads * width, kv_heads * width, hidden)
-        rows.append(Rows({"model.norm.weight": (dim,)}, {"backbone.norm.weight": (dim,)}))
+            maps += _block(index, dim, heads * width, kv_heads * width, hidden)
+        maps.append(TensorMap({"model.norm.weight": (dim,)}, {"backbone.norm.weight": (dim,)}))
         if not tied:
-            rows.append(Rows({"lm_head.weight": (size, dim)}, {READOUT: (size, dim)}))
-        backbone = {
-            "dim": dim,
-            "depth": depth,
-            "heads": heads,
-            "kv_heads": kv_heads,
-            "head_dim": width,
-            "bias": False,
-            "feedforward": part("SwiGLU", hidden=hidden, bias=False),
-            "norm": part("RMSNorm", eps=config.number("rms_norm_eps", EPS)),
-            "positions": part("Rotary", theta=_theta(config)),
-        }
+            maps.append(TensorMap({"lm_head.weight": (size, dim)}, {READOUT: (size, dim)}))
+        backbone = partial(
+            Decoder,
+            dim=dim,
+            depth=depth,
+            heads=heads,
+            kv_heads=kv_heads,
+            head_dim=width,
+            bias=False,
+            feedforward=partial(SwiGLU, hidden=hidden, bias=False),
+            norm=partial(RMSNorm, eps=config.number("rms_norm_eps", EPS)),
+            positions=partial(Rotary, theta=_theta(config)),
+        )
         length = config.size("max_position_embeddings", LENGTH)
-        return Plan("Llama", backbone, size, length, tied, rows)
+        return ImportPlan("Llama", backbone, size, length, tied, maps)
 
-    def parameters(self, plan: Plan, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def parameters(self, plan: ImportPlan, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Leaves out constants, and a read-out that repeats the embedding."""
         kept = {name: x for name, x in tensors.items() if not name.endswith(ANGLES)}
         return without_twin("Llama", kept, "lm_head.weight", TABLE) if plan.tied else kept
@@ -81,13 +84,13 @@ def _theta(config: Configuration) -> float:
     spread = config.values.get("rope_parameters") or config.values.get("rope_scaling") or {}
     stated: dict[str, Any] = spread if isinstance(spread, dict) else {"rope_type": spread}
     inner = Configuration(config.path, {**config.values, **stated})
-    inner.demand("type", "default")  # the older word
-    inner.demand("rope_type", "default")
-    inner.demand("partial_rotary_factor", 1.0)
+    inner.require("type", "default")  # the older word
+    inner.require("rope_type", "default")
+    inner.require("partial_rotary_factor", 1.0)
     return inner.number("rope_theta", THETA)
 
 
-def _block(index: int, dim: int, queries: int, keys: int, hidden: int) -> list[Rows]:
+def _block(index: int, dim: int, queries: int, keys: int, hidden: int) -> list[TensorMap]:
     theirs, ours = f"model.layers.{index}.", f"backbone.blocks.{index}."
     attention, network = ours + "attention.", ours + "feedforward."
     wide: dict[str, Shape] = {
@@ -104,7 +107,7 @@ def _block(index: int, dim: int, queries: int, keys: int, hidden: int) -> list[R
         ("post_attention_layernorm.weight", ours + "feedforward_norm.weight", (dim,)),
     ]
     return [
-        Rows(wide, {attention + "key_value.weight": (2 * keys, dim)}),
-        Rows(gated, {network + "up_gate.weight": (2 * hidden, dim)}),
-        *(Rows({theirs + name: shape}, {mine: shape}) for name, mine, shape in single),
+        TensorMap(wide, {attention + "key_value.weight": (2 * keys, dim)}),
+        TensorMap(gated, {network + "up_gate.weight": (2 * hidden, dim)}),
+        *(TensorMap({theirs + name: shape}, {mine: shape}) for name, mine, shape in single),
     ]

@@ -1,4 +1,4 @@
-"""Weights: starts a run from parameters that exist already."""
+"""Weights: starts a run from the parameters of another model."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from torch import Tensor, nn
 
 from components.interfaces import Backbone, Head, Initialization, Stem
 from framework.checkpoints import compare, load_parameters
-from framework.exchange.imported import import_directory
+from framework.exchange.conversion import import_directory
 
 
 @dataclass(frozen=True)
 class Weights(Initialization):
     """Copies the parameters of a checkpoint, or of a published model, of the same architecture.
 
-    Only parameters are taken over: the run starts at step 0, with an optimizer and a schedule of
-    its own, where `--ckpt_path` would go on with those of the checkpoint. The path is read
-    whenever the model is built; where a checkpoint is loaded into it, null can take its place.
+    Only parameters are copied: the run starts at step 0 with a new optimizer and schedule, while
+    `--ckpt_path` resumes those of the checkpoint. The path is read each time the model is built;
+    set `initialization` to null where a checkpoint is loaded anyway.
 
     Args:
         path: A checkpoint of ours, a file or a folder of shards; or the directory of a published
@@ -31,8 +31,8 @@ class Weights(Initialization):
         """Copies all parameters and buffers of the parts.
 
         Raises:
-            ValueError: If the path cannot be read, or names or shapes differ; those of a tied
-                read-out and of an untied one do.
+            ValueError: If the path cannot be read, or names or shapes differ, as they do between a
+                tied read-out and an untied one.
         """
         parts = nn.ModuleDict({"stem": stem, "backbone": backbone, "head": head})
         expected = parts.state_dict()
@@ -45,13 +45,13 @@ class Weights(Initialization):
 
 
 def _read(path: str) -> dict[str, Tensor]:
-    place = Path(path).expanduser()
-    if not place.exists():
+    location = Path(path).expanduser()
+    if not location.exists():
         raise ValueError(
             f"Weights: there is no path={path!r}; check it, or choose initialization=null where a "
             "checkpoint is loaded anyway."
         )
-    if place.is_dir() and not (place / "meta.pt").is_file():
-        state: dict[str, Tensor] = import_directory(place).checkpoint["state_dict"]
+    if location.is_dir() and not (location / "meta.pt").is_file():
+        state: dict[str, Tensor] = import_directory(location).checkpoint["state_dict"]
         return state
-    return load_parameters(place)
+    return load_parameters(location)

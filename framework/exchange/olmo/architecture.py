@@ -1,15 +1,18 @@
-"""What distinguishes the models of OLMo's formats from each other, and the tensors they have."""
+"""The sizes of a model in OLMo's formats, the decoder that computes the same, and its tensors."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Literal
 
-from framework.exchange.formats import EMBEDDING, READOUT, part
-from framework.exchange.rows import Rows, Shape
-from framework.exchange.shares import share
+from torch import nn
 
-FAN_WEIGHT = "fanlayer.input_linear.weight"  # of it a FANformer is known
+from components import Decoder, FanLayer, RMSNorm, Rotary, SwiGLU
+from framework.exchange.formats import EMBEDDING, READOUT, Shape, TensorMap
+
+FAN_WEIGHT = "fanlayer.input_linear.weight"  # only a FANformer has it
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Architecture:
     @property
     def p(self) -> float | None:
         """Phases per output of the FAN layer, None if there is none."""
-        return None if self.phases is None else share(self.phases, self.dim)
+        return None if self.phases is None else p_of(self.phases, self.dim)
 
     @property
     def title(self) -> str:
@@ -65,28 +68,29 @@ class Architecture:
             return "OLMo + ATM" if self.activation == "gelu" else "OLMo + ATL"
         return "FANformer" + (" + GELU" if self.activation == "gelu" else "")
 
-    def backbone(self) -> dict[str, Any]:
-        """Describes the Decoder that computes the same."""
+    def backbone(self) -> partial[Decoder]:
+        """Returns the factory of the Decoder that computes the same."""
         p, value = self.p, self.value_phases
-        bend = part("torch.nn.GELU" if self.activation == "gelu" else "torch.nn.Identity")
-        fan = None if p is None else part("FanLayer", p=p, activation=bend)
+        activation = nn.GELU if self.activation == "gelu" else nn.Identity
+        fan = None if p is None else partial(FanLayer, p=p, activation=activation)
         own = None
         if value is not None:
-            own = part("FanLayer", p=share(value, self.value_dim), activation=bend)
-        return {
-            "dim": self.dim,
-            "depth": self.depth,
-            "heads": self.heads,
-            "kv_heads": self.kv_heads,
-            "projection": fan,
-            "value": own,
-            "bias": False,
-            "feedforward": part("SwiGLU", hidden=self.hidden, bias=False),
-            "norm": part("RMSNorm", eps=self.eps),
-            "positions": part("Rotary", theta=self.theta),
-        }
+            own = partial(FanLayer, p=p_of(value, self.value_dim), activation=activation)
+        return partial(
+            Decoder,
+            dim=self.dim,
+            depth=self.depth,
+            heads=self.heads,
+            kv_heads=self.kv_heads,
+            projection=fan,
+            value=own,
+            bias=False,
+            feedforward=partial(SwiGLU, hidden=self.hidden, bias=False),
+            norm=partial(RMSNorm, eps=self.eps),
+            positions=partial(Rotary, theta=self.theta),
+        )
 
-    def rows(self, prefix: str) -> list[Rows]:
+    def tensors(self, prefix: str) -> list[TensorMap]:
         """Lists the tensors, in the order in which OLMo's own code saves them.
 
         Args:
@@ -94,31 +98,31 @@ class Architecture:
         """
         table: Shape = (self.size, self.dim)
         norm: Shape = (self.dim,)
-        rows = [_row(prefix + "wte.weight", EMBEDDING, table)]
-        rows.append(_row(prefix + "ln_f.weight", "backbone.norm.weight", norm))
+        maps = [_single(prefix + "wte.weight", EMBEDDING, table)]
+        maps.append(_single(prefix + "ln_f.weight", "backbone.norm.weight", norm))
         for index in range(self.depth):
-            rows += self._block(f"{prefix}blocks.{index}.", f"backbone.blocks.{index}.")
+            maps += self._block(f"{prefix}blocks.{index}.", f"backbone.blocks.{index}.")
         if not self.tied:
-            rows.append(_row(prefix + "ff_out.weight", READOUT, table))
-        return rows
+            maps.append(_single(prefix + "ff_out.weight", READOUT, table))
+        return maps
 
-    def _block(self, theirs: str, ours: str) -> list[Rows]:
+    def _block(self, theirs: str, ours: str) -> list[TensorMap]:
         dim, norm = self.dim, (self.dim,)
         network = ours + "feedforward."
         return [
-            _row(theirs + "attn_out.weight", ours + "attention.out.weight", (dim, dim)),
-            _row(theirs + "ff_out.weight", network + "down.weight", (dim, self.hidden)),
+            _single(theirs + "attn_out.weight", ours + "attention.out.weight", (dim, dim)),
+            _single(theirs + "ff_out.weight", network + "down.weight", (dim, self.hidden)),
             *self._attention(theirs, ours + "attention."),
-            _row(theirs + "ff_proj.weight", network + "up_gate.weight", (2 * self.hidden, dim)),
-            _row(theirs + "attn_norm.weight", ours + "attention_norm.weight", norm),
-            _row(theirs + "ff_norm.weight", ours + "feedforward_norm.weight", norm),
+            _single(theirs + "ff_proj.weight", network + "up_gate.weight", (2 * self.hidden, dim)),
+            _single(theirs + "attn_norm.weight", ours + "attention_norm.weight", norm),
+            _single(theirs + "ff_norm.weight", ours + "feedforward_norm.weight", norm),
         ]
 
-    def _attention(self, theirs: str, ours: str) -> list[Rows]:
-        dim, width, rows = self.dim, self.value_dim, []
+    def _attention(self, theirs: str, ours: str) -> list[TensorMap]:
+        dim, width, maps = self.dim, self.value_dim, []
         if self.phases is not None:
             layer = theirs + "att_proj.fanlayer.input_linear."
-            rows += _fan(layer, ours + "projection.", dim - self.phases, dim)
+            maps += _fan(layer, ours + "projection.", dim - self.phases, dim)
         fused = theirs + ("att_proj.weight" if self.phases is None else "att_proj.linear.weight")
         if self.value_phases is None:
             parts = {"query.weight": (dim, dim), "key_value.weight": (2 * width, dim)}
@@ -126,17 +130,38 @@ class Architecture:
             parts = {"query.weight": (dim, dim), "key.weight": (width, dim)}
         total = sum(shape[0] for shape in parts.values())
         mine: dict[str, Shape] = {ours + name: shape for name, shape in parts.items()}
-        rows.append(Rows({fused: (total, dim)}, mine))
+        maps.append(TensorMap({fused: (total, dim)}, mine))
         if self.value_phases is not None:
             layer = theirs + "v_fan.input_linear."
-            rows += _fan(layer, ours + "value.", width - self.value_phases, dim)
-        return rows
+            maps += _fan(layer, ours + "value.", width - self.value_phases, dim)
+        return maps
 
 
-def _row(theirs: str, ours: str, shape: Shape) -> Rows:
-    return Rows({theirs: shape}, {ours: shape})
+def _single(theirs: str, ours: str, shape: Shape) -> TensorMap:
+    return TensorMap({theirs: shape}, {ours: shape})
 
 
-def _fan(theirs: str, ours: str, rows: int, dim: int) -> list[Rows]:
-    weight = _row(theirs + "weight", ours + "weight", (rows, dim))
-    return [weight, _row(theirs + "bias", ours + "bias", (rows,))]
+def _fan(theirs: str, ours: str, rows: int, dim: int) -> list[TensorMap]:
+    weight = _single(theirs + "weight", ours + "weight", (rows, dim))
+    return [weight, _single(theirs + "bias", ours + "bias", (rows,))]
+
+
+def phases(p: float, width: int) -> int:
+    """Returns the phases of a FAN layer of `width` outputs: the whole part of `p * width`."""
+    return int(p * width)
+
+
+def p_of(count: int, width: int) -> float:
+    """Returns the p that gives a FAN layer of `width` outputs exactly `count` phases.
+
+    It is the quotient, or the next larger float where the quotient times `width` rounds below
+    `count`.
+
+    Example:
+        >>> int(29 / 100 * 100), int(p_of(29, 100) * 100)
+        (28, 29)
+    """
+    p = count / width
+    while phases(p, width) < count:
+        p = math.nextafter(p, 1.0)
+    return p

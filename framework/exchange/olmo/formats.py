@@ -11,11 +11,22 @@ import yaml
 from torch import Tensor
 
 from framework.exchange.configuration import Configuration
-from framework.exchange.formats import Format, Plan
+from framework.exchange.formats import Format, ImportPlan, TensorMap
 from framework.exchange.olmo.architecture import Architecture
 from framework.exchange.olmo.reading import architecture
-from framework.exchange.olmo.writing import KEYS
-from framework.exchange.rows import Rows
+
+KEYS = (  # of OLMo's configurations, and of FANformer's
+    *("d_model", "n_heads", "n_kv_heads", "clip_qkv", "n_layers", "mlp_ratio", "mlp_hidden_size"),
+    *("activation_type", "block_type", "block_group_size", "alibi", "alibi_bias_max", "rope"),
+    *("rope_full_precision", "rope_theta", "flash_attention", "attention_dropout"),
+    *("multi_query_attention", "attention_layer_norm", "residual_dropout", "embedding_dropout"),
+    *("embedding_layer_norm", "layer_norm_type", "layer_norm_with_affine", "layer_norm_eps"),
+    *("attention_layer_norm_with_affine", "max_sequence_length", "include_bias"),
+    *("bias_for_layer_norm", "scale_logits", "vocab_size", "embedding_size", "weight_tying"),
+    *("eos_token_id", "pad_token_id", "init_device", "init_fn", "init_std", "init_cutoff_factor"),
+    *("precision", "scale_emb_init", "emb_init_std", "norm_after"),
+    *("use_ATF", "p_ratio", "attention_activation"),
+)
 
 
 class OlmoFormat(Format):
@@ -28,22 +39,22 @@ class OlmoFormat(Format):
     weights: ClassVar[str]
     config: ClassVar[str]
 
-    def plan(self, config: Configuration, tensors: Mapping[str, Tensor]) -> Plan:
-        """Describes a model; see `Format.plan`."""
+    def plan(self, config: Configuration, tensors: Mapping[str, Tensor]) -> ImportPlan:
+        """Plans the import of a model; see `Format.plan`."""
         found = architecture(config, tensors, self.prefix)
-        return Plan(
+        return ImportPlan(
             architecture=found.title,
             backbone=found.backbone(),
             size=found.size,
             length=found.length,
             tied=found.tied,
-            rows=self.rows(found),
+            tensors=self.tensors(found),
             p=found.p,
         )
 
-    def rows(self, described: Architecture) -> list[Rows]:
+    def tensors(self, model: Architecture) -> list[TensorMap]:
         """Lists the tensors of a model in the order in which OLMo's own code saves them."""
-        return described.rows(self.prefix)
+        return model.tensors(self.prefix)
 
     @abstractmethod
     def text(self, values: Mapping[str, Any]) -> str:

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from framework.exchange.configuration import Configuration
-from framework.exchange.olmo.architecture import FAN_WEIGHT, Architecture
-from framework.exchange.shares import phases, share
+from framework.exchange.olmo.architecture import FAN_WEIGHT, Architecture, p_of, phases
 
-FIXED = {  # what the Decoder is in any case; what a configuration does not say is seen in tensors
+FIXED = {  # no Decoder is otherwise; what a missing key means shows in the tensors
     "activation_type": "swiglu",
     "block_group_size": 1,
     "rope": True,
@@ -30,10 +29,10 @@ EPS, THETA = 1e-5, 10000.0  # where a configuration does not say, as in OLMo's c
 def architecture(
     config: Configuration, tensors: Mapping[str, Tensor], prefix: str
 ) -> Architecture:
-    """Reads what a model is.
+    """Reads the sizes of a model.
 
-    The share of phases is that of the shapes: configurations may leave it out, and the default of
-    the authors' code has changed since their models were trained.
+    p is read from shapes of tensors: configurations may leave it out, and the default of the
+    authors' code has changed since their models were trained.
 
     Args:
         config: The configuration of the model.
@@ -46,17 +45,17 @@ def architecture(
     Source: Dong et al., "FANformer" (arXiv:2502.21309), released code.
     """
     for key, value in FIXED.items():
-        config.demand(key, value)
-    config.demand("layer_norm_type", "rms", otherwise="default")
+        config.require(key, value)
+    config.require("layer_norm_type", "rms", default="default")
     dim, heads = config.size("d_model"), config.size("n_heads")
     if dim % heads:
         raise ValueError(
-            f"{config.path} divides d_model: {dim} among n_heads: {heads}, which leaves a rest."
+            f"{config.path} says d_model: {dim}, which n_heads: {heads} does not divide; mend it."
         )
     block = prefix + "blocks.0."
     kv_heads = _kv_heads(config, heads)
     fan, own = _fans(config, tensors, block)
-    activation = config.demand("attention_activation", "none", "gelu")
+    activation = config.require("attention_activation", "none", "gelu")
     if own and activation != "none":
         raise ValueError(
             f"{config.path} says block_type: fanformer with attention_activation: {activation}; "
@@ -85,7 +84,7 @@ def architecture(
 def _kv_heads(config: Configuration, heads: int) -> int:
     shared = 1 if config.flag("multi_query_attention", False) else heads
     kv_heads = config.size("n_kv_heads", shared)
-    both = config.states("multi_query_attention") and config.states("n_kv_heads")
+    both = config.has("multi_query_attention") and config.has("n_kv_heads")
     if both and kv_heads != shared:
         raise ValueError(
             f"{config.path} says n_kv_heads: {kv_heads} and multi_query_attention: "
@@ -93,14 +92,14 @@ def _kv_heads(config: Configuration, heads: int) -> int:
         )
     if heads % kv_heads:
         raise ValueError(
-            f"{config.path} divides n_heads: {heads} by n_kv_heads: {kv_heads}, which leaves a "
-            "rest."
+            f"{config.path} says n_heads: {heads}, which n_kv_heads: {kv_heads} does not divide; "
+            "mend it."
         )
     return kv_heads
 
 
 def _fans(config: Configuration, tensors: Mapping[str, Tensor], block: str) -> tuple[bool, bool]:
-    """Tells whether there is a FAN layer in front of attention, and one that makes the values."""
+    """Returns whether a FAN layer precedes attention, and whether one makes the values."""
     fan = f"{block}att_proj.{FAN_WEIGHT}" in tensors
     if config.flag("use_ATF", fan) != fan:
         raise ValueError(
@@ -110,7 +109,7 @@ def _fans(config: Configuration, tensors: Mapping[str, Tensor], block: str) -> t
         )
     own = f"{block}v_fan.input_linear.weight" in tensors
     kind = "fanformer" if own else "sequential"
-    said = config.demand("block_type", "sequential", "fanformer", otherwise=kind)
+    said = config.require("block_type", "sequential", "fanformer", default=kind)
     if said != kind or (own and not fan):
         raise ValueError(
             f"{config.path} says block_type: {said}, but the tensors "
@@ -122,7 +121,7 @@ def _fans(config: Configuration, tensors: Mapping[str, Tensor], block: str) -> t
 
 
 def _phases(config: Configuration, tensors: Mapping[str, Tensor], name: str, width: int) -> int:
-    """Counts the phases of a FAN layer of `width` outputs by the rows of its matrix."""
+    """Computes the phases of a FAN layer of `width` outputs from the rows of its matrix."""
     rows = tensors[name].shape[0] if tensors[name].ndim else 0
     count = width - rows
     if not 0 <= 2 * count <= width:
@@ -130,7 +129,7 @@ def _phases(config: Configuration, tensors: Mapping[str, Tensor], name: str, wid
             f"{config.path}: the tensor {name} has {rows} rows for {width} features, which is no "
             f"FAN layer; it has between {width - width // 2} and {width}."
         )
-    if config.states("p_ratio"):
+    if config.has("p_ratio"):
         said = config.values["p_ratio"]
         if isinstance(said, bool) or not isinstance(said, int | float) or not 0 <= said <= 0.5:
             raise ValueError(f"{config.path} says p_ratio: {said}; p lies between 0 and 0.5.")
@@ -138,7 +137,7 @@ def _phases(config: Configuration, tensors: Mapping[str, Tensor], name: str, wid
             raise ValueError(
                 f"{config.path} says p_ratio: {said}, which gives {phases(said, width)} phases, "
                 f"but the tensor {name} has {rows} rows of {width}, which is p = "
-                f"{share(count, width):g} ({count} phases); mend the configuration, or get the "
+                f"{p_of(count, width):g} ({count} phases); mend the configuration, or get the "
                 "tensors that belong to it."
             )
     return count
@@ -147,7 +146,7 @@ def _phases(config: Configuration, tensors: Mapping[str, Tensor], name: str, wid
 def _hidden(config: Configuration, network: Tensor | None, dim: int) -> int:
     """Returns the width of the feed-forward network behind its gate."""
     seen = network.shape[0] if network is not None and network.ndim else 4 * dim
-    if config.states("mlp_ratio"):
+    if config.has("mlp_ratio"):
         seen = config.size("mlp_ratio") * dim
     both = config.size("mlp_hidden_size", seen)
     if both % 2:

@@ -1,62 +1,62 @@
-"""Writes a model of ours as OLMo's format says it, or says why it cannot be."""
+"""Reads the sizes of a model from a checkpoint of ours; writes them as OLMo's configuration."""
 
 from __future__ import annotations
 
+import inspect
+import pydoc
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from framework.exchange.description import Described
-from framework.exchange.olmo.architecture import Architecture
-from framework.exchange.shares import phases, share
-
-ACTIVATIONS = {"torch.nn.Identity": "none", "torch.nn.GELU": "gelu"}
-NARROWING = "backbone.blocks.0.feedforward.down.weight"  # its width may be a default
-KEYS = (  # of OLMo's configurations, and of FANformer's
-    *("d_model", "n_heads", "n_kv_heads", "clip_qkv", "n_layers", "mlp_ratio", "mlp_hidden_size"),
-    *("activation_type", "block_type", "block_group_size", "alibi", "alibi_bias_max", "rope"),
-    *("rope_full_precision", "rope_theta", "flash_attention", "attention_dropout"),
-    *("multi_query_attention", "attention_layer_norm", "residual_dropout", "embedding_dropout"),
-    *("embedding_layer_norm", "layer_norm_type", "layer_norm_with_affine", "layer_norm_eps"),
-    *("attention_layer_norm_with_affine", "max_sequence_length", "include_bias"),
-    *("bias_for_layer_norm", "scale_logits", "vocab_size", "embedding_size", "weight_tying"),
-    *("eos_token_id", "pad_token_id", "init_device", "init_fn", "init_std", "init_cutoff_factor"),
-    *("precision", "scale_emb_init", "emb_init_std", "norm_after"),
-    *("use_ATF", "p_ratio", "attention_activation"),
+from components import (
+    Decoder,
+    FanLayer,
+    LinearHead,
+    Myopic,
+    RMSNorm,
+    Rotary,
+    ScaledDotProduct,
+    SwiGLU,
+    TokenStem,
 )
+from framework.exchange.olmo.architecture import Architecture, p_of, phases
+from framework.modules.recipe import describe
+
+ACTIVATIONS = {nn.Identity: "none", nn.GELU: "gelu"}
+NARROWING = "backbone.blocks.0.feedforward.down.weight"  # its width may be a default
 
 
-def described(
-    owner: str, recipe: Mapping[str, Any], tensors: Mapping[str, Tensor]
+def architecture_of(
+    owner: str, model: Mapping[str, Any], tensors: Mapping[str, Tensor]
 ) -> Architecture:
-    """Reads a checkpoint of ours.
+    """Reads the sizes of a model from its checkpoint.
 
     Args:
-        owner: Where it stands, for messages.
-        recipe: The hyper-parameters of a `LanguageModel`.
+        owner: The checkpoint, for messages.
+        model: The hyper-parameters of a `LanguageModel`.
         tensors: Its parameters.
 
     Raises:
         ValueError: If the format has no such model.
     """
-    decoder = Described(owner, "the backbone", recipe["backbone"])
-    decoder.must_be("components.Decoder")
+    decoder = ConfigNode(owner, "the backbone", model["backbone"])
+    decoder.must_be(Decoder)
     decoder.must_have("bias", False)
     decoder.must_have("qk_norm", None)
-    operator = decoder.part("attention")
-    operator.must_be("components.ScaledDotProduct", "components.Myopic")
+    operator = decoder.child("attention")
+    operator.must_be(ScaledDotProduct, Myopic)
     operator.must_have("scale", None)
-    positions, norm = decoder.part("positions"), decoder.part("norm")
-    positions.must_be("components.Rotary")
-    norm.must_be("components.RMSNorm")
-    network = decoder.part("feedforward")
-    network.must_be("components.SwiGLU")
+    positions, norm = decoder.child("positions"), decoder.child("norm")
+    positions.must_be(Rotary)
+    norm.must_be(RMSNorm)
+    network = decoder.child("feedforward")
+    network.must_be(SwiGLU)
     network.must_have("bias", False)
-    head = Described(owner, "the head", recipe["head"])
-    head.must_be("components.LinearHead")
+    head = ConfigNode(owner, "the head", model["head"])
+    head.must_be(LinearHead)
     head.must_have("bias", False)
-    Described(owner, "the stem", recipe["stem"]).must_be("components.TokenStem")
+    ConfigNode(owner, "the stem", model["stem"]).must_be(TokenStem)
     if NARROWING not in tensors:
         raise ValueError(f"{owner} lacks the parameter {NARROWING}; export a whole checkpoint.")
     dim, heads = decoder.options["dim"], decoder.options["heads"]
@@ -68,7 +68,7 @@ def described(
     own, of_values = _fan(decoder, "value", width)
     if own is not None and (fan is None or {activation, of_values} != {"none"}):
         decoder.must_have("value", None)
-    if own is not None and fan is not None and own != phases(share(fan, dim), width):
+    if own is not None and fan is not None and own != phases(p_of(fan, dim), width):
         raise ValueError(
             f"{owner} has {fan} phases of {dim} in front of attention and {own} of {width} in the "
             "values, which the format cannot express; only one p for both can be exported."
@@ -79,9 +79,9 @@ def described(
         heads=heads,
         kv_heads=kv_heads,
         hidden=tensors[NARROWING].shape[1],
-        size=recipe["spec"].support.size,
-        length=recipe["spec"].length,
-        tied=bool(recipe.get("tied", False)),
+        size=model["spec"].support.size,
+        length=model["spec"].length,
+        tied=bool(model.get("tied", False)),
         eps=norm.options["eps"],
         theta=positions.options["theta"],
         phases=fan,
@@ -124,21 +124,90 @@ def values(model: Architecture, dropout: float, embedding_dropout: float) -> dic
         "use_ATF": model.phases is not None,
     }
     if model.phases is not None:
-        stated["p_ratio"] = share(model.phases, model.dim)
+        stated["p_ratio"] = p_of(model.phases, model.dim)
         stated["attention_activation"] = model.activation if model.activation == "gelu" else None
     return stated
 
 
-def _fan(decoder: Described, name: str, width: int) -> tuple[int | None, str]:
+def _fan(decoder: ConfigNode, name: str, width: int) -> tuple[int | None, str]:
     """Counts the phases of a FAN layer that an option of the decoder names, None without one."""
     if decoder.options[name] is None:
         return None, "none"
-    fan = decoder.part(name)
-    fan.must_be("components.FanLayer")
+    fan = decoder.child(name)
+    fan.must_be(FanLayer)
     fan.must_have("gated", False)
     fan.must_have("p_bias", True)
-    bend = fan.part("activation")
+    bend = fan.child("activation")
     activation = ACTIVATIONS[bend.must_be(*ACTIVATIONS)]
     if activation == "gelu":
         bend.must_have("approximate", "none")
     return phases(fan.options["p"], width), activation
+
+
+class ConfigNode:
+    """A component as a checkpoint stores it: a class and its options, with their defaults.
+
+    Args:
+        owner: The checkpoint, for messages.
+        label: The role of the component, for messages.
+        value: Class path, or a mapping with class path and options.
+
+    Raises:
+        ValueError: If there is no such class.
+    """
+
+    def __init__(self, owner: str, label: str, value: Any) -> None:
+        self.owner, self.label = owner, label
+        stated = value if isinstance(value, Mapping) else {"class_path": value}
+        path = str(stated.get("class_path"))
+        kind: Any = pydoc.locate(path)
+        if kind is None:
+            raise ValueError(
+                f"{owner} names {label} {path}, which cannot be imported; install it."
+            )
+        defaults = {
+            name: describe(parameter.default)
+            for name, parameter in inspect.signature(kind).parameters.items()
+            if parameter.default is not parameter.empty
+        }
+        self.kind: type = kind
+        self.options: dict[str, Any] = {**defaults, **(stated.get("init_args") or {})}
+
+    def child(self, name: str) -> ConfigNode:
+        """Returns the component that an option names."""
+        return ConfigNode(self.owner, name, self.options[name])
+
+    def must_be(self, *kinds: type) -> type:
+        """Returns the class, which must be one of some.
+
+        Args:
+            kinds: The classes that the format can express.
+
+        Raises:
+            ValueError: If it is none of them.
+        """
+        if self.kind in kinds:
+            return self.kind
+        names = " or ".join(kind.__name__ for kind in kinds)
+        raise ValueError(
+            f"{self.owner} has {self.label} {self.kind.__name__}, which the format cannot "
+            f"express; only {names} can be exported."
+        )
+
+    def must_have(self, option: str, value: Any) -> None:
+        """Checks the value of an option.
+
+        Args:
+            option: Its name.
+            value: The only value that the format can express.
+
+        Raises:
+            ValueError: If it has another.
+        """
+        found = self.options.get(option)
+        if found != value:
+            text = found.get("class_path", found) if isinstance(found, Mapping) else found
+            raise ValueError(
+                f"{self.owner} has {self.kind.__name__} with {option}={text}, which the format "
+                f"cannot express; only {option}={value} can be exported."
+            )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from framework.console.words import VerbParser
-from framework.exchange.exported import FORMATS, export
+from framework.exchange.conversion import EXPORTED, export
 
 
 def run(words: list[str], prog: str) -> None:
@@ -29,11 +29,11 @@ def run(words: list[str], prog: str) -> None:
     parser.add_argument("directory", type=Path, help="Where to write its files.")
     parser.add_argument(
         "--format",
-        choices=sorted(FORMATS),
+        choices=sorted(EXPORTED),
         help="That of the code (olmo) or of its wrapper for Hugging Face (hf_olmo); if not "
         "given, the one it was imported from, or olmo.",
     )
     given = parser.parse_args(words)
-    published = export(given.checkpoint, FORMATS.get(given.format))
+    published = export(given.checkpoint, EXPORTED.get(given.format))
     published.write(given.directory)
     print("\n".join(str(given.directory / name) for name in (*published.files, *published.texts)))

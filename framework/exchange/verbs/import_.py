@@ -11,7 +11,7 @@ from framework.callbacks.table import table
 from framework.checkpoints import NOTE
 from framework.console.errors import UserError
 from framework.console.words import VerbParser
-from framework.exchange.imported import Imported, import_directory
+from framework.exchange.conversion import Imported, import_directory
 
 FACTS = ("_class_path", "_instantiator", "spec")  # of a checkpoint, that are no options of it
 

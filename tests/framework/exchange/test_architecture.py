@@ -1,11 +1,11 @@
-"""The tensors of the published sizes are as many, and as large, as the authors' classes have."""
+"""Published sizes have the authors' tensors, and every number of phases has a p that gives it."""
 
 import math
 from dataclasses import replace
 
 import pytest
 
-from framework.exchange.olmo.architecture import Architecture
+from framework.exchange.olmo.architecture import Architecture, p_of, phases
 
 ONE_B = Architecture(  # OLMo-1B with RMSNorm, the skeleton of FANformer-1B
     dim=2048,
@@ -32,14 +32,14 @@ COUNTS = {  # measured on the authors' classes
 
 @pytest.mark.parametrize(("changes", "count"), COUNTS.values(), ids=COUNTS)
 def test_as_many_parameters_as_published(changes, count):
-    rows = replace(ONE_B, **changes).rows("transformer.")
-    assert sum(math.prod(shape) for row in rows for shape in row.theirs.values()) == count
-    assert sum(math.prod(shape) for row in rows for shape in row.ours.values()) == count
+    maps = replace(ONE_B, **changes).tensors("transformer.")
+    assert sum(math.prod(shape) for one in maps for shape in one.theirs.values()) == count
+    assert sum(math.prod(shape) for one in maps for shape in one.ours.values()) == count
 
 
 def test_the_names_and_shapes_of_the_released_model():
-    rows = replace(ONE_B, phases=512).rows("model.transformer.")
-    shapes = {name: shape for row in rows for name, shape in row.theirs.items()}
+    maps = replace(ONE_B, phases=512).tensors("model.transformer.")
+    shapes = {name: shape for one in maps for name, shape in one.theirs.items()}
     assert len(shapes) == 2 + 16 * 8
     assert shapes["model.transformer.wte.weight"] == (50304, 2048)
     block = "model.transformer.blocks.15."
@@ -55,3 +55,20 @@ def test_the_names_and_shapes_of_the_released_model():
         "attn_norm.weight": (2048,),
         "ff_norm.weight": (2048,),
     }
+
+
+def test_p_gives_back_the_phases():
+    quotients_that_fail = 0
+    for width in (*range(1, 300), 1536, 2560, 12289):
+        for count in range(width // 2 + 1):
+            p = p_of(count, width)
+            assert 0 <= p <= 0.5
+            assert int(p * width) == count
+            assert abs(p - count / width) < 1e-15
+            quotients_that_fail += int(count / width * width) != count
+    assert quotients_that_fail > 100  # so it takes more than a division
+
+
+def test_p_of_the_published_models():
+    assert p_of(512, 2048) == 0.25
+    assert phases(0.15, 2048) == 307  # the specification's example of a floor

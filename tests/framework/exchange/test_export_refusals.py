@@ -6,8 +6,7 @@ from functools import partial
 import pytest
 import torch
 
-from framework.exchange.exported import export
-from framework.exchange.imported import import_directory
+from framework.exchange.conversion import export, import_directory
 from tests.framework.exchange.published import config_of, drawn, refusal, write_native
 
 IDENTITY = {"class_path": "torch.nn.Identity"}

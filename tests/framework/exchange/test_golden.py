@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from framework.exchange.imported import import_directory
+from framework.exchange.conversion import import_directory
 from framework.modules.language import LanguageModel
 from tests.framework.exchange.published import GOLDEN, golden, logits, write_hf, write_native
 

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 import torch
 
-from framework.exchange.imported import import_directory
+from framework.exchange.conversion import import_directory
 from tests.framework.exchange.published import config_of, drawn, refusal, write_hf, write_native
 
 FAN = "transformer.blocks.0.att_proj.fanlayer.input_linear.weight"
@@ -39,9 +39,9 @@ CONFIGURATIONS = [
     ({"use_ATF": False}, "use_ATF: false, but the tensors have"),
     ({"p_ratio": 0.125}, r"p_ratio: 0.125, which gives 1 phases, .* is p = 0.25 \(2 phases\)"),
     ({"p_ratio": 0.7}, "p_ratio: 0.7; p lies between 0 and 0.5"),
-    ({"n_heads": 3}, "divides d_model: 8 among n_heads: 3"),
+    ({"n_heads": 3}, "d_model: 8, which n_heads: 3 does not divide"),
     ({"n_heads": None}, "n_heads: null; a whole number"),
-    ({"n_kv_heads": 3}, "divides n_heads: 2 by n_kv_heads: 3"),
+    ({"n_kv_heads": 3}, "n_heads: 2, which n_kv_heads: 3 does not divide"),
     ({"n_kv_heads": 2, "multi_query_attention": True}, "contradict each other"),
     ({"rope_theta": 0}, "rope_theta: 0; a positive number"),
     ({"layer_norm_eps": "small"}, "layer_norm_eps: small; a positive number"),
@@ -72,15 +72,15 @@ def test_p_comes_from_the_tensors_where_the_configuration_does_not_say(tmp_path)
     assert import_directory(write_native(tmp_path / "a", config, drawn(p=0.25))).plan.p == 0.25
     assert import_directory(write_native(tmp_path / "b", config, drawn(p=0.125))).plan.p == 0.125
     plain = import_directory(write_native(tmp_path / "c", config, drawn()))
-    assert (plain.plan.p, plain.plan.backbone["projection"]) == (None, None)
+    assert (plain.plan.p, plain.plan.backbone.keywords["projection"]) == (None, None)
 
 
 def test_yaml_takes_a_number_without_a_point_for_text(tmp_path):
     folder = write_native(tmp_path, config_of(), drawn())
     text = (folder / "config.yaml").read_text()
     (folder / "config.yaml").write_text(text.replace("1.0e-06", "1e-3"))
-    norm = import_directory(folder).plan.backbone["norm"]
-    assert norm["init_args"] == {"eps": 0.001}
+    norm = import_directory(folder).plan.backbone.keywords["norm"]
+    assert norm.keywords == {"eps": 0.001}
 
 
 def test_a_matrix_that_is_no_fan_layer(tmp_path):

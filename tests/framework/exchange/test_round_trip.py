@@ -6,9 +6,8 @@ import pytest
 import torch
 import yaml
 
-from framework.exchange.exported import export
+from framework.exchange.conversion import export, import_directory
 from framework.exchange.files import read
-from framework.exchange.imported import import_directory
 from framework.exchange.olmo import HF_OLMO, OLMO
 from framework.modules.language import LanguageModel
 from tests.framework.exchange.published import (

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from framework.exchange.imported import import_directory
+from framework.exchange.conversion import import_directory
 from framework.modules.language import LanguageModel
 from tests.framework.exchange.published import logits
 
