@@ -5,8 +5,7 @@ line knows it by name.
 """
 
 from framework.data.density.module import DensityData
-from framework.data.density.problems import Problem
-from framework.data.density.regression import Table
+from framework.data.density.problems import Problem, Table
 from framework.data.module import Examples, PredictiveData
 from framework.data.series.fpp import FppTable
 from framework.data.series.kernel_synth import KernelSynth
@@ -16,13 +15,10 @@ from framework.data.series.panels import Arrays, Competition, PanelSource
 from framework.data.series.scaling import MeanScaling, Scaling, StandardScaling
 from framework.data.series.tables import LongTable, WideTable
 from framework.data.series.zero_shot import SeriesCorpus, ZeroShotData
-from framework.data.tokens.corpora import Corpus, StateOfTheUnion, TextFiles
-from framework.data.tokens.files import TokenFiles
+from framework.data.tokens.bundled import PythonFiles, PythonLibrary, StateOfTheUnion
+from framework.data.tokens.corpora import Corpus, JsonLines, TextFiles, TokenFiles
 from framework.data.tokens.hub import HubText, SavedText
-from framework.data.tokens.json_lines import JsonLines
 from framework.data.tokens.module import TokenData
-from framework.data.tokens.python_files import PythonFiles
-from framework.data.tokens.python_library import PythonLibrary
 from framework.data.tokens.tokenizer import (
     BytePairTokenizer,
     ByteTokenizer,

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from components.data import DensityBatch, DensitySpec
-from framework.data.density.problems import Problem, Sample
-from framework.data.module import Examples, PredictiveData
+from framework.data.density.problems import Observations, Problem
+from framework.data.module import Examples, InMemory, PredictiveData
 
 
 class DensityData(PredictiveData):
@@ -34,7 +34,9 @@ class DensityData(PredictiveData):
 
     def dataset(self, split: str) -> Examples:
         """Returns the observations of a split; those to predict are the test observations."""
-        return Observations(self._samples["test" if split == "predict" else split])
+        features, outcome = self._samples["test" if split == "predict" else split]
+        target = outcome.unsqueeze(-1)
+        return InMemory(DensityBatch(features, target, torch.ones_like(target)))
 
     def truth(self, batch: DensityBatch) -> Distribution | None:
         """Returns the true distribution, batch shape `[B, 1]`, None if the source lacks it."""
@@ -45,24 +47,5 @@ class DensityData(PredictiveData):
         return self.source.mean(batch.features.unsqueeze(1))
 
     @cached_property
-    def _samples(self) -> dict[str, Sample]:
+    def _samples(self) -> dict[str, Observations]:
         return self.source.samples()
-
-
-class Observations(Examples):
-    """Observations of a split, held in memory that workers share.
-
-    Args:
-        sample: The observations.
-    """
-
-    def __init__(self, sample: Sample) -> None:
-        self.sample = sample
-
-    def __len__(self) -> int:
-        return len(self.sample.outcome)
-
-    def __getitems__(self, indices: list[int]) -> DensityBatch:
-        """Returns features `[B, F]` and outcomes `[B, 1]`."""
-        target = self.sample.outcome[indices].unsqueeze(-1)
-        return DensityBatch(self.sample.features[indices], target, torch.ones_like(target))

@@ -1,18 +1,23 @@
-"""Regression problems: features with one real outcome each."""
+"""Regression problems: features with one real outcome each, from anywhere or from a table."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.distributions import Distribution
 
 from components.supports import Interval
+from framework.data.files import TableFile, existing_file
 
 
-class Sample(NamedTuple):
-    """Observations of a split."""
+class Observations(NamedTuple):
+    """Features and outcomes of a split."""
 
     features: Tensor  # [N, F] float32
     outcome: Tensor  # [N] float32
@@ -22,11 +27,11 @@ class Problem(ABC):
     """Where features and outcomes come from."""
 
     @abstractmethod
-    def samples(self) -> dict[str, Sample]:
+    def samples(self) -> dict[str, Observations]:
         """Draws or reads the observations of "train", "val" and "test"."""
 
     @abstractmethod
-    def support(self, train: Sample) -> Interval:
+    def support(self, train: Observations) -> Interval:
         """Returns the range of outcomes that a head should cover."""
 
     @abstractmethod
@@ -37,3 +42,104 @@ class Problem(ABC):
         """Returns the true mean `[...]` for features `[..., F]`, `None` if not known."""
         distribution = self.truth(features)
         return None if distribution is None else distribution.mean
+
+
+class Table(Problem):
+    """Reads features and outcome from the columns of a file, one observation a row.
+
+    Features are standardized with mean and standard deviation of the training rows; the outcome
+    keeps its unit.
+
+    Args:
+        path: A `.csv` (also compressed, such as `.csv.gz`), `.parquet`, `.arrow` or `.feather`
+            file.
+        target: Column of the outcome.
+        features: Columns of the features; all other columns if not given.
+        val: Fraction of the rows for validation.
+        test: Fraction of the rows for testing.
+        seed: Seed of the split.
+        low: Smallest outcome that heads cover, in the unit of the column; the smallest of the
+            training rows if not given.
+        high: Largest outcome that heads cover; the largest of the training rows if not given.
+        drop_missing: Leave out rows in which a value is missing or infinite, rather than refuse
+            them.
+
+    Raises:
+        ValueError: If the file or a column is missing, a column holds something else than
+            numbers, a value is missing, or a split is empty.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        target: str,
+        features: list[str] | None = None,
+        val: float = 0.1,
+        test: float = 0.1,
+        seed: int = 0,
+        low: float | None = None,
+        high: float | None = None,
+        drop_missing: bool = False,
+    ) -> None:
+        if not (val > 0 and test > 0 and val + test < 1):
+            raise ValueError(
+                f"Table: val={val} and test={test} are fractions of the rows; "
+                "use positive ones that leave rows for training."
+            )
+        self.path, self.target, self.features = Path(path), target, features
+        self.fractions, self.seed, self.range = (val, test), seed, (low, high)
+        self.drop_missing = drop_missing
+
+    def samples(self) -> dict[str, Observations]:
+        """Reads the file, splits the rows and standardizes the features."""
+        values = self._values()
+        order = np.random.default_rng(self.seed).permutation(len(values))
+        sizes = [round(fraction * len(values)) for fraction in self.fractions]
+        test, val, train = np.split(order, [sizes[1], sum(sizes)])
+        if not all(map(len, (train, val, test))):
+            raise ValueError(
+                f"Table: {len(values)} rows of {str(self.path)!r} leave a split empty "
+                f"({len(train)} to train, {len(val)} to validate, {len(test)} to test on); "
+                "give more rows or other fractions."
+            )
+        mean, std = values[train, 1:].mean(0), values[train, 1:].std(0)
+        values[:, 1:] = (values[:, 1:] - mean) / np.where(std > 0, std, 1.0)
+        rows = {"train": train, "val": val, "test": test}
+        return {
+            split: Observations(
+                torch.from_numpy(values[chosen, 1:]).float(),
+                torch.from_numpy(values[chosen, 0]).float(),
+            )
+            for split, chosen in rows.items()
+        }
+
+    def support(self, train: Observations) -> Interval:
+        """Returns the given range, or that of the training outcomes."""
+        low, high = self.range
+        return Interval(
+            train.outcome.min().item() if low is None else low,
+            train.outcome.max().item() if high is None else high,
+        )
+
+    def truth(self, features: Tensor) -> None:
+        """Returns `None`: the distribution behind a table is not known."""
+        return None
+
+    def _values(self) -> NDArray[np.float64]:
+        """Reads the columns as numbers `[rows, 1 + F]`, the target first."""
+        table = TableFile(existing_file(self.path, "Table: path"))
+        chosen = self.features
+        if chosen is None:
+            chosen = [name for name in table.columns if name != self.target]
+        names = [self.target, *chosen]
+        values = np.column_stack([table.numbers(name) for name in names])
+        bad = ~np.isfinite(values)
+        if self.drop_missing:
+            return values[~bad.any(1)]
+        if bad.any():
+            row, column = np.argwhere(bad)[0]
+            raise ValueError(
+                f"Table: {table.place(names[column], bad[:, column])} is {values[row, column]}; "
+                "correct it or set drop_missing to true."
+            )
+        return values

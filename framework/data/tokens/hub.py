@@ -6,12 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from framework.data.cache import fingerprint
-from framework.data.tokens.corpora import Corpus
-from framework.data.tokens.streams import Streams, tokenized
-from framework.data.tokens.tokenizer import BytePairTokenizer, Tokenizer
+from framework.data.tokens.corpora import TextCorpus
 
 
-class HubText(Corpus):
+class HubText(TextCorpus):
     """A text column of a data set that `datasets` can load, from the hub or from local files.
 
     Args:
@@ -23,6 +21,9 @@ class HubText(Corpus):
         train: Split to train on; slices such as "train[:95%]" are allowed.
         val: Split to validate on.
         test: Split to test on; if not given, the validation split.
+
+    Raises:
+        ValueError: When it is read, if the data set, a split or the column cannot be found.
     """
 
     def __init__(
@@ -39,16 +40,8 @@ class HubText(Corpus):
         self.splits = {"train": train, "val": val, "test": test or val}
         self.loaded: dict[str, Any] = {}
 
-    def streams(self, tokenizer: Tokenizer | None) -> Streams:
-        """Encodes the rows, one document each.
-
-        Raises:
-            ValueError: If the data set, a split or the column cannot be had.
-        """
-        return tokenized(self, tokenizer or BytePairTokenizer())
-
     def documents(self, split: str) -> Iterable[str]:
-        """Reads the rows of a split."""
+        """Reads the rows of a split, one document each."""
         return _column(self._load(split), self.column, self.path)
 
     def digest(self, split: str) -> str:
@@ -64,7 +57,7 @@ class HubText(Corpus):
                     self.path, self.name, data_files=self.data_files, split=self.splits[split]
                 )
             except (ValueError, OSError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-                # a RuntimeError says that the data set is a script, which is not run any more
+                # a RuntimeError: the data set is a script, and scripts are no longer run
                 raise ValueError(
                     f"HubText: the split {self.splits[split]!r} of path={self.path!r} cannot be "
                     f"loaded; check the names ({str(error).splitlines()[0]})."
@@ -72,7 +65,7 @@ class HubText(Corpus):
         return self.loaded[split]
 
 
-class SavedText(Corpus):
+class SavedText(TextCorpus):
     """A text column of a data set that was written with `save_to_disk` of `datasets`.
 
     Args:
@@ -113,12 +106,8 @@ class SavedText(Corpus):
         self.path, self.column = path, column
         self.splits = {split: splits[name] for split, name in names.items()}
 
-    def streams(self, tokenizer: Tokenizer | None) -> Streams:
-        """Encodes the rows, one document each."""
-        return tokenized(self, tokenizer or BytePairTokenizer())
-
     def documents(self, split: str) -> Iterable[str]:
-        """Reads the rows of a split."""
+        """Reads the rows of a split, one document each."""
         return _column(self.splits[split], self.column, self.path)
 
     def digest(self, split: str) -> str:

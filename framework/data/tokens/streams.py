@@ -1,4 +1,4 @@
-"""Token streams: long rows of token ids on disk, mapped into memory by all who read them."""
+"""Token streams: long rows of token ids on disk, memory-mapped by all who read them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ from framework.data.cache import cached
 from framework.data.tokens.tokenizer import Tokenizer, Vocabulary
 
 SPLITS = ("train", "val", "test")
-PIECE = (
-    1 << 20
-)  # characters that are encoded at once; bounds the memory that a long document takes
+PIECE = 1 << 20  # characters that are encoded at once, which bounds the memory of long documents
 CUT = re.compile(r"\n(?=\S)")
 GROUP = 256  # pieces that the tokenizer spreads over its threads
 
@@ -26,7 +24,7 @@ GROUP = 256  # pieces that the tokenizer spreads over its threads
 class Stream:
     """Token ids in a file, as a one-dimensional array.
 
-    Pickles as its place, so that workers share the pages of the file.
+    Pickled as its path, so that workers share the pages of the file.
 
     Args:
         path: A `.npy` file, or raw little-endian integers.
@@ -70,11 +68,11 @@ class Stream:
 
 @dataclass(frozen=True)
 class Streams:
-    """What a source of tokens yields.
+    """The tokens of a corpus.
 
     Args:
         streams: A stream for each of "train", "val" and "test".
-        vocabulary: What the ids mean.
+        vocabulary: The meaning of the ids.
         bytes_per_token: Mean length in bytes of the tokens of the validation stream that are
             predicted: all but the first.
     """
@@ -84,7 +82,7 @@ class Streams:
     bytes_per_token: float
 
 
-class Text(Protocol):
+class Documents(Protocol):
     """Documents of three splits."""
 
     def documents(self, split: str) -> Iterable[str]:
@@ -94,7 +92,7 @@ class Text(Protocol):
         """Identifies the documents of a split by their content."""
 
 
-def tokenized(text: Text, tokenizer: Tokenizer) -> Streams:
+def tokenized(text: Documents, tokenizer: Tokenizer) -> Streams:
     """Encodes a text and caches its streams; training text alone forms the vocabulary.
 
     In a stream the token between documents stands before every document, so that each token of a
@@ -133,7 +131,7 @@ def _write(folder: Path, documents: Iterable[str], vocabulary: Vocabulary, dtype
     (folder / "facts.json").write_text(json.dumps({"bytes": count}))
 
 
-def _checked(text: Text, split: str) -> Iterator[str]:
+def _checked(text: Documents, split: str) -> Iterator[str]:
     """Reads the documents of a split that are not empty, of which there must be one."""
     document = None
     for document in filter(None, text.documents(split)):
@@ -146,10 +144,10 @@ def _checked(text: Text, split: str) -> Iterator[str]:
 
 
 def _pieces(documents: Iterable[str]) -> Iterator[tuple[bool, str]]:
-    """Cuts long documents; tells of each piece whether it opens a document.
+    """Cuts long documents; each piece comes with whether it opens a document.
 
     A cut lies between a line break and a character that is not space: byte-pair encodings of
-    GPT-2's kind part there anyhow.
+    GPT-2's kind split there anyway.
     """
     for document in documents:
         start = 0

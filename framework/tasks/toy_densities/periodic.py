@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from components.supports import Interval
-from framework.data.density.problems import Problem, Sample
+from framework.data.density.problems import Observations, Problem
 from framework.tasks.toy_densities.signals import Signal
 
 
@@ -45,7 +45,7 @@ class Periodic(Problem):
         self.signal, self.radius = signal, radius
         self.size, self.held_out, self.seed = size, held_out, seed
 
-    def samples(self) -> dict[str, Sample]:
+    def samples(self) -> dict[str, Observations]:
         """Draws all points: uniform within the radius, and on the ring around it."""
         generator = torch.Generator().manual_seed(self.seed)
 
@@ -57,7 +57,7 @@ class Periodic(Problem):
         splits = {"train": train, "val": val, "test": ring}
         return {split: self._sample(self.radius * x) for split, x in splits.items()}
 
-    def support(self, train: Sample) -> Interval:
+    def support(self, train: Observations) -> Interval:
         """Returns the range of the training outcomes."""
         return Interval(train.outcome.min().item(), train.outcome.max().item())
 
@@ -69,5 +69,5 @@ class Periodic(Problem):
         """Returns the signal."""
         return self.signal(features[..., 0])
 
-    def _sample(self, x: Tensor) -> Sample:
-        return Sample(x.unsqueeze(-1).float(), self.signal(x).float())
+    def _sample(self, x: Tensor) -> Observations:
+        return Observations(x.unsqueeze(-1).float(), self.signal(x).float())

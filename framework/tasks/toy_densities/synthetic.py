@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from components.supports import Interval
-from framework.data.density.problems import Problem, Sample
+from framework.data.density.problems import Observations, Problem
 from framework.tasks.toy_densities.processes import Process
 
 SPLIT_SEED = 42  # of scikit-learn's train_test_split in the paper's experiments
@@ -38,20 +38,20 @@ class Synthetic(Problem):
             )
         self.process, self.size, self.seed = process, size, seed
 
-    def samples(self) -> dict[str, Sample]:
+    def samples(self) -> dict[str, Observations]:
         """Draws all observations and splits them."""
         features, outcome = self.process.draw(np.random.default_rng(self.seed), self.size)
         order = np.random.RandomState(SPLIT_SEED).permutation(self.size)
         cut = -(-self.size // 5)
         train, test = (
-            Sample(
+            Observations(
                 torch.from_numpy(features[rows]).float(), torch.from_numpy(outcome[rows]).float()
             )
             for rows in (order[cut:], order[:cut])
         )
         return {"train": train, "val": test, "test": test}
 
-    def support(self, train: Sample) -> Interval:
+    def support(self, train: Observations) -> Interval:
         """Returns [-1, 1], where the processes live."""
         return Interval(-1.0, 1.0)
 

@@ -8,7 +8,7 @@ import torch
 
 from components.supports import Interval
 from framework.data.density.module import DensityData
-from framework.data.density.regression import Table
+from framework.data.density.problems import Table
 from framework.tasks.toy_densities import Synthetic
 from framework.tasks.toy_densities.processes import Gaussian, SignedBeta, TwoGaussians
 
@@ -157,7 +157,7 @@ def test_missing_values_are_refused_or_dropped(table):
     frame.loc[[3, 8], ["y", "a"]] = np.nan
     frame.loc[20, "y"] = np.inf
     frame.to_csv(path, index=False)
-    with pytest.raises(ValueError, match=r"column 'y' of .* is nan in row 4; mend it or set drop"):
+    with pytest.raises(ValueError, match=r"column 'y' in row 4 is nan; correct it or set drop"):
         DensityData(Table(str(path), "y")).spec  # noqa: B018
     source = DensityData(Table(str(path), "y", drop_missing=True))
     assert sum(len(source.dataset(split)) for split in ("train", "val", "test")) == 197
@@ -169,11 +169,11 @@ def test_tables_that_do_not_fit(table, tmp_path):
     (tmp_path / "table.txt").write_text("a,y\n1,2\n")
     frame.head(3).to_csv(tmp_path / "short.csv", index=False)
     for name, target, features, message in [
-        ("gone.csv", "y", None, r"no file path='.*gone.csv'"),
-        ("table.txt", "y", None, "neither .csv nor .parquet"),
+        ("gone.csv", "y", None, r"Table: path='.*gone.csv' is not a file"),
+        ("table.txt", "y", None, "table.txt' is none of .csv, .parquet"),
         ("table.csv", "z", None, r"has no column 'z'; it has a, b, c, y"),
         ("table.csv", "y", ["a", "q"], "has no column 'q'"),
-        ("words.csv", "y", None, r"column 'word' of .* holds .*, not numbers"),
+        ("words.csv", "y", None, "column 'word' in row 1 is 'x', which is not a number"),
         ("short.csv", "y", None, "3 rows of .* leave a split empty"),
     ]:
         with pytest.raises(ValueError, match=message):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from framework.data.tokens.python_files import PythonFiles
+from framework.data.tokens.bundled import PythonFiles
 from framework.data.tokens.tokenizer import ByteTokenizer
 
 SPLITS = ("train", "val", "test")

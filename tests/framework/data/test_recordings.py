@@ -65,7 +65,7 @@ def ragged(frame):
         (lambda t: t.rename(columns={"action": "act"}), "no column 'action'; it has episode, obs"),
         (lambda t: t.assign(reward=[None, *t.reward[1:]]), "column 'reward' has gaps"),
         (lambda t: t.iloc[[0, 4, 1]], "the rows of an episode are apart; sort them"),
-        (ragged, "lists in column 'observation' differ in length"),
+        (ragged, "column 'observation' holds lists that differ in length"),
     ],
 )
 def test_mistakes_in_tables_get_one_sentence(tmp_path, change, message):
@@ -77,9 +77,9 @@ def test_mistakes_in_tables_get_one_sentence(tmp_path, change, message):
 
 def test_mistakes_in_archives_get_one_sentence(tmp_path):
     for path in (tmp_path, tmp_path / "none.npz"):
-        with pytest.raises(ValueError, match="There are no episodes at"):
+        with pytest.raises(ValueError, match=r"NpzEpisodes: path='.*npz' matches no file"):
             NpzEpisodes(str(path)).key()
-    with pytest.raises(ValueError, match=r"give the path of a \.parquet"):
+    with pytest.raises(ValueError, match=r"TableEpisodes: path='none.parquet' is not a file"):
         TableEpisodes("none.parquet").key()
     np.savez(tmp_path / "a.npz", observation=[1.0], action=[1])
     with pytest.raises(ValueError, match="has no array 'reward'; it has observation, action"):
@@ -113,7 +113,7 @@ def test_minari_data_sets_are_read(monkeypatch):
     source = MinariEpisodes("pendulum/test-v0")
     assert_holds(source.read(), PARTS)
     assert source.environment == "Pendulum-v1"
-    with pytest.raises(ValueError, match="'no/such-v0' is not on this machine; minari download"):
+    with pytest.raises(ValueError, match="'no/such-v0' is not on this machine; run minari"):
         MinariEpisodes("no/such-v0").read()
     monkeypatch.setitem(sys.modules, "minari", None)
     with pytest.raises(ValueError, match="MinariEpisodes needs the package minari; pip install"):

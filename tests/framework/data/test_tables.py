@@ -111,15 +111,15 @@ def edit(**columns):
     ("change", "options", "message"),
     [
         (edit(), {"value": "sale"}, "has no column 'sale'; it has id, time, value"),
-        (edit(value="x"), {}, "column 'value' is not numeric"),
-        (edit(value=np.inf), {}, "column 'value' has an infinite value"),
+        (edit(value="x"), {}, "column 'value' in row 1 is 'x', which is not a number"),
+        (edit(value=np.inf), {}, "column 'value' in row 1 is infinite"),
         (edit(value=np.nan), {}, "series 'a' has no finite value; leave it out"),
         (lambda f: f.iloc[:0], {"frequency": "D"}, "has no finite value; check its rows"),
         (lambda f: pd.concat([f, f.iloc[[0]]]), {}, "has two values at the step of time 2020-"),
         (edit(time="soon"), {}, "cannot be read as time stamps"),
         (edit(time=0.5), {}, "the time column has fractions"),
-        (edit(time=None), {}, "the time column has empty cells"),
-        (edit(id=None), {}, "column 'id' has empty cells"),
+        (edit(time=None), {}, "the time column is empty in row 1"),
+        (edit(id=None), {}, "column 'id' in row 1 is empty"),
         (lambda f: f[f.id == "a"], {}, r"the frequency cannot be told .* such as frequency=D"),
         (edit(), {"frequency": "fortnight"}, "frequency 'fortnight' is not known; give one of s,"),
     ],
@@ -131,7 +131,7 @@ def test_mistakes_get_one_sentence(tmp_path, change, options, message):
 
 
 def test_a_missing_file_and_an_empty_table_get_one_sentence(tmp_path):
-    with pytest.raises(ValueError, match=r"There is no file '/no/where\.csv'"):
+    with pytest.raises(ValueError, match=r"LongTable: path='/no/where\.csv' is not a file"):
         _ = SeriesData(LongTable("/no/where.csv"), horizon=1).spec
     path = write(long_frame()[["time"]], tmp_path / "p.csv")
     with pytest.raises(ValueError, match="has no column beside 'time'"):

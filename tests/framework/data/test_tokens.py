@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from framework.data.tokens import streams
-from framework.data.tokens.corpora import StateOfTheUnion, TextFiles
-from framework.data.tokens.files import TokenFiles
+from framework.data.tokens.bundled import StateOfTheUnion
+from framework.data.tokens.corpora import TextFiles, TokenFiles
 from framework.data.tokens.module import TokenData
 from framework.data.tokens.tokenizer import BytePairTokenizer, ByteTokenizer
 
@@ -178,7 +178,7 @@ def test_token_files_that_cannot_be_read(tmp_path):
     np.save(tmp_path / "real.npy", np.ones(3))
     (tmp_path / "empty.bin").touch()
     for name, message in {
-        "gone.bin": "There is no file of tokens",
+        "gone.bin": "TokenFiles: val='.*gone.bin' is not a file",
         "odd.bin": "cannot be read as uint16",
         "real.npy": "holds float64",
         "empty.bin": "is empty",

@@ -1,0 +1,254 @@
+"""Reads tables and text from files: by path or pattern, with file and row in every error."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from glob import glob
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pyarrow import feather, parquet
+
+ENCODING = "utf-8-sig"  # UTF-8 with or without a byte-order mark
+COMPRESSIONS = (".gz", ".bz2", ".xz", ".zip", ".zst")
+SHOWN = 12  # columns that an error lists
+
+
+def matching_files(pattern: str, option: str) -> list[Path]:
+    """Lists the files that a path or a pattern names, in the order of their names.
+
+    A path that exists is taken as it is, even if it reads as a pattern, such as `run[1]/a.txt`.
+
+    Args:
+        pattern: A path, or a glob pattern in which `**` stands for any folders.
+        option: What the user set to it, for the error: class and argument.
+
+    Raises:
+        ValueError: If there is no such file.
+    """
+    if Path(pattern).is_file():
+        return [Path(pattern)]
+    paths = sorted(Path(path) for path in glob(pattern, recursive=True) if Path(path).is_file())
+    if not paths:
+        raise ValueError(f"{option}={pattern!r} matches no file; check the path.")
+    return paths
+
+
+def existing_file(path: str | Path, option: str) -> Path:
+    """Returns the path of a file.
+
+    Args:
+        path: The path.
+        option: What the user set to it, for the error: class and argument.
+
+    Raises:
+        ValueError: If there is no such file.
+    """
+    if not Path(path).is_file():
+        raise ValueError(f"{option}={str(path)!r} is not a file; check the path.")
+    return Path(path)
+
+
+def read_text(path: Path) -> str:
+    """Reads a text file in UTF-8.
+
+    Raises:
+        ValueError: If it is in another encoding.
+    """
+    try:
+        return path.read_text(encoding=ENCODING)
+    except UnicodeDecodeError as error:
+        row = error.object[: error.start].count(b"\n") + 1
+        raise ValueError(
+            f"{str(path)!r} is not UTF-8 text (line {row}, byte {error.start}); convert it first."
+        ) from error
+
+
+def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Reads a file with one JSON object a line, without holding all of it in memory.
+
+    Args:
+        path: The file; gzipped if named `.gz`.
+
+    Yields:
+        The number of the line, from 1 on, and the object.
+
+    Raises:
+        ValueError: If a line is not a JSON object, or the file is damaged.
+    """
+    number = 0
+    try:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding=ENCODING) as file:
+            for number, line in enumerate(file, 1):
+                found = json.loads(line)
+                if not isinstance(found, dict):
+                    raise ValueError(f"found {type(found).__name__}")
+                yield number, found
+    except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(
+            f"{str(path)!r} cannot be read as JSON lines (line {max(1, number)}: {error}); "
+            "write one object a line."
+        ) from error
+
+
+class TableFile:
+    """A table in a file, whose columns are read by name.
+
+    Rows are counted from 1, without the header.
+
+    Args:
+        path: A `.csv` (also compressed, such as `.csv.gz`), `.parquet`, `.arrow` or `.feather`
+            file.
+        texts: Columns of a CSV file that hold names: they are read as they are written, so that
+            "NA" or "007" is a name like any other.
+
+    Raises:
+        ValueError: If the file is of another kind, or cannot be read.
+    """
+
+    def __init__(self, path: Path, texts: Sequence[str] = ()) -> None:
+        self.path = path
+        suffixes = [suffix for suffix in path.suffixes if suffix not in COMPRESSIONS]
+        read = READERS.get(suffixes[-1].lower() if suffixes else "")
+        if read is None:
+            raise ValueError(f"{str(path)!r} is none of {', '.join(READERS)}; convert it.")
+        try:
+            self._table: Any = read(path, texts)
+        except (ValueError, EOFError, gzip.BadGzipFile, zlib.error, pa.ArrowException) as error:
+            raise ValueError(
+                f"{str(path)!r} cannot be read as a table ({str(error).splitlines()[0]}); "
+                "check the file."
+            ) from error
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns."""
+        return [str(name) for name in self._frame.columns]
+
+    def column(self, name: str) -> Any:
+        """Reads a column as a pandas series; empty cells are missing.
+
+        Raises:
+            ValueError: If there is no such column.
+        """
+        if name not in self._frame.columns:
+            raise self._unknown(name, self.columns)
+        return self._frame[name].reset_index(drop=True)
+
+    def names(self, name: str) -> Any:
+        """Reads a column of names as a pandas series of text.
+
+        Raises:
+            ValueError: If there is no such column, or a cell is empty.
+        """
+        column = self.column(name)
+        text = column.astype(str)
+        empty = (column.isna() | (text == "")).to_numpy()
+        if empty.any():
+            raise ValueError(f"{self.place(name, empty)} is empty; give every row its name.")
+        return text
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """Reads a column of numbers `[rows]`, NaN where missing.
+
+        Raises:
+            ValueError: If there is no such column, or a cell holds something else.
+        """
+        column = self.column(name)
+        try:
+            if column.dtype.kind in "mMc":  # times would pass as whole numbers
+                raise TypeError(f"it holds {column.dtype}")
+            return np.asarray(pd.to_numeric(column).astype("float64"))
+        except (ValueError, TypeError) as error:
+            wrong = np.array([not _is_number(cell) for cell in column])
+            raise ValueError(
+                f"{self.place(name, wrong)} is {column[wrong.argmax()]!r}, which is not a number; "
+                "choose another column, or correct it."
+            ) from error
+
+    def arrays(self, name: str) -> NDArray[Any]:
+        """Reads a column of numbers, or of lists of numbers of one length, as `[rows, ...]`.
+
+        Raises:
+            ValueError: If there is no such column, a value is missing, or lists differ in length.
+        """
+        table, where = self._arrow, f"{str(self.path)!r}: column {name!r}"
+        if name not in table.column_names:
+            raise self._unknown(name, table.column_names)
+        values, shape = table[name].combine_chunks(), [table.num_rows]
+        while _is_list(values.type) and not values.null_count:
+            lengths = pc.unique(pc.list_value_length(values)).to_pylist()
+            if len(lengths) != 1:
+                raise ValueError(f"{where} holds lists that differ in length; give equal ones.")
+            values = values.flatten()
+            shape.append(lengths[0])
+        if values.null_count or not table.num_rows:
+            raise ValueError(f"{where} has gaps or no rows; fill it.")
+        return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(shape)
+
+    def place(self, name: str, wrong: NDArray[np.bool_]) -> str:
+        """Names the file, a column, and the first of the rows `[rows]` that are wrong."""
+        return f"{str(self.path)!r}: column {name!r} in row {wrong.argmax() + 1}"
+
+    def _unknown(self, name: str, columns: Sequence[str]) -> ValueError:
+        known = ", ".join(columns[:SHOWN])
+        return ValueError(f"{str(self.path)!r} has no column {name!r}; it has {known}.")
+
+    @cached_property
+    def _frame(self) -> Any:
+        is_frame = isinstance(self._table, pd.DataFrame)
+        return self._table if is_frame else self._table.to_pandas()
+
+    @cached_property
+    def _arrow(self) -> Any:
+        is_arrow = isinstance(self._table, pa.Table)
+        return self._table if is_arrow else pa.Table.from_pandas(self._table)
+
+
+def _read_csv(path: Path, texts: Sequence[str]) -> Any:
+    frame = pd.read_csv(path, encoding=ENCODING)
+    for name in set(texts) & set(frame.columns):  # again, without guesses about what is missing
+        options: dict[str, Any] = {"usecols": [name], "dtype": str, "keep_default_na": False}
+        frame[name] = pd.read_csv(path, encoding=ENCODING, **options)[name].to_numpy()
+    return frame
+
+
+def _read_parquet(path: Path, _: Sequence[str]) -> Any:
+    return parquet.read_table(path, partitioning=None)
+
+
+def _read_arrow(path: Path, _: Sequence[str]) -> Any:
+    return feather.read_table(path)
+
+
+READERS: dict[str, Callable[[Path, Sequence[str]], Any]] = {
+    ".csv": _read_csv,
+    ".parquet": _read_parquet,
+    ".pq": _read_parquet,
+    ".arrow": _read_arrow,
+    ".feather": _read_arrow,
+}
+"""How files are read, by their extension."""
+
+
+def _is_number(cell: Any) -> bool:
+    try:
+        float(cell)
+    except (TypeError, ValueError):
+        return cell is None or cell is pd.NA
+    return True
+
+
+def _is_list(kind: Any) -> bool:
+    return bool(
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )
