@@ -237,5 +237,6 @@ def test_debugging_shows_the_traceback_of_a_mistake(monkeypatch):
 def test_a_callback_that_the_recipe_has_already(tmp_path, capsys):
     root = f"--trainer.default_root_dir={tmp_path}"
     again = "--trainer.callbacks+=TokenEncoding"
-    said = fails(capsys, "fit", "--config", "token_encoding/small", "--config", "smoke", again, root)
+    recipe = ("--config", "token_encoding/small", "--config", "smoke")
+    said = fails(capsys, "fit", *recipe, again, root)
     assert "trainer.callbacks has TokenEncoding more than once" in said
