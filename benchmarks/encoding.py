@@ -29,7 +29,7 @@ from components import (
 from components.data import TokenBatch, TokenSpec
 from components.supports import Tokens
 from framework.analysis.sample import Sample
-from framework.data.module import Examples
+from framework.data.module import Dataset
 from framework.modules import LanguageModel
 from framework.modules.weighted_means import WeightedMeans
 from framework.papers.token_encoding import gather
@@ -56,7 +56,7 @@ SIZES = {
 }
 
 
-class Windows(Examples):
+class Windows(Dataset):
     """Windows of random tokens."""
 
     def __init__(self, size: Size) -> None:

@@ -10,7 +10,7 @@ from lightning.fabric.utilities import move_data_to_device
 from torch import Tensor
 
 from framework.analysis.processes import place
-from framework.data.module import Examples
+from framework.data.module import Dataset
 from framework.data.sampling import ShardSampler
 
 
@@ -29,7 +29,7 @@ class Sample:
 
     def __init__(
         self,
-        examples: Examples,
+        examples: Dataset,
         size: int | None = None,
         batch_size: int = 32,
         device: torch.device | None = None,

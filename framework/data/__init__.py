@@ -6,12 +6,12 @@ line knows it by name.
 
 from framework.data.density.module import DensityData
 from framework.data.density.problems import Problem, Table
-from framework.data.module import Examples, PredictiveData
-from framework.data.series.fpp import FppTable
+from framework.data.module import Dataset, PredictiveData
 from framework.data.series.kernel_synth import KernelSynth
 from framework.data.series.mixup import TSMixup
 from framework.data.series.module import SeriesData
-from framework.data.series.panels import Arrays, Competition, PanelSource
+from framework.data.series.panels import Arrays, PanelSource
+from framework.data.series.recorded import Competition, FppTable
 from framework.data.series.scaling import MeanScaling, Scaling, StandardScaling
 from framework.data.series.tables import LongTable, WideTable
 from framework.data.series.zero_shot import SeriesCorpus, ZeroShotData
@@ -25,12 +25,11 @@ from framework.data.tokens.tokenizer import (
     FileTokenizer,
     Tokenizer,
 )
+from framework.data.trajectories.controllers import CartPole, Hopper, Pendulum
 from framework.data.trajectories.episodes import EpisodeSource
 from framework.data.trajectories.filming import AtariEpisodes, RandomAtari
-from framework.data.trajectories.hopper import Hopper
 from framework.data.trajectories.module import TrajectoryData
 from framework.data.trajectories.orders import ActionOrder, AtariOrder
-from framework.data.trajectories.playing import CartPole, Pendulum
 from framework.data.trajectories.recordings import MinariEpisodes, NpzEpisodes, TableEpisodes
 from framework.data.trajectories.replay import DqnReplay
 from framework.data.trajectories.seaquest import Seaquest, Skill
@@ -45,10 +44,10 @@ __all__ = [
     "CartPole",
     "Competition",
     "Corpus",
+    "Dataset",
     "DensityData",
     "DqnReplay",
     "EpisodeSource",
-    "Examples",
     "FileTokenizer",
     "FppTable",
     "Hopper",

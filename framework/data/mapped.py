@@ -1,4 +1,4 @@
-"""Mapped: an array on disk that is read in place, also by worker processes."""
+"""MappedArray: an array on disk that is read in place, also by worker processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def npy(path: Path) -> NDArray[Any]:
     return array
 
 
-class Mapped:
+class MappedArray:
     """A file that is memory-mapped as an array when first read.
 
     It is pickled as a path: however workers are started, all processes of a machine share the
@@ -30,7 +30,7 @@ class Mapped:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "squares.npy"
         >>> np.save(path, np.arange(10) ** 2)
-        >>> Mapped(path)[2:5]
+        >>> MappedArray(path)[2:5]
         array([ 4,  9, 16])
     """
 
@@ -53,4 +53,4 @@ class Mapped:
         return np.asarray(self.array[index])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Mapped, (self.path, self.map)
+        return MappedArray, (self.path, self.map)

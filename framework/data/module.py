@@ -6,14 +6,18 @@ import warnings
 from abc import ABC, abstractmethod
 from typing import Any
 
+import numpy as np
 from lightning.pytorch import LightningDataModule, Trainer
-from torch.utils.data import DataLoader, Dataset
+from torch.utils import data as torch_data
+from torch.utils.data import DataLoader
 
 from components.data import Batch, Spec
-from framework.data.sampling import EndlessSampler, ShardSampler, StepSampler
+from framework.data.sampling import ENDLESS, EndlessSampler, ShardSampler, StepSampler
+
+SPLITS = ("train", "val", "test")  # whose numbers keep their draws apart
 
 
-class Examples(Dataset[Any], ABC):
+class Dataset(torch_data.Dataset[Any], ABC):
     """Examples of a split, fetched a batch at a time.
 
     A worker gets a copy of this object: it holds memory-mapped or shared arrays only.
@@ -28,7 +32,7 @@ class Examples(Dataset[Any], ABC):
         """Returns examples as one batch, in the order of the indices."""
 
 
-class InMemory(Examples):
+class InMemory(Dataset):
     """Examples of a split, held in memory that workers share.
 
     Args:
@@ -89,7 +93,7 @@ class PredictiveData(LightningDataModule, ABC):
         """Facts of the data; prepares and caches what they need when first read."""
 
     @abstractmethod
-    def dataset(self, split: str) -> Examples:
+    def dataset(self, split: str) -> Dataset:
         """Returns the examples of "train", "val", "test" or "predict"."""
 
     def train_dataloader(self) -> DataLoader[Batch]:
@@ -114,12 +118,12 @@ class PredictiveData(LightningDataModule, ABC):
         warnings.filterwarnings("ignore", "You are using a custom batch sampler `ShardSampler`")
         return self._evaluation(self.dataset("predict"))
 
-    def _order(self, dataset: Examples) -> StepSampler | EndlessSampler:
+    def _order(self, dataset: Dataset) -> StepSampler | EndlessSampler:
         """Returns the order of the training examples, from the trainer's step on."""
         rank, world = self._place()
         return StepSampler(len(dataset), self.batch_size, self.seed, rank, world, self._step)
 
-    def _evaluation(self, dataset: Examples) -> DataLoader[Batch]:
+    def _evaluation(self, dataset: Dataset) -> DataLoader[Batch]:
         rank, world = self._place()
         batch_size = self.eval_batch_size
         if batch_size is None:
@@ -127,7 +131,9 @@ class PredictiveData(LightningDataModule, ABC):
         return self._loader(dataset, ShardSampler(len(dataset), batch_size, rank, world))
 
     def _loader(
-        self, dataset: Dataset[Any], sampler: StepSampler | EndlessSampler | ShardSampler
+        self,
+        dataset: torch_data.Dataset[Any],
+        sampler: StepSampler | EndlessSampler | ShardSampler,
     ) -> DataLoader[Batch]:
         # Lightning 2.6 says it whenever it takes a loader; it is about its own code.
         warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)
@@ -180,3 +186,37 @@ def _rewind(trainer: Trainer) -> None:
 
 def _identity(batch: Any) -> Any:
     return batch
+
+
+class EndlessData(PredictiveData):
+    """Serves training examples without end, of which none comes twice.
+
+    Batch k holds the next examples after batch k - 1, whichever processes share them.
+    """
+
+    def _order(self, dataset: Dataset) -> EndlessSampler:
+        return EndlessSampler(self.batch_size, *self._place(), self._step)
+
+
+class DrawnDataset(Dataset):
+    """Examples that are the same every time they are asked for, by any process.
+
+    Those to train on are different ones for every seed, those to evaluate on the same ones.
+
+    Args:
+        split: The split; examples to predict are those to test on.
+        seed: Seed of the training examples.
+        size: Number of examples to evaluate on; those to train on have no end.
+    """
+
+    def __init__(self, split: str, seed: int, size: int) -> None:
+        part = SPLITS.index("test" if split == "predict" else split)
+        self.size = size if part else ENDLESS
+        self.seed = (part, 0 if part else seed % 2**63)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def generators(self, indices: list[int]) -> list[np.random.Generator]:
+        """Returns what draws each of some examples."""
+        return [np.random.default_rng((*self.seed, index)) for index in indices]

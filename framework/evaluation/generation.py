@@ -101,7 +101,7 @@ def generate(
     cache = backbone.new_cache(size, length + sampling.length)
     new, tokens = prompt, []
     for _ in range(sampling.length):
-        read = stem(_reading(new))
+        read = stem(_unlabeled(new))
         if new is prompt:
             read = read._replace(mask=mask)
         hidden = stem.readout(backbone(read, cache))
@@ -111,7 +111,7 @@ def generate(
     return torch.cat(tokens, dim=1)
 
 
-def _reading(tokens: Tensor) -> TokenBatch:
+def _unlabeled(tokens: Tensor) -> TokenBatch:
     """Makes a batch of tokens that nothing is known to follow."""
     weight = torch.zeros(tokens.shape, device=tokens.device)
     return TokenBatch(tokens=tokens, target=torch.zeros_like(tokens), weight=weight)

@@ -15,8 +15,7 @@ from components.metrics.returns import normalized_score
 from components.metrics.smoothness import smoothness_of
 from components.supports import Bins, Interval, Tokens
 from framework.evaluation.acting import ACTS, Act, marginals
-from framework.evaluation.rollout import play
-from framework.evaluation.windows import MovingWindow
+from framework.evaluation.rollout import MovingWindow, play
 from framework.figures import Actions, draw_actions
 from framework.modules.base import PredictiveModule, Ratio
 

@@ -148,7 +148,7 @@ def _served(data: PredictiveData) -> Terms:
     """Fetches the first training batches in the order in which a run would read them."""
     loader = data.train_dataloader()
     order = islice(iter(loader.batch_sampler or ()), BATCHES)
-    batches = [loader.dataset.__getitems__(numbers) for numbers in order]  # type: ignore[attr-defined]  # Examples
+    batches = [loader.dataset.__getitems__(numbers) for numbers in order]  # type: ignore[attr-defined]  # Dataset
     return {
         "data.batch_size": data.batch_size,
         "the contents of a training batch": tuple(map(_digest, batches)),

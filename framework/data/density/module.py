@@ -11,7 +11,7 @@ from torch.distributions import Distribution
 
 from components.data import DensityBatch, DensitySpec
 from framework.data.density.problems import Observations, Problem
-from framework.data.module import Examples, InMemory, PredictiveData
+from framework.data.module import Dataset, InMemory, PredictiveData
 
 
 class DensityData(PredictiveData):
@@ -32,7 +32,7 @@ class DensityData(PredictiveData):
         train = self._samples["train"]
         return DensitySpec(self.source.support(train), train.features.shape[-1])
 
-    def dataset(self, split: str) -> Examples:
+    def dataset(self, split: str) -> Dataset:
         """Returns the observations of a split; those to predict are the test observations."""
         features, outcome = self._samples["test" if split == "predict" else split]
         target = outcome.unsqueeze(-1)

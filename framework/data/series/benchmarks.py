@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-from importlib.resources import files
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from framework.data.mapped import Mapped
-from framework.data.series.naive import naive_scores
-from framework.data.series.panels import Competition, Panel, PanelSource
+from components.data import SeriesBatch
+from components.metrics.forecasting import absolute_scaled_error
+from framework.data.mapped import MappedArray
+from framework.data.series.panels import Panel, PanelSource, load_panel, map_values, store_panel
+from framework.data.series.recorded import Competition
 from framework.data.series.scaling import Scaling
-from framework.data.series.store import flat, load, stored
 from framework.data.series.windows import Cuts, SeriesWindows, seasonal_error
 
+AT_ONCE = 1024  # series that are scored together
 SEASONS_OF_PAST = 4  # that the seasonal naive forecast looks back on for a value that is there
 
 
@@ -48,7 +50,7 @@ class BenchmarkSet(NamedTuple):
             ValueError: If a series is not longer than the horizon, or that of the source is
                 longer than a model of `horizon` steps can forecast.
         """
-        panel = load(stored(source))
+        panel = load_panel(store_panel(source))
         if (own := panel.horizon or horizon) > horizon:
             raise ValueError(
                 f"{type(source).__name__} asks for {own} steps and horizon={horizon} is shorter; "
@@ -69,7 +71,7 @@ class BenchmarkSet(NamedTuple):
         cut = panel.length - self.horizon
         error = seasonal_error(panel, cut, panel.season)
         cuts = Cuts(cut, one, 1, panel.length)
-        values = Mapped(stored(self.source), flat)
+        values = MappedArray(store_panel(self.source), map_values)
         return SeriesWindows(values, panel.first, cuts, error, context, self.horizon, scaling)
 
     def naive_scores(self, scaling: Scaling) -> tuple[float, float]:
@@ -78,22 +80,47 @@ class BenchmarkSet(NamedTuple):
         return naive_scores(windows, self.panel.season)
 
 
-class Published(NamedTuple):
-    """A score that somebody published."""
+def seasonal_naive(past: Tensor, observed: Tensor, season: int, horizon: int) -> Tensor:
+    """Repeats the last season of each past, `[B, C]`, over the horizon, `[B, H]`.
 
-    model: str
-    benchmark: str
-    mase: float
-    wql: float
-
-
-def published_scores() -> list[Published]:
-    """Reads what the authors of Chronos published for the eight sets of `competitions`.
-
-    Models are `seasonal-naive` and `chronos-t5-{tiny,mini,small,base,large}`, zero-shot.
-
-    Source: results of github.com/amazon-science/chronos-forecasting (Apache-2.0).
+    A value that is missing is taken from the season before it. Where no season holds it, the last
+    observed value stands for it, and 0 where there is none.
     """
-    text = files("framework.data.series").joinpath("published.csv").read_text(encoding="utf-8")
-    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
-    return [Published(r["model"], r["benchmark"], float(r["mase"]), float(r["wql"])) for r in rows]
+    length = past.shape[1]
+    steps = torch.arange(length, device=past.device)
+    last = torch.where(observed, steps, -1).amax(1, keepdim=True)  # [B, 1]
+    phase = (steps - length) % season  # of the step of the horizon that a past value predicts
+    fitting = observed[:, None] & (phase == torch.arange(season, device=past.device)[:, None])
+    latest = torch.where(fitting, steps, -1).amax(-1)  # [B, season]
+    latest = torch.where(latest < 0, last, latest)
+    values = torch.where(latest < 0, 0.0, past.gather(1, latest.clamp(min=0)))
+    return values.repeat(1, -(-horizon // season))[:, :horizon]
+
+
+def naive_scores(windows: SeriesWindows, season: int) -> tuple[float, float]:
+    """Scores the seasonal naive forecast of windows: MASE, and WQL of a point at all levels.
+
+    A point misses the levels q by |y - f| (1 - q) or |y - f| q; twice their mean is |y - f|, as
+    levels lie evenly around a half. `nan` stands for a score of 0, which nothing compares with.
+    """
+    sums = torch.zeros(4, dtype=torch.float64)
+    for begin in range(0, len(windows), AT_ONCE):
+        indices = list(range(begin, min(begin + AT_ONCE, len(windows))))
+        sums += _score(windows.__getitems__(indices), season)
+    scaled, series, miss, size = sums.tolist()
+    return _ratio(scaled, series), _ratio(miss, size)
+
+
+def _score(batch: SeriesBatch, season: int) -> Tensor:
+    """Sums scaled errors, series that have one, errors and absolute values of a batch."""
+    target, weight = batch.target.double(), batch.weight.double()
+    forecast = seasonal_naive(batch.past, batch.observed, season, target.shape[1]).double()
+    scaled = absolute_scaled_error(forecast, target, batch.error.double(), weight)
+    counts = scaled.denominator.sum(1)
+    errors = scaled.numerator.sum(1) / counts.clamp(min=1e-9)
+    miss, size = (target - forecast).abs() * weight, target.abs() * weight
+    return torch.stack([errors.sum(), (counts > 0).double().sum(), miss.sum(), size.sum()])
+
+
+def _ratio(error: float, size: float) -> float:
+    return error / size if error and size else float("nan")

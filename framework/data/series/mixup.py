@@ -1,4 +1,4 @@
-"""TSMixup: series that are convex combinations of stretches of recorded ones."""
+"""TSMixup: series that are convex combinations of segments of recorded ones."""
 
 from __future__ import annotations
 
@@ -9,29 +9,28 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from framework.data.mapped import Mapped
-from framework.data.series.fpp import fpp_tables
+from framework.data.mapped import MappedArray
 from framework.data.series.generated import Generated
-from framework.data.series.panels import PanelSource
-from framework.data.series.store import flat, spans, stored
+from framework.data.series.panels import PanelSource, map_values, read_spans, store_panel
+from framework.data.series.recorded import fpp_tables
 
-Stretch = NDArray[np.float64]
+Values = NDArray[np.float64]
 
 
 class Pool(NamedTuple):
     """The series of a source, the longest first."""
 
-    values: Mapped
+    values: MappedArray
     first: NDArray[np.int64]  # [series], where each begins
     length: NDArray[np.int64]  # [series], steps, falling
 
     @classmethod
     def of(cls, source: PanelSource) -> Pool:
         """Opens the series of a source."""
-        path = stored(source)
-        first, length = spans(path)
+        path = store_panel(source)
+        first, length = read_spans(path)
         order = np.argsort(-length, kind="stable")
-        return cls(Mapped(path, flat), first[order], length[order])
+        return cls(MappedArray(path, map_values), first[order], length[order])
 
     def number(self, steps: int) -> int:
         """Counts the series that have so many steps."""
@@ -39,9 +38,9 @@ class Pool(NamedTuple):
 
 
 class TSMixup(Generated):
-    """Draws convex combinations of stretches of recorded series, each divided by its mean size.
+    """Draws convex combinations of segments of recorded series, each divided by its mean size.
 
-    A stretch comes from a source drawn by its size, then from any series of it. The first stretch
+    A segment comes from a source drawn by its size, then from any series of it. The first segment
     has a length drawn between `shortest` and `longest`, or less where its series is not so long;
     up to two more of this length are added, from series that have as many steps. Their weights
     follow a Dirichlet distribution. A value is missing where it is missing in any of them;
@@ -55,7 +54,7 @@ class TSMixup(Generated):
         sources: What to mix; all tables of `FppTable` but `aus_arrivals` and
             `tourism` if not given.
         number: How many series.
-        mixed: Most stretches in a mixture.
+        mixed: Most segments in a mixture.
         concentration: Of the symmetric Dirichlet distribution of their weights.
         shortest: Steps of a series at least.
         longest: Steps of a series at most.
@@ -101,33 +100,33 @@ class TSMixup(Generated):
         return {"ts_mixup": 1, "options": options, "sources": sources}
 
     def origins(self) -> Sequence[PanelSource]:
-        """Returns the sources that the stretches come from."""
+        """Returns the sources that the segments come from."""
         return [origin for source in self.sources for origin in source.origins()]
 
     def open(self) -> None:
         """Opens the series of the sources, which are written to the cache if need be."""
         self._pools  # noqa: B018  # computes it, and keeps it
 
-    def draw(self, rng: np.random.Generator) -> Stretch:
+    def draw(self, rng: np.random.Generator) -> Values:
         """Draws a series, `[up to longest]`."""
         while True:
             mixture = self._mixture(rng)
             if np.isfinite(mixture).any():
                 return mixture
 
-    def _mixture(self, rng: np.random.Generator) -> Stretch:
+    def _mixture(self, rng: np.random.Generator) -> Values:
         count = int(rng.integers(1, self.mixed + 1))
         pool = _draw(self._pools, self.tempering, rng)
         series = int(rng.integers(len(pool.length)))
         most = int(pool.length[series])
         steps = int(rng.integers(min(self.shortest, most), min(self.longest, most) + 1))
         others = [pool for pool in self._pools if pool.number(steps)]
-        stretches = [_cut(pool, series, steps, rng)]
+        segments = [_cut(pool, series, steps, rng)]
         for _ in range(count - 1):
             pool = _draw(others, self.tempering, rng)
-            stretches.append(_cut(pool, int(rng.integers(pool.number(steps))), steps, rng))
+            segments.append(_cut(pool, int(rng.integers(pool.number(steps))), steps, rng))
         weights = rng.dirichlet(np.full(count, self.concentration))
-        return np.asarray(weights @ np.stack(stretches))
+        return np.asarray(weights @ np.stack(segments))
 
     @cached_property
     def _pools(self) -> list[Pool]:
@@ -139,10 +138,10 @@ def _draw(pools: Sequence[Pool], tempering: float, rng: np.random.Generator) -> 
     return pools[rng.choice(len(pools), p=size / size.sum())]
 
 
-def _cut(pool: Pool, series: int, steps: int, rng: np.random.Generator) -> Stretch:
-    """Cuts a stretch at random, and divides it by the mean of its absolute values."""
+def _cut(pool: Pool, series: int, steps: int, rng: np.random.Generator) -> Values:
+    """Cuts a segment at random, and divides it by the mean of its absolute values."""
     begin = int(pool.first[series] + rng.integers(pool.length[series] - steps + 1))
-    stretch = pool.values[begin : begin + steps].astype(np.float64)
-    size = np.abs(stretch[np.isfinite(stretch)])
+    segment = pool.values[begin : begin + steps].astype(np.float64)
+    size = np.abs(segment[np.isfinite(segment)])
     scale = size.mean() if len(size) else 0.0
-    return stretch / scale if scale > 0 else stretch
+    return segment / scale if scale > 0 else segment

@@ -10,11 +10,10 @@ import numpy as np
 
 from components.data import SeriesSpec
 from components.supports import Interval
-from framework.data.mapped import Mapped
+from framework.data.mapped import MappedArray
 from framework.data.module import PredictiveData
-from framework.data.series.panels import Panel, PanelSource
+from framework.data.series.panels import Panel, PanelSource, load_panel, map_values, store_panel
 from framework.data.series.scaling import MeanScaling, Scaling
-from framework.data.series.store import flat, load, stored
 from framework.data.series.windows import Cuts, SeriesWindows, seasonal_error
 
 
@@ -70,7 +69,7 @@ class SeriesData(PredictiveData):
     @cached_property
     def panel(self) -> Panel:
         """The series that are long enough; their values stay on disk."""
-        panel = load(self._file)
+        panel = load_panel(self._file)
         return panel.select(panel.length >= self.shortest)
 
     @property
@@ -109,7 +108,7 @@ class SeriesData(PredictiveData):
         seen = cuts.end if split == "train" else cuts.base
         panel = self.panel
         error = seasonal_error(panel, seen, self.season)
-        values = Mapped(self._file, flat)
+        values = MappedArray(self._file, map_values)
         return SeriesWindows(
             values, panel.first, cuts, error, self.context, self.horizon, self.scaling
         )
@@ -153,4 +152,4 @@ class SeriesData(PredictiveData):
 
     @cached_property
     def _file(self) -> Path:
-        return stored(self.source)
+        return store_panel(self.source)

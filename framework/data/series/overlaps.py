@@ -11,19 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framework.data.cache import cached
-from framework.data.series.panels import Panel, PanelSource
-from framework.data.series.store import load, stored
+from framework.data.series.panels import Panel, PanelSource, load_panel, store_panel
 
-STEPS = 16  # of a stretch
-TOLERANCE = 1e-3  # relative distance of two stretches that are one, each rounded as it may be
+STEPS = 16  # of a segment
+TOLERANCE = 1e-3  # relative distance of two segments that are one, each rounded as it may be
 PROJECTIONS = 4
-AT_ONCE = 1 << 20  # pairs of stretches that are compared together
+AT_ONCE = 1 << 20  # pairs of segments that are compared together
 
-Stretches = NDArray[np.float64]
+Segments = NDArray[np.float64]
 
 
 class Overlap(NamedTuple):
-    """A stretch of a series to train on that is the end of one to test on."""
+    """A segment of a series to train on that is the end of one to test on."""
 
     training: str  # name of the series
     begin: int  # step in it
@@ -46,7 +45,7 @@ def refuse_overlaps(origins: Iterable[PanelSource], benchmarks: Mapping[str, Pan
         if found:
             training, begin, benchmark, evaluation = found[0]
             raise ValueError(
-                f"{len(found)} stretches of {type(origin).__name__} are ends of benchmark series: "
+                f"{len(found)} segments of {type(origin).__name__} are ends of benchmark series: "
                 f"{training!r} from step {begin} on is the end of {evaluation!r} of {benchmark}; "
                 "leave out one of the two sources."
             )
@@ -58,8 +57,8 @@ def _compared(origin: PanelSource, benchmarks: Mapping[str, PanelSource]) -> lis
     key = {"training": origin.key(), "evaluation": keys, "steps": STEPS, "tolerance": TOLERANCE}
 
     def build(folder: Path) -> None:
-        tested = {name: load(stored(source)) for name, source in benchmarks.items()}
-        found = overlaps(load(stored(origin)), tested)
+        tested = {name: load_panel(store_panel(source)) for name, source in benchmarks.items()}
+        found = overlaps(load_panel(store_panel(origin)), tested)
         (folder / "overlaps.json").write_text(json.dumps(found))
 
     rows = json.loads((cached("overlaps", key, build) / "overlaps.json").read_text())
@@ -67,15 +66,15 @@ def _compared(origin: PanelSource, benchmarks: Mapping[str, PanelSource]) -> lis
 
 
 def overlaps(training: Panel, benchmarks: Mapping[str, Panel]) -> list[Overlap]:
-    r"""Finds stretches of training series that agree with ends of benchmark series.
+    r"""Finds segments of training series that agree with ends of benchmark series.
 
     The end of a series is its last 16 steps, whatever the horizon: fewer of a series that grows
-    are like those of any other, and who holds more holds these. Two stretches agree if, less their
+    are like those of any other, and who holds more holds these. Two segments agree if, less their
     means and divided by their norms, they are closer than 10⁻³: they are then the same but for
-    their units and their rounding. Neither is a stretch with a missing value compared, nor a
+    their units and their rounding. Neither is a segment with a missing value compared, nor a
     constant one, nor a shorter series.
 
-    All pairs are considered, few are computed: stretches at a distance d are no further apart than
+    All pairs are considered, few are computed: segments at a distance d are no further apart than
     d along any direction, and can be sorted along one.
 
     Args:
@@ -86,10 +85,10 @@ def overlaps(training: Panel, benchmarks: Mapping[str, Panel]) -> list[Overlap]:
     names = [(name, str(k)) for name, panel in benchmarks.items() for k in panel.name]
     ends = np.concatenate([_ends(panel) for panel in benchmarks.values()])
     wanted, owner = _normalized(ends, np.arange(len(ends)))
-    stretches, where = _normalized(*_stretches(training))
-    if not len(wanted) or not len(stretches):
+    segments, where = _normalized(*_segments(training))
+    if not len(wanted) or not len(segments):
         return []
-    found = [(where[a], names[owner[b]]) for a, b in zip(*_near(stretches, wanted), strict=True)]
+    found = [(where[a], names[owner[b]]) for a, b in zip(*_near(segments, wanted), strict=True)]
     series = np.searchsorted(training.first, [begin for begin, _ in found], side="right") - 1
     return [
         Overlap(str(training.name[k]), int(begin - training.first[k]), *name)
@@ -97,7 +96,7 @@ def overlaps(training: Panel, benchmarks: Mapping[str, Panel]) -> list[Overlap]:
     ]
 
 
-def _ends(panel: Panel) -> Stretches:
+def _ends(panel: Panel) -> Segments:
     """Returns the last steps of each series, `[series, 16]`; NaN of those that have fewer."""
     ends = np.full((len(panel.length), STEPS), np.nan)
     for row, values in zip(ends, panel.series(), strict=True):
@@ -106,8 +105,8 @@ def _ends(panel: Panel) -> Stretches:
     return ends
 
 
-def _stretches(panel: Panel) -> tuple[Stretches, NDArray[np.int64]]:
-    """Returns all stretches that lie within a series `[N, 16]`, and where they begin."""
+def _segments(panel: Panel) -> tuple[Segments, NDArray[np.int64]]:
+    """Returns all segments that lie within a series `[N, 16]`, and where they begin."""
     if len(panel.values) < STEPS:
         return np.zeros((0, STEPS)), np.zeros(0, np.int64)
     windows = np.lib.stride_tricks.sliding_window_view(panel.values, STEPS)
@@ -118,22 +117,22 @@ def _stretches(panel: Panel) -> tuple[Stretches, NDArray[np.int64]]:
 
 
 def _normalized(
-    stretches: Stretches, label: NDArray[np.int64]
-) -> tuple[Stretches, NDArray[np.int64]]:
-    """Brings stretches to mean 0 and norm 1; leaves out those with missing values or no norm."""
-    size = np.abs(stretches).max(1)
-    centered = stretches - stretches.mean(1, keepdims=True)
+    segments: Segments, label: NDArray[np.int64]
+) -> tuple[Segments, NDArray[np.int64]]:
+    """Brings segments to mean 0 and norm 1; leaves out those with missing values or no norm."""
+    size = np.abs(segments).max(1)
+    centered = segments - segments.mean(1, keepdims=True)
     norm = np.sqrt((centered**2).sum(1))
     kept = norm > 1e-6 * size  # not of a missing value either
     return centered[kept] / norm[kept, None], label[kept]
 
 
-def _near(stretches: Stretches, wanted: Stretches) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _near(segments: Segments, wanted: Segments) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Returns the pairs, by number, that are closer than the tolerance."""
     rng = np.random.default_rng(0)
-    directions = rng.standard_normal((PROJECTIONS, stretches.shape[1]))
+    directions = rng.standard_normal((PROJECTIONS, segments.shape[1]))
     directions /= np.sqrt((directions**2).sum(1, keepdims=True))
-    along, sought = stretches @ directions.T, wanted @ directions.T
+    along, sought = segments @ directions.T, wanted @ directions.T
     order = np.argsort(along[:, 0])
     line = along[order, 0]
     low = np.searchsorted(line, sought[:, 0] - TOLERANCE)
@@ -146,14 +145,14 @@ def _near(stretches: Stretches, wanted: Stretches) -> tuple[NDArray[np.int64], N
         a = order[low[b] + rank]
         near = (np.abs(along[a] - sought[b]) <= TOLERANCE).all(1)
         a, b = a[near], b[near]
-        close = ((stretches[a] - wanted[b]) ** 2).sum(1) <= TOLERANCE**2
+        close = ((segments[a] - wanted[b]) ** 2).sum(1) <= TOLERANCE**2
         pairs.append((a[close], b[close]))
     found = [np.concatenate(part) for part in zip(*pairs, strict=True)]
     return found[0], found[1]
 
 
 def _batches(counts: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Cuts rows into stretches of about `AT_ONCE` pairs."""
+    """Cuts rows into segments of about `AT_ONCE` pairs."""
     batch = np.cumsum(counts) // AT_ONCE
     bounds = np.flatnonzero(np.diff(batch, prepend=-1)).tolist()
     return list(zip(bounds, [*bounds[1:], len(counts)], strict=True))

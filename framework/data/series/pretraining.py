@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.data import SeriesBatch
-from framework.data.mapped import Mapped
-from framework.data.module import Examples
+from framework.data.mapped import MappedArray
+from framework.data.module import Dataset
 from framework.data.sampling import ENDLESS
 from framework.data.series.scaling import Scaling
 from framework.data.series.windows import batch_of
@@ -21,13 +21,13 @@ Integers = NDArray[np.int64]
 class Stock(NamedTuple):
     """Series of a corpus that windows are drawn from."""
 
-    values: Mapped
+    values: MappedArray
     first: Integers  # [series], where each begins
     length: Integers  # [series], steps
     share: float  # how often they are drawn, relative to other stocks
 
 
-class RandomWindows(Examples):
+class RandomWindows(Dataset):
     """Windows without end: number n is cut at random from a random series, the same every time.
 
     A stock is chosen by its share, then one of its series, then where the future begins. Before it

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 from numpy.typing import NDArray
 
-Rows = NDArray[np.float64]
+Values = NDArray[np.float64]
 DEGENERATE = 1e-7  # of the largest value: a smaller scale is rounding of a constant in float32
 
 
@@ -15,10 +15,10 @@ class Scaling(ABC):
     """A location and a scale for every window: heads predict `(value - loc) / scale`."""
 
     @abstractmethod
-    def fit(self, past: Rows, observed: NDArray[np.bool_]) -> tuple[Rows, Rows]:
+    def fit(self, past: Values, observed: NDArray[np.bool_]) -> tuple[Values, Values]:
         """Computes location and scale `[B, 1]` of pasts `[B, C]`; missing values are 0."""
 
-    def __call__(self, past: Rows, observed: NDArray[np.bool_]) -> tuple[Rows, Rows]:
+    def __call__(self, past: Values, observed: NDArray[np.bool_]) -> tuple[Values, Values]:
         """Computes location and scale `[B, 1]` of pasts `[B, C]`, which are 0 where missing.
 
         The scale is 1 where it would be 0.
@@ -34,7 +34,7 @@ class MeanScaling(Scaling):
     Source: Ansari et al., "Chronos" (arXiv:2403.07815), section 3.1.
     """
 
-    def fit(self, past: Rows, observed: NDArray[np.bool_]) -> tuple[Rows, Rows]:
+    def fit(self, past: Values, observed: NDArray[np.bool_]) -> tuple[Values, Values]:
         """Computes the mean absolute value."""
         return np.zeros((len(past), 1)), _mean(np.abs(past), observed)
 
@@ -42,13 +42,13 @@ class MeanScaling(Scaling):
 class StandardScaling(Scaling):
     """Subtracts the mean of the past and divides by its standard deviation."""
 
-    def fit(self, past: Rows, observed: NDArray[np.bool_]) -> tuple[Rows, Rows]:
+    def fit(self, past: Values, observed: NDArray[np.bool_]) -> tuple[Values, Values]:
         """Computes mean and standard deviation, without Bessel's correction."""
         loc = _mean(past, observed)
         return loc, np.sqrt(_mean((past - loc) ** 2, observed))
 
 
-def _mean(values: Rows, observed: NDArray[np.bool_]) -> Rows:
+def _mean(values: Values, observed: NDArray[np.bool_]) -> Values:
     """Averages the observed values of each row, `[B, 1]`; 0 where there are none."""
     total = np.where(observed, values, 0.0).sum(1, keepdims=True)
     return np.asarray(total / np.maximum(observed.sum(1, keepdims=True), 1))

@@ -1,4 +1,4 @@
-"""Windows: stretches of series, cut from one flat array by index arithmetic."""
+"""Windows: segments of series, cut from one flat array by index arithmetic."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from components.data import SeriesBatch
-from framework.data.mapped import Mapped
-from framework.data.module import Examples
+from framework.data.mapped import MappedArray
+from framework.data.module import Dataset
 from framework.data.series.panels import Panel
 from framework.data.series.scaling import Scaling
 
@@ -26,7 +26,7 @@ class Cuts(NamedTuple):
     end: Integers  # [series], steps from the beginning; what comes later is not a target
 
 
-class SeriesWindows(Examples):
+class SeriesWindows(Dataset):
     """A context and a horizon at every cut.
 
     A context that reaches back beyond the beginning of its series is padded on the left,
@@ -45,7 +45,7 @@ class SeriesWindows(Examples):
 
     def __init__(
         self,
-        values: Mapped,
+        values: MappedArray,
         first: Integers,
         cuts: Cuts,
         error: NDArray[np.float64],

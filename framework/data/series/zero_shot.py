@@ -12,15 +12,14 @@ from torch.utils.data import DataLoader
 
 from components.data import Batch, Benchmark, SeriesSpec
 from components.supports import Interval
-from framework.data.mapped import Mapped
-from framework.data.module import Examples, PredictiveData
+from framework.data.mapped import MappedArray
+from framework.data.module import Dataset, PredictiveData
 from framework.data.sampling import EndlessSampler
 from framework.data.series.benchmarks import BenchmarkSet, competitions
 from framework.data.series.overlaps import refuse_overlaps
-from framework.data.series.panels import PanelSource
+from framework.data.series.panels import PanelSource, map_values, read_spans, store_panel
 from framework.data.series.pretraining import RandomWindows, Stock
 from framework.data.series.scaling import MeanScaling, Scaling
-from framework.data.series.store import flat, spans, stored
 
 HELD_OUT = 10  # at most every tenth series of a corpus is for validation
 
@@ -108,7 +107,7 @@ class ZeroShotData(PredictiveData):
         benchmarks = tuple(Benchmark(name, *score) for name, score in scores.items())
         return SeriesSpec(self.interval, self.context, self._horizon, 1, benchmarks)
 
-    def dataset(self, split: str) -> Examples:
+    def dataset(self, split: str) -> Dataset:
         """Returns the windows of "train" or "val", or of a benchmark set by its name.
 
         Those to predict are of the first set.
@@ -128,13 +127,13 @@ class ZeroShotData(PredictiveData):
         """Makes the loaders of the examples of this process, one for each benchmark set."""
         return [self._evaluation(self.dataset(name)) for name in self.benchmarks]
 
-    def _order(self, dataset: Examples) -> EndlessSampler:
+    def _order(self, dataset: Dataset) -> EndlessSampler:
         return EndlessSampler(self.batch_size, *self._place(), self._step)
 
     def _stock(self, corpus: SeriesCorpus, kept: bool) -> Stock:
         """Returns the series of a corpus that are to train on, or those that are held out."""
-        path = stored(corpus.source)
-        first, length = spans(path)
+        path = store_panel(corpus.source)
+        first, length = read_spans(path)
         every = max(HELD_OUT, len(first) // self.validation)
         chosen = (np.arange(len(first)) % every != every - 1) == kept
         if not chosen.any():
@@ -142,7 +141,7 @@ class ZeroShotData(PredictiveData):
                 f"ZeroShotData: {type(corpus.source).__name__} has {len(first)} series, and every "
                 f"{every}th is held out; give at least {every}."
             )
-        return Stock(Mapped(path, flat), first[chosen], length[chosen], corpus.share)
+        return Stock(MappedArray(path, map_values), first[chosen], length[chosen], corpus.share)
 
     @cached_property
     def _sets(self) -> dict[str, BenchmarkSet]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from components.data import TokenBatch, TokenSpec
 from components.supports import Tokens
-from framework.data.module import Examples, PredictiveData
+from framework.data.module import Dataset, PredictiveData
 from framework.data.tokens.corpora import Corpus
 from framework.data.tokens.streams import Stream, Streams
 from framework.data.tokens.tokenizer import KnownVocabulary, Tokenizer
@@ -63,11 +63,12 @@ class TokenData(PredictiveData):
         size = -(-self._streams.vocabulary.size // self.multiple) * self.multiple
         return TokenSpec(Tokens(size), self.length, self._streams.bytes_per_token)
 
-    def dataset(self, split: str) -> Examples:
+    def dataset(self, split: str) -> Dataset:
         """Returns the windows of a split; those to predict are the test windows."""
         if split == "train":
-            return Windows(self._streams.streams["train"], self.length, whole=True)
-        return Windows(self._streams.streams["val" if split == "val" else "test"], self.length)
+            return TokenWindows(self._streams.streams["train"], self.length, whole=True)
+        stream = self._streams.streams["val" if split == "val" else "test"]
+        return TokenWindows(stream, self.length)
 
     def encode(self, text: str) -> list[int]:
         """Writes a text as token ids."""
@@ -114,7 +115,7 @@ class TokenData(PredictiveData):
         return self.source.streams(self.tokenizer)
 
 
-class Windows(Examples):
+class TokenWindows(Dataset):
     """Windows of a stream, one after the other.
 
     Args:

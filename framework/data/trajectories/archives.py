@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from components.supports import Interval, Tokens
 from framework.data.cache import cached
-from framework.data.mapped import Mapped
+from framework.data.mapped import MappedArray
 from framework.data.trajectories.environments import Environment
 from framework.data.trajectories.episodes import Episodes, EpisodeSource, returns_to_go
 from framework.data.trajectories.frames import Stacked
@@ -51,12 +51,12 @@ class Archive:
         """The directory of the arrays."""
         return cached("episodes", self.source.key(), lambda f: _save(self.source.read(), f))
 
-    def mapped(self, name: str) -> Mapped:
+    def mapped(self, name: str) -> MappedArray:
         """Opens the array `observation`, `action` or `return_to_go`, `[N, ...]`."""
-        return Mapped(self.folder / f"{name}.npy")
+        return MappedArray(self.folder / f"{name}.npy")
 
     @property
-    def observation(self) -> Mapped | Stacked:
+    def observation(self) -> MappedArray | Stacked:
         """What was seen at every step, `[N, *observation]`."""
         recorded, stack = self.mapped("observation"), self.source.stack
         return Stacked(recorded, self.first, stack) if stack else recorded
@@ -171,7 +171,7 @@ def _save(episodes: Episodes, folder: Path) -> None:
     np.save(folder / "length.npy", episodes.length)
 
 
-def _scale(values: Mapped, spans: list[tuple[int, int]]) -> tuple[tuple[float, ...], ...]:
+def _scale(values: MappedArray, spans: list[tuple[int, int]]) -> tuple[tuple[float, ...], ...]:
     """Computes mean and deviation of each component over stretches, in two passes."""
     if values.array.dtype == np.uint8 and values.array.ndim > 2:
         return PIXELS

@@ -28,7 +28,7 @@ TRAILER = 8  # bytes at the end of a gzip file: the checksum and the length of i
 CHUNK = 1024  # frames that are decompressed at once
 
 
-class Stretch(NamedTuple):
+class EpisodeSpan(NamedTuple):
     """Episodes of a buffer that follow one another, without their frames."""
 
     first: int  # step at which they begin
@@ -70,8 +70,8 @@ class Buffer:
         """Reads what gzip says of the content of each file, without the content."""
         return [_tail(self.file(name)).hex() for name in KINDS]
 
-    def stretch(self, share: int) -> Stretch:
-        """Chooses the first whole episodes that have at least `share` steps after black ones.
+    def span(self, steps: int) -> EpisodeSpan:
+        """Chooses the first whole episodes that have at least `steps` steps after black ones.
 
         Raises:
             ValueError: If a file is damaged, holds another kind, or is not as long as the others.
@@ -82,16 +82,16 @@ class Buffer:
         if self.number > 0:  # its first steps belong to an episode of the buffer before
             starts, ends = starts[1:], ends[1:]
         length = ends - starts
-        steps = np.cumsum(np.maximum(length - LEAD, 1))
-        length = length[: int(np.searchsorted(steps, share)) + 1]
+        reached = np.cumsum(np.maximum(length - LEAD, 1))
+        length = length[: int(np.searchsorted(reached, steps)) + 1]
         first = int(starts[0]) if len(starts) else 0
         part = slice(first, first + int(length.sum()))
-        return Stretch(first, len(terminal), length, action[part].copy(), reward[part].copy())
+        return EpisodeSpan(first, len(terminal), length, action[part].copy(), reward[part].copy())
 
-    def read(self, stretch: Stretch) -> Episodes:
+    def read(self, span: EpisodeSpan) -> Episodes:
         """Reads the frames, and leaves out the black steps before each episode."""
-        length, action, reward = stretch.length, stretch.action, stretch.reward
-        frames = self._frames(stretch)
+        length, action, reward = span.length, span.action, span.reward
+        frames = self._frames(span)
         begin = np.cumsum(length) - length
         idle = (action == 0) & (reward == 0)
         lead = np.zeros_like(length)
@@ -115,18 +115,18 @@ class Buffer:
             )
         return columns
 
-    def _frames(self, stretch: Stretch) -> Frames:
+    def _frames(self, span: EpisodeSpan) -> Frames:
         """Reads frames `[n, 84, 84]`, and none that follow them.
 
         Raises:
             ValueError: If the file is damaged, holds another kind, or has not a frame per step.
         """
-        file, shape = self.file("observation"), (stretch.total, SIDE, SIDE)
-        frames = np.empty((len(stretch.action), SIDE, SIDE), np.uint8)
+        file, shape = self.file("observation"), (span.total, SIDE, SIDE)
+        frames = np.empty((len(span.action), SIDE, SIDE), np.uint8)
         with _opened(file) as stream:
             found, order, dtype = _header(stream)
             if found == shape and dtype == np.uint8 and not order:
-                stream.seek(stretch.first * SIDE * SIDE, os.SEEK_CUR)
+                stream.seek(span.first * SIDE * SIDE, os.SEEK_CUR)
                 for begin in range(0, len(frames), CHUNK):
                     part = frames[begin : begin + CHUNK]
                     part[:] = np.frombuffer(stream.read(part.nbytes), np.uint8).reshape(part.shape)

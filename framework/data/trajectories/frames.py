@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from framework.data.mapped import Mapped
+from framework.data.mapped import MappedArray
 
 Frames = NDArray[np.uint8]
 SIDE = 84  # pixels
@@ -60,7 +60,7 @@ class Stacked:
         stack: Frames that are seen together, the newest being the last.
     """
 
-    def __init__(self, frames: Mapped, first: NDArray[np.int64], stack: int) -> None:
+    def __init__(self, frames: MappedArray, first: NDArray[np.int64], stack: int) -> None:
         self.frames, self.first, self.stack = frames, first, stack
 
     def __getitem__(self, index: NDArray[np.int64]) -> NDArray[Any]:

@@ -9,14 +9,14 @@ from torch.utils.data import DataLoader
 
 from components.data import TrajectorySpec
 from components.supports import Interval, Tokens
-from framework.data.module import Examples, PredictiveData
+from framework.data.module import Dataset, PredictiveData
 from framework.data.trajectories.archives import Archive
 from framework.data.trajectories.episodes import EpisodeSource
 from framework.data.trajectories.orders import ActionOrder, OrderedActions
-from framework.data.trajectories.passages import AnyPassages, CoveringPassages, Starts
+from framework.data.trajectories.windows import CoveringWindows, EpisodeSeeds, TrainingWindows
 
 FIRST_SEED = {"val": 1_000_000, "test": 2_000_000, "predict": 3_000_000}  # of episodes to play
-ASKED = 0.9  # quantile of the returns of the training episodes that is asked for
+TARGET_QUANTILE = 0.9  # quantile of the returns of the training episodes that is asked for
 
 
 class TrajectoryData(PredictiveData):
@@ -104,17 +104,17 @@ class TrajectoryData(PredictiveData):
         """The return that a policy is asked for."""
         if self._target_return is not None:
             return self._target_return
-        return float(np.quantile(self.archive.returns, ASKED))
+        return float(np.quantile(self.archive.returns, TARGET_QUANTILE))
 
-    def dataset(self, split: str) -> Examples:
+    def dataset(self, split: str) -> Dataset:
         """Returns the windows of "train", "val" or "test", or the episodes to "predict"."""
         if split == "predict":
-            return self.starts(split)
+            return self.seeds(split)
         _ = self.support  # refuses actions that cannot be taken
-        passages = AnyPassages if split == "train" else CoveringPassages
+        windows = TrainingWindows if split == "train" else CoveringWindows
         archive, chosen = self.archive, self.archive.split[split]
         action = archive.mapped("action")
-        return passages(
+        return windows(
             archive.observation,
             action if self.order is None else OrderedActions(action, self.order),
             archive.mapped("return_to_go"),
@@ -123,7 +123,7 @@ class TrajectoryData(PredictiveData):
             self.length,
         )
 
-    def starts(self, split: str) -> Starts:
+    def seeds(self, split: str) -> EpisodeSeeds:
         """Returns the episodes to play in "val", "test" or "predict".
 
         Raises:
@@ -135,7 +135,7 @@ class TrajectoryData(PredictiveData):
                 "give it the gymnasium id of one."
             )
         first = FIRST_SEED[split]
-        return Starts(range(first, first + self.episodes), self.target_return)
+        return EpisodeSeeds(range(first, first + self.episodes), self.target_return)
 
     def val_dataloader(self) -> list[DataLoader[Any]]:
         """Makes the loaders of the validation windows and, where possible, of episodes."""
@@ -146,5 +146,5 @@ class TrajectoryData(PredictiveData):
         return self._loaders("test")
 
     def _loaders(self, split: str) -> list[DataLoader[Any]]:
-        played = [self.starts(split)] if self.source.environment else []
+        played = [self.seeds(split)] if self.source.environment else []
         return [self._evaluation(examples) for examples in (self.dataset(split), *played)]

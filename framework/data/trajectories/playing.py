@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -31,7 +30,7 @@ class Played(EpisodeSource):
         ValueError: If there is no step or no level.
     """
 
-    recipe: ClassVar[int] = 1  # part of the key: raise it when a player changes
+    revision: ClassVar[int] = 1  # part of the key: raise it when a player changes
     packages: ClassVar[tuple[str, ...]] = ("gymnasium", "numpy")  # whose versions are part of it
 
     def __init__(self, steps: int, levels: Sequence[Any], seed: int) -> None:
@@ -68,7 +67,7 @@ class Played(EpisodeSource):
                 f"{type(self).__name__} plays in {self.environment}, which needs the package "
                 f"{error.name}; pip install 'overtone[rl]'."
             ) from error
-        return {"played": type(self).__qualname__, "recipe": [self.recipe, *options, *versions]}
+        return {"played": type(self).__qualname__, "options": [self.revision, *options, *versions]}
 
     def read(self) -> Episodes:
         """Plays."""
@@ -144,63 +143,3 @@ def _play(environment: Any, seed: int, player: Callable[[Any], Any]) -> Episodes
         observation, over = after, terminated or truncated
     seen, done, rewards = (np.array(column) for column in zip(*steps, strict=True))
     return Episodes(seen, done, rewards, np.array([len(steps)]))
-
-
-class Pendulum(Disturbed):
-    r"""A pendulum that is swung up and balanced by a torque between -2 and 2 (Pendulum-v1).
-
-    Far from upright, the torque feeds energy in as long as it is short of that of rest at the top,
-
-    .. math:: u = -(E - E_0)\,\omega, \qquad E - E_0 = \omega^2 / 6 + 5 (\cos\theta - 1),
-
-    and near it, it balances: :math:`u = -10\,\theta - 2\,\omega`. The noise is added to the
-    torque, and the sum cut to the bounds. Without noise the mean return is about -140; at random,
-    -1200.
-
-    Args:
-        steps: Steps at least; an episode has 200.
-        noise: Standard deviations of the noise of the torque; 0.25, 0.5 and 1 if not given.
-        seed: Seed of the environment and of the noise.
-
-    Source: Åström and Furuta, "Swinging up a pendulum by energy control" (2000), section 3.
-    """
-
-    environment = "Pendulum-v1"
-    suited = (0.25, 0.5, 1.0)
-    bound: ClassVar[float] = 2.0
-    rate: ClassVar[float] = math.sqrt(15.0)  # 1/s, at which it falls from upright: 3 g / 2 l = 15
-    caught: ClassVar[float] = 0.5  # rad, within which balancing holds: the torque carries 0.4 rad
-
-    def act(self, observation: Floats, noise: Floats) -> Any:
-        """Returns a torque, `[1]`."""
-        cosine, sine, speed = (float(x) for x in observation)
-        angle = math.atan2(sine, cosine)
-        if abs(angle + speed / self.rate) < self.caught and cosine > 0:
-            torque = -10 * angle - 2 * speed
-        elif speed == 0:
-            torque = self.bound  # there is no swing to feed yet
-        else:
-            torque = -(speed**2 / 6 + 5 * (cosine - 1)) * speed
-        disturbed = min(self.bound, max(-self.bound, torque)) + noise
-        return np.clip(disturbed, -self.bound, self.bound).astype(np.float32)
-
-
-class CartPole(Disturbed):
-    """A pole that is balanced by pushing its cart to the left or to the right (CartPole-v1).
-
-    The push goes to where a weighted sum of position, speed, angle and angular speed points. The
-    noise is added to the sum. Without noise an episode earns all of 500; at random, 22.
-
-    Args:
-        steps: Steps at least; an episode has up to 500.
-        noise: Standard deviations of the noise of the sum; 0.5, 0.75, 1 and 2 if not given.
-        seed: Seed of the environment and of the noise.
-    """
-
-    environment = "CartPole-v1"
-    suited = (0.5, 0.75, 1.0, 2.0)
-    gains: ClassVar[tuple[float, ...]] = (0.1, 0.3, 3.0, 1.0)
-
-    def act(self, observation: Floats, noise: Floats) -> Any:
-        """Returns 0 for a push to the left, 1 for one to the right."""
-        return int(np.dot(self.gains, observation) + noise[0] > 0)

@@ -69,17 +69,17 @@ class DqnReplay(EpisodeSource):
         """
         buffers = self._buffers()
         share = -(-self.transitions // len(buffers))
-        stretches = [buffer.stretch(share) for buffer in buffers]
-        room = sum(len(stretch.action) for stretch in stretches)
+        spans = [buffer.span(share) for buffer in buffers]
+        room = sum(len(span.action) for span in spans)
         if not room:
             raise ValueError(
                 f"DqnReplay: no buffer in {str(self.path)!r} has a whole episode; read others."
             )
         frames = np.empty((room, SIDE, SIDE), np.uint8)  # filled in place: they are gigabytes
         filled, parts = 0, []
-        for buffer, stretch in zip(buffers, stretches, strict=True):
-            if len(stretch.length):
-                seen, *rest = buffer.read(stretch)
+        for buffer, span in zip(buffers, spans, strict=True):
+            if len(span.length):
+                seen, *rest = buffer.read(span)
                 frames[filled : filled + len(seen)] = seen
                 filled += len(seen)
                 parts.append(rest)

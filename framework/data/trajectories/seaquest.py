@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from framework.data.trajectories.playing import Played
 
 Bytes = NDArray[np.uint8]
-Point = tuple[int, int]
+Position = tuple[int, int]
 
 # Addresses in the memory of the console; those of lanes are the first of four.
 OBJECT_X, OBJECT_SET, OBJECT_KIND = 30, 36, 89  # of up to three enemies that swim in line
@@ -123,8 +123,8 @@ class Scene(NamedTuple):
     oxygen: int
     divers: int  # aboard
     enemies: list[Enemy]
-    missiles: list[Point]
-    swimmers: list[Point]  # divers in the water
+    missiles: list[Position]
+    swimmers: list[Position]  # divers in the water
 
     @property
     def targets(self) -> list[Enemy]:
@@ -160,10 +160,10 @@ class Captain:
             self.surfacing = True
         if scene.y <= SURFACE:
             self.surfacing = False
-        move, fire = self._wish(scene)
+        move, fire = self._plan(scene)
         return joystick(self._dodge(scene, move), fire)
 
-    def _wish(self, scene: Scene) -> tuple[Point, bool]:
+    def _plan(self, scene: Scene) -> tuple[Position, bool]:
         """Tells where to move, and whether to fire."""
         if self.surfacing:
             return (0, -1), False
@@ -175,9 +175,9 @@ class Captain:
         nearest = min(in_line, key=lambda enemy: abs(enemy.x - scene.x))
         return aim(nearest, scene, move), True
 
-    def _goal(self, scene: Scene) -> Point:
+    def _goal(self, scene: Scene) -> Position:
         """Chooses what is cheapest to reach: a diver, or a place to shoot at an enemy from."""
-        options: list[tuple[float, Point]] = []
+        options: list[tuple[float, Position]] = []
         for enemy in scene.targets:
             away = abs(enemy.x - scene.x)
             side = 1 if scene.x > enemy.x else -1
@@ -190,14 +190,14 @@ class Captain:
                 options.append((cost, (x, y)))
         return min(options)[1] if options else MIDDLE
 
-    def _dodge(self, scene: Scene, wish: Point) -> Point:
-        """Chooses the least dangerous move, and among equals the one most like the wish."""
+    def _dodge(self, scene: Scene, plan: Position) -> Position:
+        """Chooses the least dangerous move, and among equals the one most like the plan."""
 
-        def cost(move: Point) -> tuple[int, int]:
+        def cost(move: Position) -> tuple[int, int]:
             x = min(max(scene.x + 8 * move[0], LEFT), RIGHT)
             y = min(max(scene.y + 6 * move[1], SURFACE), 108)
             idle = 2 if y < SKIN - 3 <= scene.y and not self.surfacing else 0
-            strange = abs(move[0] - wish[0]) + abs(move[1] - wish[1])
+            strange = abs(move[0] - plan[0]) + abs(move[1] - plan[1])
             return scene.danger(x, y) + idle, strange
 
         return min(MOVES, key=cost)
@@ -207,8 +207,8 @@ def read(memory: Bytes) -> Scene:
     """Reads the memory."""
     byte = [int(value) for value in memory]
     enemies: list[Enemy] = []
-    missiles: list[Point] = []
-    swimmers: list[Point] = []
+    missiles: list[Position] = []
+    swimmers: list[Position] = []
     for lane, y in enumerate(LANES):
         kind = byte[OBJECT_KIND + lane]
         heading = -1 if kind & 8 else 1
@@ -226,13 +226,13 @@ def read(memory: Bytes) -> Scene:
     return Scene(*own, enemies, missiles, swimmers)
 
 
-def toward(goal: Point, scene: Scene) -> Point:
+def toward(goal: Position, scene: Scene) -> Position:
     """Returns the move that brings the submarine closer to a point, if it is not there."""
     x, y = goal[0] - scene.x, goal[1] - scene.y
     return int(np.sign(x)) * (abs(x) > 4), int(np.sign(y)) * (abs(y) > 2)
 
 
-def aim(enemy: Enemy, scene: Scene, move: Point) -> Point:
+def aim(enemy: Enemy, scene: Scene, move: Position) -> Position:
     """Turns to an enemy in line, and does not swim away from one that is far."""
     side = 1 if enemy.x > scene.x else -1
     if scene.facing != side:
@@ -241,7 +241,7 @@ def aim(enemy: Enemy, scene: Scene, move: Point) -> Point:
     return (0 if flees else move[0]), move[1]
 
 
-def joystick(move: Point, fire: bool) -> int:
+def joystick(move: Position, fire: bool) -> int:
     """Numbers a move, with or without the button, as the Arcade Learning Environment does."""
     number = MOVES.index(move)
     if fire:

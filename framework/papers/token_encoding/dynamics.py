@@ -10,7 +10,7 @@ from torch.nn.functional import cosine_similarity
 
 from framework.analysis.processes import exact, place
 from framework.analysis.sample import Sample
-from framework.data.module import Examples, PredictiveData
+from framework.data.module import Dataset, PredictiveData
 from framework.data.protocols import CountsTokens
 from framework.modules.base import PredictiveModule
 from framework.papers.token_encoding.components import Components, principal_components
@@ -132,7 +132,7 @@ class Dynamics:
         return Moment(scores, alpha, frequency, components, found.alpha[known])
 
 
-def _targets(examples: Examples, size: int, vocabulary: int) -> Tensor:
+def _targets(examples: Dataset, size: int, vocabulary: int) -> Tensor:
     """Counts the targets of examples, `[V]` int64."""
     counts = torch.zeros(vocabulary, dtype=torch.int64)
     for numbers in torch.split(torch.arange(len(examples)), size):

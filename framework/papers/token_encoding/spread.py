@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from framework.data.module import Examples
+from framework.data.module import Dataset
 
 
-class Spread(Examples):
+class Spread(Dataset):
     """Some examples of a split, at equal distances.
 
     Args:
@@ -18,14 +18,14 @@ class Spread(Examples):
         ValueError: If `size` is not positive.
 
     Example:
-        >>> class Numbers(Examples):
+        >>> class Numbers(Dataset):
         ...     def __len__(self): return 10
         ...     def __getitems__(self, indices): return indices
         >>> Spread(Numbers(), 4).__getitems__([0, 1, 2, 3])
         [0, 2, 5, 7]
     """
 
-    def __init__(self, examples: Examples, size: int | None = None) -> None:
+    def __init__(self, examples: Dataset, size: int | None = None) -> None:
         if size is not None and size < 1:
             raise ValueError(f"Spread: size={size} takes no example; use at least 1.")
         self.examples = examples

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from components.data import Batch, TokenBatch, TokenSpec
 from components.supports import Tokens
-from framework.data.module import Examples, InMemory, PredictiveData
+from framework.data.module import Dataset, InMemory, PredictiveData
 from framework.tasks.arithmetic.sources import Equation
 
 
@@ -115,7 +115,7 @@ class EquationData(Equations):
             )
         self.hole = hole
 
-    def dataset(self, split: str) -> Examples:
+    def dataset(self, split: str) -> Dataset:
         """Returns the pairs outside the hole for "train", those in the hole for all others."""
         return InMemory(self._parts["train" if split == "train" else "hole"])
 

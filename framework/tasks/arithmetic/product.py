@@ -9,7 +9,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from framework.data.module import Examples
+from framework.data.module import Dataset
 from framework.modules.base import Ratio
 from framework.tasks.arithmetic.answers import AnswerModel
 from framework.tasks.arithmetic.figures import draw_cells
@@ -58,7 +58,7 @@ class ProductModel(AnswerModel):
             "cells": draw_cells(accuracy, f"{source.formula}: share of products that are right")
         }
 
-    def _right(self, examples: Examples, numbers: list[int]) -> Tensor:
+    def _right(self, examples: Dataset, numbers: list[int]) -> Tensor:
         """Tells which of some examples are answered right, as 0 or 1 `[B]`."""
         batch = examples.__getitems__(numbers)
         batch = type(batch)(*(field.to(self.device) for field in batch))

@@ -9,8 +9,7 @@ import numpy as np
 import torch
 
 from components.data import GroupedTokenBatch
-from framework.data.draws import Draws, EndlessData
-from framework.data.module import Examples
+from framework.data.module import Dataset, DrawnDataset, EndlessData
 from framework.tasks.arithmetic.data import Equations
 from framework.tasks.arithmetic.digits import Multiplication
 
@@ -61,7 +60,7 @@ class ProductData(EndlessData, Equations):
         """Digits of the first and of the second factor, for each group of examples."""
         return _cells(self.source.digits)
 
-    def dataset(self, split: str) -> Examples:
+    def dataset(self, split: str) -> Dataset:
         """Returns the examples of a split; those to predict are those to test on.
 
         In evaluation the cells take turns.
@@ -71,7 +70,7 @@ class ProductData(EndlessData, Equations):
         return Products(self.source, everywhere, split, self.seed, size)
 
 
-class Products(Draws):
+class Products(DrawnDataset):
     """Multiplications of drawn factors.
 
     Args:

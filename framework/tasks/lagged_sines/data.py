@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from components.data import SequenceBatch, SequenceSpec
-from framework.data.draws import Draws, EndlessData
-from framework.data.module import Examples
+from framework.data.module import Dataset, DrawnDataset, EndlessData
 from framework.tasks.lagged_sines.processes import SequenceProcess
 
 
@@ -47,7 +46,7 @@ class SequenceData(EndlessData):
         """Range of the outcomes, number of features, and length."""
         return SequenceSpec(self.source.support, self.source.features, self.length)
 
-    def dataset(self, split: str) -> Examples:
+    def dataset(self, split: str) -> Dataset:
         """Returns the sequences of a split; those to predict are those to test on."""
         return DrawnSequences(self.source, self.length, split, self.seed, self.validation)
 
@@ -60,7 +59,7 @@ class SequenceData(EndlessData):
         return self.source.regressors(batch.features)
 
 
-class DrawnSequences(Draws):
+class DrawnSequences(DrawnDataset):
     """Sequences of a process.
 
     Args:

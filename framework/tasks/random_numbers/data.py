@@ -13,7 +13,7 @@ from torch.distributions import Distribution
 from components.data import PromptBatch, PromptSpec, TokenBatch, TokenSpec
 from components.supports import Tokens
 from framework.data.cache import fingerprint
-from framework.data.module import Examples, InMemory, PredictiveData
+from framework.data.module import Dataset, InMemory, PredictiveData
 from framework.data.tokens.tokenizer import ByteTokenizer, Tokenizer, Vocabulary
 from framework.evaluation.generation import prompt_lengths
 from framework.tasks.random_numbers.normals import Prompt, Prompts, written
@@ -41,7 +41,7 @@ class Asking(PredictiveData):
     def asked(self, batch: Any) -> list[list[int]]:
         """Returns the tokens of the text of each example."""
 
-    def dataset(self, split: str) -> Examples:
+    def dataset(self, split: str) -> Dataset:
         """Returns the prompts of a split."""
         return InMemory(self._batches["train" if split == "train" else "test"])
 

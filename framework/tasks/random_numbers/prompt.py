@@ -13,9 +13,9 @@ from components.distributions.functionals import probabilities
 from components.metrics.densities import total_variation
 from framework.data.protocols import KnowsTruth, ReadsText
 from framework.evaluation.randomness import seeded
-from framework.evaluation.sampled import distinct, edges, shares
 from framework.figures import draw_densities
 from framework.modules.base import PredictiveModule, Ratio
+from framework.tasks.random_numbers.histograms import cell_fractions, distinct, edges
 
 POINTS = 512  # of a curve
 
@@ -64,7 +64,7 @@ class PromptModel(PredictiveModule):
             borders, drawn = borders.to(self.device), self._draw(prediction)
             distribution = probabilities(prediction, borders)
             found |= {
-                "tvd": (total_variation(shares(drawn, borders), true), batch.weight),
+                "tvd": (total_variation(cell_fractions(drawn, borders), true), batch.weight),
                 "tvd_exact": (total_variation(distribution, true), batch.weight),
                 "unique": (distinct(drawn), batch.weight),
             }

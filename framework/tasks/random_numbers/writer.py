@@ -18,9 +18,9 @@ from framework.evaluation.generation import (
     generate,
     prompt_lengths,
 )
-from framework.evaluation.sampled import distinct, edges, shares
 from framework.modules.base import Ratio
 from framework.modules.language import LanguageModel
+from framework.tasks.random_numbers.histograms import cell_fractions, distinct, edges
 
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)")
 WRITING = Sampling(length=20, top_p=0.95)
@@ -72,7 +72,7 @@ class PromptWriter(LanguageModel):
             )
             true = probabilities(truth, borders)
             found |= {
-                "tvd": (total_variation(shares(numbers, borders), true), each),
+                "tvd": (total_variation(cell_fractions(numbers, borders), true), each),
                 "unique": (distinct(numbers), each),
                 "unread": (numbers.isnan().float().mean(0), each),
             }

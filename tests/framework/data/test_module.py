@@ -12,11 +12,11 @@ from torch.distributed.fsdp import fully_shard
 
 from components.data import DensityBatch, DensitySpec
 from components.supports import Interval
-from framework.data.module import Examples, PredictiveData
+from framework.data.module import Dataset, PredictiveData
 from tests.ranks import run_ranks
 
 
-class Numbers(Examples):
+class Numbers(Dataset):
     def __init__(self, size):
         self.size = size
 

@@ -8,8 +8,8 @@ import pytest
 from framework.data.series import generated
 from framework.data.series.kernel_synth import KernelSynth
 from framework.data.series.mixup import TSMixup
-from framework.data.series.panels import Arrays, Competition
-from framework.data.series.store import load, stored
+from framework.data.series.panels import Arrays, load_panel, store_panel
+from framework.data.series.recorded import Competition
 
 
 def recorded():
@@ -50,7 +50,9 @@ def test_more_series_begin_with_the_same(make, monkeypatch):
 @pytest.mark.parametrize("make", SOURCES.values(), ids=SOURCES)
 def test_what_is_stored_is_what_is_drawn(make):
     source = make()
-    np.testing.assert_array_equal(load(stored(source)).compact().values, source.read().values)
+    np.testing.assert_array_equal(
+        load_panel(store_panel(source)).compact().values, source.read().values
+    )
 
 
 @pytest.mark.parametrize("make", SOURCES.values(), ids=SOURCES)

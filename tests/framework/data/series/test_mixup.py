@@ -17,13 +17,13 @@ def test_a_mixture_of_one_is_a_stretch_by_its_mean_size():
     for drawn in draws(TSMixup([Arrays([series])], mixed=1, shortest=5, longest=12), 30):
         n = len(drawn)
         assert 5 <= n <= 12
-        stretches = np.lib.stride_tricks.sliding_window_view(series.astype(np.float32), n)
-        scaled = stretches / np.abs(stretches).mean(1, keepdims=True)
+        segments = np.lib.stride_tricks.sliding_window_view(series.astype(np.float32), n)
+        scaled = segments / np.abs(segments).mean(1, keepdims=True)
         assert np.abs(scaled - drawn).max(1).min() < 1e-6
 
 
 def test_weights_are_those_of_a_dirichlet_distribution():
-    """Levels ±1 tell which source a stretch is from; a mixture of both has the level 2 w - 1.
+    """Levels ±1 tell which source a segment is from; a mixture of both has the level 2 w - 1.
 
     The variance of a weight of Dirichlet(a, a) is 1 / (4 (2a + 1)).
     """

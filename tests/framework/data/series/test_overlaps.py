@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from framework.data.series.benchmarks import competitions
-from framework.data.series.fpp import LAYOUTS, FppTable, fpp_tables
 from framework.data.series.overlaps import Overlap, overlaps, refuse_overlaps
-from framework.data.series.panels import Panel
-from framework.data.series.store import load, stored
+from framework.data.series.panels import Panel, load_panel, store_panel
+from framework.data.series.recorded import LAYOUTS, FppTable, fpp_tables
 
 
 def panel(*series):
@@ -41,7 +40,7 @@ def test_nothing_is_found_across_series_or_gaps():
 
 
 def test_sorting_finds_what_all_pairs_give():
-    """Stretches of few levels agree often."""
+    """Segments of few levels agree often."""
     rng = np.random.default_rng(5)
     trained, tested = rng.integers(0, 2, 4000) * 1.0, rng.integers(0, 2, (40, 16)) * 1.0
     found = overlaps(panel(trained), {"a": panel(*tested)})
@@ -54,18 +53,18 @@ def test_sorting_finds_what_all_pairs_give():
 
 def test_a_source_with_the_end_of_a_benchmark_is_refused():
     benchmarks = {"tourism_quarterly": competitions()["tourism_quarterly"]}
-    message = "4 stretches of FppTable .* 'Arrivals/NZ' from step 90 .* of tourism_quarterly"
+    message = "4 segments of FppTable .* 'Arrivals/NZ' from step 90 .* of tourism_quarterly"
     with pytest.raises(ValueError, match=message):
         refuse_overlaps([FppTable("aus_arrivals")], benchmarks)
     refuse_overlaps([FppTable("tourism")], benchmarks)
 
 
 def test_other_tables_hold_no_benchmark():
-    """Three seconds, for 660,000 stretches and 4,600 ends."""
+    """Three seconds, for 660,000 segments and 4,600 ends."""
     tables = fpp_tables()
     assert len(tables) == len(LAYOUTS) - 2
     refuse_overlaps(tables, competitions())
     for table in tables:
-        panel = load(stored(table))
+        panel = load_panel(store_panel(table))
         assert np.isfinite(panel.values[panel.first]).all()
         assert len(set(panel.name)) == len(panel.name)

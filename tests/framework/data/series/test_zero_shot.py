@@ -150,7 +150,7 @@ def test_a_corpus_that_holds_a_benchmark_is_refused():
     mixtures = TSMixup([FppTable("aus_arrivals")], number=20)
     module = ZeroShotData({"a": SeriesCorpus(mixtures)}, tested)
     assert module.spec.benchmarks[0].name == "tourism_quarterly"
-    with pytest.raises(ValueError, match="4 stretches of FppTable are ends"):
+    with pytest.raises(ValueError, match="4 segments of FppTable are ends"):
         module.dataset("train")
     direct = ZeroShotData({"a": SeriesCorpus(tested["tourism_quarterly"])}, tested)
     with pytest.raises(ValueError, match="of Competition are ends"):

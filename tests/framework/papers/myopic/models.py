@@ -9,14 +9,14 @@ from components.data import TokenBatch, TokenSpec
 from components.heads.linear import LinearHead
 from components.stems.tokens import TokenStem
 from components.supports import Tokens
-from framework.data.module import Examples
+from framework.data.module import Dataset
 from framework.modules.language import LanguageModel
 from tests.framework.modules.parts import options
 
 SPEC = TokenSpec(Tokens(7), length=6)
 
 
-class Windows(Examples):
+class Windows(Dataset):
     """Fixed random windows; some positions do not count, the last windows are shorter."""
 
     def __init__(self, size: int, length: int = SPEC.length, seed: int = 0) -> None:

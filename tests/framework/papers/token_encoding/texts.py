@@ -9,7 +9,7 @@ from components.data import TokenBatch, TokenSpec
 from components.heads.linear import LinearHead
 from components.stems.tokens import TokenStem
 from components.supports import Tokens
-from framework.data.module import Examples, PredictiveData
+from framework.data.module import Dataset, PredictiveData
 from framework.modules.language import LanguageModel
 from tests.framework.modules.parts import options
 
@@ -17,7 +17,7 @@ SIZE, KNOWN, DIM, LENGTH = 60, 55, 8, 6
 SPEC = TokenSpec(Tokens(SIZE), length=LENGTH)
 
 
-class Windows(Examples):
+class Windows(Dataset):
     """Random windows in which low tokens come more often; the last position does not count."""
 
     def __init__(self, size=48, seed=0):

@@ -6,8 +6,8 @@ import torch
 from components.heads import LinearHead
 from components.stems import TokenStem
 from framework.evaluation.generation import Sampling, aligned_prompts
-from framework.evaluation.sampled import edges, shares
 from framework.tasks.random_numbers import DescribedNormals, PromptTokenData, PromptWriter
+from framework.tasks.random_numbers.histograms import cell_fractions, edges
 from framework.tasks.random_numbers.writer import number
 from tests.framework.modules.parts import options, train, trainer
 
@@ -39,7 +39,9 @@ def test_what_is_written_is_counted():
     distribution = data().truth(test)
     borders = edges(data().source.support, 20)
     true = distribution.cdf(borders.view(-1, 1, 1).expand(-1, 4, 1)).diff(dim=0)[..., 0].T
-    expected = ((shares(numbers, borders) - true).abs().sum(-1) + 2 / 5) / 2  # two are nowhere
+    expected = (
+        (cell_fractions(numbers, borders) - true).abs().sum(-1) + 2 / 5
+    ) / 2  # two are nowhere
     assert metrics["val/tvd"] == pytest.approx(expected.mean().item(), rel=1e-5)
     assert metrics["val/unique"] == 3
     assert metrics["val/unread"] == pytest.approx(0.2)

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from framework.data.series.benchmarks import BenchmarkSet, competitions, published_scores
-from framework.data.series.naive import seasonal_naive
+from framework.data.series.benchmarks import BenchmarkSet, competitions, seasonal_naive
 from framework.data.series.panels import Arrays
 from framework.data.series.scaling import MeanScaling
+from framework.evaluation.comparison import published_scores
 
 
 def by_a_loop(past, observed, season, horizon):

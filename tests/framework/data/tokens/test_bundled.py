@@ -1,13 +1,15 @@
 """All sources of the standard library, each in the split that a hash of its path says."""
 
+import sys
 import sysconfig
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from framework.data.tokens.bundled import PythonFiles
+from framework.data.tokens.bundled import PythonFiles, PythonLibrary, StateOfTheUnion
 from framework.data.tokens.tokenizer import ByteTokenizer
+from tests.framework.data.tokens.test_corpora import text_of
 
 SPLITS = ("train", "val", "test")
 
@@ -74,3 +76,50 @@ def test_this_python_has_packages_in_it():
     source = (folder / "json" / "decoder.py").read_text(encoding="utf-8")
     places = [split for split in SPLITS if source in set(PythonFiles().documents(split))]
     assert len(places) == 1
+
+
+def test_sources_of_the_standard_library():
+    names = [name for name in sys.stdlib_module_names if name.isidentifier()]
+    folder = Path(sysconfig.get_path("stdlib"))
+    paths = sorted(path for name in names if (path := folder / f"{name}.py").is_file())
+    text = PythonLibrary(limit=None)
+    train, val = (text.documents(split)[0] for split in ("train", "val"))
+    whole = train + val
+    assert whole.isascii()
+    for path in paths:
+        source = path.read_bytes()
+        assert not source.isascii() or source.decode() in whole, path
+    assert len(val) == round(0.05 * len(whole))
+    assert text.documents("val") == text.documents("test")
+    limited = PythonLibrary(1000, 0.2)
+    assert text_of(limited, "train") == f"|{whole[:800]}"
+    assert text_of(limited, "val") == f"|{whole[800:1000]}"
+
+
+def test_bytes_beyond_ascii_are_question_marks(tmp_path, monkeypatch):
+    (tmp_path / "b.py").write_bytes("é = 1\n".encode())
+    (tmp_path / "a.py").write_bytes(b"first\n")
+    (tmp_path / "c.txt").write_bytes(b"no source")
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
+    corpus = PythonLibrary(holdout=0.5)
+    assert "".join(corpus.documents("train") + corpus.documents("val")) == "first\n?? = 1\n"
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path / "none"))
+    with pytest.raises(ValueError, match="holds no sources; use TextFiles"):
+        text_of(PythonLibrary(), "train")
+
+
+def test_parts_of_the_library_that_there_are_not():
+    with pytest.raises(ValueError, match="limit=0 leaves no text"):
+        PythonLibrary(limit=0)
+    with pytest.raises(ValueError, match="holdout=1 is a fraction"):
+        PythonLibrary(holdout=1)
+
+
+def test_embedded_speeches_are_split_as_documented():
+    """The size of the validation text was counted apart, on the files of the package."""
+    corpus = StateOfTheUnion()
+    train, val = corpus.documents("train"), corpus.documents("val")
+    assert (len(train), len(val)) == (224, 25)
+    assert sum(len(text.encode()) for text in val) == 1_129_563
+    assert not set(train) & set(val)
+    assert corpus.digest("val") == corpus.digest("test") != corpus.digest("train")

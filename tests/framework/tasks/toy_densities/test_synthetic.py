@@ -1,14 +1,12 @@
-"""Synthetic outcomes follow the true distribution; tables are split and scaled without leak."""
+"""Synthetic outcomes follow the true distribution, which is that of the paper."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import scipy.stats
 import torch
 
 from components.supports import Interval
 from framework.data.density.module import DensityData
-from framework.data.density.problems import Table
 from framework.tasks.toy_densities import Synthetic
 from framework.tasks.toy_densities.processes import Gaussian, SignedBeta, TwoGaussians
 
@@ -104,81 +102,6 @@ def test_split_of_the_paper():
     assert data.truth(batch).batch_shape == batch.target.shape
 
 
-@pytest.fixture
-def table(tmp_path):
-    rng = np.random.default_rng(0)
-    frame = pd.DataFrame(
-        {"a": rng.normal(5, 3, 200), "b": np.arange(200), "c": 7, "y": rng.normal(0, 10, 200)}
-    )
-    path = tmp_path / "table.csv"
-    frame.to_csv(path, index=False)
-    return path, frame
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_tables_are_standardized_by_their_training_rows(table, suffix):
-    path, frame = table
-    path = path.with_suffix(suffix)
-    if suffix == ".parquet":
-        frame.to_parquet(path)
-    data = DensityData(Table(str(path), "y", val=0.2, test=0.3))
-    parts = {split: data.dataset(split) for split in ("train", "val", "test")}
-    assert [len(part) for part in parts.values()] == [100, 40, 60]
-    batches = {name: part.__getitems__(list(range(len(part)))) for name, part in parts.items()}
-    train = batches["train"].features
-    torch.testing.assert_close(train[:, :2].mean(0), torch.zeros(2), rtol=0, atol=1e-5)
-    torch.testing.assert_close(train[:, :2].std(0, correction=0), torch.ones(2))
-    assert (train[:, 2] == 0).all()
-    targets = torch.cat([batch.target[:, 0] for batch in batches.values()])
-    np.testing.assert_allclose(np.sort(targets), np.sort(frame["y"]), rtol=1e-6)
-    support = data.spec.support
-    assert (support.low, support.high) == (
-        batches["train"].target.min(),
-        batches["train"].target.max(),
-    )
-    assert data.truth(batches["train"]) is None
-
-
-def test_rows_keep_their_features(table):
-    """Column b numbers the rows, so every outcome can be found again by its feature."""
-    path, frame = table
-    data = DensityData(Table(str(path), "y", ["b"], seed=4, low=-50, high=50))
-    train = data.dataset("train").__getitems__(list(range(160)))
-    rank = train.features[:, 0].argsort().argsort()
-    lookup = {np.float32(y): b for b, y in zip(frame["b"], frame["y"], strict=True)}
-    rows = torch.tensor([lookup[np.float32(y)] for y in train.target[:, 0].tolist()])
-    assert torch.equal(rows.argsort().argsort(), rank)
-    assert data.spec.support == Interval(-50, 50)
-    assert data.spec.features == 1
-
-
-def test_missing_values_are_refused_or_dropped(table):
-    path, frame = table
-    frame.loc[[3, 8], ["y", "a"]] = np.nan
-    frame.loc[20, "y"] = np.inf
-    frame.to_csv(path, index=False)
-    with pytest.raises(ValueError, match=r"column 'y' in row 4 is nan; correct it or set drop"):
-        DensityData(Table(str(path), "y")).spec  # noqa: B018
-    source = DensityData(Table(str(path), "y", drop_missing=True))
-    assert sum(len(source.dataset(split)) for split in ("train", "val", "test")) == 197
-
-
-def test_tables_that_do_not_fit(table, tmp_path):
-    path, frame = table
-    frame.assign(word="x").to_csv(tmp_path / "words.csv", index=False)
-    (tmp_path / "table.txt").write_text("a,y\n1,2\n")
-    frame.head(3).to_csv(tmp_path / "short.csv", index=False)
-    for name, target, features, message in [
-        ("gone.csv", "y", None, r"Table: path='.*gone.csv' is not a file"),
-        ("table.txt", "y", None, "table.txt' is none of .csv, .parquet"),
-        ("table.csv", "z", None, r"has no column 'z'; it has a, b, c, y"),
-        ("table.csv", "y", ["a", "q"], "has no column 'q'"),
-        ("words.csv", "y", None, "column 'word' in row 1 is 'x', which is not a number"),
-        ("short.csv", "y", None, "3 rows of .* leave a split empty"),
-    ]:
-        with pytest.raises(ValueError, match=message):
-            DensityData(Table(str(tmp_path / name), target, features)).spec  # noqa: B018
-    with pytest.raises(ValueError, match=r"val=0.6 and test=0.4"):
-        Table(str(path), "y", val=0.6, test=0.4)
+def test_too_small_a_sample_is_refused():
     with pytest.raises(ValueError, match="size=4"):
         Synthetic(Gaussian(), size=4)

@@ -1,16 +1,16 @@
 """Windows of text cover every token once; the spec measures bytes as bits per byte need them."""
 
 import pickle
+from collections import Counter
 
 import numpy as np
 import pytest
 import torch
 
-from framework.data.tokens import streams
-from framework.data.tokens.bundled import StateOfTheUnion
+from framework.data.tokens import module, streams
 from framework.data.tokens.corpora import TextFiles, TokenFiles
 from framework.data.tokens.module import TokenData
-from framework.data.tokens.tokenizer import BytePairTokenizer, ByteTokenizer
+from framework.data.tokens.tokenizer import BytePairTokenizer, ByteTokenizer, KnownVocabulary
 
 PROSE = "".join(f"Line {k} of a text — with dashes.\n" for k in range(200))
 
@@ -103,16 +103,6 @@ def test_the_order_depends_on_the_seed_alone(files):
     assert not torch.equal(first(1), first(2))
 
 
-def test_embedded_speeches_are_split_as_documented():
-    """The size of the validation text was counted apart, on the files of the package."""
-    corpus = StateOfTheUnion()
-    train, val = corpus.documents("train"), corpus.documents("val")
-    assert (len(train), len(val)) == (224, 25)
-    assert sum(len(text.encode()) for text in val) == 1_129_563
-    assert not set(train) & set(val)
-    assert corpus.digest("val") == corpus.digest("test") != corpus.digest("train")
-
-
 @pytest.mark.parametrize(("multiple", "size"), [(1, 257), (128, 384), (257, 257), (1000, 1000)])
 def test_a_vocabulary_is_filled_up_to_a_multiple(files, multiple, size):
     data = TokenData(files, ByteTokenizer(), 16, multiple=multiple)
@@ -187,3 +177,46 @@ def test_token_files_that_cannot_be_read(tmp_path):
             TokenFiles(str(good), str(tmp_path / name), 10)
     with pytest.raises(ValueError, match="cannot be read as uint17"):
         TokenFiles(str(good), str(good), 10, dtype="uint17")
+
+
+@pytest.fixture
+def others(tmp_path):
+    (tmp_path / "c.h").write_text("#define LINES 200\n" * 50)
+    return TextFiles(str(tmp_path / "c.h"), holdout=0.2)
+
+
+@pytest.mark.parametrize("piece", [7, 1 << 24])
+def test_counts_are_those_of_the_training_text(files, piece, monkeypatch):
+    monkeypatch.setattr(module, "COUNTED", piece)
+    data = TokenData(files, ByteTokenizer(), 16, multiple=128)
+    counts = data.counts()
+    expected = Counter([256, *PROSE.encode(), 256, *PROSE.upper().encode()])
+    assert counts.dtype == torch.int64
+    assert counts.tolist() == [expected[token] for token in range(384)]
+    assert data.vocabulary_size == 257
+
+
+def test_counts_of_pairs(files):
+    data = TokenData(files, BytePairTokenizer(300), 16)
+    end = data._streams.vocabulary.end
+    ids = [end, *data.encode(PROSE), end, *data.encode(PROSE.upper())]
+    assert data.counts().tolist() == np.bincount(ids, minlength=300).tolist()
+    assert data.vocabulary_size == data.spec.support.size == 300
+
+
+def test_elsewhere_is_another_text_in_the_same_tokens(files, others):
+    data = TokenData(files, BytePairTokenizer(300), 16, 128, batch_size=4, seed=3)
+    other = data.elsewhere(others)
+    assert other.spec.support == data.spec.support
+    assert (other.length, other.batch_size, other.seed) == (16, 4, 3)
+    text = "#define LINES 200\n" * 50
+    assert other.encode(text) == data.encode(text)
+    batch = other.dataset("val").__getitems__([0])
+    assert data.decode(batch.target[0].tolist()) in text
+    own = TokenData(others, BytePairTokenizer(300), 16)
+    assert own.encode(text) != data.encode(text)
+
+
+def test_a_known_vocabulary_reads_no_text():
+    known = KnownVocabulary(ByteTokenizer())
+    assert known.fit("any", lambda: pytest.fail("read")) is known.vocabulary

@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from components.data import EpisodeBatch
+from framework.data.trajectories.controllers import CartPole
 from framework.data.trajectories.environments import make
 from framework.data.trajectories.episodes import Episodes
 from framework.data.trajectories.filming import AtariEpisodes, RandomAtari
 from framework.data.trajectories.module import TrajectoryData
-from framework.data.trajectories.playing import CartPole, Played
+from framework.data.trajectories.playing import Played
 from framework.evaluation.rollout import play
 
 pytest.importorskip("ale_py")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from tsdata import fpp3
 
-from framework.data.series.fpp import LAYOUTS, FppTable
 from framework.data.series.module import SeriesData
+from framework.data.series.recorded import LAYOUTS, FppTable
 
 
 @pytest.mark.parametrize(

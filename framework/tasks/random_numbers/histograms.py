@@ -16,7 +16,7 @@ def edges(interval: Interval, cells: int) -> Tensor:
     return torch.linspace(interval.low, interval.high, cells + 1)
 
 
-def shares(samples: Tensor, borders: Tensor) -> Tensor:
+def cell_fractions(samples: Tensor, borders: Tensor) -> Tensor:
     """Counts which part of the samples lies in each of equal cells, lower border included.
 
     Args:

@@ -3,10 +3,17 @@
 import numpy as np
 import pyarrow as pa
 
-from framework.data.mapped import Mapped
+from framework.data.mapped import MappedArray
 from framework.data.series.module import SeriesData
-from framework.data.series.panels import Arrays, Panel
-from framework.data.series.store import flat, load, save, spans, stored
+from framework.data.series.panels import (
+    Arrays,
+    Panel,
+    load_panel,
+    map_values,
+    read_spans,
+    save_panel,
+    store_panel,
+)
 
 
 def panels(count=3):
@@ -18,8 +25,8 @@ def panels(count=3):
 
 
 def test_pieces_make_one_panel(tmp_path):
-    save(panels(), tmp_path / "p.arrow")
-    panel = load(tmp_path / "p.arrow")
+    save_panel(panels(), tmp_path / "p.arrow")
+    panel = load_panel(tmp_path / "p.arrow")
     expected = [(n, x) for piece in panels() for n, x in zip(piece.name, piece.series())]  # noqa: B905
     assert (panel.season, panel.horizon, len(panel.length)) == (7, 2, 6)
     for name, values, (wanted, truth) in zip(panel.name, panel.series(), expected, strict=True):
@@ -31,7 +38,7 @@ def test_pieces_make_one_panel(tmp_path):
 
 
 def test_any_arrow_tool_reads_it(tmp_path):
-    save(panels(), tmp_path / "p.arrow")
+    save_panel(panels(), tmp_path / "p.arrow")
     table = pa.ipc.open_file(str(tmp_path / "p.arrow")).read_all()
     assert table.schema.field("target").type == pa.list_(pa.float32())
     series = [x for piece in panels() for x in piece.series()]
@@ -41,10 +48,10 @@ def test_any_arrow_tool_reads_it(tmp_path):
 
 
 def test_values_are_not_copied(tmp_path):
-    save([Panel.of({"a": np.arange(1e6)})], tmp_path / "p.arrow")
+    save_panel([Panel.of({"a": np.arange(1e6)})], tmp_path / "p.arrow")
     before = pa.total_allocated_bytes()
-    first, length = spans(tmp_path / "p.arrow")
-    values = Mapped(tmp_path / "p.arrow", flat)
+    first, length = read_spans(tmp_path / "p.arrow")
+    values = MappedArray(tmp_path / "p.arrow", map_values)
     assert pa.total_allocated_bytes() - before < 100_000
     assert not values.array.flags.owndata
     assert values[first[0] + 77 : first[0] + 79].tolist() == [77, 78]
@@ -53,9 +60,9 @@ def test_values_are_not_copied(tmp_path):
 
 def test_a_panel_is_written_once_for_all_who_read_it():
     source = Arrays([range(1, 30)], season=3)
-    path = stored(source)
+    path = store_panel(source)
     written = path.stat().st_mtime_ns
     assert SeriesData(source, horizon=3).panel.season == 3
-    assert stored(Arrays([range(1, 30)], season=3)) == path
+    assert store_panel(Arrays([range(1, 30)], season=3)) == path
     assert path.stat().st_mtime_ns == written
-    assert stored(Arrays([range(1, 30)], season=4)) != path
+    assert store_panel(Arrays([range(1, 30)], season=4)) != path

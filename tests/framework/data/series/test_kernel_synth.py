@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from framework.data.series import kernels
-from framework.data.series.kernel_synth import KernelSynth, expand
-from framework.data.series.kernels import (
+from framework.data.series import kernel_synth
+from framework.data.series.kernel_synth import (
     BANK,
     PERIODS,
     WHITE,
+    KernelSynth,
+    expand,
     factor,
     join,
     linear,
@@ -69,7 +70,7 @@ def test_joined_factors_are_that_of_the_product():
 @pytest.mark.parametrize("chosen", [(6, 14), (1, 5, 9), (10,)])
 @pytest.mark.parametrize("largest", [1 << 16, 2])
 def test_samples_have_the_covariance_of_the_product(chosen, largest, monkeypatch):
-    monkeypatch.setattr(kernels, "LARGEST", largest)
+    monkeypatch.setattr(kernel_synth, "LARGEST", largest)
     rng = np.random.default_rng(0)
     drawn = torch.stack([sample(chosen, 12, rng) for _ in range(3000)]).numpy()
     expected = reduce(np.multiply, (BANK[k](12) for k in chosen))

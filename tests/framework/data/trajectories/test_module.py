@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from components.supports import Interval, Tokens
+from framework.data.trajectories.controllers import Pendulum
 from framework.data.trajectories.episodes import Episodes, EpisodeSource, returns_to_go
 from framework.data.trajectories.module import TrajectoryData
-from framework.data.trajectories.playing import CartPole, Pendulum
 
 
 class Fixed(EpisodeSource):
@@ -152,54 +152,12 @@ def test_a_worker_gets_the_place_of_the_steps_and_not_the_steps():
     assert torch.equal(again.observation, dataset.__getitems__([3, 7_000]).observation)
 
 
-@pytest.mark.parametrize(
-    ("source", "support", "expert", "random"),
-    [
-        (Pendulum, Interval(-2, 2, (1,)), (-250, -100), (-1500, -900)),
-        (CartPole, Tokens(2), (500, 500), (15, 30)),
-    ],
-)
-def test_controllers_are_experts(source, support, expert, random):
-    data = TrajectoryData(source(steps=4_000, noise=[0.0], seed=1), holdout=0.1)
-    spec = data.spec
-    assert spec.support == support
-    assert expert[0] <= spec.data_return <= expert[1]
-    assert random[0] <= spec.random_return <= random[1]
-
-
-def test_noise_makes_good_and_bad_episodes():
-    returns = {}
-    for scale in (0.25, 1.0, 4.0):
-        episodes = Pendulum(steps=4_000, noise=[scale]).read()
-        returns[scale] = episodes.reward.sum() / len(episodes.length)
-    assert returns[0.25] > returns[1.0] > returns[4.0]
-
-
-def test_playing_is_a_function_of_the_seed():
-    first, again, other = (Pendulum(steps=500, seed=seed).read() for seed in (3, 3, 4))
-    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
-    assert not np.array_equal(first.observation, other.observation)
-    assert Pendulum(seed=3).key() != Pendulum(seed=4).key()
-
-
-def test_recorded_actions_lead_to_what_was_seen_next():
-    import gymnasium
-
-    episodes = CartPole(steps=300, seed=0).read()
-    environment = gymnasium.make("CartPole-v1").unwrapped
-    environment.reset()
-    for step in range(int(episodes.length[0]) - 1):
-        environment.state = episodes.observation[step].astype(np.float64)
-        seen = environment.step(int(episodes.action[step]))[0]
-        np.testing.assert_allclose(seen, episodes.observation[step + 1], atol=1e-5)
-
-
 def test_evaluation_plays_episodes_of_its_own():
     data = TrajectoryData(Pendulum(steps=1_000), episodes=5, batch_size=2)
     windows, played = data.val_dataloader()
     assert sum(len(batch.time) for batch in windows) == len(data.dataset("val"))
     batches = list(played)
-    seeds = {split: data.starts(split).seeds for split in ("val", "test", "predict")}
+    seeds = {split: data.seeds(split).seeds for split in ("val", "test", "predict")}
     assert torch.cat([b.seed for b in batches]).tolist() == list(seeds["val"])
     assert len(set().union(*seeds.values())) == 15
     assert all(b.return_to_go.eq(data.target_return).all() for b in batches)
@@ -253,12 +211,6 @@ def test_mistakes_get_one_sentence(episodes, environment, message):
 def test_options_out_of_range_get_one_sentence(options, message):
     with pytest.raises(ValueError, match=message):
         TrajectoryData(Pendulum(), **options)
-
-
-def test_noise_that_cannot_be_played_gets_one_sentence():
-    for options in ({"steps": 0}, {"noise": []}, {"noise": [-1.0]}):
-        with pytest.raises(ValueError, match=r"Pendulum: .*=.* cannot be played; \S"):
-            Pendulum(**options)
 
 
 class Filmed(Fixed):

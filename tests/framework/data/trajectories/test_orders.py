@@ -10,7 +10,7 @@ from components.supports import Interval, Tokens
 from framework.data.trajectories.module import TrajectoryData
 from framework.data.trajectories.orders import ActionOrder, AtariOrder
 from framework.evaluation.rollout import play
-from tests.framework.data.test_trajectories import Fixed, everything, made
+from tests.framework.data.trajectories.test_module import Fixed, everything, made
 
 ATARI = [  # of the Arcade Learning Environment, by number
     *("NOOP", "FIRE", "UP", "RIGHT", "LEFT", "DOWN"),
