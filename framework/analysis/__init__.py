@@ -1,7 +1,14 @@
-"""What a trained model does: its loss by position, what its states know, where gradients go."""
+"""What analyses of a trained model share: a sample, states by layer, least squares and reports."""
 
+from framework.analysis.least_squares import LeastSquares
+from framework.analysis.regression import Regression, regress
+from framework.analysis.report import Report
 from framework.analysis.sample import Sample
 
 __all__ = [
+    "LeastSquares",
+    "Regression",
+    "Report",
     "Sample",
+    "regress",
 ]

@@ -8,7 +8,6 @@ from framework.papers.token_encoding.pruning.divergence import Divergence, diver
 from framework.papers.token_encoding.pruning.head import PrunedHead
 from framework.papers.token_encoding.pruning.saliency import Saliency
 from framework.papers.token_encoding.readout import Readout, readout, states
-from framework.papers.token_encoding.regression import Regression, regress
 from framework.papers.token_encoding.statistics import Statistics, gather
 from framework.papers.token_encoding.token_statistics import TokenStatistics
 
@@ -19,7 +18,6 @@ __all__ = [
     "EncodingProbe",
     "PrunedHead",
     "Readout",
-    "Regression",
     "Saliency",
     "Statistics",
     "TokenEncoding",
@@ -28,6 +26,5 @@ __all__ = [
     "gather",
     "probe",
     "readout",
-    "regress",
     "states",
 ]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import add
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from framework.papers.token_encoding.parts import mean, parts
+from framework.analysis.least_squares import LeastSquares, parts
 
 
 class Components(NamedTuple):
@@ -28,11 +26,11 @@ def principal_components(rows: Tensor, count: int = 2) -> Components:
         rows: `[V, D]`.
         count: How many components, at most D.
     """
-    middle = mean(rows)
-    products = reduce(add, ((part - middle).T @ (part - middle) for part in parts(rows)))
-    values, vectors = torch.linalg.eigh(products)
-    first = vectors.flip(1)[:, :count]  # [D, K]
+    sums = LeastSquares(rows.shape[1], outputs=0)
+    sums.add(rows, rows[:, :0])
+    _, singular, vectors = torch.linalg.svd(sums.factor[1:, 1:])
+    first = vectors[:count].T  # [D, K]
     signs = first.gather(0, first.abs().argmax(0, keepdim=True)).sign()
-    scores = torch.cat([(part - middle) @ (first * signs) for part in parts(rows)])
-    shares = (values.flip(0)[:count] / values.sum()).tolist()
-    return Components(scores.cpu(), shares)
+    scores = torch.cat([(part - sums.means) @ (first * signs) for part in parts(rows)])
+    variances = singular.square()
+    return Components(scores.cpu(), (variances[:count] / variances.sum()).tolist())

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from framework.analysis.processes import exact, place
+from framework.analysis.regression import LEAST, regress
 from framework.analysis.sample import Sample
 from framework.data.module import Dataset, PredictiveData
 from framework.data.protocols import CountsTokens
@@ -16,7 +17,6 @@ from framework.modules.base import PredictiveModule
 from framework.papers.token_encoding.components import Components, principal_components
 from framework.papers.token_encoding.probing.probe import EncodingProbe, Target, probe
 from framework.papers.token_encoding.readout import Readout, embedding, readout
-from framework.papers.token_encoding.regression import LEAST, regress
 from framework.papers.token_encoding.spread import Spread
 from framework.papers.token_encoding.statistics import Statistics, gather
 
@@ -126,7 +126,7 @@ class Dynamics:
         }
         if table is not None:
             rows = table[kept.to(table.device)]
-            scores["frequency_input"] = regress(rows, wanted).adjusted_r2
+            scores["frequency_input"] = regress(rows, wanted, folds=None).adjusted_r2
         known = alpha.kept
         components = principal_components(own.weight[known.to(own.weight.device)])
         return Moment(scores, alpha, frequency, components, found.alpha[known])

@@ -14,10 +14,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from framework.analysis.least_squares import parts
 from framework.analysis.sample import Sample
 from framework.modules.base import PredictiveModule
 from framework.papers.token_encoding.contexts import Contexts, ContextSample
-from framework.papers.token_encoding.parts import parts
 from framework.papers.token_encoding.readout import Readout, readout, states
 from framework.papers.token_encoding.token_statistics import Sums, TokenStatistics
 

@@ -10,13 +10,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from framework.analysis.regression import regress
 from framework.checkpoints import read
 from framework.modules.base import PredictiveModule
 from framework.modules.recipe import unbuilt
 from framework.papers.token_encoding.probing.examination import ProbeReport
 from framework.papers.token_encoding.probing.probe import Target, probe
 from framework.papers.token_encoding.readout import Readout, readout
-from framework.papers.token_encoding.regression import regress
 from framework.papers.token_encoding.statistics import Statistics
 
 SEEDS = (0, 1)  # with which a model is drawn, to see whether anything is
@@ -72,7 +72,7 @@ def controls(found: ProbeReport, start: Start | None, table: Tensor | None) -> C
             named[UNTRAINED][target] = fit.adjusted_r2
         if table is not None:
             kept, wanted = found.probes[target].kept, found.probes[target].target
-            fit = regress(table[kept.to(table.device)], wanted[kept], found.ridge)
+            fit = regress(table[kept.to(table.device)], wanted[kept], found.ridge, folds=None)
             named[EMBEDDING][target] = fit.adjusted_r2
     return {name: shares for name, shares in named.items() if shares}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
+from framework.analysis.regression import COLLINEAR
 from framework.papers.token_encoding.components import Components, principal_components
 from framework.papers.token_encoding.probing.probe import EncodingProbe, Target, probe
 from framework.papers.token_encoding.probing.sufficiency import few_contexts, few_dimensions
@@ -19,7 +20,6 @@ from framework.papers.token_encoding.probing.theory import (
     first_order,
     second_order,
 )
-from framework.papers.token_encoding.products import LIMIT
 from framework.papers.token_encoding.readout import Readout
 from framework.papers.token_encoding.statistics import Statistics
 
@@ -160,7 +160,7 @@ def self_test(own: Readout, statistics: Statistics, tested: EncodingProbe) -> li
     failures = []
     if not 1 - fit.r2 < LINEAR:
         failures.append(f"R² of the geometric mean misses 1 by {1 - fit.r2:.1e}.")
-    if fit.condition <= LIMIT and not max(slope, constant) < EXACT:
+    if fit.condition <= COLLINEAR and not max(slope, constant) < EXACT:
         failures.append(
             f"The slope of the geometric mean misses -h by {max(slope, constant):.1e}."
         )

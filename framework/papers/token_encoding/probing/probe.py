@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from framework.analysis.regression import LEAST, Regression, regress
 from framework.papers.token_encoding.readout import Readout
-from framework.papers.token_encoding.regression import LEAST, Regression, regress
 from framework.papers.token_encoding.statistics import Statistics
 
 FREQUENT = 1_000  # tokens that come most often
@@ -135,8 +135,8 @@ def probe(
         adjusted_r2_seen=_among(fit, values, left, kept & (counts > 0)),
         adjusted_r2_frequent=_among(fit, values, left, kept & often),
         controls={
-            "permuted": regress(rows, mixed, ridge, folds).adjusted_r2,
-            "random": regress(noise, wanted, ridge, folds).adjusted_r2,
+            "permuted": regress(rows, mixed, ridge, folds=None).adjusted_r2,
+            "random": regress(noise, wanted, ridge, folds=None).adjusted_r2,
         },
     )
 

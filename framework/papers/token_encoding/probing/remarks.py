@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
+from framework.analysis.regression import COLLINEAR
 from framework.papers.token_encoding.editing.directions import GAINS
 from framework.papers.token_encoding.probing.examination import ProbeReport
 from framework.papers.token_encoding.probing.probe import Target
-from framework.papers.token_encoding.products import LIMIT
 
 NOTHING = 0.05  # adjusted R² of a control that is still about 0
 SCORED = 0.02  # by which adjusted R² may exceed that of tokens that were left out
@@ -60,7 +60,7 @@ def _tokens(found: ProbeReport) -> Iterator[str]:
 def _doubts(found: ProbeReport, untrained: Mapping[Target, float]) -> Iterator[str]:
     for name, probe in found.probes.items():
         fit = probe.regression
-        if fit.condition > LIMIT:
+        if fit.condition > COLLINEAR:
             yield (
                 f"The rows depend on each other (condition {fit.condition:.1e}): the slope of "
                 f"{name} is the shortest of many, single entries mean little."

@@ -7,10 +7,10 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from framework.analysis.processes import exact
+from framework.analysis.regression import regress
 from framework.papers.token_encoding.contexts import Contexts
 from framework.papers.token_encoding.probing.probe import EncodingProbe
 from framework.papers.token_encoding.readout import Readout
-from framework.papers.token_encoding.regression import regress
 
 CHUNK = 1 << 22  # probabilities that are held in float64 at once: 32 MB
 FEWEST, MOST, FACTOR = 16, 4_096, 4  # contexts
@@ -35,7 +35,7 @@ def few_contexts(own: Readout, contexts: Contexts, found: EncodingProbe) -> dict
         total += _probability(own, contexts.hidden[read:size])
         values = bias - (total / size).log()
         kept = found.kept & values.isfinite()
-        fit = regress(own.weight[kept.to(own.weight.device)], values[kept])
+        fit = regress(own.weight[kept.to(own.weight.device)], values[kept], folds=None)
         cosines[size] = float(cosine_similarity(fit.slope, found.regression.slope, dim=0))
         read, size = size, size * FACTOR
     return cosines
@@ -54,7 +54,10 @@ def few_dimensions(own: Readout, found: EncodingProbe) -> dict[int, float]:
     order = found.regression.saliency.argsort(descending=True)
     rows, target = own.weight[found.kept.to(own.weight.device)], found.target[found.kept]
     sizes = [2**k for k in range((len(order) - 1).bit_length())]
-    shares = {k: regress(rows[:, order[:k].to(rows.device)], target).adjusted_r2 for k in sizes}
+    shares = {
+        k: regress(rows[:, order[:k].to(rows.device)], target, folds=None).adjusted_r2
+        for k in sizes
+    }
     return {**shares, len(order): found.regression.adjusted_r2}
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from framework.papers.token_encoding.parts import parts
+from framework.analysis.least_squares import parts
 from framework.papers.token_encoding.readout import Readout
 from framework.papers.token_encoding.statistics import Statistics
 

@@ -8,10 +8,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from framework.analysis.regression import Regression
 from framework.papers.token_encoding.probing.probe import probe
 from framework.papers.token_encoding.pruning.orders import AxisOrder, Order, RotatedOrder
 from framework.papers.token_encoding.readout import Readout
-from framework.papers.token_encoding.regression import Regression
 from framework.papers.token_encoding.statistics import Statistics
 
 PAPER = "absA_sd"  # what "by the slope of the regression" is read as

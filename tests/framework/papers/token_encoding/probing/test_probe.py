@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.nn.functional import cosine_similarity
 
-from framework.papers.token_encoding import Readout, probe, regress
+from framework.analysis import regress
+from framework.papers.token_encoding import Readout, probe
 from tests.framework.papers.token_encoding.probing.measured import draw, log_probs, measure
 
 

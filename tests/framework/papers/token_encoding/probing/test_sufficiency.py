@@ -3,7 +3,8 @@
 import pytest
 from torch.nn.functional import cosine_similarity
 
-from framework.papers.token_encoding import probe, regress
+from framework.analysis import regress
+from framework.papers.token_encoding import probe
 from framework.papers.token_encoding.probing.sufficiency import few_contexts, few_dimensions
 from tests.framework.papers.token_encoding.probing.measured import draw, measure
 

@@ -1,11 +1,13 @@
-"""Least squares: against scipy, the textbook's formulas and a loop over folds."""
+"""Least squares: against numpy and scipy, the textbook's formulas and a loop over folds."""
 
 import numpy as np
 import pytest
 import scipy.linalg
 import torch
 
-from framework.papers.token_encoding import parts, regress
+from framework.analysis import LeastSquares, least_squares, regress
+from framework.analysis.least_squares import parts
+from tests.ranks import run_ranks
 
 
 def draw(count, dim, condition=10.0, noise=0.1, seed=0):
@@ -35,12 +37,12 @@ def distance(slope, other):
 
 @pytest.mark.parametrize("condition", [1e1, 1e2, 1e4, 1e6, 1e7])
 def test_slopes_are_those_of_scipy(condition):
-    """Products up to 1e6, the triangle beyond; the text says what float64 can do."""
+    """As exact as float64 allows."""
     rows, _, target = draw(1000, 40, condition, noise=1e-3)
     found, expected = regress(rows, target), oracle(rows, target)
     assert distance(found.slope, expected) < 1e-8
     shifted = target.mean() - rows.mean(0) @ expected
-    assert found.intercept == pytest.approx(shifted.item(), abs=1e-6)
+    assert found.intercept == pytest.approx(shifted.item(), rel=1e-8)  # as the slope
     torch.testing.assert_close(found.predict(rows), rows @ expected + shifted, rtol=0, atol=1e-8)
 
 
@@ -82,10 +84,7 @@ def ridge_slope(rows, target, ridge):
 
 
 @pytest.mark.parametrize("ridge", [1e-3, 1.0])
-@pytest.mark.parametrize("limit", [1e6, 0.0])
-def test_ridge_penalizes_standardized_slopes(ridge, limit, monkeypatch):
-    """The trace of their products is D; without a limit for products, the triangle solves."""
-    monkeypatch.setattr("framework.papers.token_encoding.products.LIMIT", limit)
+def test_ridge_penalizes_standardized_slopes(ridge):
     rows, _, target = draw(300, 12, 1e2)
     found = regress(rows, target, ridge=ridge)
     torch.testing.assert_close(found.slope, ridge_slope(rows, target, ridge), rtol=1e-8, atol=0)
@@ -151,8 +150,8 @@ def test_a_shift_of_all_rows_moves_the_intercept_only():
 def test_parts_of_rows_add_up(condition, monkeypatch):
     rows, _, target = draw(500, 10, condition)
     whole = regress(rows, target)
-    monkeypatch.setattr(parts, "CHUNK", 1)
-    assert parts.length(rows) == 10  # as many as columns
+    monkeypatch.setattr(least_squares, "CHUNK", 1)
+    assert {len(part) for part in parts(rows)} == {10}  # as many as columns
     apart = regress(rows, target)
     torch.testing.assert_close(apart.slope, whole.slope, rtol=1e-7, atol=0)
     assert apart.cross_validated_r2 == pytest.approx(whole.cross_validated_r2, abs=1e-9)
@@ -161,14 +160,12 @@ def test_parts_of_rows_add_up(condition, monkeypatch):
 
 def test_no_part_of_the_rows_is_large(monkeypatch):
     """Not more than a part is ever turned to float64."""
-    monkeypatch.setattr(parts, "CHUNK", 64 * 8)
+    monkeypatch.setattr(least_squares, "CHUNK", 64 * 8)
     sizes = []
-    for module in ("parts", "regression"):
-        name = f"framework.papers.token_encoding.{module}.exact"
-        monkeypatch.setattr(name, lambda x: sizes.append(x.numel()) or x.double())
-    regress(torch.randn(5000, 8), torch.randn(5000))
-    assert max(sizes) == 5000  # the target; of the rows 512 numbers
-    assert sizes.count(5000) == 1
+    monkeypatch.setattr(least_squares, "exact", lambda x: sizes.append(x.numel()) or x.double())
+    fit = regress(torch.randn(5000, 8), torch.randn(5000))
+    fit.predict(torch.randn(5000, 8))
+    assert max(sizes) == 64 * 8
 
 
 def test_targets_that_say_nothing():
@@ -179,6 +176,88 @@ def test_targets_that_say_nothing():
     nothing = regress(torch.zeros(100, 5), torch.arange(100.0))
     assert nothing.slope.tolist() == [0] * 5
     assert nothing.r2 == pytest.approx(0)
+
+
+def test_without_folds_nothing_is_validated_and_all_else_is_the_same():
+    rows, _, target = draw(400, 10)
+    found, expected = regress(rows, target, folds=None), regress(rows, target)
+    assert np.isnan(found.cross_validated_r2)
+    torch.testing.assert_close(found.slope, expected.slope, rtol=1e-10, atol=0)
+    assert found.adjusted_r2 == pytest.approx(expected.adjusted_r2, abs=1e-12)
+
+
+def several(count=203):
+    """Rows, and three outputs of which the last one is constant."""
+    rows, _, target = draw(count, 6)
+    return rows, torch.stack((target, target.square(), torch.full_like(target, 0.1)), 1)
+
+
+def add(rows, outputs, sizes):
+    found = LeastSquares(rows.shape[1], outputs.shape[1])
+    for x, y in zip(rows.split(sizes), outputs.split(sizes), strict=True):
+        found.add(x, y)
+    return found
+
+
+@pytest.mark.parametrize("ridge", [0.0, 3.0])
+def test_several_outputs_are_those_of_numpy(ridge):
+    """The penalty as further rows, as textbooks do; a scale of ones penalizes slopes as such."""
+    rows, outputs = several()
+    fit = add(rows, outputs, 50).fit(ridge, torch.ones(6, dtype=torch.float64))
+    x, y = rows.numpy(), outputs.numpy()
+    stacked = np.concatenate([x - x.mean(0), np.sqrt(ridge) * np.eye(6)])
+    wanted = np.concatenate([y - y.mean(0), np.zeros((6, 3))])
+    expected = np.linalg.lstsq(stacked, wanted, rcond=None)[0]
+    np.testing.assert_allclose(fit.slope, expected, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(fit.intercept, y.mean(0) - x.mean(0) @ expected, rtol=1e-9)
+
+
+def test_sums_are_those_of_all_rows_however_they_are_divided():
+    """Into parts of one row, of 50 and of all, and into least squares that are joined."""
+    rows, outputs = several()
+    centered = outputs - outputs.mean(0)
+    divided = [add(rows, outputs, size) for size in (1, 50, 203)]
+    apart = [add(rows[:1], outputs[:1], 1), LeastSquares(6, 3), add(rows[1:], outputs[1:], 10)]
+    for found in (*divided, LeastSquares.joined(apart)):
+        assert found.count == 203
+        torch.testing.assert_close(found.means[:6], rows.mean(0))
+        torch.testing.assert_close(found.norms, (rows - rows.mean(0)).norm(dim=0))
+        torch.testing.assert_close(found.variation, centered.square().sum(0), rtol=1e-9, atol=0)
+        assert found.variation[2] == 0  # exactly
+        fit = found.fit()
+        left = outputs - rows @ fit.slope - fit.intercept
+        torch.testing.assert_close(
+            found.residuals(fit)[:2], left.square().sum(0)[:2], rtol=1e-9, atol=0
+        )
+
+
+def test_a_fit_leaves_in_other_rows_what_it_leaves_there():
+    rows, outputs = several()
+    fit = add(rows[:100], outputs[:100], 100).fit()
+    left = outputs[100:] - rows[100:] @ fit.slope - fit.intercept
+    found = add(rows[100:], outputs[100:], 7).residuals(fit)
+    torch.testing.assert_close(found, left.square().sum(0), rtol=1e-9, atol=1e-20)
+
+
+def test_processes_join_their_rows():
+    """Of two, of which one may have none; both get the same."""
+    rows, outputs = several()
+    expected = add(rows, outputs, 203).fit(0.1)
+
+    def on_rank():
+        torch.distributed.init_process_group("gloo")
+        rank = torch.distributed.get_rank()
+        slopes = []
+        for mine in (slice(rank, None, 2), slice(0, 203 * rank)):
+            whole = add(rows[mine], outputs[mine], 50).over_processes()
+            assert whole.count == 203
+            slopes.append(whole.fit(0.1).slope)
+        return slopes
+
+    first, second = run_ranks(on_rank, 2)
+    for slope, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(slope, other)
+        np.testing.assert_allclose(slope, expected.slope, rtol=1e-10, atol=1e-12)
 
 
 def test_mistakes():
