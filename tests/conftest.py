@@ -1,9 +1,33 @@
-"""What every test starts from."""
+"""What every test starts from: one thread, no seed, no Slurm; and what processes share."""
 
+import gc
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
+
+MOST_WORKERS = 8  # each takes 1.5 GB, and the seconds that collection takes
+
+# Before torch is imported, here and in processes that tests start: a worker has one core.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+for name in [name for name in os.environ if name.startswith("SLURM_")]:
+    del os.environ[name]  # inside a job, Lightning would take the tests for its ranks
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Starts as many workers for `-n auto` as there are cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # which macOS does not have
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return min(cores, MOST_WORKERS)
+
+
+def pytest_collection_finish() -> None:
+    """Spares the collector of garbage the thousands of tests, which live to the end anyway."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -11,3 +35,29 @@ def forgotten_seed() -> Iterator[None]:
     """Lets no test inherit a seed: `seed_everything` leaves it in the environment of the ranks."""
     yield
     os.environ.pop("PL_GLOBAL_SEED", None)
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Makes a folder once for all workers of a run: `shared(name, fill)` returns it.
+
+    The first worker that asks for a name calls `fill(folder)` with a new, empty folder; others
+    wait for it. If `fill` raises, the next one tries again.
+    """
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # that of the run, which holds one folder for each worker
+
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
+        folder = root / "shared" / name
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        complete = folder.with_suffix(".complete")
+        with FileLock(folder.with_suffix(".lock")):
+            if not complete.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                fill(folder)
+                complete.touch()
+        return folder
+
+    return make
