@@ -1,10 +1,10 @@
 """A small language model that was trained for a while by the command line, and what it says."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import torch
 
 import cli
 from framework.analysis import Sample
@@ -30,18 +30,19 @@ class Trained:
     held_out: Statistics  # of validation text
 
 
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """Trains the model once for all tests; takes some twenty seconds."""
-    runs = tmp_path_factory.mktemp("trained")
-    threads = torch.get_num_threads()
+def train(runs: Path) -> None:
     cli.main([
         *("fit", "--config", "token_encoding/small", "--trainer.default_root_dir", str(runs)),
         *("--data.source", "PythonLibrary", "--data.source.limit", "10000000"),
         *("--trainer.max_steps", str(STEPS), "--trainer.val_check_interval", str(STEPS)),
         *("--trainer.enable_progress_bar", "false", "--model.tied", "false"),
     ])  # fmt: skip
-    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def trained(shared: Callable[..., Path]) -> Trained:
+    """Trains the model once for all tests and workers; takes some twenty seconds."""
+    runs = shared("trained", train)
     path = next(runs.glob("small/version_0/checkpoints/last.ckpt"))
     module = load_module(path)
     data = TokenData(PythonLibrary(limit=None), length=64)

@@ -7,7 +7,7 @@ from scipy.optimize import brentq, minimize
 
 from framework.papers.token_encoding.editing.directions import DIRECTIONS
 from framework.papers.token_encoding.editing.shifts import Shifted
-from framework.papers.token_encoding.editing.solving import solve, solve_each
+from framework.papers.token_encoding.editing.solving import ENOUGH, solve, solve_each
 from tests.framework.papers.token_encoding.editing.readouts import know, make
 
 OWN, CONTEXTS = make()
@@ -44,9 +44,22 @@ def test_a_constant_shift_minimizes_the_convex_function(scales):
     def convex(amount):
         return np.log1p(probability @ np.expm1(amount)).mean() - target @ amount
 
-    expected = minimize(convex, np.zeros(3), method="BFGS", options={"gtol": 1e-10}).x
+    def shares(amount):
+        return probability * np.exp(amount) / (1 + probability @ np.expm1(amount))[:, None]
+
+    def gradient(amount):
+        return shares(amount).mean(0) - target
+
+    def hessian(amount):
+        after = shares(amount)
+        return np.diag(after.mean(0)) - after.T @ after / len(after)
+
+    exact = {"jac": gradient, "hess": hessian, "method": "trust-exact"}
+    expected = minimize(convex, np.zeros(3), **exact, options={"gtol": ENOUGH}).x
     found = solve(LOG_PROBS, torch.ones(len(CONTEXTS)).double(), scales.log())
-    np.testing.assert_allclose(found.amount.numpy(), expected, atol=1e-4)
+    curvature = np.linalg.eigvalsh(hessian(expected)).min()
+    distance = 2 * ENOUGH / curvature  # of two points where the gradient is below ENOUGH
+    np.testing.assert_allclose(found.amount.numpy(), expected, rtol=0, atol=distance)
 
 
 @pytest.mark.parametrize("name", ["whiten", "mlr", "mlr-gain", "hbar", "bias"])
