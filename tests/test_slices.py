@@ -1,0 +1,79 @@
+"""Who may import whom, and that a task or a paper is deleted by deleting its folders."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import cli
+
+ROOT = Path(cli.__file__).parent
+SOURCES = ("components", "framework", "recipes")
+KINDS = ("tasks", "papers")
+SLICES = {
+    kind: sorted(path.parent.name for path in (ROOT / "framework" / kind).glob("*/__init__.py"))
+    for kind in KINDS
+}
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+KEPT = f"Contracts: {len(CONTRACTS['contracts'])} kept, 0 broken."
+CHECK = "import sys, importlinter.cli as linter; sys.exit(linter.lint_imports(no_cache=True))"
+# Lists what is left, trains two steps and checks the contracts, in one process: imports take long.
+RUN = f"""
+import cli
+print(cli.__file__)
+cli.main(["recipes"])
+cli.main(["fit", "--config", "quickstart", "--config", "smoke"])
+{CHECK}
+"""
+
+
+def run(script, folder):
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(folder)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_contracts_hold():
+    done = run(CHECK, ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert KEPT in done.stdout
+
+
+def test_contracts_name_no_slice():
+    said = str(CONTRACTS)
+    assert "framework.tasks.*" in said
+    assert "framework.papers.*" in said
+    for kind, names in SLICES.items():
+        assert names
+        assert not any(f"{kind}.{name}" in said for name in names)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        pytest.param(kind, name, marks=[pytest.mark.slow] if number else [])
+        for kind, names in SLICES.items()
+        for number, name in enumerate(names)
+    ],
+)
+def test_a_slice_is_deleted_with_its_folders(kind, name, tmp_path):
+    for source in SOURCES:
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / source, tmp_path / source, ignore=ignored)
+    for file in ("cli.py", "pyproject.toml"):
+        shutil.copy(ROOT / file, tmp_path / file)
+    shutil.rmtree(tmp_path / "framework" / kind / name)
+    for folder in list((tmp_path / "recipes").rglob(f"{name}/")):
+        shutil.rmtree(folder)
+    done = run(RUN, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    where, *lines = done.stdout.splitlines()
+    assert where == str(tmp_path / "cli.py")
+    for first in ("quickstart ", "Metrics after 2 steps", KEPT):
+        assert any(line.startswith(first) for line in lines), first
