@@ -19,10 +19,9 @@ from components.layers.feedforward import (
     ProjectionFactory,
     ValueFactory,
 )
-from components.layers.linear import residual_std
+from components.layers.linear import require_positive, residual_std
 from components.layers.norms import NormFactory, RMSNorm
 from components.layers.positions import PositionsFactory, Rotary
-from components.layers.sizes import require_positive
 from components.layers.visibility import places, visible
 
 

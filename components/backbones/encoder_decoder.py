@@ -14,10 +14,9 @@ from components.layers.attention import (
 from components.layers.block import Block
 from components.layers.cross import CrossAttention
 from components.layers.feedforward import FeedForward, FeedForwardFactory, ProjectionFactory
-from components.layers.linear import residual_std
+from components.layers.linear import require_positive, residual_std
 from components.layers.norms import NormFactory, RMSNorm
 from components.layers.positions import Positions, PositionsFactory, Rotary
-from components.layers.sizes import require_positive
 from components.layers.visibility import places, visible
 
 

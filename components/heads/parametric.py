@@ -17,8 +17,8 @@ from torch.nn.functional import softplus
 from components.distributions import Mixture, StudentT
 from components.distributions.tensors import to_float32
 from components.distributions.vectors import joint
-from components.heads.preset import PresetLinear
 from components.interfaces import Head
+from components.layers.linear import PresetLinear
 from components.supports import Bins, Interval, Support, Tokens
 
 SPREAD = 1 / math.sqrt(

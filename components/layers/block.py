@@ -73,26 +73,3 @@ class Block(nn.Module):
             hidden = hidden + self.dropout(read)
         made: Tensor = self.dropout(self.feedforward(self.feedforward_norm(hidden)))
         return hidden + made
-
-
-class PointwiseBlock(nn.Module):
-    """Adds to a residual stream what a feed-forward network makes of each position.
-
-    Args:
-        dim: Width of the stream.
-        feedforward: Works on each position alone.
-        norm: Makes the norm in front of it.
-        dropout: Probability to drop a component of what is added, while training.
-    """
-
-    def __init__(
-        self, dim: int, feedforward: PositionWise, norm: NormFactory, dropout: float = 0.0
-    ) -> None:
-        super().__init__()
-        self.norm, self.feedforward = norm(dim=dim), feedforward
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Maps hidden states `[B, S, D]` to hidden states `[B, S, D]`."""
-        added: Tensor = self.dropout(self.feedforward(self.norm(hidden)))
-        return hidden + added

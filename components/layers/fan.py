@@ -10,8 +10,7 @@ from torch import Tensor, addmm, nn
 from torch.nn.functional import linear, pad
 
 from components.layers.feedforward import ActivationFactory, PositionWise
-from components.layers.precision import product_dtype
-from components.layers.sizes import require_positive
+from components.layers.linear import product_dtype, require_positive
 
 
 class FanLayer(PositionWise):

@@ -1,14 +1,17 @@
-"""Linear maps and embeddings with normal initial weights of given deviation, as in GPT-2."""
+"""Linear maps and embeddings: how they start, how wide they may be, and in what precision."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
 INITIAL_STD = 0.02  # Radford et al., "Language Models are Unsupervised Multitask Learners" (GPT-2)
+PRESET_GAIN = 0.01  # of weights: enough to tell inputs apart, too little to move the outputs
 
 
 def residual_std(writers: int) -> float:
@@ -53,6 +56,29 @@ class ResidualLinear(Linear):
         bias: Whether to add a learned constant.
         std: Standard deviation of the initial entries, at least 0.
     """
+
+
+class PresetLinear(nn.Linear):
+    """Multiplies by a matrix of small entries, so that outputs start close to given ones.
+
+    A head whose outputs are parameters of a distribution so starts at a distribution that makes
+    sense.
+
+    Args:
+        dim: Number of inputs.
+        outputs: Initial outputs, one value each.
+    """
+
+    def __init__(self, dim: int, outputs: Sequence[float]) -> None:
+        self.outputs = tuple(outputs)  # before the parameters: making them calls reset_parameters
+        super().__init__(dim, len(outputs))
+
+    def reset_parameters(self) -> None:
+        """Scales the usual weights down and sets the bias to the outputs."""
+        super().reset_parameters()
+        with torch.no_grad():
+            self.weight.mul_(PRESET_GAIN)
+            self.bias.copy_(self.bias.new_tensor(self.outputs))
 
 
 class TiedLinear(nn.Module):
@@ -107,3 +133,29 @@ class Embedding(nn.Embedding):
     def reset_parameters(self) -> None:
         """Draws initial parameters."""
         nn.init.normal_(self.weight, std=self.std)
+
+
+def require_positive(owner: str, **sizes: int) -> None:
+    """Checks that widths and depths are at least 1.
+
+    Args:
+        owner: Whose sizes they are, for the message.
+        sizes: The sizes, by the names of their options.
+
+    Raises:
+        ValueError: If one is smaller.
+
+    Example:
+        >>> require_positive("Decoder", dim=64, depth=2)
+    """
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{owner}: {name}={size} is too small; use at least 1.")
+
+
+def product_dtype(vectors: Tensor) -> torch.dtype:
+    """Returns the type of a product with `vectors`: autocast decides, but leaves float64 alone."""
+    device = vectors.device.type
+    if torch.is_autocast_enabled(device) and vectors.dtype != torch.float64:
+        return torch.get_autocast_dtype(device)
+    return vectors.dtype

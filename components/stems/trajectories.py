@@ -9,9 +9,8 @@ from components.data import TrajectoryBatch, TrajectorySpec
 from components.interfaces import Embedded, Stem
 from components.layers.feedforward import ActivationFactory
 from components.layers.linear import Embedding, Linear
-from components.layers.standardize import Standardize
-from components.stems.kinds import require
-from components.stems.observations import FlatObservation, ObservationFactory
+from components.stems.observations import FlatObservation, ObservationFactory, Standardize
+from components.stems.specs import require
 
 
 class TrajectoryStem(Stem):
@@ -47,12 +46,12 @@ class TrajectoryStem(Stem):
         activation: ActivationFactory = nn.Identity,
     ) -> None:
         super().__init__()
-        facts = require(TrajectorySpec, spec)
-        self.support, self.longest = facts.support, facts.longest or facts.horizon
-        self.standardize = Standardize(facts.mean, facts.std, facts.observation)
-        self.standardize_return = Standardize([0.0], [facts.return_scale], [1])
+        require(spec, TrajectorySpec)
+        self.support, self.longest = spec.support, spec.longest or spec.horizon
+        self.standardize = Standardize(spec.mean, spec.std, spec.observation)
+        self.standardize_return = Standardize([0.0], [spec.return_scale], [1])
         self.return_to_go = Linear(1, dim)
-        self.observation = observation(dim=dim, shape=facts.observation)
+        self.observation = observation(dim=dim, shape=spec.observation)
         self.action = Linear(self.support.width, dim)
         self.time = Embedding(self.longest, dim)
         self.activation, self.dropout = activation(), nn.Dropout(dropout)
