@@ -20,21 +20,21 @@ from components.layers.norms import NormFactory, RMSNorm
 
 
 class PositionWiseBackbone(Backbone):
-    """Maps each position on its own: it needs no memory, and can see no context."""
+    """Maps each position on its own: it needs no cache and reads no context."""
 
     @abstractmethod
     def transform(self, states: Tensor) -> Tensor:
         """Computes hidden states `[B, S, D]` of states, each of its own state only."""
 
     def new_cache(self, batch_size: int, length: int) -> Cache:
-        """Makes a cache that keeps nothing: positions do not see each other."""
+        """Makes a cache without keys and values: positions do not see each other."""
         return Cache(0, batch_size, length)
 
     def forward(self, inputs: Embedded, cache: Cache | None = None) -> Tensor:
         """Computes hidden states `[B, S, D]`, each of its own state only.
 
         Raises:
-            ValueError: If there is a context, which it cannot see.
+            ValueError: If there is a context.
         """
         if inputs.context is not None:
             raise ValueError(
@@ -52,8 +52,8 @@ class MLP(PositionWiseBackbone):
     Args:
         dim: Width of the hidden states.
         depth: Number of blocks; each adds a feed-forward network to its input.
-        feedforward: The network of a block; its `hidden` is the width in between.
-        norm: What brings hidden states to unit size, before each network and at the end.
+        feedforward: Makes the network of a block; its `hidden` is the width in between.
+        norm: Makes the norms, before each network and at the end.
         dropout: Probability to drop a component of what a block adds, while training.
 
     Source: He et al., "Identity Mappings in Deep Residual Networks" (arXiv:1603.05027), with dense
@@ -87,12 +87,12 @@ class MLP(PositionWiseBackbone):
 
 
 class PositionWiseBlock(nn.Module):
-    """Adds to a residual stream what a feed-forward network makes of each position.
+    """Adds a feed-forward network of each position to a residual stream.
 
     Args:
         dim: Width of the stream.
-        feedforward: Works on each position alone.
-        norm: Makes the norm in front of it.
+        feedforward: Maps each position on its own.
+        norm: Makes the norm in front of the network.
         dropout: Probability to drop a component of what is added, while training.
     """
 
@@ -110,21 +110,20 @@ class PositionWiseBlock(nn.Module):
 
 
 class Perceptron(PositionWiseBackbone):
-    """Maps each position on its own by a plain network: nothing is added, nothing normalized.
+    """Maps each position on its own by a plain network, neither residual nor normalized.
 
     The stem is its first linear map. A network 2-64-32 before the head is a linear stem of two
-    features and a perceptron with `hidden` 64, `dim` 32 and `depth` 1. Its maps start as torch's
-    own do.
+    features and a perceptron with `hidden` 64, `dim` 32 and `depth` 1. Its maps have the
+    initialization of torch.
 
     Args:
-        dim: Width of the hidden states that it gives.
+        dim: Width of the hidden states.
         depth: Number of linear maps, each between two activations.
-        hidden: Width of the states that it reads and of those between its maps; if not given,
-            `dim`.
+        hidden: Width of the input states and of those between the maps; if not given, `dim`.
         activation: Makes the activation.
 
     Source: Rumelhart, Hinton & Williams, "Learning representations by back-propagating errors"
-        (1986), with ReLUs unless told otherwise.
+        (1986), with ReLUs by default.
     """
 
     def __init__(
@@ -144,7 +143,7 @@ class Perceptron(PositionWiseBackbone):
 
     @property
     def input_dim(self) -> int:
-        """Width of the states that it reads."""
+        """Width of the input states."""
         return self.hidden
 
     def transform(self, states: Tensor) -> Tensor:
@@ -156,7 +155,7 @@ class Perceptron(PositionWiseBackbone):
 
 
 class FanNetwork(PositionWiseBackbone):
-    """Maps each position on its own by periodic features: nothing is added, nothing normalized.
+    """Maps each position on its own by periodic features, neither residual nor normalized.
 
     The stem is the linear map in front and the head the one behind: a network never ends in a FAN
     layer, whose cosines and sines cannot leave [-1, 1]. With `p` 0 it is a perceptron.

@@ -41,13 +41,13 @@ class FourierHead(Head):
     It is never negative and integrates to one. Over an interval it is the distribution itself;
     with bins, and over tokens, it gives the cells their probabilities.
 
-    With fewer frequencies than cells no cell gets more than (N + 1) / cells, so not even certain
-    outcomes score better than log(cells / (N + 1)) nats: that is the price of smoothness. From
-    cells - 1 frequencies on, the head can express any distribution and prefers smooth ones no
-    more. Both ends of the range are neighbors. Outcomes without an order (words) are better served
+    With fewer frequencies than cells no cell gets more than (N + 1) / cells, so that even certain
+    outcomes cost at least log(cells / (N + 1)) nats: the price of smoothness. From
+    cells - 1 frequencies on, the head can express any distribution and no longer prefers smooth
+    ones. Both ends of the range are neighbors. Outcomes without an order (words) are better served
     by LinearHead.
 
-    The authors' weights load as they are, under the names that they have there.
+    The authors' weights load under the names that they have there.
 
     Args:
         dim: Width of the hidden states, D. There are 2(N + 1)(D + 1) parameters per component.
@@ -56,20 +56,20 @@ class FourierHead(Head):
         bins: Cells that an interval is divided into, or a binning; if not given, its density is
             the distribution.
         eps: Added to every cell's probability before the logarithm, at least 0. The authors use
-            1e-5, which takes a share cells * eps / (1 + cells * eps) of all mass.
+            1e-5, which takes cells * eps / (1 + cells * eps) of the probability.
         init: Initialization: `uniform` close to the uniform distribution, `official` at
             random distributions as in the authors' code (weights and biases are divided by 100,
             which no distribution depends on).
         mass: What the probability of a cell is: the density at the `center` of one of as many
             equal cells, normalized, as in the paper also where cells are not equal; or the
             `exact` integral over the cell, which costs a few times as much.
-        specials: Number of tokens, the first ones, that have no place in the order (padding, end
+        specials: Number of tokens, the first ones, that are outside the order (padding, end
             of sequence). They get logits of their own beside one for all others, (specials + 1)
             (D + 1) more parameters.
-        projection: What stands in front of the linear map to the coefficients: nothing, or for
-            example `FanLayer`.
+        projection: Layer in front of the linear map to the coefficients, for example `FanLayer`;
+            None for none.
         warp: Monotone map for outcomes without bounds, `TanhWarp` or `ErfWarp`. The interval's
-            middle goes to z = 0 and its half width is the unit in which the map spreads; no
+            middle goes to z = 0 and its half width is the unit of the map; no
             outcome is impossible then.
 
     Raises:
@@ -79,7 +79,7 @@ class FourierHead(Head):
             supports than intervals without bins.
 
     Source: Gillman et al., "Fourier Head" (arXiv:2410.22269), algorithm 1; its autocorrelation is
-        replaced by the squared modulus it equals, which does not cancel. `warp` is that of De la
+        replaced by the equal squared modulus, which has no cancellation. `warp` is that of De la
         Fuente et al., "Fourier Basis Density Model" (arXiv:2402.15345).
     """
 

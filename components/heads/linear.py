@@ -40,10 +40,10 @@ class LogitsHead(Head):
         return self.cells.distribution(Categorical(logits), hidden.device)
 
     def output_embedding(self) -> OutputEmbedding:
-        """Returns the linear map that ends the head; see `Head.output_embedding`."""
+        """Returns the last linear map of the head; see `Head.output_embedding`."""
         if not isinstance(self.support, Tokens):
             raise ValueError(
-                f"{type(self).__name__} predicts {self.support}, and has an output embedding over "
+                f"{type(self).__name__} predicts {self.support}, and has an output embedding for "
                 "Tokens only; use a model of tokens."
             )
         *features, readout = list(self.projection.children()) or [self.projection]
@@ -51,7 +51,7 @@ class LogitsHead(Head):
         return OutputEmbedding(nn.Sequential(*features), readout.weight, readout.bias)
 
     def tie(self, table: nn.Embedding) -> None:
-        """Reads out with the vectors of an embedding; see `Head.tie`."""
+        """Shares the matrix of an embedding; see `Head.tie`."""
         name, readout = [*self.named_modules()][-1]
         assert isinstance(readout, nn.Linear)
         if readout.weight.shape != table.weight.shape:
@@ -65,7 +65,7 @@ class LogitsHead(Head):
 
 
 class LinearHead(LogitsHead):
-    """Reads one logit per cell from the hidden state, and nothing ties one cell to the next.
+    """Predicts one logit per cell by a linear map, without relating neighboring cells.
 
     Args:
         dim: Width of the hidden states.

@@ -15,7 +15,7 @@ PRESET_GAIN = 0.01  # of weights: enough to tell inputs apart, too little to mov
 
 
 def residual_std(writers: int) -> float:
-    """Returns the initial spread of each of `writers` maps that add to one residual stream.
+    """Returns the initial standard deviation of `writers` maps that add to one residual stream.
 
     Source: Radford et al. (GPT-2), section 2.3, on the weights of residual layers.
     """
@@ -23,12 +23,12 @@ def residual_std(writers: int) -> float:
 
 
 class Linear(nn.Linear):
-    """Multiplies by a matrix whose entries start as independent normals; the bias starts at zero.
+    """A linear map with normal initial weights and a bias of zero.
 
     Args:
         in_features: Width of the input.
         out_features: Width of the output.
-        bias: Whether to add a learned constant.
+        bias: Whether there is a bias.
         std: Standard deviation of the initial entries, at least 0.
     """
 
@@ -39,21 +39,21 @@ class Linear(nn.Linear):
         super().__init__(in_features, out_features, bias)
 
     def reset_parameters(self) -> None:
-        """Draws initial parameters."""
+        """Draws the initial parameters."""
         nn.init.normal_(self.weight, std=self.std)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
 
 class ResidualLinear(Linear):
-    """A linear map whose result is added to a residual stream, as the last one of each part is.
+    """A linear map whose result is added to a residual stream: the last one of each part.
 
-    It is a class of its own so that what initializes a whole model knows it from the others.
+    It is a class of its own so that initializations of a whole model recognize it.
 
     Args:
         in_features: Width of the input.
         out_features: Width of the output.
-        bias: Whether to add a learned constant.
+        bias: Whether there is a bias.
         std: Standard deviation of the initial entries, at least 0.
     """
 
@@ -82,14 +82,14 @@ class PresetLinear(nn.Linear):
 
 
 class TiedLinear(nn.Module):
-    """Multiplies by the vectors that an embedding looks up: one matrix at both ends of a model.
+    """A linear map whose matrix is that of an embedding: one matrix at both ends of a model.
 
-    The embedding stays the owner. Where parameters are sharded it must have looked up something
-    before, so that its vectors are gathered.
+    The embedding owns the matrix. Where parameters are sharded, the embedding must be called
+    first, so that its matrix is gathered.
 
     Args:
-        table: The embedding, one vector for each number that is given.
-        bias: A learned constant to add; None for none.
+        table: The embedding, one vector for each output.
+        bias: The bias; None for none.
 
     Source: Press and Wolf, "Using the Output Embedding to Improve Language Models"
         (arXiv:1608.05859).
@@ -102,7 +102,7 @@ class TiedLinear(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """The matrix `[size, dim]` that both share."""
+        """The shared matrix `[size, dim]`."""
         return self._tables[0].weight
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -111,14 +111,14 @@ class TiedLinear(nn.Module):
 
 
 class EmbeddingFactory(Protocol):
-    """Builds what looks up a vector for each token."""
+    """Builds the embedding of tokens."""
 
     def __call__(self, *, size: int, dim: int) -> nn.Embedding:
         """Builds it for `size` tokens and vectors of width `dim`."""
 
 
 class Embedding(nn.Embedding):
-    """Looks up learned vectors whose entries start as independent normals.
+    """An embedding with normal initial entries.
 
     Args:
         size: Number of vectors.
@@ -131,7 +131,7 @@ class Embedding(nn.Embedding):
         super().__init__(size, dim)
 
     def reset_parameters(self) -> None:
-        """Draws initial parameters."""
+        """Draws the initial parameters."""
         nn.init.normal_(self.weight, std=self.std)
 
 

@@ -47,7 +47,7 @@ class FlatObservation(ObservationEncoder):
 
 
 class ConvObservation(ObservationEncoder):
-    """Maps an image by three convolutions and a linear map, made for 84 x 84 pixels of Atari.
+    """Maps an image by three convolutions and a linear map, for the 84 x 84 pixels of Atari.
 
     Args:
         dim: Width of the vectors.
@@ -92,22 +92,24 @@ def _extent(pixels: int) -> int:
 
 
 class Standardize(nn.Module):
-    r"""Subtracts a known mean, divides by a known spread and squashes.
+    r"""Subtracts a known mean, divides by a known standard deviation and applies asinh.
 
     .. math:: y = \mathrm{asinh}((x - \mathrm{mean}) / \mathrm{std})
 
-    The squash is the identity near zero and a logarithm far out: an outlier of a million spreads
-    becomes 14.5 and keeps its order. Components that share one mean and one spread, as the pixels
-    of an image do, have a known range and no outliers: they are not squashed. Mean and spread are
-    facts of the data, which its spec holds; they are no part of a state dictionary.
+    Asinh is the identity near zero and a logarithm far out: an outlier of a million standard
+    deviations becomes 14.5. Components that share one mean and one standard deviation, as the
+    pixels of an image do, have a known range and no outliers: asinh is not applied to them. Mean
+    and standard deviation are facts of the data, which the spec holds; they are not in the state
+    dictionary.
 
     Args:
         mean: Mean of each component, or one that all share, as the pixels of an image do.
-        std: Spread of each component, positive, or one that all share.
+        std: Standard deviation of each component, positive, or one that all share.
         shape: Shape of a value.
 
     Raises:
-        ValueError: If there are neither as many means and spreads as components, nor one of each.
+        ValueError: If there are neither as many means and deviations as components, nor one of
+            each.
     """
 
     mean: Tensor
@@ -129,7 +131,7 @@ class Standardize(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Fills in the facts, also after the module was made without memory."""
+        """Sets the buffers, also after the module was made on the meta device."""
         for buffer, fact in zip((self.mean, self.std), self.facts, strict=True):
             buffer.copy_(torch.tensor(fact))
 

@@ -19,16 +19,16 @@ SPECIALS = 2  # unknown and begin, numbered after the cells
 
 
 class SeriesStem(Stem):
-    r"""Describes each time by scaled values before it, at chosen lags, and whether they are known.
+    r"""Embeds each time by scaled values before it, at chosen lags, and whether they are known.
 
     .. math:: u_t = \mathrm{asinh}((x_t - \mathrm{loc}) / \mathrm{scale}), \quad
               \mathrm{state}_t = W (u_{t - l}, \mathrm{known}_{t - l})_l + b
 
     State h predicts target h, so it reads target h - 1 (lag 1), the value one season earlier, and
-    so on; a path that is being sampled is therefore read one value at a time. The context are the
-    same features for every time of the past, through a matrix of their own. Unknown values count
-    as zero and are marked: missing ones, ones before the window and those of the future that weigh
-    nothing. Context before the first known value is padding.
+    so on; a sampled path is therefore read one value at a time. The context has the
+    same features for every time of the past, with a matrix of its own. Unknown values are
+    zero and marked: missing ones, ones before the window and those of the future of weight
+    zero. Context before the first known value is padding.
 
     Args:
         dim: Width of the states.
@@ -51,7 +51,7 @@ class SeriesStem(Stem):
         outside = [lag for lag in lags if not 1 <= lag <= spec.context]
         if outside:
             raise ValueError(
-                f"SeriesStem cannot look lags={outside} steps back; choose lags from 1 to the "
+                f"SeriesStem cannot read lags={outside} steps back; choose lags from 1 to the "
                 f"length of the context, {spec.context}."
             )
         self.lags = sorted({1, *lags})
@@ -85,17 +85,17 @@ class SeriesStem(Stem):
 
 
 class BinnedSeriesStem(Stem):
-    r"""Looks up a learned vector for the cell of each scaled value, as Chronos does.
+    r"""Embeds each scaled value by the cell that it falls into, as Chronos does.
 
     .. math:: \mathrm{context}_t = E[\mathrm{cell}((x_t - \mathrm{loc}) / \mathrm{scale})], \quad
               \mathrm{state}_h = E[\mathrm{cell}((y_{h-1} - \mathrm{loc}) / \mathrm{scale})]
 
-    State h predicts target h and reads the one before it; the first reads a vector that begins.
-    Values that are missing have a vector of their own; context before the first known value is
-    padding. Values beyond the support read as its end cells.
+    State h predicts target h and reads the one before it; the first reads a start vector.
+    Missing values have a vector of their own; context before the first known value is
+    padding. Values beyond the support belong to its end cells.
 
-    There is no word for the end of a series, with which Chronos lets every window end: the length
-    of a forecast is known, outcomes stay values, and no head spends probability on it.
+    There is no token for the end of a series, with which every window of Chronos ends: the length
+    of a forecast is known, and no head spends probability on it.
 
     Args:
         dim: Width of the states.
@@ -123,8 +123,8 @@ class BinnedSeriesStem(Stem):
 
         Both are in the precision of the parameters.
         """
-        past = self._words(batch, batch.past, batch.observed)
-        before = self._words(batch, batch.target, batch.weight > 0)[:, :-1]
+        past = self._tokens(batch, batch.past, batch.observed)
+        before = self._tokens(batch, batch.target, batch.weight > 0)[:, :-1]
         first = torch.full_like(past[:, :1], self.begin)
         return Embedded(
             states=self.table(torch.cat((first, before), 1)),
@@ -132,7 +132,7 @@ class BinnedSeriesStem(Stem):
             context_mask=batch.observed.cumsum(1) > 0,
         )
 
-    def _words(self, batch: SeriesBatch, values: Tensor, known: Tensor) -> Tensor:
+    def _tokens(self, batch: SeriesBatch, values: Tensor, known: Tensor) -> Tensor:
         """Numbers values `[B, N]` by their cells, int64 `[B, N]`."""
         index = self.cells.index((values - batch.loc) / batch.scale)
         return torch.where(known, index, self.unknown)

@@ -14,11 +14,12 @@ from components.stems.specs import require
 
 
 class TrajectoryStem(Stem):
-    """Turns a time step into three states: the return wanted from here, what is seen and done.
+    """Turns a time step into three states: return-to-go, observation and action.
 
-    The state of the observation predicts the action: it has seen all earlier steps, the return and
-    the observation of its own, not the action. A learned vector of the time within the episode is
-    added to all three; times beyond the longest episode of the data share its last.
+    The state of the observation predicts the action: it sees all earlier steps, and the return and
+    the observation of its own step, not the action. A learned vector of the time within the
+    episode is added to all three; times beyond the longest episode of the data are clamped to its
+    last.
 
     Args:
         dim: Width of the states.
@@ -26,7 +27,7 @@ class TrajectoryStem(Stem):
         observation: Makes the encoder of observations, which come standardized: `FlatObservation`
             for vectors, `ConvObservation` for images.
         dropout: Probability to drop a component of a state, while training.
-        activation: What the three go through before the vector of the time is added; the paper has
+        activation: Activation of the three before the vector of the time is added; the paper has
             none for vectors and `torch.nn.Tanh` for images.
 
     Raises:
