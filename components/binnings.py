@@ -1,4 +1,4 @@
-"""Binnings: how an interval is divided where equal cells will not do."""
+"""Binnings: divisions of an interval into unequal cells."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ ROUNDING = 1e-9  # of a cell: 0.3 * 10 cells are 3
 class MixedBins(Binning):
     """Divides an interval finely where values are expected, and coarsely to both sides.
 
-    The cells of each of the three parts are equal. As many as fit into a share of `size` cells
-    cover both sides, in proportion to their lengths; all others lie between `low` and `high`.
+    The cells of each of the three parts are equal. A share of `size` cells
+    covers both sides, in proportion to their lengths; all others lie between `low` and `high`.
     With 4096 cells on [-15, 15] these are 603 below -1, 3278 up to 10, and 215 above.
 
     Cells have edges, and a value is read back as the midpoint of the cell that it fell into, half

@@ -19,15 +19,15 @@ from components.supports import Bins, Interval, Tokens
 
 
 class Batch(Protocol):
-    """What every batch of examples has: the outcomes to predict and how much each counts."""
+    """What every batch has: the targets and their weights."""
 
     @property
     def target(self) -> Tensor:
-        """What truly happened, `[B, T, *support.shape]`, in the units of the data."""
+        """Outcomes, `[B, T, *support.shape]`, in the units of the data."""
 
     @property
     def weight(self) -> Tensor:
-        """How much each position counts, `[B, T]` float; 0 where there is nothing to predict."""
+        """Weights of positions, `[B, T]` float; 0 where there is nothing to predict."""
 
 
 class Spec(Protocol):
@@ -88,10 +88,10 @@ class TrajectorySpec:
         return_scale: Size of a typical return; stems divide returns-to-go by it.
         random_return: Mean return of a policy that acts at random (`nan` if unknown).
         data_return: Mean return of the episodes (`nan` if unknown).
-        order: The environment's numbers of its choices, in the order in which the data count them;
-            empty where the data count as the environment does.
-        longest: Longest episode of the data in time steps; stems take later ones for its last. 0
-            where it is not known, and `horizon` stands for it.
+        order: The environment's numbers of the actions, in the order of the data; empty where both
+            are the same.
+        longest: Longest episode of the data in time steps; stems clamp later times to its last. 0
+            if unknown; `horizon` is used then.
     """
 
     support: Tokens | Interval | Bins
@@ -121,7 +121,7 @@ class TrajectoryBatch(NamedTuple):
 
 
 class EpisodeBatch(NamedTuple):
-    """Episodes to be played: an episode is a datum, sharded over ranks like any other."""
+    """Episodes to play: an episode is an example, sharded over ranks like any other."""
 
     seed: Tensor  # [B] int64, what the environment is reset with
     return_to_go: Tensor  # [B] float32, the return that the policy is asked for
@@ -163,9 +163,9 @@ class SeriesSpec:
 
 
 class SeriesBatch(NamedTuple):
-    """Windows of series, whose missing or padded values are 0 and marked.
+    """Windows of series, whose missing or padded values are 0.
 
-    Those of the past are not `observed`, those of the future weigh nothing.
+    Those of the past are not `observed`, those of the future have weight 0.
     """
 
     past: Tensor  # [B, C] float32, in the series' own units
@@ -214,7 +214,7 @@ class SequenceSpec:
 
 
 class SequenceBatch(NamedTuple):
-    """Sequences of feature vectors: at each position an outcome is due, of features up to it."""
+    """Sequences of feature vectors: each position predicts an outcome of features up to it."""
 
     features: Tensor  # [B, T, F] float32
     target: Tensor  # [B, T] float32
@@ -223,7 +223,7 @@ class SequenceBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class PromptSpec:
-    """Facts of texts that each ask for one real number.
+    """Facts of prompts, texts that are each answered by one real number.
 
     Args:
         support: Interval of the number.
@@ -237,7 +237,7 @@ class PromptSpec:
 
 
 class PromptBatch(NamedTuple):
-    """Texts, padded on the left, so that the last position of all is where the answer is due."""
+    """Texts, padded on the left, so that the answer is predicted at the last position of all."""
 
     tokens: Tensor  # [B, S] int64; 0 on padding
     mask: Tensor  # [B, S] bool, False on padding

@@ -1,4 +1,4 @@
-"""How a whole model starts, where its parts alone cannot know."""
+"""Initializations of a whole model."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ CUTOFF = 3.0  # standard deviations at which the normal distribution of an entry
 
 @dataclass(frozen=True)
 class Mitchell(Initialization):
-    r"""Draws every matrix so that it keeps the size of what it reads, as OLMo and FANformer do.
+    r"""Scales each matrix by the width of its input, as OLMo and FANformer do.
 
     Entries of a matrix that reads n numbers, and of an embedding of width n, are normal with
     standard deviation 1/√n, cut off at three of them; those of a map that adds to the residual
-    stream in block l = 0, 1, … have 1/√(2 n (l + 1)), so that later blocks begin by adding less.
-    Constants of linear maps start at zero. Gains of norms and all else stay as they are.
+    stream in block l = 0, 1, … have 1/√(2 n (l + 1)), so that later blocks add less at first.
+    Biases of linear maps are zero. Gains of norms and all other parameters stay as they are.
 
     Source: "mitchell" in Groeneveld et al., "OLMo" (arXiv:2402.00838), code; FANformer
         (arXiv:2502.21309) takes it over.
@@ -39,11 +39,11 @@ class Mitchell(Initialization):
 
 @dataclass(frozen=True)
 class NormalMatrices(Initialization):
-    """Draws every matrix from one normal distribution, whatever it reads and wherever it writes.
+    """Draws every matrix from the same normal distribution.
 
-    Constants of linear maps start at zero. Gains of norms and all else stay as they are. Unlike
-    what the parts draw themselves, maps that add to the residual stream are no smaller than
-    others, whatever the depth.
+    Biases of linear maps are zero. Gains of norms and all other parameters stay as they are.
+    Unlike in the initialization of the parts themselves, maps that add to the residual stream are
+    no smaller than others, whatever the depth.
 
     Args:
         std: Standard deviation of the entries, positive.
@@ -57,7 +57,7 @@ class NormalMatrices(Initialization):
     def __post_init__(self) -> None:
         if not 0 < self.std < math.inf:
             raise ValueError(
-                f"NormalMatrices: std={self.std} is no spread of entries; use a positive one."
+                f"NormalMatrices: std={self.std} is not a standard deviation; use a positive one."
             )
 
     def apply(self, stem: Stem, backbone: Backbone, head: Head) -> None:
@@ -69,14 +69,14 @@ class NormalMatrices(Initialization):
 
 
 def _draw(module: nn.Module, writers: int) -> None:
-    """Draws the matrix of a module, one of so many that have written to a stream by then."""
+    """Draws the matrix of a module; `writers` have added to the residual stream by then."""
     if (weight := _matrix(module)) is not None:
         std = 1 / math.sqrt(weight.shape[1] * max(1, writers))
         nn.init.trunc_normal_(weight, std=std, a=-CUTOFF * std, b=CUTOFF * std)
 
 
 def _matrix(module: nn.Module) -> Tensor | None:
-    """Returns the matrix that a module itself holds, None if it has none; zeroes its constant."""
+    """Returns the matrix of a module itself, None if it has none; zeroes its bias."""
     parameters = dict(module.named_parameters(recurse=False))
     weight = parameters.get("weight")
     if weight is None or weight.ndim != 2:

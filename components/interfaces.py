@@ -1,4 +1,4 @@
-"""The four things that a model is made of, the factories that make them, and how they start.
+"""Interfaces of the four parts of a model, their factories, and initialization.
 
     batch ─► Stem ─► Embedded ─► Backbone ─► hidden ─► Stem.readout ─► Head ─► Distribution ─► Loss
 
@@ -29,10 +29,10 @@ class Embedded(NamedTuple):
 
 
 class Stem(nn.Module, ABC):
-    """Turns a batch into a sequence, and knows which of its positions predict.
+    """Turns a batch into a sequence, and selects the positions that predict.
 
-    `reach` is how many steps before its target a state looks back, None for the whole batch. Where
-    it is known, a sequence that grows is embedded at its end only.
+    `reach` is how many steps before its target a state depends on, None for the whole batch. Where
+    it is given, a growing sequence is embedded at its end only.
     """
 
     reach: int | None = None
@@ -49,14 +49,14 @@ class Stem(nn.Module, ABC):
         return hidden
 
     def lookup(self) -> nn.Embedding:
-        """Returns what looks up a vector for each token that can be predicted.
+        """Returns the embedding of the tokens that can be predicted.
 
         Raises:
-            ValueError: If there are none.
+            ValueError: If there is none.
         """
         raise ValueError(
-            f"{type(self).__name__} looks up no vectors of what is predicted, so that no read-out "
-            "can be tied to them; drop tied."
+            f"{type(self).__name__} has no embedding of the tokens that are predicted, which a "
+            "read-out could be tied to; drop tied."
         )
 
 
@@ -71,16 +71,15 @@ class Backbone(nn.Module, ABC):
 
     @property
     def input_dim(self) -> int:
-        """Width of the states that it reads: as wide as the hidden states, unless it narrows."""
+        """Width of the input states, by default that of the hidden states."""
         return self.dim
 
     @abstractmethod
     def forward(self, inputs: Embedded, cache: Cache | None = None) -> Tensor:
         """Computes hidden states `[B, S, D]` of the states (not of the context), causally.
 
-        With a cache, `inputs` holds only what is new: the context with the first call, then
-        further states. The cache is extended in place, and the result equals that of one call with
-        everything.
+        With a cache, `inputs` holds only new states, and the context with the first call. The
+        cache is extended in place, and the result equals that of one call with all states.
         """
 
     def constant_direction(self) -> Tensor | None:
@@ -96,9 +95,9 @@ class Backbone(nn.Module, ABC):
 
 
 class OutputEmbedding(NamedTuple):
-    """The linear map that ends a head: a logit of each token, its row times what is read."""
+    """The last linear map of a head: the logit of a token is its row times the features."""
 
-    features: nn.Module  # makes what is read, `[..., E]`, of hidden states `[..., D]`
+    features: nn.Module  # maps hidden states `[..., D]` to features `[..., E]`
     weight: Tensor  # `[V, E]`, a row for each token; shared with the embedding if they are tied
     bias: Tensor | None  # `[V]`
 
@@ -122,18 +121,19 @@ class Head(nn.Module, ABC):
         """
 
     def output_embedding(self) -> OutputEmbedding:
-        """Returns the linear map that ends the head, with a row for each token.
+        """Returns the last linear map of the head, with a row for each token.
 
         Raises:
-            ValueError: If logits are made in another way, or are not those of tokens.
+            ValueError: If the head computes logits in another way, or of other outcomes than
+                tokens.
         """
         raise ValueError(
-            f"{type(self).__name__} reads no logit of each token from a row of its own, so that "
-            "there is no output embedding; use a model whose head is LinearHead or FanHead."
+            f"{type(self).__name__} has no row of a matrix for each token, so that there is no "
+            "output embedding; use a model whose head is LinearHead or FanHead."
         )
 
     def tie(self, table: nn.Embedding) -> None:
-        """Reads out with the vectors `[size, D]` of an embedding, in place of a matrix of its own.
+        """Shares the matrix `[size, D]` of an embedding, in place of a matrix of its own.
 
         Raises:
             ValueError: If the head has no matrix of that shape.
@@ -145,7 +145,7 @@ class Head(nn.Module, ABC):
 
 
 class Loss(nn.Module, ABC):
-    """One term of the objective: a functional of what was predicted and what happened.
+    """One term of the objective: a function of the prediction and the target.
 
     Args:
         weight: Factor of this term in the objective, at least 0. Logged values do not contain it.
@@ -169,7 +169,7 @@ class Loss(nn.Module, ABC):
 
 
 class Initialization(ABC):
-    """Sets the parameters that a whole model starts from, once its parts are built.
+    """Sets the initial parameters of a whole model, once its parts are built.
 
     It is stored in checkpoints: make it a frozen dataclass of plain data.
     """

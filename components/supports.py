@@ -17,7 +17,7 @@ from components.distributions.histogram import Histogram
 from components.distributions.tensors import bucketize, constant
 from components.distributions.vectors import joint
 
-DEFAULT_BINS = 256  # resolution of a histogram head that is not told otherwise
+DEFAULT_BINS = 256  # resolution of a histogram head by default
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,15 @@ class Tokens:
         return self.size
 
     def contains(self, outcome: Tensor) -> Tensor:
-        """Tells which outcomes `[...]` are possible, as booleans `[...]`."""
+        """Returns which outcomes `[...]` are possible, as booleans `[...]`."""
         return (outcome >= 0) & (outcome < self.size)
 
     def encode(self, outcome: Tensor) -> Tensor:
-        """Describes outcomes `[...]` to a network: one-hot `[..., size]`."""
+        """Encodes outcomes `[...]` as one-hot vectors `[..., size]`."""
         return one_hot(outcome.long(), self.size).to(torch.get_default_dtype())
 
     def divide(self, bins: int | Binning | None = None) -> Tokens:
-        """Returns itself: tokens are cells already.
+        """Returns itself, as tokens are cells already.
 
         Raises:
             ValueError: If `bins` is given.
@@ -68,7 +68,7 @@ class Tokens:
         return self
 
     def distribution(self, categorical: Discrete, device: torch.device) -> Distribution:
-        """Reads a categorical over the cells as a distribution of the outcome: it is one."""
+        """Returns the categorical, which is the distribution of the outcome."""
         return categorical
 
 
@@ -110,18 +110,18 @@ class Interval:
         return math.prod(self.shape)
 
     def contains(self, outcome: Tensor) -> Tensor:
-        """Tells which outcomes `[..., *shape]` lie between the bounds, as booleans `[...]`."""
+        """Returns which outcomes `[..., *shape]` lie between the bounds, as booleans `[...]`."""
         inside = (outcome >= self.low) & (outcome <= self.high)
         return inside.flatten(-len(self.shape)).all(-1) if self.shape else inside
 
     def encode(self, outcome: Tensor) -> Tensor:
-        """Describes outcomes `[..., *shape]` to a network: bounds go to ±1, `[..., width]`."""
+        """Scales outcomes `[..., *shape]` so that the bounds are ±1, `[..., width]`."""
         middle, half = (self.high + self.low) / 2, (self.high - self.low) / 2
         scaled = (outcome - middle) / half
         return scaled.flatten(-len(self.shape)) if self.shape else scaled.unsqueeze(-1)
 
     def divide(self, bins: int | Binning | None = None) -> Bins:
-        """Cuts the interval into `bins` equal cells (256 if not told), or by a binning."""
+        """Divides the interval into `bins` equal cells (by default 256), or by a binning."""
         if isinstance(bins, Binning):
             return bins.divide(self)
         return Bins.uniform(
@@ -147,7 +147,7 @@ class Bins:
 
     Args:
         edges: The `size + 1` borders of the cells, increasing, in the units of the target.
-        shape: Shape of one outcome; every component is divided alike.
+        shape: Shape of one outcome; all components are divided in the same way.
 
     Raises:
         ValueError: If there is no cell or the edges, rounded to float32, do not increase.
@@ -192,18 +192,18 @@ class Bins:
         return self.interval.width
 
     def contains(self, outcome: Tensor) -> Tensor:
-        """Tells which outcomes `[..., *shape]` lie between the outer edges, booleans `[...]`."""
+        """Returns which outcomes `[..., *shape]` lie between the outer edges, booleans `[...]`."""
         return self.interval.contains(outcome)
 
     def encode(self, outcome: Tensor) -> Tensor:
-        """Describes outcomes `[..., *shape]` to a network `[..., width]`: outer edges to ±1."""
+        """Scales outcomes `[..., *shape]` so that the outer edges are ±1, `[..., width]`."""
         return self.interval.encode(outcome)
 
     def divide(self, bins: int | Binning | None = None) -> Bins:
-        """Returns itself: the data set the resolution.
+        """Returns itself, as the data determine the resolution.
 
         Raises:
-            ValueError: If another resolution is asked for.
+            ValueError: If another resolution is given.
         """
         if bins not in (None, self.size):
             raise ValueError(
@@ -216,15 +216,15 @@ class Bins:
         return bucketize(value, constant(self.edges, torch.float32, value.device))
 
     def midpoint(self, index: Tensor) -> Tensor:
-        """Returns the midpoints of cells `[...]`: no value is further than half a cell away."""
+        """Returns the midpoints of cells `[...]`."""
         edges = constant(self.edges, torch.float32, index.device)
         return (edges[index] + edges[index + 1]) / 2
 
     def distribution(self, categorical: Discrete, device: torch.device) -> Distribution:
-        """Reads a categorical `[..., *shape]` over the cells as a density of outcomes, `[...]`."""
+        """Makes a density of outcomes, `[...]`, of a categorical `[..., *shape]` over cells."""
         histogram = Histogram(categorical, constant(self.edges, torch.float32, device))
         return joint(histogram, self.shape)
 
 
 Support = Tokens | Interval | Bins
-"""What a head may be asked to predict."""
+"""What can be predicted."""

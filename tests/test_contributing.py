@@ -41,7 +41,7 @@ def test_head_predicts_the_distribution_that_it_names(support, module):
 
 
 def test_head_refuses_in_one_sentence(module):
-    with pytest.raises(ValueError, match="LaplaceHead predicts real values and cannot serve Tok"):
+    with pytest.raises(ValueError, match="LaplaceHead predicts real values, not Tok"):
         module.LaplaceHead(8, Tokens(4))
     with pytest.raises(ValueError, match="LaplaceHead: sharpness=0 is not positive"):
         module.LaplaceHead(8, Interval(0.0, 1.0), sharpness=0)

@@ -1,4 +1,4 @@
-"""Decoder: a causal Transformer, with a context that everyone sees as a prefix."""
+"""Decoder: a causal Transformer, with the context as a prefix that every position sees."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ from components.layers.feedforward import (
     ProjectionFactory,
     ValueFactory,
 )
-from components.layers.linear import residual_std
+from components.layers.linear import require_positive, residual_std
 from components.layers.norms import NormFactory, RMSNorm
 from components.layers.positions import PositionsFactory, Rotary
-from components.layers.sizes import require_positive
 from components.layers.visibility import places, visible
 
 
@@ -40,17 +39,17 @@ class Decoder(Backbone):
         kv_heads: Number of key and value heads, a divisor of `heads`; by default as many. Fewer
             make the cache smaller.
         head_dim: Width of a head, by default `dim` / `heads`.
-        projection: What stands in front of queries, keys and values in each block, applied once to
-            the normalized states; None for nothing.
-        value: What makes values from the normalized states themselves, in place of a matrix behind
+        projection: Makes a layer in front of queries, keys and values in each block, applied once
+            to the normalized states; None for none.
+        value: Makes the map from the normalized states to values, in place of a matrix behind
             `projection`; None for that matrix.
-        bias: Whether the linear maps of attention add a learned constant.
+        bias: Whether the linear maps of attention have a bias.
         qk_norm: Makes the norms of queries and of keys, head by head, before they are rotated;
             None for none.
         attention: The operator on queries, keys and values.
-        feedforward: The network that works on each position alone.
-        norm: What brings hidden states to unit size, before each part of a block and at the end.
-        positions: How positions are marked.
+        feedforward: Makes the position-wise network.
+        norm: Makes the norms, before each part of a block and at the end.
+        positions: How positions are encoded.
         dropout: Probability to drop an attention weight or a component of what a block adds, while
             training.
 

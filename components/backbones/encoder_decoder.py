@@ -1,4 +1,4 @@
-"""Encoder-decoder: reads a context both ways, and a sequence causally with an eye on it."""
+"""Encoder-decoder: reads a context in both directions, and then a sequence causally."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from components.layers.attention import (
 from components.layers.block import Block
 from components.layers.cross import CrossAttention
 from components.layers.feedforward import FeedForward, FeedForwardFactory, ProjectionFactory
-from components.layers.linear import residual_std
+from components.layers.linear import require_positive, residual_std
 from components.layers.norms import NormFactory, RMSNorm
 from components.layers.positions import Positions, PositionsFactory, Rotary
-from components.layers.sizes import require_positive
 from components.layers.visibility import places, visible
 
 
 class EncoderDecoder(Backbone):
-    """Encodes a context, whose positions all see each other, and decodes states that read it.
+    """Encodes a context, whose positions all see each other, and decodes states that attend to it.
 
     The layout of T5, which Chronos uses. T5 itself is `positions=RelativeBias`, an attention of
-    scale 1 and a feed-forward network of ReLUs; the defaults are what has been found since.
+    scale 1 and a feed-forward network of ReLUs; the defaults are more recent.
     With a cache the context is encoded once, and then each new state costs little, however long
     the context is.
 
@@ -37,14 +36,13 @@ class EncoderDecoder(Backbone):
         kv_heads: Number of key and value heads, a divisor of `heads`; by default as many. Fewer
             make the cache smaller.
         head_dim: Width of a head, by default `dim` / `heads`.
-        projection: What stands in front of queries, keys and values of self-attention in each
-            block; None for nothing.
+        projection: Makes a layer in front of queries, keys and values of self-attention in each
+            block; None for none.
         attention: The operator on queries, keys and values.
-        feedforward: The network that works on each position alone.
-        norm: What brings hidden states to unit size, before each part of a block and after both
-            stacks.
-        positions: How positions are marked, in the context and in the states; cross-attention sees
-            no positions.
+        feedforward: Makes the position-wise network.
+        norm: Makes the norms, before each part of a block and after both stacks.
+        positions: How positions are encoded, in the context and in the states; cross-attention
+            sees no positions.
         dropout: Probability to drop an attention weight or a component of what a block adds, while
             training.
 

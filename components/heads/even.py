@@ -1,4 +1,4 @@
-"""EvenMixtureHead: the paper's mixture baseline, whose components weigh the same everywhere."""
+"""EvenMixtureHead: the mixture baseline of the paper, with equal weights and constant widths."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ EPS = 1e-5  # added to the density before its logarithm becomes a logit
 
 
 class EvenMixtureHead(Head):
-    r"""Predicts the means of normal distributions of equal weight, whose widths no input changes.
+    r"""Predicts the means of a mixture of normal distributions of equal weight.
 
     .. math:: p(z) = \frac{1}{K} \sum_{k=1}^K N(z; \tanh(m_k), s_k)
 
     over the range of outcomes, scaled to z between -1 and 1. The widths s are parameters of the
-    head. With bins, the logarithm of p + 1e-5 at the centers of the cells are logits; without,
-    the mixture is the distribution, and no value is impossible.
+    head, which do not depend on the input. With bins, the logarithm of p + 1e-5 at the centers of
+    the cells are logits; without, the mixture is the distribution, and no value is impossible.
 
-    It is the mixture to compare with where the truth is known to have this form. For anything else
-    MixtureHead, whose weights and widths follow the input, serves better.
+    Use it as a baseline where the truth is known to have this form, otherwise MixtureHead, whose
+    weights and widths depend on the input.
 
     Args:
         dim: Width of the hidden states.
@@ -81,7 +81,7 @@ class EvenMixtureHead(Head):
 
 
 class _MeansAndWidths(nn.Module):
-    """A linear map for the means, and numbers that no input changes for the widths."""
+    """A linear map for the means, and parameters for the widths."""
 
     def __init__(self, dim: int, distributions: int, start: float) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class _MeansAndWidths(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Gives all widths their first value."""
+        """Sets all widths to their initial value."""
         nn.init.constant_(self.widths, self.start)
 
     def forward(self, hidden: Tensor) -> Tensor:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from torch import nn
 
-from components.heads.logits import LogitsHead, number_of_logits
+from components.heads.linear import LogitsHead, number_of_logits
 from components.layers.fan import FanLayer
 from components.layers.feedforward import ActivationFactory
 from components.supports import Binning, Support
 
 
 class FanHead(LogitsHead):
-    """Reads one logit per cell from periodic features of the hidden state.
+    """Predicts one logit per cell from periodic features of the hidden state.
 
-    Sines are taken of *hidden features*; outcomes are not ordered by it. The Fourier head is
-    another thing: it puts a Fourier series over ordered *outcomes*. The read-out is always linear,
-    for a FAN layer at the end could give no logit beyond 1. Compare it with heads of as many
-    parameters, for a FAN layer adds some: (dim + 1)(hidden - phases). Where `hidden` is the width
+    Sines are taken of *hidden features*, so that outcomes need no order. The Fourier head instead
+    has a Fourier series over ordered *outcomes*. The read-out is always linear,
+    because a FAN layer at the end would bound logits by 1. Compare it with heads of as many
+    parameters: a FAN layer adds (dim + 1)(hidden - phases). Where `hidden` is the width
     of the embedding, the read-out can be tied to it.
 
     Args:
@@ -57,11 +57,11 @@ class FanHead(LogitsHead):
     ) -> None:
         if layers < 1:
             raise ValueError(
-                f"FanHead: layers={layers}; it needs at least 1, LinearHead is the head without."
+                f"FanHead: layers={layers}; it needs at least 1; use LinearHead for none."
             )
         width = dim if hidden is None else hidden
         if width < 1:
-            raise ValueError(f"FanHead: hidden={hidden} is no width; it needs at least 1 feature.")
+            raise ValueError(f"FanHead: hidden={hidden}; it needs at least 1 feature.")
         cells = support.divide(bins)
         features = [
             FanLayer(inputs, width, p, activation, gated, p_bias)

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from components.distributions import (
+    CategoricalWithSpecials,
+    Discrete,
+    FourierCategorical,
+    FourierDensity,
+    FourierHistogram,
+    TransformedFourier,
+    Warp,
+)
 from components.distributions.fourier.warps import WarpFactory
-from components.heads.preset import PresetLinear
-from components.heads.readings import reading_of
+from components.distributions.vectors import joint
 from components.interfaces import Head
 from components.layers.feedforward import ProjectionFactory
-from components.supports import Binning, Interval, Support
+from components.layers.linear import PresetLinear
+from components.supports import Binning, Bins, Interval, Support, Tokens
 
 OFFICIAL_NAME = "fc_extract_autocorrelation_params."  # of the authors' linear map
 
@@ -30,13 +41,13 @@ class FourierHead(Head):
     It is never negative and integrates to one. Over an interval it is the distribution itself;
     with bins, and over tokens, it gives the cells their probabilities.
 
-    With fewer frequencies than cells no cell gets more than (N + 1) / cells, so not even certain
-    outcomes score better than log(cells / (N + 1)) nats: that is the price of smoothness. From
-    cells - 1 frequencies on, the head can express any distribution and prefers smooth ones no
-    more. Both ends of the range are neighbors. Outcomes without an order (words) are better served
+    With fewer frequencies than cells no cell gets more than (N + 1) / cells, so that even certain
+    outcomes cost at least log(cells / (N + 1)) nats: the price of smoothness. From
+    cells - 1 frequencies on, the head can express any distribution and no longer prefers smooth
+    ones. Both ends of the range are neighbors. Outcomes without an order (words) are better served
     by LinearHead.
 
-    The authors' weights load as they are, under the names that they have there.
+    The authors' weights load under the names that they have there.
 
     Args:
         dim: Width of the hidden states, D. There are 2(N + 1)(D + 1) parameters per component.
@@ -45,20 +56,20 @@ class FourierHead(Head):
         bins: Cells that an interval is divided into, or a binning; if not given, its density is
             the distribution.
         eps: Added to every cell's probability before the logarithm, at least 0. The authors use
-            1e-5, which takes a share cells * eps / (1 + cells * eps) of all mass.
-        init: Where training starts: `uniform` close to the uniform distribution, `official` at
+            1e-5, which takes cells * eps / (1 + cells * eps) of the probability.
+        init: Initialization: `uniform` close to the uniform distribution, `official` at
             random distributions as in the authors' code (weights and biases are divided by 100,
             which no distribution depends on).
         mass: What the probability of a cell is: the density at the `center` of one of as many
             equal cells, normalized, as in the paper also where cells are not equal; or the
             `exact` integral over the cell, which costs a few times as much.
-        specials: Number of tokens, the first ones, that have no place in the order (padding, end
+        specials: Number of tokens, the first ones, that are outside the order (padding, end
             of sequence). They get logits of their own beside one for all others, (specials + 1)
             (D + 1) more parameters.
-        projection: What stands in front of the linear map to the coefficients: nothing, or for
-            example `FanLayer`.
+        projection: Layer in front of the linear map to the coefficients, for example `FanLayer`;
+            None for none.
         warp: Monotone map for outcomes without bounds, `TanhWarp` or `ErfWarp`. The interval's
-            middle goes to z = 0 and its half width is the unit in which the map spreads; no
+            middle goes to z = 0 and its half width is the unit of the map; no
             outcome is impossible then.
 
     Raises:
@@ -68,7 +79,7 @@ class FourierHead(Head):
             supports than intervals without bins.
 
     Source: Gillman et al., "Fourier Head" (arXiv:2410.22269), algorithm 1; its autocorrelation is
-        replaced by the squared modulus it equals, which does not cancel. `warp` is that of De la
+        replaced by the equal squared modulus, which has no cancellation. `warp` is that of De la
         Fuente et al., "Fourier Basis Density Model" (arXiv:2402.15345).
     """
 
@@ -95,8 +106,11 @@ class FourierHead(Head):
         self.support = support
         whole = isinstance(support, Interval) and bins is None
         self.cells = support if whole else support.divide(bins)
-        self.reading = reading_of(self.cells, eps, mass, specials, warp)
-        start = 1.0, *(0.0,) * (2 * frequencies + 1), *self.reading.additional
+        self.distribution = _reader(self.cells, eps, mass, specials, warp)
+        start = [1.0, *(0.0,) * (2 * frequencies + 1)]
+        if specials:  # all tokens equally likely
+            assert isinstance(self.cells, Tokens)
+            start += [*(0.0,) * specials, math.log(self.cells.size - specials)]
         self.outputs = len(start)
         before = [] if projection is None else [projection(dim=dim)]
         last = (
@@ -112,11 +126,64 @@ class FourierHead(Head):
     def forward(self, hidden: Tensor) -> Distribution:
         """Predicts from hidden states `[..., D]`: batch shape `[...]`."""
         outputs = self.projection(hidden).unflatten(-1, (*self.support.shape, self.outputs))
-        return self.reading.distribution(outputs)
+        return self.distribution(outputs)
+
+
+def _reader(
+    cells: Support, eps: float, mass: str, specials: int, warp: WarpFactory | None
+) -> Callable[[Tensor], Distribution]:
+    """Chooses the distribution that a head's outputs are read as; checks the head's options."""
+    _require(mass in ("center", "exact"), f"mass={mass!r} is neither 'center' nor 'exact'")
+    _require(eps >= 0, f"eps={eps} is added to probabilities; use 0 or more")
+    match cells:
+        case Interval():
+            _require(eps == 0, f"eps={eps} is for cells, and a density has none; give bins")
+            _require(mass == "center", f"mass={mass!r} is for cells, of which there are none")
+            _require(specials == 0, f"specials={specials} are tokens, and an Interval has none")
+            return partial(_density, interval=cells, warp=warp() if warp else None)
+        case Bins():
+            _require(warp is None, "warp is for a density without cells; drop it or bins")
+            _require(specials == 0, f"specials={specials} are tokens, and Bins have none")
+            edges = cells.edges
+        case Tokens(size):
+            _require(warp is None, f"warp is for an Interval, got Tokens(size={size}); drop it")
+            _require(0 <= specials < size, f"specials={specials} must leave some of {size} tokens")
+            edges = tuple(map(float, range(size - specials + 1)))
+    ordered: Callable[[Tensor], Discrete] = (
+        partial(FourierHistogram, edges=edges, eps=eps)
+        if mass == "exact"
+        else partial(FourierCategorical, size=len(edges) - 1, eps=eps)
+    )
+    return partial(_over_cells, cells=cells, specials=specials, ordered=ordered)
+
+
+def _density(coefficients: Tensor, interval: Interval, warp: Warp | None) -> Distribution:
+    """Makes a density between the bounds of an interval, or on the line in units of it."""
+    low, high = interval.low, interval.high
+    if warp is None:
+        return joint(FourierDensity(coefficients, low, high), interval.shape)
+    middle, half_width = (low + high) / 2, (high - low) / 2
+    return joint(TransformedFourier(coefficients, warp, middle, half_width), interval.shape)
+
+
+def _over_cells(
+    outputs: Tensor, cells: Tokens | Bins, specials: int, ordered: Callable[[Tensor], Discrete]
+) -> Distribution:
+    """Makes a distribution over cells; logits of special tokens stand after the coefficients."""
+    if specials == 0:
+        return cells.distribution(ordered(outputs), outputs.device)
+    logits = outputs[..., -specials - 1 :]  # the last is that of all ordered tokens together
+    discrete = CategoricalWithSpecials(logits, ordered(outputs[..., : -specials - 1]))
+    return cells.distribution(discrete, outputs.device)
+
+
+def _require(fits: bool, problem: str) -> None:
+    if not fits:
+        raise ValueError(f"FourierHead: {problem}.")
 
 
 class _Random(nn.Linear):
-    """The authors' start: a usual linear layer, divided by 100."""
+    """The initialization of the authors: a usual linear layer, divided by 100."""
 
     def reset_parameters(self) -> None:
         super().reset_parameters()

@@ -1,7 +1,7 @@
 """Heads that predict parameters of a distribution on the line: normal, Student-t, mixture.
 
-They serve intervals and bins, whose bounds set their units and where training starts: close to a
-distribution that covers the interval. No value is impossible to them, also none beyond the bounds.
+They predict values of intervals and bins, whose bounds determine the units and the initial
+distribution, which covers the interval. No value is impossible, also none beyond the bounds.
 """
 
 from __future__ import annotations
@@ -17,27 +17,24 @@ from torch.nn.functional import softplus
 from components.distributions import Mixture, StudentT
 from components.distributions.tensors import to_float32
 from components.distributions.vectors import joint
-from components.heads.preset import PresetLinear
 from components.interfaces import Head
+from components.layers.linear import PresetLinear
 from components.supports import Bins, Interval, Support, Tokens
 
-SPREAD = 1 / math.sqrt(
-    12
-)  # standard deviation of the uniform distribution on an interval of width 1
+SPREAD = 1 / math.sqrt(12)  # standard deviation of the uniform distribution on [0, 1]
 FLOOR = 1e-5  # least scale in widths of the interval, a hundred times the resolution of float32
-START_DF = 10.0  # degrees of freedom to start with: nearly normal, and far from infinite variance
+START_DF = 10.0  # initial degrees of freedom: nearly normal, and far from infinite variance
 
 
 class ParametricHead(Head):
     """Predicts the parameters of a distribution by a linear map of the hidden state.
 
-    A subclass names the raw parameters to start with and says what distribution raw parameters
-    mean.
+    A subclass gives the initial raw parameters, and makes a distribution of raw parameters.
 
     Args:
         dim: Width of the hidden states.
         support: What can be predicted: real values.
-        start: Raw parameters of one component of the outcome to start close to.
+        start: Initial raw parameters of one component of the outcome.
 
     Raises:
         ValueError: If the support is one of tokens.
@@ -63,11 +60,11 @@ class ParametricHead(Head):
         return joint(distribution, shape)
 
     def location(self, raw: Tensor) -> Tensor:
-        """Puts 0 at the lower and 1 at the upper bound."""
+        """Maps 0 to the lower and 1 to the upper bound."""
         return self.low + self.size * raw
 
     def scale(self, raw: Tensor) -> Tensor:
-        """Turns any number into a positive scale, in the units of the outcome."""
+        """Maps any number to a positive scale, in the units of the outcome."""
         return self.size * (softplus(raw) + FLOOR)
 
 
@@ -92,7 +89,7 @@ class NormalHead(ParametricHead):
 
 
 class StudentTHead(ParametricHead):
-    """Predicts a Student-t distribution: one peak, and tails as heavy as the data want.
+    """Predicts a Student-t distribution: one peak, and tails of learned heaviness.
 
     The degrees of freedom stay above 2, so that a variance exists.
 
@@ -117,9 +114,9 @@ class StudentTHead(ParametricHead):
 
 
 class MixtureHead(ParametricHead):
-    """Predicts a mixture of normal distributions: several peaks, each as sharp as the data want.
+    """Predicts a mixture of normal distributions: several peaks of learned widths.
 
-    It starts with one component in each of as many equal parts of the interval.
+    Initially there is one component in each of `components` equal parts of the interval.
 
     Args:
         dim: Width of the hidden states.
@@ -152,7 +149,7 @@ def inverse_softplus(value: float) -> float:
 
 
 def real_interval(support: Support, name: str) -> Interval:
-    """Returns the interval of a support of real values; a head of some name serves no other."""
+    """Returns the interval of a support of real values; the head `name` has no other support."""
     match support:
         case Interval():
             return support
@@ -160,6 +157,6 @@ def real_interval(support: Support, name: str) -> Interval:
             return support.interval
         case Tokens():
             raise ValueError(
-                f"{name} predicts real values and cannot serve Tokens(size={support.size}); "
+                f"{name} predicts real values, not Tokens(size={support.size}); "
                 "use LinearHead, FanHead or FourierHead."
             )

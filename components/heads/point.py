@@ -1,4 +1,4 @@
-"""PointHead: ordinary regression, read as a distribution."""
+"""PointHead: ordinary regression as a predictive distribution."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from components.supports import Support
 class PointHead(Head):
     """Predicts one number per component: the mean of a normal distribution whose width is fixed.
 
-    Trained with SquaredError it is least squares, the baseline that says what knowing the whole
-    distribution is worth; its likelihood means as much as the width does.
+    Trained with SquaredError it is least squares, the baseline for predicting a whole
+    distribution; its likelihood is only meaningful where the width is.
 
     Args:
         dim: Width of the hidden states.
         support: What can be predicted: real values.
         std: Standard deviation of the distribution, in widths of the interval, positive; that of
             the uniform distribution if not given.
-        unit: What one unit of the linear map is worth, in units of the outcome, positive; half the
-            interval if not given. The map counts from the middle of the interval.
+        unit: Unit of the output of the linear map, in units of the outcome, positive; half the
+            interval if not given. Its origin is the middle of the interval.
 
     Raises:
         ValueError: If the support is one of tokens, or `std` or `unit` is not positive.
@@ -41,7 +41,7 @@ class PointHead(Head):
         if not std > 0:
             raise ValueError(f"PointHead: std={std} is not positive; a distribution has a width.")
         if unit is not None and not 0 < unit < math.inf:
-            raise ValueError(f"PointHead: unit={unit} measures nothing; use a positive one.")
+            raise ValueError(f"PointHead: unit={unit} is not positive; use a positive one.")
         interval = real_interval(support, type(self).__name__)
         self.support = support
         half_width = (interval.high - interval.low) / 2

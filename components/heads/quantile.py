@@ -21,8 +21,8 @@ DECILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 class QuantileHead(ParametricHead):
     """Predicts quantiles that never cross: the lowest, and positive steps from each to the next.
 
-    It starts at those of the uniform distribution on the interval. Train it with `Pinball` at the
-    same levels, or with `NegativeLogLikelihood`.
+    Initially they are those of the uniform distribution on the interval. Train it with `Pinball`
+    at the same levels, or with `NegativeLogLikelihood`.
 
     Args:
         dim: Width of the hidden states.

@@ -1,4 +1,4 @@
-"""Block: what a Transformer repeats; the unit of sharding, checkpointing and compiling."""
+"""Block: the repeated part of a Transformer; the unit of sharding, checkpointing and compiling."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from components.layers.visibility import Visible
 
 
 class Block(nn.Module):
-    r"""Adds to a residual stream what attention gathers and what a network makes of it.
+    r"""Adds attention, cross-attention if any, and a network to a residual stream.
 
     .. math:: x \leftarrow x + \mathrm{attention}(\mathrm{norm}(x)), \quad
               x \leftarrow x + \mathrm{cross}(\mathrm{norm}(x), \mathrm{context}), \quad
@@ -22,7 +22,7 @@ class Block(nn.Module):
     Args:
         dim: Width of the stream.
         attention: Reads the sequence.
-        feedforward: Works on each position alone.
+        feedforward: Maps each position on its own.
         norm: Makes the norm in front of each part.
         dropout: Probability to drop a component of what is added, while training.
         cross: Reads a context; None where there is none.
@@ -73,26 +73,3 @@ class Block(nn.Module):
             hidden = hidden + self.dropout(read)
         made: Tensor = self.dropout(self.feedforward(self.feedforward_norm(hidden)))
         return hidden + made
-
-
-class PointwiseBlock(nn.Module):
-    """Adds to a residual stream what a feed-forward network makes of each position.
-
-    Args:
-        dim: Width of the stream.
-        feedforward: Works on each position alone.
-        norm: Makes the norm in front of it.
-        dropout: Probability to drop a component of what is added, while training.
-    """
-
-    def __init__(
-        self, dim: int, feedforward: PositionWise, norm: NormFactory, dropout: float = 0.0
-    ) -> None:
-        super().__init__()
-        self.norm, self.feedforward = norm(dim=dim), feedforward
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Maps hidden states `[B, S, D]` to hidden states `[B, S, D]`."""
-        added: Tensor = self.dropout(self.feedforward(self.norm(hidden)))
-        return hidden + added

@@ -10,17 +10,16 @@ from torch import Tensor, addmm, nn
 from torch.nn.functional import linear, pad
 
 from components.layers.feedforward import ActivationFactory, PositionWise
-from components.layers.precision import product_dtype
-from components.layers.sizes import require_positive
+from components.layers.linear import product_dtype, require_positive
 
 
 class FanLayer(PositionWise):
-    r"""Makes periodic features beside ordinary ones, so that a network can represent what repeats.
+    r"""Makes periodic features beside ordinary ones, so that a network can represent periods.
 
     .. math::
         P = x W_p^T + b_p, \quad G = \sigma(x W_g^T + b_g), \quad y = (\cos P, \sin P, G)
 
-    With `gated`, a learned share s = sigmoid(gate) weighs the two kinds, by s and by 1 - s. One
+    With `gated`, a learned weight s = sigmoid(gate) scales the two kinds, by s and by 1 - s. One
     weight matrix holds the rows of W_p, then those of W_g.
 
     For its gradient the layer keeps its input and its features, which are the output itself where
@@ -32,7 +31,7 @@ class FanLayer(PositionWise):
         dim: Number of inputs.
         width: Number of outputs, `dim` if not given.
         p: Phases per output, from 0 to 0.5; there are `floor(p * width)` of them. Each is used
-            twice, so the *share of periodic outputs is 2p*, by default half. At 0 the layer is
+            twice, so the *fraction of periodic outputs is 2p*, by default half. At 0 the layer is
             linear with an activation, at 0.5 it has no linear path.
         activation: Makes the activation of the outputs that are not periodic: `torch.nn.GELU` in
             Fourier analysis networks, `torch.nn.Identity` in FANformer.
@@ -94,9 +93,9 @@ class FanLayer(PositionWise):
             features = torch.cat((features[..., :periodic], bent), -1)
         if self.gate is None:
             return features
-        share = torch.sigmoid(self.gate)
-        shares = torch.cat((share.expand(periodic), (1 - share).expand(rest.shape[-1])))
-        return features * shares.to(features.dtype)
+        weight = torch.sigmoid(self.gate)
+        weights = torch.cat((weight.expand(periodic), (1 - weight).expand(rest.shape[-1])))
+        return features * weights.to(features.dtype)
 
     def extra_repr(self) -> str:
         """Describes the sizes."""
@@ -105,7 +104,7 @@ class FanLayer(PositionWise):
 
 
 class _Features(torch.autograd.Function):
-    """(cos P, sin P, x W_g^T + b_g), made in its place and differentiated from itself alone."""
+    """(cos P, sin P, x W_g^T + b_g), whose gradient needs only the input and the output."""
 
     @staticmethod
     def forward(
@@ -125,7 +124,7 @@ class _Features(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (hidden, weight, features), (gradient,) = ctx.saved_tensors, gradients
         cosines, sines, _ = features.tensor_split((ctx.count, 2 * ctx.count), -1)
-        to_mixed = gradient[..., ctx.count :].clone()  # what comes in belongs to others
+        to_mixed = gradient[..., ctx.count :].clone()  # the incoming gradient belongs to others
         to_phases = to_mixed[..., : ctx.count]
         to_phases.mul_(cosines).addcmul_(sines, gradient[..., : ctx.count], value=-1)
         dtype, flat = to_mixed.dtype, to_mixed.reshape(-1, len(weight))
@@ -141,7 +140,7 @@ class _Features(torch.autograd.Function):
 def _in_place(
     hidden: Tensor, weight: Tensor, bias: Tensor, count: int, dtype: torch.dtype
 ) -> Tensor:
-    """Writes products of `[..., dim]` where features `[..., width]` belong, phases as sines."""
+    """Computes features `[..., width]` of `[..., dim]` in place, phases where sines will be."""
     flat, wide = hidden.reshape(-1, hidden.shape[-1]), torch.promote_types(dtype, torch.float32)
     width = len(weight) + count
     features = hidden.new_empty(*hidden.shape[:-1], width, dtype=dtype)
@@ -161,7 +160,7 @@ def _in_place(
 def _joined(
     hidden: Tensor, weight: Tensor, bias: Tensor, count: int, dtype: torch.dtype
 ) -> Tensor:
-    """Makes the same features without writing in place."""
+    """Computes the same features without writing in place."""
     wide = torch.promote_types(dtype, torch.float32)
     phases = linear(hidden.to(wide), weight[:count].to(wide), bias[:count].to(wide))
     rest = linear(hidden.to(dtype), weight[count:].to(dtype), bias[count:].to(dtype))

@@ -1,4 +1,4 @@
-"""Feed-forward networks: the part of a block that works on each position alone."""
+"""Feed-forward networks: the position-wise part of a block."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn.functional import silu
 
 from components.layers.linear import INITIAL_STD, Linear, ResidualLinear
 
-SWIGLU_MULTIPLE = 8  # the hidden width is rounded up to this, which matrix kernels like
+SWIGLU_MULTIPLE = 8  # the hidden width is rounded up to this, which makes matrix kernels fast
 
 
 class PositionWise(nn.Module, ABC):
@@ -23,14 +23,14 @@ class PositionWise(nn.Module, ABC):
 
 
 class ProjectionFactory(Protocol):
-    """Builds what stands in front of queries, keys and values."""
+    """Builds a layer in front of queries, keys and values."""
 
     def __call__(self, *, dim: int) -> PositionWise:
         """Builds it for hidden states of width `dim`."""
 
 
 class ValueFactory(Protocol):
-    """Builds what makes values from the input of attention."""
+    """Builds the map from the input of attention to values."""
 
     def __call__(self, *, dim: int, width: int) -> PositionWise:
         """Builds it for hidden states of width `dim` and values of `width`, all heads together."""
@@ -40,7 +40,7 @@ class FeedForwardFactory(Protocol):
     """Builds the feed-forward network of a block."""
 
     def __call__(self, *, dim: int, out_std: float) -> PositionWise:
-        """Builds it for width `dim`; the last matrix starts with entries of spread `out_std`."""
+        """Builds it for width `dim`; entries of the last matrix start with deviation `out_std`."""
 
 
 class ActivationFactory(Protocol):
@@ -51,13 +51,13 @@ class ActivationFactory(Protocol):
 
 
 class FeedForward(PositionWise):
-    """Widens, bends with an activation and narrows again: the network of GPT-2.
+    """Two linear maps with an activation in between: the network of GPT-2.
 
     Args:
         dim: Width of the hidden states.
         hidden: Width in between, by default 4 `dim`.
-        activation: Nonlinearity in between.
-        bias: Whether both maps add a learned constant.
+        activation: Makes the activation in between.
+        bias: Whether both maps have a bias.
         out_std: Standard deviation of the initial entries of the last matrix.
 
     Source: Vaswani et al., "Attention Is All You Need" (arXiv:1706.03762), section 3.3.
@@ -89,7 +89,7 @@ class FeedForward(PositionWise):
 
 
 class SwiGLU(PositionWise):
-    r"""Multiplies a widened copy of the input by a gate: the network of Llama and OLMo.
+    r"""A feed-forward network with a multiplicative gate, as in Llama and OLMo.
 
     .. math:: y = W_{down} (\mathrm{silu}(W_{gate} x) \odot W_{up} x)
 
@@ -97,7 +97,7 @@ class SwiGLU(PositionWise):
         dim: Width of the hidden states.
         hidden: Width in between; by default 8/3 `dim`, rounded up to a multiple of 8, which costs
             as many parameters as a `FeedForward` of 4 `dim`.
-        bias: Whether the maps add a learned constant.
+        bias: Whether the maps have a bias.
         out_std: Standard deviation of the initial entries of the last matrix.
 
     Source: Shazeer, "GLU Variants Improve Transformer" (arXiv:2002.05202), eq. 6.

@@ -1,18 +1,21 @@
-"""Linear maps and embeddings with normal initial weights of given deviation, as in GPT-2."""
+"""Linear maps and embeddings: how they start, how wide they may be, and in what precision."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
 INITIAL_STD = 0.02  # Radford et al., "Language Models are Unsupervised Multitask Learners" (GPT-2)
+PRESET_GAIN = 0.01  # of weights: enough to tell inputs apart, too little to move the outputs
 
 
 def residual_std(writers: int) -> float:
-    """Returns the initial spread of each of `writers` maps that add to one residual stream.
+    """Returns the initial standard deviation of `writers` maps that add to one residual stream.
 
     Source: Radford et al. (GPT-2), section 2.3, on the weights of residual layers.
     """
@@ -20,12 +23,12 @@ def residual_std(writers: int) -> float:
 
 
 class Linear(nn.Linear):
-    """Multiplies by a matrix whose entries start as independent normals; the bias starts at zero.
+    """A linear map with normal initial weights and a bias of zero.
 
     Args:
         in_features: Width of the input.
         out_features: Width of the output.
-        bias: Whether to add a learned constant.
+        bias: Whether there is a bias.
         std: Standard deviation of the initial entries, at least 0.
     """
 
@@ -36,34 +39,57 @@ class Linear(nn.Linear):
         super().__init__(in_features, out_features, bias)
 
     def reset_parameters(self) -> None:
-        """Draws initial parameters."""
+        """Draws the initial parameters."""
         nn.init.normal_(self.weight, std=self.std)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
 
 class ResidualLinear(Linear):
-    """A linear map whose result is added to a residual stream, as the last one of each part is.
+    """A linear map whose result is added to a residual stream: the last one of each part.
 
-    It is a class of its own so that what initializes a whole model knows it from the others.
+    It is a class of its own so that initializations of a whole model recognize it.
 
     Args:
         in_features: Width of the input.
         out_features: Width of the output.
-        bias: Whether to add a learned constant.
+        bias: Whether there is a bias.
         std: Standard deviation of the initial entries, at least 0.
     """
 
 
-class TiedLinear(nn.Module):
-    """Multiplies by the vectors that an embedding looks up: one matrix at both ends of a model.
+class PresetLinear(nn.Linear):
+    """Multiplies by a matrix of small entries, so that outputs start close to given ones.
 
-    The embedding stays the owner. Where parameters are sharded it must have looked up something
-    before, so that its vectors are gathered.
+    A head whose outputs are parameters of a distribution so starts at a distribution that makes
+    sense.
 
     Args:
-        table: The embedding, one vector for each number that is given.
-        bias: A learned constant to add; None for none.
+        dim: Number of inputs.
+        outputs: Initial outputs, one value each.
+    """
+
+    def __init__(self, dim: int, outputs: Sequence[float]) -> None:
+        self.outputs = tuple(outputs)  # before the parameters: making them calls reset_parameters
+        super().__init__(dim, len(outputs))
+
+    def reset_parameters(self) -> None:
+        """Scales the usual weights down and sets the bias to the outputs."""
+        super().reset_parameters()
+        with torch.no_grad():
+            self.weight.mul_(PRESET_GAIN)
+            self.bias.copy_(self.bias.new_tensor(self.outputs))
+
+
+class TiedLinear(nn.Module):
+    """A linear map whose matrix is that of an embedding: one matrix at both ends of a model.
+
+    The embedding owns the matrix. Where parameters are sharded, the embedding must be called
+    first, so that its matrix is gathered.
+
+    Args:
+        table: The embedding, one vector for each output.
+        bias: The bias; None for none.
 
     Source: Press and Wolf, "Using the Output Embedding to Improve Language Models"
         (arXiv:1608.05859).
@@ -76,7 +102,7 @@ class TiedLinear(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """The matrix `[size, dim]` that both share."""
+        """The shared matrix `[size, dim]`."""
         return self._tables[0].weight
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -85,14 +111,14 @@ class TiedLinear(nn.Module):
 
 
 class EmbeddingFactory(Protocol):
-    """Builds what looks up a vector for each token."""
+    """Builds the embedding of tokens."""
 
     def __call__(self, *, size: int, dim: int) -> nn.Embedding:
         """Builds it for `size` tokens and vectors of width `dim`."""
 
 
 class Embedding(nn.Embedding):
-    """Looks up learned vectors whose entries start as independent normals.
+    """An embedding with normal initial entries.
 
     Args:
         size: Number of vectors.
@@ -105,5 +131,31 @@ class Embedding(nn.Embedding):
         super().__init__(size, dim)
 
     def reset_parameters(self) -> None:
-        """Draws initial parameters."""
+        """Draws the initial parameters."""
         nn.init.normal_(self.weight, std=self.std)
+
+
+def require_positive(owner: str, **sizes: int) -> None:
+    """Checks that widths and depths are at least 1.
+
+    Args:
+        owner: Whose sizes they are, for the message.
+        sizes: The sizes, by the names of their options.
+
+    Raises:
+        ValueError: If one is smaller.
+
+    Example:
+        >>> require_positive("Decoder", dim=64, depth=2)
+    """
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{owner}: {name}={size} is too small; use at least 1.")
+
+
+def product_dtype(vectors: Tensor) -> torch.dtype:
+    """Returns the type of a product with `vectors`: autocast decides, but leaves float64 alone."""
+    device = vectors.device.type
+    if torch.is_autocast_enabled(device) and vectors.dtype != torch.float64:
+        return torch.get_autocast_dtype(device)
+    return vectors.dtype

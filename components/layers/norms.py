@@ -1,4 +1,4 @@
-"""Norms: they bring hidden states to unit size, in float32 whatever the precision around them."""
+"""Norms: they rescale hidden states, in float32 whatever the precision around them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SeriesStem: embeds the past of a series as context, and a value to forecast by those before."""
+"""Stems of series: the past is context, a state reads the values before the one it predicts."""
 
 from __future__ import annotations
 
@@ -10,20 +10,25 @@ from torch.nn.functional import pad
 
 from components.data import SeriesBatch, SeriesSpec
 from components.interfaces import Embedded, Stem
-from components.stems.kinds import require
+from components.layers.linear import Embedding
+from components.stems.specs import require
+from components.supports import Binning
+
+START_STD = 0.05  # Ansari et al.: T5 starts from normals of spread 1, theirs are scaled by this
+SPECIALS = 2  # unknown and begin, numbered after the cells
 
 
 class SeriesStem(Stem):
-    r"""Describes each time by scaled values before it, at chosen lags, and whether they are known.
+    r"""Embeds each time by scaled values before it, at chosen lags, and whether they are known.
 
     .. math:: u_t = \mathrm{asinh}((x_t - \mathrm{loc}) / \mathrm{scale}), \quad
               \mathrm{state}_t = W (u_{t - l}, \mathrm{known}_{t - l})_l + b
 
     State h predicts target h, so it reads target h - 1 (lag 1), the value one season earlier, and
-    so on; a path that is being sampled is therefore read one value at a time. The context are the
-    same features for every time of the past, through a matrix of their own. Unknown values count
-    as zero and are marked: missing ones, ones before the window and those of the future that weigh
-    nothing. Context before the first known value is padding.
+    so on; a sampled path is therefore read one value at a time. The context has the
+    same features for every time of the past, with a matrix of its own. Unknown values are
+    zero and marked: missing ones, ones before the window and those of the future of weight
+    zero. Context before the first known value is padding.
 
     Args:
         dim: Width of the states.
@@ -40,14 +45,14 @@ class SeriesStem(Stem):
 
     def __init__(self, dim: int, spec: SeriesSpec, lags: Sequence[int] | None = None) -> None:
         super().__init__()
-        facts = require(SeriesSpec, spec)
+        require(spec, SeriesSpec)
         if lags is None:
-            lags = [lag for lag in (facts.season, 2 * facts.season) if lag <= facts.context]
-        outside = [lag for lag in lags if not 1 <= lag <= facts.context]
+            lags = [lag for lag in (spec.season, 2 * spec.season) if lag <= spec.context]
+        outside = [lag for lag in lags if not 1 <= lag <= spec.context]
         if outside:
             raise ValueError(
-                f"SeriesStem cannot look lags={outside} steps back; choose lags from 1 to the "
-                f"length of the context, {facts.context}."
+                f"SeriesStem cannot read lags={outside} steps back; choose lags from 1 to the "
+                f"length of the context, {spec.context}."
             )
         self.lags = sorted({1, *lags})
         self.reach = self.lags[-1]
@@ -77,3 +82,57 @@ class SeriesStem(Stem):
         reach, size = self.lags[-1], scaled.shape[1]
         both = pad(torch.stack((scaled, known.to(scaled.dtype)), -1), (0, 0, reach, 0))
         return torch.cat([both[:, reach - lag + 1 : reach - lag + size] for lag in self.lags], -1)
+
+
+class BinnedSeriesStem(Stem):
+    r"""Embeds each scaled value by the cell that it falls into, as Chronos does.
+
+    .. math:: \mathrm{context}_t = E[\mathrm{cell}((x_t - \mathrm{loc}) / \mathrm{scale})], \quad
+              \mathrm{state}_h = E[\mathrm{cell}((y_{h-1} - \mathrm{loc}) / \mathrm{scale})]
+
+    State h predicts target h and reads the one before it; the first reads a start vector.
+    Missing values have a vector of their own; context before the first known value is
+    padding. Values beyond the support belong to its end cells.
+
+    There is no token for the end of a series, with which every window of Chronos ends: the length
+    of a forecast is known, and no head spends probability on it.
+
+    Args:
+        dim: Width of the states.
+        spec: Facts of the panel.
+        bins: Cells that the scaled values are divided into, 4094 if not given, or a binning. The
+            head may have others.
+
+    Raises:
+        ValueError: If the support cannot be divided so, or the data are not series.
+
+    Source: Ansari et al., "Chronos" (arXiv:2403.07815), section 3.1.
+    """
+
+    reach = 1
+
+    def __init__(self, dim: int, spec: SeriesSpec, bins: int | Binning = 4094) -> None:
+        super().__init__()
+        require(spec, SeriesSpec)
+        self.cells = spec.support.divide(bins)
+        self.unknown, self.begin = self.cells.size, self.cells.size + 1
+        self.table = Embedding(self.cells.size + SPECIALS, dim, std=START_STD)
+
+    def forward(self, batch: SeriesBatch) -> Embedded:
+        """Embeds a past `[B, C]` as context `[B, C, D]`, a target `[B, H]` as states `[B, H, D]`.
+
+        Both are in the precision of the parameters.
+        """
+        past = self._tokens(batch, batch.past, batch.observed)
+        before = self._tokens(batch, batch.target, batch.weight > 0)[:, :-1]
+        first = torch.full_like(past[:, :1], self.begin)
+        return Embedded(
+            states=self.table(torch.cat((first, before), 1)),
+            context=self.table(past),
+            context_mask=batch.observed.cumsum(1) > 0,
+        )
+
+    def _tokens(self, batch: SeriesBatch, values: Tensor, known: Tensor) -> Tensor:
+        """Numbers values `[B, N]` by their cells, int64 `[B, N]`."""
+        index = self.cells.index((values - batch.loc) / batch.scale)
+        return torch.where(known, index, self.unknown)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from components.data import TokenBatch, TokenSpec
+from components.data import PromptBatch, PromptSpec, TokenBatch, TokenSpec
 from components.interfaces import Embedded, Stem
 from components.layers.linear import Embedding, EmbeddingFactory
-from components.stems.kinds import require
+from components.stems.specs import require
 
 
 class TokenStem(Stem):
-    """Looks up a learned vector for each token; every position predicts the token that follows.
+    """Looks up a learned vector for each token of a text.
+
+    Of a corpus every position predicts the token that follows; of prompts, which may be padded,
+    the last position predicts the answer.
 
     Args:
         dim: Width of the states.
-        spec: Facts of the corpus.
+        spec: Facts of the corpus or of the prompts.
         dropout: Probability to drop a component of a vector, while training.
-        embedding: What looks up the vectors; by default they start at random.
+        embedding: Makes the table of vectors; by default they start at random.
 
     Raises:
         ValueError: If the data are not text.
@@ -26,19 +29,26 @@ class TokenStem(Stem):
     def __init__(
         self,
         dim: int,
-        spec: TokenSpec,
+        spec: TokenSpec | PromptSpec,
         dropout: float = 0.0,
         embedding: EmbeddingFactory = Embedding,
     ) -> None:
         super().__init__()
-        self.embedding = embedding(size=require(TokenSpec, spec).support.size, dim=dim)
+        require(spec, TokenSpec, PromptSpec)
+        self.answers = isinstance(spec, PromptSpec)
+        size = spec.size if isinstance(spec, PromptSpec) else spec.support.size
+        self.embedding = embedding(size=size, dim=dim)
         self.dropout = nn.Dropout(dropout)
 
     def lookup(self) -> nn.Embedding:
-        """Returns what looks up the vectors."""
-        return self.embedding
+        """Returns the table of vectors; see `Stem.lookup`."""
+        return super().lookup() if self.answers else self.embedding
 
-    def forward(self, batch: TokenBatch) -> Embedded:
-        """Embeds windows `[B, T]` as states `[B, T, D]`."""
+    def forward(self, batch: TokenBatch | PromptBatch) -> Embedded:
+        """Embeds texts `[B, S]` as states `[B, S, D]`, of which padding is masked."""
         states: Tensor = self.dropout(self.embedding(batch.tokens))
-        return Embedded(states)
+        return Embedded(states, batch.mask if isinstance(batch, PromptBatch) else None)
+
+    def readout(self, hidden: Tensor) -> Tensor:
+        """Selects every position of a corpus, the last one of prompts, `[B, 1, D]`."""
+        return hidden[:, -1:] if self.answers else hidden

@@ -9,17 +9,17 @@ from components.data import TrajectoryBatch, TrajectorySpec
 from components.interfaces import Embedded, Stem
 from components.layers.feedforward import ActivationFactory
 from components.layers.linear import Embedding, Linear
-from components.layers.standardize import Standardize
-from components.stems.kinds import require
-from components.stems.observations import FlatObservation, ObservationFactory
+from components.stems.observations import FlatObservation, ObservationFactory, Standardize
+from components.stems.specs import require
 
 
 class TrajectoryStem(Stem):
-    """Turns a time step into three states: the return wanted from here, what is seen and done.
+    """Turns a time step into three states: return-to-go, observation and action.
 
-    The state of the observation predicts the action: it has seen all earlier steps, the return and
-    the observation of its own, not the action. A learned vector of the time within the episode is
-    added to all three; times beyond the longest episode of the data share its last.
+    The state of the observation predicts the action: it sees all earlier steps, and the return and
+    the observation of its own step, not the action. A learned vector of the time within the
+    episode is added to all three; times beyond the longest episode of the data are clamped to its
+    last.
 
     Args:
         dim: Width of the states.
@@ -27,7 +27,7 @@ class TrajectoryStem(Stem):
         observation: Makes the encoder of observations, which come standardized: `FlatObservation`
             for vectors, `ConvObservation` for images.
         dropout: Probability to drop a component of a state, while training.
-        activation: What the three go through before the vector of the time is added; the paper has
+        activation: Activation of the three before the vector of the time is added; the paper has
             none for vectors and `torch.nn.Tanh` for images.
 
     Raises:
@@ -47,12 +47,12 @@ class TrajectoryStem(Stem):
         activation: ActivationFactory = nn.Identity,
     ) -> None:
         super().__init__()
-        facts = require(TrajectorySpec, spec)
-        self.support, self.longest = facts.support, facts.longest or facts.horizon
-        self.standardize = Standardize(facts.mean, facts.std, facts.observation)
-        self.standardize_return = Standardize([0.0], [facts.return_scale], [1])
+        require(spec, TrajectorySpec)
+        self.support, self.longest = spec.support, spec.longest or spec.horizon
+        self.standardize = Standardize(spec.mean, spec.std, spec.observation)
+        self.standardize_return = Standardize([0.0], [spec.return_scale], [1])
         self.return_to_go = Linear(1, dim)
-        self.observation = observation(dim=dim, shape=facts.observation)
+        self.observation = observation(dim=dim, shape=spec.observation)
         self.action = Linear(self.support.width, dim)
         self.time = Embedding(self.longest, dim)
         self.activation, self.dropout = activation(), nn.Dropout(dropout)

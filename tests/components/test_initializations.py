@@ -91,8 +91,10 @@ def test_normal_matrices_are_alike_and_all_else_is_plain():
         assert torch.equal(vector, torch.full_like(vector, float("norm" in name))), name
 
 
-def test_normal_matrices_need_a_spread():
-    with pytest.raises(ValueError, match=r"NormalMatrices: std=0.0 is no spread .*\.$"):
+def test_normal_matrices_need_a_standard_deviation():
+    with pytest.raises(
+        ValueError, match=r"NormalMatrices: std=0.0 is not a standard deviation; .*\.$"
+    ):
         NormalMatrices(0.0)
 
 

@@ -7,16 +7,17 @@ import pytest
 import torch
 from torch import nn
 
+from components.backbones.positionwise import PositionWiseBlock
 from components.layers.attention import Attention
-from components.layers.block import Block, PointwiseBlock
+from components.layers.block import Block
 from components.layers.cache import Cache
 from components.layers.cross import CrossAttention
 from components.layers.feedforward import FeedForward, SwiGLU
 from components.layers.linear import Embedding, Linear, residual_std
 from components.layers.norms import LayerNorm, RMSNorm
 from components.layers.positions import Learned, RelativeBias, Rotary
-from components.layers.standardize import Standardize
 from components.layers.visibility import Visible
+from components.stems.observations import Standardize
 
 CPU = torch.device("cpu")
 
@@ -130,7 +131,7 @@ def test_a_block_adds_what_its_parts_make_of_the_normed_stream():
 
 
 def test_a_pointwise_block_adds_what_its_network_makes():
-    block = PointwiseBlock(8, FeedForward(8), RMSNorm)
+    block = PositionWiseBlock(8, FeedForward(8), RMSNorm)
     stream = torch.randn(2, 5, 8)
     torch.testing.assert_close(block(stream), stream + block.feedforward(block.norm(stream)))
 

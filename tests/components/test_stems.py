@@ -26,11 +26,10 @@ from components.stems import (
     ConvObservation,
     FeatureStem,
     FlatObservation,
-    PromptStem,
-    SequenceStem,
     SeriesStem,
     TokenStem,
     TrajectoryStem,
+    Unscaled,
 )
 from components.supports import Bins, Interval, Tokens
 
@@ -43,6 +42,7 @@ ACTIONS = {
 }
 SERIES = SeriesSpec(Interval(-5.0, 5.0), context=8, horizon=6, season=3)
 DENSITY = DensitySpec(Interval(0.0, 1.0), features=2)
+SEQUENCES = SequenceSpec(Interval(-1.0, 1.0), 2, 6)
 GAME = TrajectorySpec(Tokens(4), (2, 36, 40), 5, 20, "", (0.0,), (255.0,), 10.0)
 
 
@@ -154,7 +154,7 @@ def hide_sequences(batch, t):
 
 ALL = {
     "prompts": (
-        lambda: PromptStem(DIM, PromptSpec(Interval(-1.0, 1.0), 7, 5)),
+        lambda: TokenStem(DIM, PromptSpec(Interval(-1.0, 1.0), 7, 5)),
         prompts,
         hide_regression,
     ),
@@ -163,7 +163,7 @@ ALL = {
     "lags": (lambda: SeriesStem(DIM, SERIES, lags=[2, 8]), panel, hide_panel),
     "features": (lambda: FeatureStem(DIM, DENSITY), regression, hide_regression),
     "sequences": (
-        lambda: SequenceStem(DIM, SequenceSpec(Interval(-1.0, 1.0), 2, 6)),
+        lambda: FeatureStem(DIM, SEQUENCES, scale=Unscaled, std=0.02),
         sequences,
         hide_sequences,
     ),
@@ -303,7 +303,7 @@ def test_sequences_are_mapped_linearly_and_start_as_a_transformer_does():
     stem, batch = build(*ALL["sequences"][:2])
     expected = batch.features @ stem.embedding.weight.T
     torch.testing.assert_close(stem(batch).states, expected)
-    wide = SequenceStem(4096, SequenceSpec(Interval(-1.0, 1.0), 5, 6)).embedding
+    wide = FeatureStem(4096, SequenceSpec(Interval(-1.0, 1.0), 5, 6), std=0.02).embedding
     assert wide.weight.std().item() == pytest.approx(0.02, rel=0.03)
     assert not wide.bias.any()
 
@@ -342,17 +342,18 @@ def test_dropout_acts_in_training_only():
 def test_mistakes_are_one_sentence():
     with pytest.raises(
         ValueError,
-        match=r"TokenStem .* a TokenSpec, these publish a SeriesSpec; choose SeriesStem\.",
+        match=r"a TokenSpec or a PromptSpec, these publish a SeriesSpec; choose SeriesStem\.",
     ):
         TokenStem(DIM, SERIES)
     with pytest.raises(ValueError, match=r"SeriesStem .* choose FeatureStem\."):
         SeriesStem(DIM, DENSITY)
     with pytest.raises(
-        ValueError, match=r"FeatureStem .* these publish a dict; publish a DensitySpec\."
+        ValueError,
+        match=r"FeatureStem .* a dict; publish a DensitySpec or a SequenceSpec\.",
     ):
         FeatureStem(DIM, {})
-    with pytest.raises(ValueError, match=r"SequenceStem .* a SequenceSpec, .* choose FeatureStem"):
-        SequenceStem(DIM, DENSITY)
+    with pytest.raises(ValueError, match=r"a DensitySpec or a SequenceSpec, .* choose TokenStem"):
+        FeatureStem(DIM, PromptSpec(Interval(-1.0, 1.0), 7, 5))
     with pytest.raises(ValueError, match=r"TrajectoryStem .* choose TokenStem\."):
         TrajectoryStem(DIM, TokenSpec(Tokens(2), 1))
     with pytest.raises(

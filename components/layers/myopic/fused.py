@@ -13,9 +13,9 @@ from torch.linalg import vecdot
 from torch.nn.attention import SDPBackend
 
 from components.layers.attention import KeyValue
+from components.layers.linear import product_dtype
 from components.layers.myopic.kernels import KERNELS, Attended, Kernel, Operands, Scores
 from components.layers.myopic.reference import diagonal_attention
-from components.layers.precision import product_dtype
 from components.layers.visibility import Visible
 
 PROBED = 8  # positions of the attention on which a kernel is tried

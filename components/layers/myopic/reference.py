@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import dropout, softmax
 
 from components.layers.attention import KeyValue
-from components.layers.precision import product_dtype
+from components.layers.linear import product_dtype
 from components.layers.visibility import Visible
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear
 
-from components.layers.precision import product_dtype
+from components.layers.linear import product_dtype
 
 
 def parameter_streams(project: nn.Module, source: Tensor) -> tuple[Tensor, Tensor]:

@@ -63,7 +63,7 @@ def test_real_values_have_no_rows(factory, support):
     "factory", [FourierHead, partial(FourierHead, projection=partial(FanLayer, p=0.5))]
 )
 def test_a_fourier_head_has_no_row_for_each_token(factory):
-    with pytest.raises(ValueError, match=r"FourierHead reads no logit of each token from a row"):
+    with pytest.raises(ValueError, match=r"FourierHead has no row of a matrix for each token"):
         factory(dim=DIM, support=Tokens(SIZE)).output_embedding()
 
 

@@ -48,7 +48,7 @@ MODELS = [
     ({"backbone": decoder(value=fan())}, "Decoder with value=components.FanLayer"),
     ({"head": part("FourierHead", frequencies=4)}, "has the head FourierHead"),
     ({"head": part("LinearHead")}, "has LinearHead with bias=True"),
-    ({"stem": part("PromptStem")}, "has the stem PromptStem"),
+    ({"stem": part("FeatureStem")}, "has the stem FeatureStem"),
     ({"tied": False}, "lacks the parameter head.projection.weight"),
 ]
 

@@ -8,7 +8,7 @@ import torch
 from scipy.stats import norm
 from torch.distributions import Normal, kl_divergence
 
-from components.backbones.mlp import MLP
+from components.backbones.positionwise import MLP
 from components.data import DensityBatch, DensitySpec
 from components.heads.fourier import FourierHead
 from components.heads.linear import LinearHead

@@ -181,5 +181,5 @@ def test_what_cannot_be_tied_is_one_sentence(changes, sentence):
 
 def test_a_stem_without_vectors_says_so():
     stem = TrajectoryStem.__new__(TrajectoryStem)
-    with pytest.raises(ValueError, match=r"TrajectoryStem looks up no vectors .* drop tied"):
+    with pytest.raises(ValueError, match=r"TrajectoryStem has no embedding .* drop tied"):
         stem.lookup()

@@ -10,7 +10,7 @@ from lightning.pytorch import seed_everything
 
 import cli
 from components.heads import FourierHead
-from components.stems import PromptStem
+from components.stems import TokenStem
 from framework.checkpoints import read
 from framework.execution import Execution
 from framework.pretrained import (
@@ -38,7 +38,7 @@ def data(path):
 def model(path, tuning=LORA, execution=None, dtype=None):
     parts = options(
         data(path).spec,
-        partial(PromptStem, embedding=partial(PretrainedEmbedding, path=path)),
+        partial(TokenStem, embedding=partial(PretrainedEmbedding, path=path)),
         partial(FourierHead, frequencies=4, bins=200),
         partial(PretrainedDecoder, path=path, tuning=tuning, dtype=dtype),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from components.heads.logits import LogitsHead, number_of_logits
+from components.heads.linear import LogitsHead, number_of_logits
 from components.supports import Support
 from framework.papers.token_encoding.pruning.selection import Selection
 

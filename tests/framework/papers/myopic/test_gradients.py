@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 import torch
 
-from components.backbones.mlp import MLP
+from components.backbones.positionwise import MLP
 from components.heads.linear import LinearHead
 from components.layers.positions import Learned
 from components.stems.tokens import TokenStem

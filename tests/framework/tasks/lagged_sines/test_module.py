@@ -11,9 +11,11 @@ from torch.distributions import Normal
 
 from components.heads import LinearHead, PointHead
 from components.losses import Huber
-from components.stems import SequenceStem
+from components.stems import FeatureStem, Unscaled
 from framework.tasks.lagged_sines import LaggedSines, SequenceData, SequenceModel
 from tests.framework.modules.parts import DECODER, FixedData, options, train, trainer
+
+STEM = partial(FeatureStem, scale=Unscaled, std=0.02)
 
 
 def data(share=0.5, **changes):
@@ -22,7 +24,7 @@ def data(share=0.5, **changes):
 
 
 def model(kind=SequenceModel, head=PointHead):
-    parts = options(data().spec, SequenceStem, head)
+    parts = options(data().spec, STEM, head)
     return kind(**{**parts, "losses": {"huber": Huber}})
 
 
@@ -126,7 +128,7 @@ def test_the_picture_shows_outcomes_and_means():
 
 def test_a_model_learns_to_copy():
     """One who always says 0 has E huber(x) = 0.42 for x ~ N(0, 1), known by quadrature."""
-    parts = options(data().spec, SequenceStem, partial(PointHead, unit=1.0), DECODER)
+    parts = options(data().spec, STEM, partial(PointHead, unit=1.0), DECODER)
     module = SequenceModel(**{**parts, "losses": {"huber": Huber}})
     metrics = train(module, data(0.0, batch_size=32), max_steps=60, val_check_interval=60)
     nothing, _ = integrate.quad(lambda x: huber(x) * stats.norm.pdf(x), -9, 9)
@@ -135,4 +137,4 @@ def test_a_model_learns_to_copy():
 
 def test_other_data_are_refused():
     with pytest.raises(ValueError, match=r"SequenceModel reads data that publish a SequenceSpec"):
-        SequenceModel(**{**options({}, SequenceStem, PointHead), "losses": {"huber": Huber}})
+        SequenceModel(**{**options({}, STEM, PointHead), "losses": {"huber": Huber}})

@@ -8,7 +8,7 @@ import torch
 from scipy.stats import norm, truncnorm
 
 from components.heads import FourierHead, LinearHead, NormalHead, QuantileHead
-from components.stems import PromptStem
+from components.stems import TokenStem
 from framework.tasks.random_numbers import DescribedNormals, PromptData, PromptModel
 from framework.tasks.random_numbers.normals import NORMALS
 from tests.framework.modules.parts import FixedData, options, train, trainer
@@ -22,7 +22,7 @@ def data():
 
 
 def model(head=NormalHead, spec=None, **changes):
-    return PromptModel(**options(spec or data().spec, PromptStem, head), **changes)
+    return PromptModel(**options(spec or data().spec, TokenStem, head), **changes)
 
 
 def true_masses():
