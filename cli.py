@@ -1,18 +1,12 @@
 """The command line: `overtone` and `lightning` are this `main`.
 
-    overtone recipes                        lists what is shipped, one line each
-    lightning fit --config quickstart       trains a recipe, found by name from any directory
+    overtone --help                      lists the commands
+    overtone recipes                     lists what is shipped, one line each
+    lightning fit --config quickstart    trains a recipe, found by name from any directory
     lightning fit --config my.yaml --config heads/fourier --trainer.max_steps 500
-    overtone study toy                      runs many recipes and compares them in a table
-    overtone future probes NAME.ckpt        asks what a model does for positions to come
-    overtone probe NAME.ckpt                asks how its read-out encodes probabilities of tokens
-    overtone edit NAME.ckpt NEW.ckpt        makes tokens more or less likely by their rows there
-    overtone prune NAME.ckpt NEW.ckpt       deletes dimensions of the read-out
-    overtone import DIRECTORY NAME.ckpt     makes a checkpoint of a published OLMo, GPT-2, Llama
-    overtone export NAME.ckpt DIRECTORY     writes one in the format of OLMo and FANformer
     lightning test --ckpt_path runs/quickstart/version_0/checkpoints/best.ckpt
 
-A mistake ends in one sentence and status 2. Set OVERTONE_DEBUG=1 to see where it came from.
+An error of the user ends in one sentence and status 2; OVERTONE_DEBUG=1 shows its traceback.
 """
 
 from __future__ import annotations
@@ -23,11 +17,11 @@ from importlib import import_module, metadata
 from pathlib import Path
 
 from framework.console import recipes, verbs
-from framework.console.errors import UserError, sentence
+from framework.console.errors import UserError, user_message
 
 NAMES = ("overtone", "lightning")
 TARGET = "cli:main"
-FACES = (  # whose classes can be chosen by their short names, once they are imported
+FACES = (  # packages whose classes have short names on the command line, once imported
     "components",
     "framework.callbacks",
     "framework.data",
@@ -38,38 +32,39 @@ FACES = (  # whose classes can be chosen by their short names, once they are imp
     "framework.strategies",
     "framework.studies",
 )
-SLICES = ("tasks", "papers")  # folders of packages whose classes have short names, too
+SLICES = ("tasks", "papers")  # folders of further such packages
 
 
 def main(args: list[str] | None = None) -> None:
     """Runs a command line; returns nothing, so that the status of a success is 0.
 
     Args:
-        args: Its words without the name of the program, by default those of the process.
+        args: Its arguments, by default those of the process.
 
     Raises:
-        SystemExit: With status 2 after a mistake and 130 after Ctrl-C, each said in a sentence.
+        SystemExit: With status 2 after an error of the user, which is printed in one sentence, and
+            130 after Ctrl-C.
     """
-    words = sys.argv[1:] if args is None else list(args)
+    args = sys.argv[1:] if args is None else list(args)
     program = Path(sys.argv[0]).stem if Path(sys.argv[0]).stem in NAMES else "lightning"
-    label = " ".join([program, *words[:1]]) if words and not words[0].startswith("-") else program
+    label = f"{program} {args[0]}" if args and not args[0].startswith("-") else program
     if warning := foreign_lightning():
         print(f"{program}: warning: {warning}", file=sys.stderr)
     try:
-        _run(words, program)
+        _run(args, program)
     except KeyboardInterrupt as stop:
         print(f"{label}: stopped by Ctrl-C{stop}", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
-        told = sentence(error)
-        if told is None or os.environ.get("OVERTONE_DEBUG"):
+        message = user_message(error)
+        if message is None or os.environ.get("OVERTONE_DEBUG"):
             raise
-        print(f"{label}: error: {told}", file=sys.stderr)
+        print(f"{label}: error: {message}", file=sys.stderr)
         sys.exit(2)
 
 
 def foreign_lightning() -> str:
-    """Says who else installs a script `lightning`, and what to do; "" if nobody does."""
+    """Returns a warning if another package installs a script `lightning`, else ""."""
     scripts = metadata.entry_points(group="console_scripts", name="lightning")
     others = sorted({s.dist.name for s in scripts if s.value != TARGET and s.dist is not None})
     if not others:
@@ -80,28 +75,38 @@ def foreign_lightning() -> str:
     )
 
 
-def _run(words: list[str], program: str) -> None:
-    if words[:1] == ["recipes"]:
-        _list_recipes(words[1:])
-        return
-    if words == ["--version"]:
-        print(program, _version())
-        return
-    placed = recipes.place_recipes(words)
+def _run(args: list[str], program: str) -> None:
+    match args:
+        case ["-h" | "--help", *_]:
+            print(verbs.help_text(program))
+        case ["--version"]:
+            print(program, _version())
+        case ["recipes", *rest]:
+            _list_recipes(rest)
+        case [verb, *rest] if verb in verbs.names():
+            _import_classes()
+            verbs.load(verb)(rest, program)
+        case [verb, *_] if verb in verbs.LIGHTNING or verb.startswith("-"):
+            _run_trainer(args, program)
+        case _:
+            raise verbs.unknown(*args[:1])
 
-    # These imports take seconds, for which a list of recipes or a misspelt one need not wait.
-    for face in (*FACES, *_slices()):
-        import_module(face)
-    if words and words[0] in verbs.names():
-        verbs.load(words[0])(words[1:], program)
-        return
+
+def _run_trainer(args: list[str], program: str) -> None:
+    paths = recipes.with_paths(args)  # a misspelt recipe is reported before imports take seconds
+    _import_classes()
     from framework.console.command import Command
 
-    Command(placed, recipes.name_of(words), program)
+    Command(paths, recipes.run_name(args), program)
+
+
+def _import_classes() -> None:
+    for face in (*FACES, *_slices()):
+        import_module(face)
 
 
 def _slices() -> list[str]:
-    """Returns the packages of tasks and papers that are there: one can be deleted."""
+    """Returns the packages of tasks and papers that exist; any can be deleted."""
     paths = Path(__file__).with_name("framework").glob("*/*/__init__.py")
     found = sorted(path.parent.parts[-2:] for path in paths if path.parts[-3] in SLICES)
     return [f"framework.{kind}.{name}" for kind, name in found]

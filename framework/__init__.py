@@ -1,9 +1,12 @@
-"""The Lightning side: modules and data, and everything that a run needs around the components.
+"""The Lightning side: modules, data and callbacks, and everything else that a run needs.
 
-What a user imports comes from here and from `components`; a part is loaded when it is first used,
-so that a list of recipes need not wait for torch.
+    from framework import Forecaster, LanguageModel, SeriesData, TokenData
+
+Public names come from here and from `components`. They are imported when they are first used, so
+that a list of recipes need not wait for torch.
 """
 
+from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +19,26 @@ FACES = ("modules", "data", "callbacks")
 
 
 def __getattr__(name: str) -> Any:
-    """Finds a public name in the parts."""
+    """Imports a public name, or a package of them.
+
+    Raises:
+        AttributeError: If there is none of that name.
+    """
+    if name in FACES:
+        return import_module(f"framework.{name}")
     if not name.startswith("_"):
         for face in FACES:
-            part = import_module(f"framework.{face}")
-            if name in part.__all__:
-                return getattr(part, name)
+            package = import_module(f"framework.{face}")
+            if name in package.__all__:
+                return getattr(package, name)
+        if close := get_close_matches(name, __dir__(), n=1):
+            raise AttributeError(
+                f"module 'framework' has no attribute {name!r}; did you mean {close[0]}?"
+            )
     raise AttributeError(f"module 'framework' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Returns the public names."""
+    packages = (import_module(f"framework.{face}") for face in FACES)
+    return sorted({*FACES, *(name for package in packages for name in package.__all__)})

@@ -1,27 +1,34 @@
 """The command line on a real recipe: runs, saved recipes, checkpoints, names of the command."""
 
 import json
+import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
+import warnings
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from lightning.fabric.plugins.environments import SLURMEnvironment
 from lightning.pytorch import Callback
+from lightning.pytorch.cli import LightningCLI
 
 import cli
+from framework.console import verbs
 
 SMOKE = ("--config", "two_peaks", "--config", "smoke")
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A finished run of two steps, with its checkpoints: the folder that it left."""
+    """A finished run of three steps, with its checkpoints: the folder that it left."""
     folder = tmp_path_factory.mktemp("run")
-    cli.main(["fit", *SMOKE, *options(folder, "enable_checkpointing=true")])
+    cli.main(["fit", *SMOKE, *options(folder, "enable_checkpointing=true", "max_steps=3")])
     return folder
 
 
@@ -35,7 +42,7 @@ def saved(folder, name="config.yaml"):
 
 def test_saves_the_resolved_recipe_beside_the_checkpoints(run):
     recipe = saved(run)
-    assert recipe["trainer"]["max_steps"] == 2
+    assert recipe["trainer"]["max_steps"] == 3
     assert recipe["model"]["init_args"]["head"]["class_path"].endswith("FourierHead")
     assert "spec" not in recipe["model"]["init_args"]
     assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
@@ -54,35 +61,24 @@ def weights(path):
 
 
 @pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
-def test_a_second_run_in_the_same_folder_loses_nothing(tmp_path):
-    command = [
-        "fit",
-        *SMOKE,
-        *options(tmp_path, "enable_checkpointing=true", "limit_val_batches=0"),
-    ]
-    cli.main(command)
-    first = (tmp_path / "config.yaml").read_bytes()
-    before = (tmp_path / "checkpoints" / "last.ckpt").read_bytes()
-    cli.main([*command, "--model.optimizer.lr=0.5"])
-    assert (tmp_path / "config.yaml").read_bytes() == first
-    assert (tmp_path / "checkpoints" / "last.ckpt").read_bytes() == before
-    assert (
-        saved(tmp_path, "config-1.yaml")["model"]["init_args"]["optimizer"]["init_args"]["lr"]
-        == 0.5
-    )
-    newer = torch.load(tmp_path / "checkpoints" / "last-v1.ckpt", weights_only=True)
+def test_a_second_run_in_the_same_folder_loses_nothing(run, tmp_path):
+    folder = shutil.copytree(run, tmp_path / "copy")
+    more = options(folder, "enable_checkpointing=true", "limit_val_batches=0", "max_steps=1")
+    cli.main(["fit", *SMOKE, *more, "--model.optimizer.lr=0.5"])
+    for name in ("config.yaml", "checkpoints/best.ckpt", "checkpoints/last.ckpt"):
+        assert (folder / name).read_bytes() == (run / name).read_bytes()
+    optimizer = saved(folder, "config-1.yaml")["model"]["init_args"]["optimizer"]
+    assert optimizer["init_args"]["lr"] == 0.5
+    newer = torch.load(folder / "checkpoints" / "last-v1.ckpt", weights_only=True)
     assert newer["recipe"] == "config-1.yaml"
 
 
-def test_last_checkpoint_is_that_of_the_last_step(tmp_path):
-    more = options(tmp_path, "enable_checkpointing=true", "max_steps=3")
-    cli.main(["fit", *SMOKE, *more])  # validates, and so saves, after step 2
-    assert (
-        torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)["global_step"] == 2
-    )
-    assert (
-        torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 3
-    )
+def test_last_checkpoint_is_that_of_the_last_step(run):
+    """The run validates, and so saves the best one, after step 2."""
+    steps = {
+        path.stem: torch.load(path)["global_step"] for path in (run / "checkpoints").iterdir()
+    }
+    assert steps == {"best": 2, "last": 3}
 
 
 def resolve(capsys, *args):
@@ -129,11 +125,13 @@ def test_slurm_overlay_reads_the_job(capsys, monkeypatch):
     assert (trainer["num_nodes"], int(trainer["devices"])) == (3, 4)
 
 
-@pytest.mark.parametrize("precision", ["bf16", "bf16_true", "double"])
-def test_precision_overlays_train(precision, tmp_path, capsys):
-    more = options(tmp_path, "limit_val_batches=0")
-    cli.main(["fit", *SMOKE, "--config", f"precision/{precision}", *more])
-    assert "Metrics after 2 steps" in capsys.readouterr().out
+def test_parameters_in_double_precision_train(tmp_path):
+    more = options(tmp_path, "limit_val_batches=0", "enable_checkpointing=true")
+    cli.main(["fit", *SMOKE, "--config", "precision/double", *more])
+    state = weights(tmp_path / "checkpoints" / "last.ckpt")
+    assert {value.dtype for value in state.values() if value.is_floating_point()} == {
+        torch.float64
+    }
 
 
 def test_evaluates_a_checkpoint_by_the_recipe_beside_it(run, capsys):
@@ -182,16 +180,82 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, capsys):
     assert torch.load(last, weights_only=True)["global_step"] == 1
 
 
-def test_recipes_are_listed_without_waiting_for_torch(tmp_path):
-    script = "import cli, sys; cli.main(['recipes']); sys.exit('torch' in sys.modules)"
-    root = Path(cli.__file__).parent
+QUICK = {  # what needs no model, and a part of what it prints
+    "--help": "usage: lightning COMMAND",
+    "-h": "usage: lightning COMMAND",
+    "--version": "lightning ",
+    "recipes": "quickstart ",
+    "fti": "error: there is no command 'fti'; did you mean fit?",
+    "": "error: a command is missing; choose from fit, validate,",
+    "recipes please": "error: recipes takes no arguments",
+    "fit --config two_peeks": "did you mean two_peaks",
+}
+EACH = """
+import sys, cli
+sys.argv[0], sys.stderr = "lightning", sys.stdout
+for line in sys.stdin.read().splitlines():
+    try:
+        cli.main(line.split())
+    except SystemExit as end:
+        print(end.code)
+    print("---")
+print(*{"torch", "lightning", "jsonargparse", "numpy"}.intersection(sys.modules))
+"""
+
+
+def test_help_recipes_and_refusals_wait_for_no_import(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=tmp_path, env={"PYTHONPATH": str(root)}, capture_output=True, text=True, check=True,
+        [sys.executable, "-c", EACH],
+        input="\n".join(QUICK), cwd=tmp_path, env={"PYTHONPATH": str(Path(cli.__file__).parent)},
+        capture_output=True, text=True, check=True,
     )  # fmt: skip
-    names = {line.split()[0] for line in done.stdout.splitlines()}
-    assert {"quickstart", "heads/fourier", "strategy/ddp", "smoke"} <= names
-    assert all(len(line.split()) > 3 for line in done.stdout.splitlines())
+    *said, imported = done.stdout.split("---\n")
+    assert imported.strip() == ""
+    for text, (line, expected) in zip(said, QUICK.items(), strict=True):
+        assert expected in text, line
+        assert text.endswith("\n2\n") == ("error" in expected or "did you mean" in expected), line
+
+
+def test_help_lists_every_verb_with_its_sentence(capsys):
+    cli.main(["--help"])
+    rows = re.findall(r"^  (\w+) +(\S.*\.)$", capsys.readouterr().out, re.MULTILINE)
+    listed = dict(rows)
+    assert listed.items() >= verbs.sentences().items()
+    assert {"study", "import", "export"} < verbs.sentences().keys()
+    assert {*LightningCLI.subcommands(), "recipes"} == listed.keys() - verbs.sentences().keys()
+
+
+def test_recipes_are_listed_with_a_sentence(capsys):
+    cli.main(["recipes"])
+    lines = capsys.readouterr().out.splitlines()
+    assert {"quickstart", "heads/fourier", "strategy/ddp", "smoke"} <= {
+        x.split()[0] for x in lines
+    }
+    assert all(len(line.split()) > 3 for line in lines)
+
+
+@pytest.fixture
+def srun(tmp_path, monkeypatch):
+    """Puts a command `srun` on the path, as wherever Slurm is installed."""
+    file = tmp_path / "bin" / "srun"
+    file.parent.mkdir()
+    file.touch(0o755)
+    monkeypatch.setenv("PATH", str(file.parent), prepend=os.pathsep)
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+
+
+def test_the_suite_passes_where_slurm_is_installed(srun):
+    assert not SLURMEnvironment.detect()  # Lightning warns, and warnings are errors here
+
+
+@pytest.mark.parametrize("job", [False, True])
+def test_a_run_warns_of_srun_only_in_a_job(job, srun, tmp_path, monkeypatch):
+    if job:
+        monkeypatch.setenv("SLURM_JOB_ID", "1")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        cli.main(["fit", *SMOKE, *options(tmp_path, "max_steps=1", "limit_val_batches=0")])
+    assert any("`srun` command is available" in str(one.message) for one in caught) == job
 
 
 @pytest.mark.parametrize("name", ["overtone", "lightning"])

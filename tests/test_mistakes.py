@@ -22,7 +22,7 @@ def fails(capsys, *args):
 
 COMMAND_LINES = {
     "no command": ([], "lightning: error: a command is missing; choose from fit,"),
-    "misspelt command": (["fti"], "there is no command 'fti'; choose from fit, validate,"),
+    "misspelt command": (["fti"], "there is no command 'fti'; did you mean fit?"),
     "no recipe": (["fit"], "nothing says what data and model to use; name a recipe, for example"),
     "unknown option": ([*PEAKS, "--trainer.max_step", "3"], "did you mean --trainer.max_steps or"),
     "no such option": ([*PEAKS, "--zzz=3"], "there is no option --zzz; --help lists all."),

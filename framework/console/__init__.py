@@ -1,1 +1,1 @@
-"""The command line: recipes by name, one command a run, mistakes in one sentence."""
+"""The command line: recipes by name, one command a run, errors in one sentence."""

@@ -1,10 +1,12 @@
-"""The command line of a run: LightningCLI with our defaults, one wire, one policy to resume."""
+"""Runs of Lightning's Trainer: LightningCLI with our defaults, errors and checks."""
 
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,10 @@ from framework.callbacks import (
     StepSeed,
 )
 from framework.checkpoints import NOTE, recipe_of
-from framework.console import equal_parameters, resumption
+from framework.console import equal_parameters, resume
 from framework.console.errors import UserError
 from framework.console.parsing import explain, explain_interpolation
+from framework.console.verbs import DESCRIPTION
 from framework.data.module import PredictiveData
 from framework.modules.base import PredictiveModule
 
@@ -32,17 +35,17 @@ SEED = 1  # of a run that sets none
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during a run that was brought to an orderly end."""
+    """Ctrl-C during a run, after Lightning has ended it in order."""
 
 
-class Recipe(SaveConfigCallback):
-    """Saves the resolved configuration of a training run beside its checkpoints."""
+class SaveRecipe(SaveConfigCallback):
+    """Saves the complete recipe of a training run beside its checkpoints."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Leaves the saving to the start of training, when the configuration has proved right."""
+        """Saves nothing yet: the recipe may still prove wrong before training starts."""
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Saves it as `config.yaml`, or `config-1.yaml` and so on beside that of another run."""
+        """Saves it as `config.yaml`, or as `config-1.yaml` and so on if that file exists."""
         folder = Path(trainer.log_dir or trainer.default_root_dir)  # on all ranks: it is broadcast
         leaves_something = bool(trainer.loggers or trainer.checkpoint_callback)
         if not (trainer.is_global_zero and leaves_something):
@@ -56,7 +59,7 @@ class Recipe(SaveConfigCallback):
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Notes in the checkpoint which configuration made it."""
+        """Stores the name of the recipe in the checkpoint."""
         checkpoint[NOTE] = self.config_filename
 
 
@@ -70,36 +73,35 @@ def _write_new(folder: Path, text: str) -> str:
             continue
         return name
     raise UserError(
-        f"{folder} holds {len(names)} configurations already; clear it or choose another folder."
+        f"{folder} holds {len(names)} recipes already; clear it or choose another folder."
     )
 
 
 class Command(LightningCLI):
-    """Runs one command: parse, build, check, go.
+    """Parses a command line, builds model, data and trainer, and runs the verb.
 
     Args:
-        args: The words of the command line, with paths for the names of recipes.
+        args: Arguments with the verb first; recipes are given by path.
         name: Name of the run, a folder in `runs/`.
-        prog: What the command is called.
+        prog: Name of the command, for messages.
     """
 
     def __init__(self, args: list[str], name: str, prog: str) -> None:
         equal_parameters.register()
         self._verbs = [word for word in args if word in LightningCLI.subcommands()][:1]
-        logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
+        _silence()
         super().__init__(
             PredictiveModule,
             PredictiveData,
             subclass_mode_model=True,
             subclass_mode_data=True,
-            save_config_callback=Recipe,
+            save_config_callback=SaveRecipe,
             seed_everything_default=SEED,
             auto_configure_optimizers=False,
             trainer_defaults=_trainer_defaults(name),
             parser_kwargs={
                 "prog": prog,
-                "description": f"Trains sequence models with structured outputs. `{prog} recipes` "
-                "lists what can be run.",
+                "description": f"{DESCRIPTION}. `{prog} recipes` lists what can be run.",
                 "parser_mode": "omegaconf+",
                 "allow_abbrev": False,
                 "exit_on_error": False,
@@ -108,17 +110,17 @@ class Command(LightningCLI):
         )
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # static there
-        """Lists the commands: only the one that was given, as building a parser takes its time."""
+        """Returns the verb that was given, or all: building the parser of one takes a second."""
         every = LightningCLI.subcommands()
         return {verb: every[verb] for verb in self._verbs or every}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Adds options of the checkpoints, and the wire from the data to the model."""
+        """Adds the options of checkpoints, and passes the spec of the data to the model."""
         parser.add_lightning_class_args(Checkpoint, "checkpoint")
         parser.link_arguments("data.spec", "model.init_args.spec", apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parses, and says what is wrong in one sentence."""
+        """Parses; errors are reported in one sentence."""
         try:
             self.config = parser.parse_args(args)
         except ArgumentError as error:
@@ -128,16 +130,16 @@ class Command(LightningCLI):
             raise UserError(explain_interpolation(error)) from error
 
     def _parse_ckpt_path(self) -> None:
-        """Checks a checkpoint; takes no hyper-parameters from it, as the recipe rules."""
+        """Checks a checkpoint; its hyper-parameters are not used, those of the recipe are."""
         config = self.config[self.config.subcommand]
         path = config.get("ckpt_path")
-        if path and path not in resumption.KEYWORDS:
-            resumption.check_parts(path, config.model.init_args.as_dict())
+        if path and path not in resume.KEYWORDS:
+            resume.check_parts(path, config.model.init_args.as_dict())
             if self.config.subcommand == "fit":
-                resumption.check_training(path)
+                resume.check_training(path)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Builds the trainer, without the callbacks that its options turn off."""
+        """Builds the trainer, without the callbacks that its options disable."""
         config = self._get(self.config_init, "trainer")
         disabled = Progress if config.enable_progress_bar is False else ()
         if config.enable_checkpointing is False:
@@ -153,21 +155,28 @@ class Command(LightningCLI):
                 raise
             raise UserError(
                 f"trainer.callbacks has {found[1]} more than once; the recipe names it already, "
-                "drop yours, or give the whole list anew."
+                "drop yours, or give the whole list."
             ) from error
 
     def _run_subcommand(self, subcommand: str) -> None:
-        """Runs the command; an interruption, which Lightning ends in order, says how to go on."""
+        """Runs the verb; after Ctrl-C, which Lightning ends in order, says how to resume."""
         try:
             super()._run_subcommand(subcommand)
         except SystemExit as end:
             if isinstance(end.__context__, KeyboardInterrupt):
-                raise Interrupted(self._resumption()) from end
+                raise Interrupted(self._how_to_resume()) from end
             raise
 
-    def _resumption(self) -> str:
+    def _how_to_resume(self) -> str:
         last = getattr(self.trainer.checkpoint_callback, "last_model_path", "")
         return f"; go on with --ckpt_path {last}" if last else ""
+
+
+def _silence() -> None:
+    """Hides what Lightning prints of no use: advertisements, and of `srun` outside Slurm jobs."""
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
+    if "SLURM_JOB_ID" not in os.environ:
+        warnings.filterwarnings("ignore", "The `srun` command is available on your system")
 
 
 def _is_no_advertisement(record: logging.LogRecord) -> bool:
@@ -194,17 +203,17 @@ def _trainer_defaults(name: str) -> dict[str, Any]:
 
 
 def _with_recipe_of_checkpoint(args: list[str]) -> list[str]:
-    """Adds the saved configuration of a checkpoint where a command names the checkpoint only."""
-    words = [word.partition("=")[0] for word in args]
+    """Adds the recipe beside a checkpoint where only the checkpoint is given."""
+    options = [word.partition("=")[0] for word in args]
     if (
         args[:1] == ["fit"]
-        or {"-c", "--config", "--help", "-h"} & set(words)
-        or "--ckpt_path" not in words
+        or {"-c", "--config", "--help", "-h"} & set(options)
+        or "--ckpt_path" not in options
     ):
         return args
-    position = words.index("--ckpt_path")
+    position = options.index("--ckpt_path")
     path = args[position].partition("=")[2] or "".join(args[position + 1 : position + 2])
-    if path in ("", *resumption.KEYWORDS):
+    if path in ("", *resume.KEYWORDS):
         return args
     recipe = recipe_of(path)
     print(f"Recipe of the checkpoint: {recipe}", file=sys.stderr)

@@ -1,8 +1,8 @@
-"""Equal parameters: `hidden: ${equal_parameters:8192}` makes a model as large as a plain one.
+"""`hidden: ${equal_parameters:8192}` sets the width that makes a model as large as a plain one.
 
-"As wide as makes it as large as a Transformer of width 8192 that has neither `projection` nor
-`value`." The width is computed when a command line is read: `--print_config`, the saved
-configuration and checkpoints hold the number.
+The plain one is a Transformer with feed-forward networks of width 8192 and neither `projection`
+nor `value`. The width is computed when the command line is parsed: `--print_config`, saved recipes
+and checkpoints hold the number.
 """
 
 from __future__ import annotations
@@ -18,42 +18,42 @@ from omegaconf import Node, OmegaConf
 
 from components.interfaces import Backbone, BackboneFactory
 
-WORD = "equal_parameters"
-PLACE = ("hidden", "init_args", "feedforward", "init_args")  # of the word, from below
-ADDED = ("projection", "value")  # options of a backbone that a plain Transformer does without
-MULTIPLE = 4  # widths are multiples of it, as kernels like and the authors' widths are
+RESOLVER = "equal_parameters"
+PATH = ("hidden", "init_args", "feedforward", "init_args")  # where it may stand, innermost first
+EXTRAS = ("projection", "value")  # options of a backbone that a plain Transformer leaves out
+MULTIPLE = 4  # of which widths are, as the authors' are; kernels are faster
 
 
 def register() -> None:
-    """Makes the word known to recipes; may be called again."""
-    OmegaConf.register_resolver(WORD, _resolve, replace=True, annotation_validation="off")
+    """Registers the resolver with OmegaConf; may be called again."""
+    OmegaConf.register_resolver(RESOLVER, _resolve, replace=True, annotation_validation="off")
 
 
-def _resolve(*words: Any, _node_: Node) -> int:
-    """Computes the width where the word stands; OmegaConf passes that place as `_node_`."""
-    match words:
+def _resolve(*arguments: Any, _node_: Node) -> int:
+    """Computes the width; `_node_` is where the interpolation stands in the recipe."""
+    match arguments:
         case [int(plain)] if plain > 0:
-            given = f"{WORD}:{plain}"
+            given = f"{RESOLVER}:{plain}"
         case _:
             raise ValueError(
-                f"{WORD}:{','.join(map(str, words))} names no width; give that of the plain "
-                f"Transformer, as in ${{{WORD}:8192}}."
+                f"{RESOLVER}:{','.join(map(str, arguments))} names no width; give that of the "
+                f"plain Transformer, as in ${{{RESOLVER}:8192}}."
             )
     above = [_node_]
     while (parent := above[-1]._get_parent()) is not None:
         above.append(parent)
-    if tuple(node._key() for node in above[: len(PLACE)]) != PLACE:
+    if tuple(node._key() for node in above[: len(PATH)]) != PATH:
         raise ValueError(
             f"{given} computes the width of a feed-forward network from what surrounds it; "
             "use it for backbone.init_args.feedforward.init_args.hidden, or write a number."
         )
-    backbone: Any = copy.deepcopy(above[len(PLACE)])  # it still knows its parents
-    OmegaConf.update(backbone, ".".join(reversed(PLACE)), plain)
+    backbone: Any = copy.deepcopy(above[len(PATH)])  # keeps its parents
+    OmegaConf.update(backbone, ".".join(reversed(PATH)), plain)
     options = OmegaConf.to_container(backbone, resolve=True)
     try:
         return equal_width(json.dumps(options, sort_keys=True), plain)
     except ArgumentError:
-        return plain  # the options are wrong, as the command line will find out and say
+        return plain  # the options are wrong; the command line reports it later
 
 
 @cache
@@ -62,11 +62,11 @@ def equal_width(backbone: str, plain: int) -> int:
 
     .. math:: \text{plain} - \frac{N(\text{backbone}) - N(\text{plain backbone})}{\text{unit}}
 
-    to the nearest multiple of 4, where N counts the entries of matrices (biases are left out) and
-    a unit is what one more of `hidden` costs.
+    to the nearest multiple of 4, where N is the number of entries of all matrices (without biases)
+    and a unit is that of one more hidden feature.
 
     Args:
-        backbone: Its class path and options in JSON, with `hidden` as wide as `plain`.
+        backbone: Its class path and options in JSON, with `hidden` equal to `plain`.
         plain: Width of the feed-forward network of the plain Transformer.
 
     Raises:
@@ -77,7 +77,7 @@ def equal_width(backbone: str, plain: int) -> int:
     """
     options = json.loads(backbone)
     without = copy.deepcopy(options)
-    without["init_args"] |= {name: None for name in ADDED if name in options["init_args"]}
+    without["init_args"] |= {name: None for name in EXTRAS if name in options["init_args"]}
     wider = copy.deepcopy(without)
     wider["init_args"]["feedforward"]["init_args"]["hidden"] = plain + 1
     whole, bare = _entries(options), _entries(without)
@@ -87,8 +87,9 @@ def equal_width(backbone: str, plain: int) -> int:
     width = MULTIPLE * round((plain - (whole - bare) / unit) / MULTIPLE)
     if width < MULTIPLE:
         raise ValueError(
-            f"{WORD}:{plain} leaves nothing for the feed-forward network: what stands in front of "
-            f"attention costs as much as {(whole - bare) / unit:.0f} of its width; give more."
+            f"{RESOLVER}:{plain} leaves nothing for the feed-forward network: what stands in "
+            f"front of attention costs as much as {(whole - bare) / unit:.0f} of its width; give "
+            "more."
         )
     return width
 

@@ -1,4 +1,4 @@
-"""Mistakes of a user, told in one sentence; a bug keeps its traceback."""
+"""Tells errors of the user, which get one sentence, from bugs, which keep their traceback."""
 
 from __future__ import annotations
 
@@ -11,31 +11,30 @@ OURS = tuple(str(ROOT / name) for name in ("components", "framework", "cli.py"))
 
 
 class UserError(Exception):
-    """A mistake on the command line or in a recipe, said in one sentence."""
+    """Something wrong on the command line or in a recipe, in one sentence."""
 
 
-def sentence(error: Exception) -> str | None:
-    """Says what the user can mend, or None where the error is a bug.
+def user_message(error: Exception) -> str | None:
+    """Returns a message for user errors, None for bugs.
 
-    A mistake is what our own code raises on purpose, and what anyone (a constructor, pandas,
-    the Trainer) finds wrong with a value or a file before the first batch. All else, in particular
-    what torch raises during a run, is a bug.
+    A user error is what our own code raises on purpose, and what anyone (a constructor, pandas,
+    the Trainer) finds wrong with a value or a file before the first batch. Everything else, in
+    particular what torch raises during a run, is a bug.
     """
     error = _innermost(error)
     frames = traceback.extract_tb(error.__traceback__)
     on_purpose = bool(frames) and frames[-1].filename.startswith(OURS) and _raises(frames[-1])
     running = any(frame.name == "_run_stage" for frame in frames)  # of Lightning's Trainer
     found_early = isinstance(error, ValueError | OSError) and not running
-    misconfigured = (
-        type(error).__name__ == "MisconfigurationException"
-    )  # Lightning's, not imported for its name
+    # Lightning's; importing the class would take seconds.
+    misconfigured = type(error).__name__ == "MisconfigurationException"
     if isinstance(error, UserError) or on_purpose or found_early or misconfigured:
         return " ".join(str(error).split()) or type(error).__name__
     return None
 
 
 def _innermost(error: Exception) -> Exception:
-    """Takes off what jsonargparse wraps around the error of a constructor."""
+    """Unwraps the error of a constructor that jsonargparse raised again."""
     frames = traceback.extract_tb(error.__traceback__)
     wrapped = bool(frames) and "jsonargparse" in Path(frames[-1].filename).parts
     if wrapped and isinstance(error.__cause__, Exception):

@@ -1,4 +1,4 @@
-"""Parsing errors in one sentence: which option, what was given, what to give instead."""
+"""Parsing errors in one sentence: which option, what was given, what to give instead; a parser."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any, NamedTuple, get_args, get_type_hints
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from jsonargparse._parameter_resolvers import get_signature_parameters
 from omegaconf.errors import OmegaConfBaseException, UnsupportedInterpolationType
 
 from framework.console import verbs
-from framework.console.equal_parameters import WORD
+from framework.console.equal_parameters import RESOLVER
+from framework.console.errors import UserError
 
-WIRED = ("dim", "spec", "support")  # constructor arguments that code passes to a component
+WIRED = ("dim", "spec", "support")  # constructor arguments that code passes, not recipes
 UNINFORMATIVE = (
     "Expected a <class 'NoneType'>",
     "Expected a path but",
@@ -27,8 +28,30 @@ UNINFORMATIVE = (
 )
 
 
-class Complaint(NamedTuple):
-    """One reason why a value was refused."""
+class VerbParser(ArgumentParser):
+    """Parses the arguments of a verb, and reports errors in one sentence.
+
+    Args:
+        options: Those of `ArgumentParser`: `prog`, the command with its verb, and `description`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"exit_on_error": False, "allow_abbrev": False, **options})
+
+    def parse(self, args: list[str]) -> Namespace:
+        """Parses arguments.
+
+        Raises:
+            UserError: If one is wrong or missing.
+        """
+        try:
+            return self.parse_args(args)
+        except ArgumentError as error:
+            raise UserError(explain(error.message, self)) from error
+
+
+class Rejection(NamedTuple):
+    """One reason why a value was rejected."""
 
     keys: tuple[str, ...]  # path to the value, from the top of the configuration
     owner: str  # import path of the innermost class on that path, "" at the top
@@ -36,51 +59,48 @@ class Complaint(NamedTuple):
 
 
 def explain(message: str, parser: ArgumentParser) -> str:
-    """Shortens what jsonargparse says about a command line to one sentence.
+    """Shortens an error message of jsonargparse to one sentence.
 
     Args:
-        message: Its message, a tree of the refusals of every type that a value might have had.
-        parser: The parser of the subcommand, which knows the options there are.
+        message: A tree with one reason for each type that the value could have had.
+        parser: The parser of the verb, which knows the options.
     """
     if found := re.match(r"unrecognized arguments: (\S+)", message):
         return _unknown_option(found[1], parser)
     if found := re.match(r"Subcommand '\w+' does not accept option '([^']+)'", message):
         return _unknown_option(found[1], parser)
     if found := re.search(r"argument subcommand: invalid choice: '([^']*)'", message):
-        return f"there is no command '{found[1]}'; {_commands()}"
+        return str(verbs.unknown(found[1]))
     if message.startswith('expected "subcommand"'):
-        return f"a command is missing; {_commands()}"
+        return str(verbs.unknown(""))
     if found := re.match(r"the following arguments are required: (.*)", message):
-        missing = re.sub(r"\b\w+\.(?=model|data)", "", found[1]).replace(", ", " and ")
-        return (
-            f"nothing says what {missing} to use; name a recipe, for example --config quickstart"
-        )
-    complaints = list(_complaints(message))
-    if not complaints:
+        return _missing(found[1].split(", "), parser)
+    rejections = list(_rejections(message))
+    if not rejections:
         return " ".join(message.split())
-    keys = max((complaint.keys for complaint in complaints), key=len)
-    reasons = [_reason(complaint, parser) for complaint in complaints if complaint.keys == keys]
-    told = " or ".join(dict.fromkeys(reasons)).replace(" or expected", " or")
+    keys = max((rejection.keys for rejection in rejections), key=len)
+    reasons = [_reason(rejection, parser) for rejection in rejections if rejection.keys == keys]
+    reason = " or ".join(dict.fromkeys(reasons)).replace(" or expected", " or")
     given = re.search(r"(?:Got|Given) value: ((?:(?!\. Got value: ).)*)", message)
-    got = f", got {given[1]}" if given and told.startswith("expected") else ""
-    return ": ".join(filter(None, [".".join(keys), told + got]))
+    got = f", got {given[1]}" if given and reason.startswith("expected") else ""
+    return ": ".join(filter(None, [".".join(keys), reason + got]))
 
 
 def explain_interpolation(error: OmegaConfBaseException) -> str:
-    """Says in one sentence why a value `${...}` cannot be computed."""
-    place = (error.full_key or "").partition(".")[2]  # without the command
-    told = (error.msg or "").partition("\n")[0]
+    """Returns one sentence on why an interpolation `${...}` cannot be resolved."""
+    key = (error.full_key or "").partition(".")[2]  # without the verb
+    message = (error.msg or "").partition("\n")[0]
     if isinstance(error, UnsupportedInterpolationType):
-        word = told.rpartition(" ")[2]
-        known = get_close_matches(word, (WORD, "oc.env"), n=1)
-        remedy = f"did you mean {known[0]}?" if known else "write the value itself."
-        return f"{place}: nothing is called '{word}'; {remedy}"
-    ours = told.partition("ValueError raised while resolving interpolation: ")[2]
-    return ours or f"{place}: {told}"
+        name = message.rpartition(" ")[2]
+        known = get_close_matches(name, (RESOLVER, "oc.env"), n=1)
+        hint = f"did you mean {known[0]}?" if known else "write the value itself."
+        return f"{key}: there is no resolver '{name}'; {hint}"
+    ours = message.partition("ValueError raised while resolving interpolation: ")[2]
+    return ours or f"{key}: {message}"
 
 
-def _complaints(message: str) -> Iterator[Complaint]:
-    """Walks the leaves of a message, whose indentation is the path to a value."""
+def _rejections(message: str) -> Iterator[Rejection]:
+    """Yields the leaves of a message, a tree in which indentation is the path to a value."""
     keys: list[tuple[int, str]] = []
     owners: list[tuple[int, str]] = []
     for line in filter(str.strip, message.splitlines()):
@@ -95,18 +115,29 @@ def _complaints(message: str) -> Iterator[Complaint]:
         if text and not text.startswith(UNINFORMATIVE):
             inner = re.search(r"Got value: Namespace\(class_path='([^']+)'", line)
             owner = inner[1] if inner else owners[-1][1] if owners else ""
-            yield Complaint(tuple(key for _, key in keys), owner, text)
+            yield Rejection(tuple(key for _, key in keys), owner, text)
 
 
-def _reason(complaint: Complaint, parser: ArgumentParser) -> str:
-    reason = re.sub(r"\.? Got value: .*", "", complaint.reason)
+def _reason(rejection: Rejection, parser: ArgumentParser) -> str:
+    reason = re.sub(r"\.? Got value: .*", "", rejection.reason)
     if found := re.match(r"Expected a dot import path string: (.*)", reason):
-        return _no_such_class(found[1], complaint, parser)
+        return _no_such_class(found[1], rejection, parser)
     if found := re.match(r"Option '([^']+)' is not accepted", reason):
-        return _no_such_option(found[1], complaint.owner)
+        return _no_such_option(found[1], rejection.owner)
     if found := re.match(r"Expected an? (?:<class '(\w+)'>|typing\.Literal\[(.*)\])", reason):
         return "expected " + (found[1] or f"one of {found[2]}")
     return reason
+
+
+def _missing(names: list[str], parser: ArgumentParser) -> str:
+    wanted = [name.rpartition(".")[2] for name in names]
+    if not {"model", "data"}.issuperset(wanted):
+        usage = " ".join(parser.format_usage().split()).removeprefix("usage: ")
+        return f"{' and '.join(wanted)} must be given; write `{usage}`"
+    return (
+        f"nothing says what {' and '.join(wanted)} to use; name a recipe, for example "
+        "--config quickstart"
+    )
 
 
 def _unknown_option(option: str, parser: ArgumentParser) -> str:
@@ -118,21 +149,21 @@ def _unknown_option(option: str, parser: ArgumentParser) -> str:
     close = get_close_matches(bare, known, n=2) or get_close_matches(
         bare.partition(".")[0], known, n=1
     )
-    remedy = (
+    hint = (
         f"did you mean {' or '.join(dashes + word for word in close)}?"
         if close
         else "--help lists all."
     )
-    return f"there is no option {name}; {remedy}"
+    return f"there is no option {name}; {hint}"
 
 
-def _no_such_class(name: str, complaint: Complaint, parser: ArgumentParser) -> str:
-    choices = sorted(set(_choices(_hint(complaint, parser))))
+def _no_such_class(name: str, rejection: Rejection, parser: ArgumentParser) -> str:
+    choices = sorted(set(_choices(_hint(rejection, parser))))
     close = get_close_matches(name.rpartition(".")[2], choices, n=2)
     if close:
         return f"there is no class '{name}' to choose here; did you mean {' or '.join(close)}?"
-    remedy = f"choose from {', '.join(choices)}" if choices else "give the path to import it by"
-    return f"there is no class '{name}' to choose here; {remedy}"
+    hint = f"choose from {', '.join(choices)}" if choices else "give the path to import it by"
+    return f"there is no class '{name}' to choose here; {hint}"
 
 
 def _no_such_option(name: str, owner: str) -> str:
@@ -141,52 +172,45 @@ def _no_such_option(name: str, owner: str) -> str:
         return f"{label} gets '{name}' from the model and the data; drop it"
     options = [option for option in _parameters(owner) if option not in WIRED]
     close = get_close_matches(name, options, n=2)
-    remedy = (
+    hint = (
         f"did you mean {' or '.join(close)}?"
         if close
         else f"it has {', '.join(options) or 'no options'}"
     )
-    return f"{label} has no option '{name}'; {remedy}"
+    return f"{label} has no option '{name}'; {hint}"
 
 
-def _hint(complaint: Complaint, parser: ArgumentParser) -> Any:
-    """Finds the type of the refused value, in the signature of its owner or in the parser."""
-    if complaint.owner:
-        return _parameters(complaint.owner).get(complaint.keys[-1])
-    dest = ".".join(complaint.keys)
+def _hint(rejection: Rejection, parser: ArgumentParser) -> Any:
+    """Returns the type of the rejected value, from the signature of its owner or the parser."""
+    if rejection.owner:
+        return _parameters(rejection.owner).get(rejection.keys[-1])
+    dest = ".".join(rejection.keys)
     return next((getattr(a, "_typehint", None) for a in parser._actions if a.dest == dest), None)
 
 
 def _parameters(owner: str) -> dict[str, Any]:
-    """Lists what a constructor takes and of what type, with what it passes on to its bases."""
+    """Returns the types of the arguments of a constructor, with those it passes to its bases."""
     located = pydoc.locate(owner)
     found = get_signature_parameters(located, "__init__") if inspect.isclass(located) else []
     return {parameter.name: parameter.annotation for parameter in found}
 
 
 def _choices(hint: Any) -> Iterator[str]:
-    """Names the classes that a type hint admits: subclasses, also of what a factory makes."""
+    """Yields the names of the classes that a type admits; of a factory, of those that it makes."""
     if getattr(hint, "_is_protocol", False):
         yield from _choices(get_type_hints(hint.__call__)["return"])
     elif inspect.isclass(hint) and not get_args(hint):
         if hint.__module__ != "builtins":
-            yield from _final(hint)
+            yield from _concrete(hint)
     else:
         for inner in get_args(hint):
             if not isinstance(inner, list):  # the arguments of a Callable
                 yield from _choices(inner)
 
 
-def _final(base: type) -> Iterator[str]:
+def _concrete(base: type) -> Iterator[str]:
     if not inspect.isabstract(base) and not base.__name__.startswith("_"):
         yield base.__name__
     derived: type
     for derived in base.__subclasses__():
-        yield from _final(derived)
-
-
-def _commands() -> str:
-    """Says which commands there are."""
-    return "choose from " + ", ".join(
-        ["fit", "validate", "test", "predict", "recipes", *verbs.names()]
-    )
+        yield from _concrete(derived)

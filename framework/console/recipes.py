@@ -1,4 +1,4 @@
-"""The shelf of shipped recipes: found by name from any directory, listed with one line each."""
+"""Recipes: YAML files, found by name from any directory and listed with one line each."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import yaml
 
 from framework.console.errors import UserError
 
-SHELF = Path(__file__).resolve().parents[2] / "recipes"
-STUDIES = "studies"  # the folder of those files that are no recipes of one run
+FOLDER = Path(__file__).resolve().parents[2] / "recipes"
+STUDIES = "studies"  # its folder of files that configure many runs
 
 
-def place_recipes(args: Sequence[str]) -> list[str]:
-    """Replaces the name behind every `--config` of a command line by the path it means.
+def with_paths(args: Sequence[str]) -> list[str]:
+    """Replaces the name after each `--config` by the path of that recipe.
 
     Raises:
-        UserError: If no recipe, or more than one, goes by that name, or its YAML cannot be read.
+        UserError: If no recipe or more than one has that name, or its YAML cannot be read.
     """
-    placed = list(args)
-    for index, word in enumerate(placed):
+    found = list(args)
+    for index, word in enumerate(found):
         if word.startswith("--config="):
-            placed[index] = f"--config={find(word.removeprefix('--config='))}"
-        elif index and placed[index - 1] in ("-c", "--config"):
-            placed[index] = str(find(word))
-    return placed
+            found[index] = f"--config={find(word.removeprefix('--config='))}"
+        elif index and found[index - 1] in ("-c", "--config"):
+            found[index] = str(find(word))
+    return found
 
 
 def find(name: str, among: Sequence[Path] | None = None) -> Path:
@@ -36,10 +36,10 @@ def find(name: str, among: Sequence[Path] | None = None) -> Path:
     Args:
         name: Path of a YAML file, or the end of the path of a shipped recipe without its
             extension: `quickstart`, `forecast/quickstart`, `heads/fourier`.
-        among: The shipped files to look among; recipes and overlays if not given.
+        among: The shipped files to search; recipes and overlays if not given.
 
     Raises:
-        UserError: If no recipe, or more than one, goes by that name, or its YAML cannot be read.
+        UserError: If no recipe or more than one has that name, or its YAML cannot be read.
     """
     if Path(name).is_file():
         return _checked(Path(name))
@@ -52,7 +52,7 @@ def find(name: str, among: Sequence[Path] | None = None) -> Path:
             return _checked(path)
         case []:
             raise UserError(
-                f"there is no file and no shipped recipe '{name}'; {_remedy(name, shipped)}"
+                f"there is no file and no shipped recipe '{name}'; {_hint(name, shipped)}"
             )
         case several:
             names = ", ".join("/".join(_parts(path)) for path in several)
@@ -60,18 +60,18 @@ def find(name: str, among: Sequence[Path] | None = None) -> Path:
 
 
 def recipes() -> list[Path]:
-    """Lists the shipped recipes: those that run by themselves, then the overlays."""
-    paths = [path for path in SHELF.rglob("*.yaml") if _parts(path)[0] != STUDIES]
+    """Lists the shipped recipes: those that run alone, then the overlays."""
+    paths = [path for path in FOLDER.rglob("*.yaml") if _parts(path)[0] != STUDIES]
     return sorted(paths, key=lambda path: ("overlays" in _parts(path), path))
 
 
 def studies() -> list[Path]:
     """Lists the shipped studies, which `overtone study` runs."""
-    return sorted((SHELF / STUDIES).rglob("*.yaml"))
+    return sorted((FOLDER / STUDIES).rglob("*.yaml"))
 
 
 def listing() -> Iterator[str]:
-    """Describes each shipped file in a line: the name that finds it and its first sentence."""
+    """Yields a line for each shipped file: the name that finds it and its first sentence."""
     names = {path: _shortest_name(path) for path in recipes()}
     names |= {path: f"study {_parts(path)[-1]}" for path in studies()}
     width = max((len(name) for name in names.values()), default=0)
@@ -79,7 +79,7 @@ def listing() -> Iterator[str]:
         yield f"{name:<{width}}  {_first_sentence(path)}"
 
 
-def name_of(args: Sequence[str]) -> str:
+def run_name(args: Sequence[str]) -> str:
     """Names a run after the first recipe of its command line."""
     for option, value in zip(args, [*args[1:], ""], strict=False):
         if option.startswith("--config="):
@@ -90,12 +90,12 @@ def name_of(args: Sequence[str]) -> str:
 
 
 def _parts(path: Path) -> tuple[str, ...]:
-    return path.relative_to(SHELF).with_suffix("").parts
+    return path.relative_to(FOLDER).with_suffix("").parts
 
 
 def _shortest_name(path: Path) -> str:
     parts = _parts(path)
-    if parts[0] == "overlays":  # these go by their kind: heads/fourier
+    if parts[0] == "overlays":  # named with their folder: heads/fourier
         return "/".join(parts[1:])
     others = [_parts(other) for other in recipes() if other != path]
     for length in range(1, len(parts)):
@@ -115,7 +115,7 @@ def _first_sentence(path: Path) -> str:
     return re.split(r"(?<=[.!?])\s", paragraph, maxsplit=1)[0]
 
 
-def _remedy(name: str, shipped: Sequence[Path]) -> str:
+def _hint(name: str, shipped: Sequence[Path]) -> str:
     tails = {"/".join(_parts(path)[-k:]) for path in shipped for k in range(1, 4)}
     close = get_close_matches(name.removesuffix(".yaml"), sorted(tails), n=3)
     return f"did you mean {' or '.join(close)}?" if close else "`overtone recipes` lists them."

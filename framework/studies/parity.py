@@ -83,7 +83,7 @@ def terms(words: Sequence[str]) -> Terms:
         words: The command line, without `fit`.
     """
     seed = os.environ.get("PL_GLOBAL_SEED")
-    built = _Build(recipes.place_recipes(["fit", *words]), "parity", "overtone")
+    built = _Build(recipes.with_paths(["fit", *words]), "parity", "overtone")
     if seed is None:
         os.environ.pop("PL_GLOBAL_SEED", None)
     else:

@@ -10,31 +10,30 @@ import yaml
 from framework.callbacks.table import table
 from framework.checkpoints import NOTE
 from framework.console.errors import UserError
-from framework.console.words import VerbParser
+from framework.console.parsing import VerbParser
 from framework.exchange.conversion import Imported, import_directory
 
-FACTS = ("_class_path", "_instantiator", "spec")  # of a checkpoint, that are no options of it
+INTERNAL = ("_class_path", "_instantiator", "spec")  # hyper-parameters that are no options
 
 
-def run(words: list[str], prog: str) -> None:
+def run(args: list[str], prog: str) -> None:
     """Runs `import DIRECTORY CHECKPOINT`: writes the checkpoint, and its recipe beside it.
 
     Args:
-        words: What follows `import` on the command line.
-        prog: What the command is called.
+        args: What follows `import` on the command line.
+        prog: Name of the program.
 
     Raises:
-        UserError: If the words are wrong or the checkpoint exists already.
-        ValueError: If the directory cannot be read, or ours cannot be such a model.
+        UserError: If an argument is wrong or the checkpoint exists already.
+        ValueError: If the directory cannot be read, or no model of ours computes the same.
     """
     parser = VerbParser(
         prog=f"{prog} import",
         description="Makes a checkpoint of a published OLMo, FANformer, GPT-2 or Llama.",
-        allow_abbrev=False,
     )
-    parser.add_argument("directory", type=Path, help="Where its tensors and configuration lie.")
-    parser.add_argument("checkpoint", type=Path, help="The file to write; its recipe beside it.")
-    given = parser.parse_args(words)
+    parser.add_argument("directory", type=Path, help="Folder of its tensors and configuration.")
+    parser.add_argument("checkpoint", type=Path, help="File to write; its recipe goes beside it.")
+    given = parser.parse(args)
     target: Path = given.checkpoint
     recipe = target.with_suffix(".yaml")
     for path in (target, recipe):
@@ -61,11 +60,11 @@ def _summary(imported: Imported, directory: Path) -> str:
 
 
 def _recipe(imported: Imported, target: Path) -> str:
-    """Writes the model as a recipe, which needs data and a trainer besides."""
+    """Returns the recipe of the model, to which data and trainer are to be added."""
     options = imported.checkpoint["hyper_parameters"]
     model = {
         "class_path": options["_class_path"],
-        "init_args": {name: value for name, value in options.items() if name not in FACTS},
+        "init_args": {name: value for name, value in options.items() if name not in INTERNAL},
     }
     plan = imported.plan
     return (

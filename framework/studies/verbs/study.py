@@ -6,11 +6,10 @@ import os
 from pathlib import Path
 
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser
 
 from framework.console import recipes
 from framework.console.errors import UserError
-from framework.console.parsing import explain
+from framework.console.parsing import VerbParser
 from framework.studies import Study
 
 OPTIONS = "study.yaml"  # in the folder of results: the options of the study that fills it
@@ -35,10 +34,7 @@ def run(words: list[str], prog: str) -> None:
         name = path.stem
     parser = _parser(Path("runs") / "studies" / name, f"{prog} study")
     given = words if path is None else ["--config", str(path), *words[1:]]
-    try:
-        config = parser.parse_args(given)
-    except ArgumentError as error:
-        raise UserError(explain(error.message, parser)) from error
+    config = parser.parse(given)
     if config.jobs < 1:
         raise UserError(f"--jobs {config.jobs} runs nothing; use at least 1.")
     built = parser.instantiate_classes(config)
@@ -64,12 +60,10 @@ def _claim(folder: Path, options: str, study: Study) -> None:
     note.write_text(yaml.safe_dump(wanted, sort_keys=False), encoding="utf-8")
 
 
-def _parser(folder: Path, prog: str) -> ArgumentParser:
-    parser = ArgumentParser(
+def _parser(folder: Path, prog: str) -> VerbParser:
+    parser = VerbParser(
         prog=prog,
         description="Runs a study: NAME, then options. Finished runs are not repeated.",
-        exit_on_error=False,
-        allow_abbrev=False,
     )
     parser.add_argument("--config", action="config", help="A study's YAML file, read first.")
     parser.add_argument("--folder", type=str, default=str(folder), help="Where results are kept.")

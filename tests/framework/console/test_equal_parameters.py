@@ -151,8 +151,11 @@ def test_a_run_and_its_checkpoint_hold_the_number(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("word", "told"),
     [
-        ("${equal_parameter:128}", "nothing is called 'equal_parameter'; did you mean equal_para"),
-        ("${zzz:128}", "hidden: nothing is called 'zzz'; write the value itself."),
+        (
+            "${equal_parameter:128}",
+            "no resolver 'equal_parameter'; did you mean equal_para",
+        ),
+        ("${zzz:128}", "hidden: there is no resolver 'zzz'; write the value itself."),
         ("${equal_parameters:8}", "error: equal_parameters:8 leaves nothing for the feed-forward"),
         ("${equal_parameters:8", "hidden: missing BRACE_CLOSE"),
         ("${oc.env:NOT_A_VARIABLE}", "Environment variable 'NOT_A_VARIABLE' not found"),

@@ -80,7 +80,7 @@ def test_a_run_starts_from_a_published_model(golden_model, capsys):
     assert all(torch.equal(found[f"model.{name}"], expected[name]) for name in expected)
     capsys.readouterr()
     error = told(capsys, *words, "--ckpt_path", "model.ckpt")
-    assert "holds a model only, as those that were imported do" in error
+    assert "holds a model only, as imported ones do" in error
 
 
 def test_an_export_gives_the_files_back(golden_model, capsys):
@@ -96,12 +96,14 @@ def test_an_export_gives_the_files_back(golden_model, capsys):
 
 def test_mistakes(golden_model, capsys):
     write_hf(golden_model / "other", config_of(), drawn(p=0.25))
-    assert "the following arguments are required: checkpoint" in told(capsys, "import", "model")
+    assert "checkpoint must be given; write `lightning import" in told(capsys, "import", "model")
     assert "use_ATF: false, but the tensors have" in told(capsys, "import", "other", "x.ckpt")
     assert not (golden_model / "x.ckpt").exists()
     assert "There is no directory 'none'" in told(capsys, "import", "none", "x.ckpt")
     assert "There is no checkpoint 'x.ckpt'" in told(capsys, "export", "x.ckpt", "y")
-    assert "invalid choice: 'gpt2'" in told(capsys, "export", "x", "y", "--format", "gpt2")
+    assert "format: expected one of 'olmo', 'hf_olmo', got gpt2" in told(
+        capsys, "export", "x", "y", "--format", "gpt2"
+    )
     cli.main(["import", "model", "x.ckpt"])
     assert "x.ckpt exists already" in told(capsys, "import", "model", "x.ckpt")
     assert "holds a model.pt already" in told(capsys, "export", "x.ckpt", "model")

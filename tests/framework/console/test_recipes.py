@@ -8,13 +8,13 @@ from framework.console.errors import UserError
 
 @pytest.fixture
 def recipes(tmp_path, monkeypatch):
-    """A shelf of four recipes, and an empty directory to work in."""
-    root = tmp_path / "shelf"
+    """A folder of four recipes, and an empty directory to work in."""
+    root = tmp_path / "recipes"
     for name in ("forecast/quickstart", "forecast/long", "language/long", "overlays/heads/fan"):
         path = root / f"{name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"# Runs {name}. And more.\n#\n# command x\nmodel: {{}}\n")
-    monkeypatch.setattr(recipes_module, "SHELF", root)
+    monkeypatch.setattr(recipes_module, "FOLDER", root)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
@@ -85,7 +85,7 @@ def test_places_every_spelling_of_the_option(recipes):
         str(recipes / f"{p}.yaml")
         for p in ("forecast/quickstart", "overlays/heads/fan", "language/long")
     ]
-    assert recipes_module.place_recipes(words) == [
+    assert recipes_module.with_paths(words) == [
         "fit", "--config", placed[0], "-c", placed[1], f"--config={placed[2]}", "--x", "long",
     ]  # fmt: skip
 
@@ -102,7 +102,7 @@ def test_places_every_spelling_of_the_option(recipes):
     ],
 )
 def test_a_run_is_named_after_its_first_recipe(words, name):
-    assert recipes_module.name_of(words) == name
+    assert recipes_module.run_name(words) == name
 
 
 def test_lists_names_that_find_with_their_first_sentence(recipes):
