@@ -1,8 +1,8 @@
 """What myopic training costs: its attention against torch's fused one, and a whole step.
 
-A pass forward and backward, in float32 on one thread, is counted in processor time, so that others
-on the machine matter little. Contestants take turns in one process, and what counts is the ratio
-of their medians. The dense form, which holds every score in memory, is shown beside the fused one.
+Forward and backward pass, in float32 on one thread, are measured in processor time, so that other
+processes matter little. Both sides take turns in one process, and the ratio of their medians is
+reported. The dense form, which holds all scores in memory, is shown beside the fused one.
 """
 
 from __future__ import annotations
@@ -38,27 +38,27 @@ def ordinary(queries: Tensor, own: KeyValue, past: KeyValue) -> Tensor:
 
 
 def hidden(queries: Tensor, own: KeyValue, past: KeyValue) -> Tensor:
-    """Divides gradients, as where hidden states of the past are constant."""
+    """Separates gradients, as with constant hidden states of the past."""
     return separated_attention(queries, own, past, CAUSAL)
 
 
 def keys(queries: Tensor, own: KeyValue, past: KeyValue) -> Tensor:
-    """Drops the gradient of the past, as where its keys and values are constant."""
+    """Drops the gradient of the past, as with constant keys and values."""
     return separated_attention(queries, own, constant(own), CAUSAL)
 
 
 def dense_hidden(queries: Tensor, own: KeyValue, past: KeyValue) -> Tensor:
-    """Does what `hidden` does with every score in memory."""
+    """Does the same as `hidden` with all scores in memory."""
     return diagonal_attention(queries, own, past, CAUSAL)
 
 
 def dense_keys(queries: Tensor, own: KeyValue, past: KeyValue) -> Tensor:
-    """Does what `keys` does with every score in memory."""
+    """Does the same as `keys` with all scores in memory."""
     return diagonal_attention(queries, own, constant(own), CAUSAL)
 
 
 def constant(own: KeyValue) -> KeyValue:
-    """Cuts keys and values from what made them."""
+    """Detaches keys and values."""
     return KeyValue(own.keys.detach(), own.values.detach())
 
 
@@ -66,7 +66,7 @@ FUSED: dict[Literal["keys", "hidden"], Attend] = {"keys": keys, "hidden": hidden
 
 
 def attention(attend: Attend, shape: tuple[int, int, int, int]) -> Callable[[], float]:
-    """Makes what times a pass of attention, after a first one that is not timed."""
+    """Returns a timer of one pass of attention, after a warm-up."""
     drawn = [torch.randn(shape) for _ in range(3)]
     leaves = [each.clone().requires_grad_() for each in (*drawn, *drawn[1:])]
     queries, own, past = leaves[0], KeyValue(*leaves[1:3]), KeyValue(*leaves[3:])
@@ -83,11 +83,11 @@ def attention(attend: Attend, shape: tuple[int, int, int, int]) -> Callable[[], 
 
 
 def step(operator: AttentionFactory) -> Callable[[], float]:
-    """Makes what times a training step of a decoder, after a first one that is not timed."""
+    """Returns a timer of one training step of a decoder, after a warm-up."""
     torch.manual_seed(0)
     decoder = Decoder(DIM, DEPTH, HEADS, attention=operator)
     optimizer = torch.optim.AdamW(decoder.parameters())
-    states = torch.randn(BATCH, LENGTH, DIM, requires_grad=True)  # as an embedding gives them
+    states = torch.randn(BATCH, LENGTH, DIM, requires_grad=True)  # like those of an embedding
 
     def seconds() -> float:
         start = time.thread_time()
@@ -101,7 +101,7 @@ def step(operator: AttentionFactory) -> Callable[[], float]:
 
 
 def ratio(clock: Callable[[], float], unit: Callable[[], float], rounds: int) -> float:
-    """Returns how long one takes, in units of another, by the medians of turns."""
+    """Returns the ratio of the median durations of two timers that take turns."""
     mine, theirs = interleaved(clock, unit, rounds)
     return mine / theirs
 

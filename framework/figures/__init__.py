@@ -1,7 +1,7 @@
-"""Pictures of what was predicted against what truly happened, one file per kind of data.
+"""Pictures of predictions against what truly happened, one file per kind of data.
 
-Every function takes tensors and returns a `matplotlib.figure.Figure` of its own: no global state,
-no display needed.
+Every function takes tensors and returns a new `matplotlib.figure.Figure`, without global state or
+a display.
 """
 
 from framework.figures.actions import Actions, draw_actions

@@ -4,48 +4,34 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from framework.figures.style import grid, label, legend, looks
 
-SPAN = 100.0  # ratio of the largest value to the smallest that no linear axis can show
+SPAN = 100.0  # largest ratio of values on a linear axis
 
 
-class Point(Protocol):
-    """One number of one run at one step."""
+class LoggedValue(NamedTuple):
+    """One value that a run logged."""
 
-    @property
-    def variant(self) -> str:
-        """What was run."""
-
-    @property
-    def seed(self) -> int:
-        """Of the run."""
-
-    @property
-    def metric(self) -> str:
-        """What was measured."""
-
-    @property
-    def step(self) -> int:
-        """When."""
-
-    @property
-    def value(self) -> float:
-        """The number."""
+    variant: str  # what was run
+    seed: int
+    metric: str
+    step: int  # optimizer steps that were taken
+    value: float
 
 
-def draw_curves(points: Sequence[Point]) -> Figure:
-    """Shows how metrics went: a panel a metric, a line a variant, its seeds faint behind it.
+def draw_curves(points: Sequence[LoggedValue]) -> Figure:
+    """Draws learning curves: a panel per metric, a line per variant, faint lines for its seeds.
 
     The band is one standard deviation over the seeds to either side of their mean. Values that
     span more than two powers of ten, such as errors, get a logarithmic axis.
 
     Args:
-        points: What was logged, at least one point.
+        points: What was logged, at least one value.
     """
     metrics = list(dict.fromkeys(point.metric for point in points))
     variants = list(dict.fromkeys(point.variant for point in points))
@@ -62,7 +48,7 @@ def draw_curves(points: Sequence[Point]) -> Figure:
     return figure
 
 
-def _curve(axes: Axes, points: Sequence[Point], name: str, color: str, line: str) -> None:
+def _curve(axes: Axes, points: Sequence[LoggedValue], name: str, color: str, line: str) -> None:
     runs: dict[int, list[tuple[int, float]]] = {}
     by_step: dict[int, list[float]] = {}
     for point in points:

@@ -1,4 +1,4 @@
-"""Draws predicted densities against the truth where it is known, and against what happened."""
+"""Draws predicted densities against true ones, where known, and against outcomes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def draw_densities(
     truth: Tensor | None = None,
     examples: int = 5,
 ) -> Figure:
-    """Shows the density of some single examples, and that of all together.
+    """Draws the densities of some examples, and their mean over all.
 
     Args:
         values: Equally spaced outcomes, `[G]`.
-        predicted: Predicted density of each for each example, `[N, G]`, per unit of the outcome.
+        predicted: Their predicted density for each example, `[N, G]`, per unit of the outcome.
         outcomes: What happened, `[N]`.
-        truth: True density like `predicted`, where it is known.
-        examples: How many single examples to show.
+        truth: True density like `predicted`; None if unknown.
+        examples: Number of single examples to draw.
 
     Returns:
         A figure of at most three panels in a row; the last shows the mean of all predictions and

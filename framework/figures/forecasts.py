@@ -1,4 +1,4 @@
-"""Draws forecasts of several series as fans: the past, what was expected, what came."""
+"""Draws forecasts of several series as fans, with the past and the actual future."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def draw_forecasts(
     quantiles: Tensor,
     levels: Sequence[float],
 ) -> Figure:
-    """Shows one panel per series; the darker the fan, the likelier.
+    """Draws one panel per series; the darker the fan, the more likely.
 
     Args:
-        past: Known values `[N, C]`, in the series' own units.
+        past: Past values `[N, C]`, in the units of the series.
         observed: Which of them are known, `[N, C]` bool.
-        target: What came, `[N, H]`.
-        weight: 0 where nothing is known of the future, `[N, H]`.
+        target: Actual future, `[N, H]`.
+        weight: 0 where the future is unknown, `[N, H]`.
         quantiles: Forecast quantiles `[N, H, Q]`.
         levels: Their Q levels, increasing and symmetric about one half.
 
@@ -55,8 +55,8 @@ def draw_forecasts(
 def _fan(axes: Axes, steps: np.ndarray, quantiles: np.ndarray, levels: Sequence[float]) -> None:
     pairs = len(levels) // 2
     for k in range(pairs):
-        share = levels[-1 - k] - levels[k]
-        name = f"{share:.0%} interval" if k in (0, pairs - 1) else None
+        mass = levels[-1 - k] - levels[k]
+        name = f"{mass:.0%} interval" if k in (0, pairs - 1) else None
         axes.fill_between(
             steps,
             quantiles[:, k],

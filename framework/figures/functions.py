@@ -1,4 +1,4 @@
-"""Draws what is predicted of an outcome against the one number that it is predicted from."""
+"""Draws the predicted outcome as a function of a single feature."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ def draw_function(
     outcomes: Tensor,
     truth: Tensor | None = None,
 ) -> Figure:
-    """Shows predicted means and what happened, and how the prediction goes on beyond.
+    """Draws predicted means and outcomes, and how the prediction continues beyond the examples.
 
     Args:
         x: Features to predict from, increasing, `[G]`.
         mean: Predicted means, `[G]`.
         std: Predicted standard deviations, `[G]`.
         features: Features of examples, `[N]`.
-        outcomes: What happened with them, `[N]`.
-        truth: True means like `mean`, where they are known.
+        outcomes: Their outcomes, `[N]`.
+        truth: True means like `mean`; None if unknown.
     """
     figure, (axes,) = grid(1, columns=1, width=9.0, height=2.8)
     if truth is not None:

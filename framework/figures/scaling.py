@@ -1,4 +1,4 @@
-"""Draws a result against the size of what reached it: one line a kind of model."""
+"""Draws a result against the size of the model: one line per kind of model."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from matplotlib.figure import Figure
 from framework.figures.style import grid, label, legend, looks
 
 Pairs = Sequence[tuple[float, float]]
-"""Size and result of the runs of a model, one a seed."""
+"""Size and result of the runs of a model, one per seed."""
 
 
 def draw_scaling(kinds: Mapping[str, Sequence[Pairs]], x: str, y: str) -> Figure:
-    """Shows means and deviations over seeds, and every run as a faint point.
+    """Draws means and deviations over seeds, and every run as a faint point.
 
     Args:
         kinds: For each line, the models on it.
-        x: What the size is, drawn on a logarithmic axis; positive.
-        y: What the result is.
+        x: Name of the size, which is positive, on a logarithmic axis.
+        y: Name of the result.
     """
     figure, (axes,) = grid(1, columns=1, width=6.4, height=4.2)
     axes.set_xscale("log")

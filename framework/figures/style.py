@@ -1,4 +1,4 @@
-"""The look that all pictures share: colour-blind-safe, quiet axes, one legend per figure."""
+"""The style of all pictures: colors for the color-blind, few lines, one legend per figure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 # Okabe & Ito, "Color Universal Design" (2008); every picture uses the three in the same roles.
-PREDICTED = "#0072B2"  # blue: what we said
+PREDICTED = "#0072B2"  # blue: predictions
 TRUTH = "#D55E00"  # vermilion: what happened
-CONTEXT = "#4D4D4D"  # grey: what was known before
+CONTEXT = "#4D4D4D"  # gray: what was known before
 
-# For lines that are alike, from the same palette: the above two and those that white paper bears.
+# For lines of one kind, from the same palette: the two above and those that are visible on white.
 COLORS = (PREDICTED, TRUTH, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", ":", "-.")
 
@@ -25,7 +25,7 @@ def looks(count: int) -> list[tuple[str, str]]:
 
 
 def array(tensor: Tensor) -> NDArray[np.float64]:
-    """Brings a tensor to where it can be drawn."""
+    """Converts a tensor to a NumPy array on the CPU."""
     return tensor.detach().double().cpu().numpy()
 
 
@@ -51,21 +51,21 @@ def grid(count: int, columns: int, width: float, height: float) -> tuple[Figure,
 
 
 def quiet(axes: Axes) -> None:
-    """Takes away the lines and ticks that say nothing."""
+    """Removes spines and ticks that carry no information."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
     axes.locator_params(nbins=6)
 
 
 def label(axes: Axes, title: str, x: str, y: str) -> None:
-    """Says what a panel shows, and in which units."""
+    """Sets the title of a panel and the labels of its axes."""
     axes.set_title(title, loc="left", fontsize=9, parse_math=False)  # text may hold dollars
     axes.set_xlabel(x, fontsize=8)
     axes.set_ylabel(y, fontsize=8)
 
 
 def legend(figure: Figure, axes: Axes, columns: int = 6) -> None:
-    """Puts the legend of one panel below all of them."""
+    """Puts the legend of one panel below all panels."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9

@@ -1,4 +1,4 @@
-"""Draws what a language model expected next, beside the token that came."""
+"""Draws the next-token distribution of a language model, beside the actual token."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from framework.figures.style import PREDICTED, TRUTH, array, grid, label
 
 FONT = "DejaVu Sans Mono"  # comes with matplotlib
-CONTEXT_CHARACTERS = 34  # as many as fit above a panel
+CONTEXT_CHARACTERS = 34  # width of a panel
 
 
 def draw_next_tokens(
@@ -24,15 +24,15 @@ def draw_next_tokens(
     decode: Callable[[list[int]], str],
     top: int = 7,
 ) -> Figure:
-    """Shows the likeliest next tokens at some positions of one text; the one that came is marked.
+    """Draws the most likely next tokens at some positions of a text, and marks the actual one.
 
     Args:
-        tokens: What the model read, `[T]`.
-        probs: What it said at the chosen positions, `[N, V]`, normalized.
-        target: What followed each token, `[T]`.
+        tokens: Tokens that the model read, `[T]`.
+        probs: Predicted probabilities at the chosen positions, `[N, V]`.
+        target: The actual next token of each, `[T]`.
         positions: The N positions to show.
         decode: Turns token ids into text.
-        top: How many of the likeliest tokens to list; the one that came is added if missing.
+        top: Number of most likely tokens to list; the actual one is added if missing.
 
     Returns:
         A figure with one panel of horizontal bars per position.

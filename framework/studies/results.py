@@ -1,4 +1,4 @@
-"""Results of a study: one number a variant, seed and metric, and their table."""
+"""Results of a study: a number per variant, seed and metric, and their tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Published = Mapping[str, Mapping[str, str]]
 """Numbers of a paper as it states them, by variant and metric."""
 
 Kinds = dict[str, list[list[tuple[float, float]]]]
-"""Models of each kind, and of each model two metrics of its runs, one pair a seed."""
+"""Models of each kind, and of each model two metrics of its runs, a pair per seed."""
 
 
 class Result(NamedTuple):
@@ -49,10 +49,10 @@ def read(path: Path) -> list[Result]:
 def summary(
     results: Iterable[Result], metrics: Sequence[str], published: Published | None = None
 ) -> list[list[str]]:
-    """Arranges results as a table: a row a variant, mean ± standard deviation over the seeds.
+    """Arranges results as a table: a row per variant, mean ± standard deviation over the seeds.
 
-    The deviation is that of the population, as papers state it; one seed has none. A metric that
-    has published numbers gets a column for them beside its own.
+    The deviation is that of the population, as papers state it; one seed has none. A metric with
+    published numbers gets a second column for these.
 
     Args:
         results: The results, in the order in which variants are to appear.
@@ -91,7 +91,7 @@ def summary(
 def differences(results: Iterable[Result], metric: str, baseline: str) -> list[list[str]]:
     """Arranges how much each variant differs from the baseline in runs of the same seed.
 
-    Pairing takes away what a seed does to both. A variant `group/name` is compared with
+    Pairing removes the effect that a seed has on both. A variant `group/name` is compared with
     `group/baseline`.
 
     Args:
@@ -138,7 +138,7 @@ def pairs(results: Iterable[Result], x: str, y: str) -> dict[str, list[list[tupl
         y: Another one.
 
     Returns:
-        By the last part of the variants' names, a list for each variant, with a pair a seed.
+        By the last part of the variants' names, a list per variant, with a pair per seed.
 
     Example:
         >>> runs = [Result("wide/fan", 1, "size", 9.0), Result("wide/fan", 1, "nll", 2.0)]
@@ -157,22 +157,22 @@ def pairs(results: Iterable[Result], x: str, y: str) -> dict[str, list[list[tupl
     return kinds
 
 
-def shares(kinds: Kinds, baseline: str) -> list[list[str]]:
-    """Arranges with what share of the size other kinds do as well as models of the baseline.
+def size_ratios(kinds: Kinds, baseline: str) -> list[list[str]]:
+    """Arranges the fraction of a baseline's size with which other kinds reach the same result.
 
     Between two models of a kind, the logarithm of the size is interpolated over the mean result;
-    beyond the best and the worst there is no number.
+    beyond the best and the worst model there is no number.
 
     Args:
         kinds: Sizes and results of the runs, as of `pairs`.
         baseline: The kind that sets the results to reach.
 
     Returns:
-        Rows of cells of one length, a model of the baseline each; the first names the columns.
+        Rows of cells of one length, one per model of the baseline; the first names the columns.
 
     Example:
         >>> plain, fan = [[(100, 2.0)], [(400, 1.0)]], [[(50, 2.0)], [(200, 1.0)]]
-        >>> shares({"plain": plain, "fan": fan}, "plain")
+        >>> size_ratios({"plain": plain, "fan": fan}, "plain")
         [['plain', 'result', 'fan'], ['100', '2', '50 %'], ['400', '1', '50 %']]
     """
     means = {
@@ -187,8 +187,8 @@ def shares(kinds: Kinds, baseline: str) -> list[list[str]]:
             ladder = sorted((value, math.log(own)) for own, value in models)
             values, logs = zip(*ladder, strict=True)
             found = values[0] <= result <= values[-1]
-            share = math.exp(np.interp(result, values, logs)) / size
-            row.append(f"{share:.0%}".replace("%", " %") if found else "")
+            ratio = math.exp(np.interp(result, values, logs)) / size
+            row.append(f"{ratio:.0%}".replace("%", " %") if found else "")
         rows.append(row)
     return rows
 

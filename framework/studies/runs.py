@@ -1,10 +1,11 @@
-"""Runs of a study: each in a process of its own, and what is kept of it."""
+"""Runs of a study: each in a process of its own, and the results that are kept."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -18,11 +19,12 @@ from framework.studies.results import rival
 
 LAUNCH = "from cli import main; main()"
 NEED = re.compile(r"(?<!\$)\{([\w.-]+)\}")  # {variant} in a word; ${...} is an interpolation
-FINISHED = "finished.json"  # in the folder of a run: what is kept of it
-FUTURE = "future"  # folder there, of what the last checkpoint was asked
+CHECKPOINT = "{checkpoint}"  # a word of a later command: the last checkpoint of the run
+FINISHED = "finished.json"  # in the folder of a run: its results
+REPORTS = "reports"  # folder there, of what later commands write
 
 Kept = dict[str, Any]
-"""What is known of a finished run: its words, seconds, metrics and the folder of its logs."""
+"""Results of a finished run: its words, seconds, metrics and the folder of its logs."""
 
 
 class Run(NamedTuple):
@@ -32,19 +34,19 @@ class Run(NamedTuple):
     seed: int
     words: list[str]  # of the command line, without the folder
     tested: bool = False  # whether a test follows
-    asked: Sequence[Sequence[str]] = ()  # words of `future` that follow, without the checkpoint
+    commands: Sequence[Sequence[str]] = ()  # words of verbs that follow
 
     @property
     def needs(self) -> list[str]:
-        """Variants of the same group whose last checkpoints of the same seed the words ask for."""
+        """Variants of the same group whose last checkpoints of the same seed the words name."""
         names = dict.fromkeys(name for word in self.words for name in NEED.findall(word))
         return [rival(self.variant, name) for name in names]
 
 
 def finished(folder: Path, run: Run) -> Kept | None:
-    """Returns what was kept of a run that is finished with the same words, None of any other.
+    """Returns the results of a run, None if it is not finished with the same words.
 
-    What it needs must have been there before.
+    A run is not finished, either, if a run whose checkpoint it uses was finished after it.
     """
     path = _place(folder, run) / FINISHED
     before = [_place(folder, run._replace(variant=name)) / FINISHED for name in run.needs]
@@ -52,15 +54,15 @@ def finished(folder: Path, run: Run) -> Kept | None:
         return None
     kept: Kept = json.loads(path.read_text(encoding="utf-8"))
     same = kept["words"] == run.words and kept.get("tested", False) == run.tested
-    asked = [list(words) for words in run.asked]
-    return kept if same and kept.get("asked", []) == asked else None
+    commands = [list(words) for words in run.commands]
+    return kept if same and kept.get("commands", []) == commands else None
 
 
 def filled(folder: Path, run: Run) -> list[str]:
-    """Returns the words of a run with the last checkpoints that they ask for.
+    """Returns the words of a run, with paths in place of the checkpoints that they name.
 
     Raises:
-        ValueError: If one is not there.
+        ValueError: If a checkpoint does not exist.
     """
 
     def checkpoint(found: re.Match[str]) -> str:
@@ -79,8 +81,8 @@ def last_checkpoint(folder: Path, run: Run) -> Path:
     found = _newest(_place(folder, run), "last.ckpt", 1)
     if not found:
         raise ValueError(
-            f"{run.variant}, seed {run.seed} left no last.ckpt in {folder}, which another run "
-            "needs; see its log."
+            f"{run.variant}, seed {run.seed} wrote no last.ckpt into {folder}, which is needed "
+            "now; see its log."
         )
     return found[0]
 
@@ -88,6 +90,7 @@ def last_checkpoint(folder: Path, run: Run) -> Path:
 def train(run: Run, folder: Path, jobs: int) -> Path | None:
     """Trains in a process of its own; returns the log if that failed."""
     place = _place(folder, run)
+    shutil.rmtree(place / REPORTS, ignore_errors=True)
     place.mkdir(parents=True, exist_ok=True)
     log, started = place / "log.txt", time.monotonic()
     with log.open("w", encoding="utf-8") as file:
@@ -97,30 +100,29 @@ def train(run: Run, folder: Path, jobs: int) -> Path | None:
         if run.tested and not status:
             checkpoint = str(last_checkpoint(folder, run))
             status = launch(["test", "--ckpt_path", checkpoint, rooted])
-        for question, *options in () if status else run.asked:
+        for command in () if status else run.commands:
             checkpoint = str(last_checkpoint(folder, run))
-            words = [question, checkpoint, *options, f"--folder={place / FUTURE}"]
-            status = status or launch(["future", *words])
+            words = [checkpoint if word == CHECKPOINT else word for word in command]
+            status = status or launch([*words, f"--folder={place / REPORTS}"])
     seconds = round(time.monotonic() - started)
-    said = f"{run.variant}, seed {run.seed}: {seconds} s"
+    line = f"{run.variant}, seed {run.seed}: {seconds} s"
     if status:
-        print(f"{said}, failed with status {status}, see {log}", flush=True)
+        print(f"{line}, failed with status {status}, see {log}", flush=True)
         return log
     metrics: dict[str, float] = {}
     written = _newest(place, METRICS, 1 + run.tested)
-    answers = [place / FUTURE / f"{question}.json" for question, *_ in run.asked]
-    for path in (*written, *answers):
+    for path in (*written, *sorted((place / REPORTS).glob("*.json"))):
         metrics |= json.loads(path.read_text(encoding="utf-8"))
     logs = str(written[0].parent.relative_to(place))  # of the training, not of the test
     kept = {**run._asdict(), "seconds": seconds, "metrics": metrics, "logs": logs}
     (place / FINISHED).write_text(json.dumps(kept, indent=1), encoding="utf-8")
-    print(said, flush=True)
+    print(line, flush=True)
     return None
 
 
 def logs_of(folder: Path, run: Run, kept: Kept) -> Path:
-    """Returns where a finished run logged its training; studies of old did not note it."""
-    return _place(folder, run) / str(kept.get("logs", ""))
+    """Returns the folder into which a finished run logged its training."""
+    return _place(folder, run) / str(kept["logs"])
 
 
 def _launch(words: list[str], jobs: int, file: IO[str]) -> int:
@@ -135,12 +137,12 @@ def _launch(words: list[str], jobs: int, file: IO[str]) -> int:
 
 
 def _is_newer(path: Path, other: Path) -> bool:
-    """Tells whether a file was written after another, or is not there."""
+    """Returns whether a file is newer than another, or missing."""
     return not path.is_file() or path.stat().st_mtime_ns > other.stat().st_mtime_ns
 
 
 def _newest(place: Path, name: str, number: int) -> list[Path]:
-    """Returns the last files of a name that were written below a folder, the oldest first."""
+    """Returns the newest files of that name below a folder, oldest first."""
     return sorted(place.rglob(name), key=lambda path: path.stat().st_mtime_ns)[-number:]
 
 

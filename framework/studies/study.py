@@ -1,4 +1,4 @@
-"""What a study is: something that fills a folder with results, and can be called again."""
+"""A study fills a folder with results, and can be resumed."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ class Study(ABC):
     """Many runs that answer one question.
 
     `overtone study NAME` reads `recipes/studies/NAME.yaml`, whose key `study` names a subclass and
-    its options. Unless `extensible`, a folder belongs to the options that it was begun with.
+    its options. Unless `extensible`, a folder is refused to other options than its first ones.
     """
 
-    extensible: ClassVar[bool] = False  # whether each finished run is known by all its options
+    extensible: ClassVar[bool] = False  # whether finished runs are identified by all their options
 
     @abstractmethod
     def run(self, folder: Path, jobs: int) -> None:
         """Runs what is not finished yet, writes all results into a folder and prints the table.
 
         Args:
-            folder: Where results and pictures are kept; runs that are finished there are not run
-                again.
+            folder: Where results and pictures are kept; finished runs in it are not repeated.
             jobs: Processes to run side by side, at least 1.
         """

@@ -1,4 +1,4 @@
-"""Myopic attention, and its relatives: what a position computes serves its own prediction only."""
+"""Attention without gradients into the past, without a past, and with a given one."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from components.layers.visibility import Visible
 
 
 class Myopic(AttentionOperator):
-    r"""Attends as ever, but lets no loss tell earlier positions what they should have computed.
+    r"""Attention whose past keys and values receive no gradient.
 
     The loss of position t has a gradient for what position t computes, in every layer, and none
-    for what the positions that it attends to compute: their states are constants to it. So a model
-    learns to predict the present, and is not taught to prepare the future; how much worse it then
-    is tells how much models plan ahead. Numbers that go forward are those of `ScaledDotProduct`,
-    and so is the model that results: a checkpoint loads with either.
+    for what the positions that it attends to compute: their states are constants. The model learns
+    to predict the present and is not trained to prepare the future; how much worse it becomes
+    measures how much models plan ahead. The forward pass is that of `ScaledDotProduct`, and
+    checkpoints load with either.
 
-    Without gradients, and with a cache, it *is* `ScaledDotProduct`. Elsewhere it costs little more
-    where torch has a fused kernel; where it has none, as for dropped weights or `RelativeBias`, it
-    costs as much as attention that is written out.
+    Without gradients, and with a cache, it *is* `ScaledDotProduct`. Otherwise it costs little more
+    where torch has a fused kernel; where it has none, as with dropout or `RelativeBias`, it costs
+    as much as attention with all scores in memory.
 
-    All positions but a position itself count as past, also those of a context that is a prefix: a
-    context is then trained by nothing, unless its positions predict too. No other part of a model
-    may join positions.
+    All positions except a position itself are its past, also those of a context that is a prefix:
+    nothing trains a context then, unless its positions predict too. No other part of a model may
+    combine positions.
 
     Args:
-        constant: What is constant of a past position. "hidden": the hidden state in front of its
-            keys and values, so that these matrices still learn how to attend to the past. "keys":
-            keys and values themselves, so that these matrices learn from the present alone. With a
-            bias of keys and no rotation, "keys" lets that bias drift, for a loss which does not
-            depend on it.
+        constant: What is constant at past positions. "hidden": the hidden states that keys and
+            values are made of, so that their matrices still learn how to attend to the past.
+            "keys": keys and values themselves, so that their matrices learn from the present
+            alone. With a bias of keys and no rotation, "keys" lets that bias drift, because the
+            loss does not depend on it.
         dropout: Probability to drop an attention weight while training.
         scale: Factor of queries · keys, 1/√E if not given.
 
@@ -65,7 +65,7 @@ class Myopic(AttentionOperator):
         return parameter_streams(project, source)
 
     def forward(self, queries: Tensor, own: KeyValue, past: KeyValue, visible: Visible) -> Tensor:
-        """Attends with queries `[B, H, Q, E]` to `past`, in which each finds itself too."""
+        """Attends with queries `[B, H, Q, E]` to `past`, which includes their own positions."""
         if not torch.is_grad_enabled() or own.keys.shape != past.keys.shape:
             attended: Tensor = self.ordinary(queries, own, past, visible)
             return attended
@@ -76,10 +76,10 @@ class Myopic(AttentionOperator):
 
 
 class Bigram(AttentionOperator):
-    """Attends to itself, and to zeros in place of every other position, always.
+    """Attends to the position itself, and to zeros in place of all others, also in evaluation.
 
-    Of the sequence a prediction then knows the last token and how many came before, made of by the
-    whole stack of layers: what attention to the past is worth shows against it.
+    A prediction then depends on the last token and on how many came before, but uses the whole
+    stack of layers: a baseline for the value of attention to the past.
 
     Args:
         dropout: Probability to drop an attention weight while training.
@@ -96,14 +96,14 @@ class Bigram(AttentionOperator):
         self.dropout, self.scale = dropout, scale
 
     def forward(self, queries: Tensor, own: KeyValue, past: KeyValue, visible: Visible) -> Tensor:
-        """Attends with queries `[B, H, Q, E]` to itself and to zeros."""
+        """Attends with queries `[B, H, Q, E]` to `own`, and to zeros in place of `past`."""
         drop = self.dropout if self.training else 0.0
         past = KeyValue(torch.zeros_like(past.keys), torch.zeros_like(past.values))
         return diagonal_attention(queries, own, past, visible, drop, self.scale)
 
 
 class GivenPast(AttentionOperator):
-    """Attends to itself, and in place of every other position to keys and values that are given.
+    """Attends to the position itself, and to keys and values of other positions that are given.
 
     They come with a cache, see `components.layers.myopic.past.frozen`. With those of a frozen
     model this is the local myopic model: how much better it predicts than the frozen one is what
@@ -147,6 +147,6 @@ class GivenPast(AttentionOperator):
         return super().extend(past, cache)
 
     def forward(self, queries: Tensor, own: KeyValue, past: KeyValue, visible: Visible) -> Tensor:
-        """Attends with queries `[B, H, Q, E]` to `own`, and to the others of `past`."""
+        """Attends with queries `[B, H, Q, E]` to `own`, and to other positions in `past`."""
         drop = self.dropout if self.training else 0.0
         return diagonal_attention(queries, own, past, visible, drop, self.scale)

@@ -1,4 +1,4 @@
-"""Fused attention whose gradient tells the pair of a position with itself from all other pairs."""
+"""Fused attention that separates the gradients of a position for itself and for its past."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from components.layers.myopic.kernels import KERNELS, Attended, Kernel, Operands
 from components.layers.myopic.reference import diagonal_attention
 from components.layers.visibility import Visible
 
-PROBED = 8  # positions of the attention on which a kernel is tried
+TRIAL = 8  # positions of the attention on which a kernel is checked
 UNFUSED = SDPBackend.MATH.value
 
 
@@ -30,25 +30,25 @@ def separated_attention(
     drop: float = 0.0,
     scale: float | None = None,
 ) -> Tensor:
-    r"""Attends as usual, and divides the gradient of keys and values between two equal streams.
+    r"""Attends as usual, and separates the gradients of two equal streams of keys and values.
 
-    With scores S, weights P, logsumexps L, output O and its gradient g, position t as it sees
-    itself gets
+    With scores S, weights P, logsumexps L, output O and its gradient g, the gradients of `own` at
+    position t are
 
     .. math::
         \mathrm dv^{own}_t = P_{tt} g_t, \quad
         \mathrm dk^{own}_t = c P_{tt} (g_t \cdot (v_t - O_t)) q_t, \quad
         P_{tt} = e^{S_{tt} - L_t},
 
-    and `past` gets what is left of the gradients of ordinary attention. The pass forward is the
-    kernel that torch takes for ordinary attention, and so is most of the pass backward; the rest
-    costs O(Q · E) and is computed in float32 or wider. Where torch has no such kernel, as for
-    dropout or a mask that learns, it is `diagonal_attention`. No second derivatives.
+    and those of `past` are the rest of the gradients of ordinary attention. The forward pass is
+    the kernel that torch uses for ordinary attention, and so is most of the backward pass; the
+    remainder costs O(Q · E) and is computed in float32 or wider. Where torch has no such kernel,
+    as with dropout or a learned mask, `diagonal_attention` is used. No second derivatives.
 
     Args:
         queries: `[B, H, Q, E]`.
-        own: `[B, G, Q, E]`, what positions show themselves.
-        past: `[B, G, Q, E]`, what the others see of them: the same numbers.
+        own: `[B, G, Q, E]`, keys and values that positions see of themselves.
+        past: `[B, G, Q, E]`, keys and values that the others see: the same numbers.
         visible: Which keys each query sees.
         drop: Probability to drop a weight.
         scale: The factor c of scores, 1/√E if not given.
@@ -60,7 +60,7 @@ def separated_attention(
     queries = queries.to(dtype)
     own = KeyValue(own.keys.to(dtype), own.values.to(dtype))
     past = KeyValue(past.keys.to(dtype), past.values.to(dtype))
-    scores = Scores(_numbers(visible.mask, dtype), visible.causal, scale)
+    scores = Scores(_additive(visible.mask, dtype), visible.causal, scale)
     choice = UNFUSED if drop else _choice(Operands(queries, *past), scores)
     if choice == UNFUSED:
         return diagonal_attention(queries, own, past, visible, drop, scale)
@@ -69,7 +69,7 @@ def separated_attention(
 
 
 class _Separated(torch.autograd.Function):
-    """Ordinary attention forward; backward a gradient for each of both streams."""
+    """Ordinary attention, with a gradient for each of the two streams."""
 
     @staticmethod
     def forward(
@@ -101,7 +101,7 @@ class _Separated(torch.autograd.Function):
             to_queries, *others = total
             needed = ctx.needs_input_grad[3:5]
             rest = [each if wanted else None for each, wanted in zip(others, needed, strict=True)]
-            del total, others  # memory that is used again
+            del total, others  # frees memory
             own = _own(gradient, operands, found, scores)
             for whole, part in zip(rest, own, strict=True):
                 if whole is not None:
@@ -111,7 +111,7 @@ class _Separated(torch.autograd.Function):
 
 
 def _own(gradient: Tensor, operands: Operands, found: Attended, scores: Scores) -> KeyValue:
-    """Returns what the pair of each position with itself adds to the gradients, `[B, G, Q, E]`."""
+    """Returns the gradients of each position for itself, `[B, G, Q, E]`."""
     wide = torch.promote_types(operands.queries.dtype, torch.float32)
     groups, width = operands.keys.shape[1], operands.keys.shape[3]
     scale = 1 / math.sqrt(width) if scores.scale is None else scores.scale
@@ -120,48 +120,47 @@ def _own(gradient: Tensor, operands: Operands, found: Attended, scores: Scores) 
         wider: Tensor = vectors.to(wide).unflatten(1, (groups, -1))  # type: ignore[no-untyped-call] # torch's
         return wider  # [B, G, H / G, Q, E]
 
-    asks, slope, output = grouped(operands.queries), grouped(gradient), grouped(found.output)
+    queries, slope, output = grouped(operands.queries), grouped(gradient), grouped(found.output)
     keys, values = (each.to(wide).unsqueeze(2) for each in operands[1:])  # [B, G, 1, Q, E]
-    match = scale * _rows(asks, keys)
+    match = scale * _rows(queries, keys)
     weights = _weights(match.flatten(1, 2), found.logsumexp, scores.mask).view_as(match)
     pull = scale * weights * (_rows(slope, values) - _rows(slope, output))
-    return KeyValue(_shared(pull[..., None] * asks), _shared(weights[..., None] * slope))
+    return KeyValue(_summed(pull[..., None] * queries), _summed(weights[..., None] * slope))
 
 
 def _rows(first: Tensor, second: Tensor) -> Tensor:
-    """Multiplies vectors `[..., E]` one by one: `[...]`."""
+    """Computes dot products of vectors `[..., E]`: `[...]`."""
     if first.is_contiguous() and second.is_contiguous() and first.shape == second.shape:
-        return einsum("...e,...e->...", first, second)  # no product of numbers is stored
+        return einsum("...e,...e->...", first, second)  # stores no elementwise product
     product: Tensor = vecdot(first, second)
     return product
 
 
-def _shared(vectors: Tensor) -> Tensor:
-    """Adds up what the heads of a group, `[B, G, H / G, Q, E]`, do to their keys or values."""
+def _summed(vectors: Tensor) -> Tensor:
+    """Sums gradients over the heads of a group, `[B, G, H / G, Q, E]` to `[B, G, Q, E]`."""
     return vectors.squeeze(2) if vectors.shape[2] == 1 else vectors.sum(2)
 
 
 def _weights(match: Tensor, logsumexp: Tensor, mask: Tensor | None) -> Tensor:
-    """Returns the weight of each position's own pair, `[B, H, Q]`, from how well that matches."""
+    """Returns the weight of each position for itself, `[B, H, Q]`, from its score `match`."""
     logsumexp = logsumexp.flatten(2)[..., : match.shape[-1]].to(match.dtype)
     if mask is None:
         return (match - logsumexp).exp().clamp(max=1.0)
     added = mask.diagonal(dim1=-2, dim2=-1)
     weights = (match + added - logsumexp).exp().clamp(max=1.0)
-    return weights.masked_fill(
-        added == -math.inf, 0.0
-    )  # a row that sees nothing has any logsumexp
+    # The logsumexp of a row that sees nothing is arbitrary.
+    return weights.masked_fill(added == -math.inf, 0.0)
 
 
-def _numbers(mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
-    """Writes a mask as numbers that are added to scores."""
+def _additive(mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    """Converts a mask into numbers that are added to scores."""
     if mask is None or mask.dtype != torch.bool:
         return None if mask is None else mask.to(dtype)
     return torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, -math.inf)
 
 
 class _Case(NamedTuple):
-    """What the choice of a kernel depends on, lengths aside."""
+    """What the choice of a kernel depends on, besides lengths."""
 
     device: torch.device
     dtype: torch.dtype
@@ -173,7 +172,7 @@ class _Case(NamedTuple):
 
 
 def _choice(operands: Operands, scores: Scores) -> int:
-    """Returns the number of the kernel that torch takes for ordinary attention, if it is good."""
+    """Returns the number of the kernel that torch uses for ordinary attention, once checked."""
     queries, keys, _ = operands
     sizes = queries.shape[1], keys.shape[1], keys.shape[3]
     case = queries.device, queries.dtype, *sizes, scores.mask is not None, scores.causal
@@ -193,28 +192,24 @@ def _torch_choice(operands: Operands, scores: Scores) -> int:
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator] # torch's
 def _constant_choice(*case: Any) -> int:
-    """Chooses for short sequences; the compiler cannot trace a choice."""
-    choice = _torch_choice(*_probe(_Case(*case)))
+    """Chooses for short sequences, because the compiler cannot trace a choice."""
+    choice = _torch_choice(*_trial(_Case(*case)))
     return choice if _trusted(choice, _Case(*case)) else UNFUSED
 
 
 @cache
 def _trusted(choice: int, case: _Case) -> bool:
-    """Tries a kernel, once: whether it finds what `diagonal_attention` does."""
+    """Checks a kernel, once: whether it computes the same as `diagonal_attention`."""
     if (case.device.type, choice) not in KERNELS:
         return False
     try:
         return _agrees(choice, case)
-    except (
-        RuntimeError,
-        TypeError,
-        AttributeError,
-    ):  # of a torch whose kernels are called otherwise
+    except (RuntimeError, TypeError, AttributeError):  # other signatures in this torch
         return False
 
 
 def _agrees(choice: int, case: _Case) -> bool:
-    operands, scores = _probe(case)
+    operands, scores = _trial(case)
     leaves = [each.requires_grad_() for each in (*operands, *(x.clone() for x in operands[1:]))]
     queries, own, past = leaves[0], KeyValue(*leaves[1:3]), KeyValue(*leaves[3:])
     with torch.enable_grad(), torch.autocast(case.device.type, enabled=False):
@@ -229,17 +224,17 @@ def _agrees(choice: int, case: _Case) -> bool:
     )
 
 
-def _probe(case: _Case) -> tuple[Operands, Scores]:
-    """Makes a short attention of some case, without random numbers."""
+def _trial(case: _Case) -> tuple[Operands, Scores]:
+    """Makes operands and scores of a short attention, without random numbers."""
 
     def wave(heads: int, speed: float) -> Tensor:
-        shape = 1, heads, PROBED, case.width
+        shape = 1, heads, TRIAL, case.width
         phases = torch.arange(math.prod(shape), device=case.device, dtype=torch.float32)
         return (speed * phases).sin().view(shape).to(case.dtype)
 
     mask = None
     if case.masked:
-        later = torch.ones(PROBED, PROBED, dtype=torch.bool, device=case.device).triu(1)
+        later = torch.ones(TRIAL, TRIAL, dtype=torch.bool, device=case.device).triu(1)
         mask = torch.zeros_like(later, dtype=case.dtype).masked_fill(later, -math.inf)[None, None]
     operands = Operands(wave(case.heads, 1.0), wave(case.groups, 2.0), wave(case.groups, 3.0))
     return operands, Scores(mask, case.causal, None)

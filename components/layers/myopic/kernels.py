@@ -1,4 +1,4 @@
-"""Kernels: torch's fused attentions, called so that they tell the logsumexp of the scores too."""
+"""Kernels: torch's fused attentions, called such that they return the logsumexp of the scores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ALIGNED = 16  # torch pads the rows of a mask to a multiple of this for its effi
 
 
 class Operands(NamedTuple):
-    """What is attended with, and what to; or the gradients of these."""
+    """Queries, keys and values, or their gradients."""
 
     queries: Tensor  # [B, H, Q, E]
     keys: Tensor  # [B, G, K, E]
@@ -21,23 +21,23 @@ class Operands(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """How queries and keys match."""
+    """Options of the scores."""
 
-    mask: Tensor | None  # [B or 1, H or 1, Q, K], numbers that are added; it gets no gradient
+    mask: Tensor | None  # [B or 1, H or 1, Q, K], is added to the scores; has no gradient
     causal: bool
     scale: float | None  # 1/√E if not given
 
 
 class Attended(NamedTuple):
-    """What the pass forward found, and the pass backward needs."""
+    """Results of the forward pass that the backward pass needs."""
 
     output: Tensor  # [B, H, Q, E]
     logsumexp: Tensor  # [B, H, Q], perhaps with more columns, or another axis of length 1
-    random: tuple[Tensor, ...]  # a state of dropout that nobody uses
+    random: tuple[Tensor, ...]  # state of the dropout, which is not used
 
 
 class Kernel(ABC):
-    """One of torch's implementations of attention. They are private to torch: try before use."""
+    """One of torch's implementations of attention, which are private: they are checked first."""
 
     @abstractmethod
     def forward(self, operands: Operands, scores: Scores) -> Attended:
@@ -47,11 +47,11 @@ class Kernel(ABC):
     def backward(
         self, gradient: Tensor, operands: Operands, found: Attended, scores: Scores
     ) -> Operands:
-        """Returns the gradients of the operands for that of the output, `[B, H, Q, E]`."""
+        """Returns the gradients of the operands, given that of the output, `[B, H, Q, E]`."""
 
 
 class FlashOnCPU(Kernel):
-    """Tiles that fit the caches of a processor."""
+    """Flash attention on the CPU."""
 
     def forward(self, operands: Operands, scores: Scores) -> Attended:
         """Attends."""
@@ -72,7 +72,7 @@ class FlashOnCPU(Kernel):
 
 
 class Flash(Kernel):
-    """Tiles that fit a graphics processor, in half precision and without a mask."""
+    """Flash attention on a GPU, in half precision and without a mask."""
 
     def forward(self, operands: Operands, scores: Scores) -> Attended:
         """Attends."""
@@ -91,13 +91,13 @@ class Flash(Kernel):
 
 
 class Efficient(Kernel):
-    """Tiles that fit a graphics processor, in any precision, with a mask and without groups."""
+    """Memory-efficient attention on a GPU, in any precision, with a mask and without groups."""
 
     def forward(self, operands: Operands, scores: Scores) -> Attended:
         """Attends."""
         attend = ops.aten._scaled_dot_product_efficient_attention
-        mask, tells = _aligned(operands, scores), True
-        made = attend(*operands, mask, tells, 0.0, scores.causal, scale=scores.scale)
+        mask, with_logsumexp = _aligned(operands, scores), True
+        made = attend(*operands, mask, with_logsumexp, 0.0, scores.causal, scale=scores.scale)
         return Attended(made[0], made[1], made[2:4])
 
     def backward(
@@ -113,14 +113,14 @@ class Efficient(Kernel):
 
 
 class CuDNN(Kernel):
-    """What the library of a graphics processor's maker brings."""
+    """Attention of cuDNN."""
 
     def forward(self, operands: Operands, scores: Scores) -> Attended:
         """Attends."""
         attend = ops.aten._scaled_dot_product_cudnn_attention
         mask, causal, scale = scores
-        tells, shows = True, False
-        made = attend(*operands, mask, tells, 0.0, causal, shows, scale=scale)
+        with_logsumexp, debug = True, False
+        made = attend(*operands, mask, with_logsumexp, 0.0, causal, debug, scale=scale)
         return Attended(made[0], made[1], made[6:8])
 
     def backward(
@@ -135,12 +135,12 @@ class CuDNN(Kernel):
 
 
 def _lengths(operands: Operands) -> tuple[None, None, int, int]:
-    """Says that sequences are not ragged, and how long they are."""
+    """Returns the arguments for sequences of equal length: no offsets, and both lengths."""
     return None, None, operands.queries.shape[2], operands.keys.shape[2]
 
 
 def _aligned(operands: Operands, scores: Scores) -> Tensor | None:
-    """Lays the mask out as the efficient kernel wants it, `[B, H, Q, K]`."""
+    """Pads the rows of the mask as the efficient kernel requires, `[B, H, Q, K]`."""
     if scores.mask is None:
         return None
     size = scores.mask.shape[-1]
@@ -154,4 +154,4 @@ KERNELS: dict[tuple[str, int], Kernel] = {
     ("cuda", SDPBackend.EFFICIENT_ATTENTION.value): Efficient(),
     ("cuda", SDPBackend.CUDNN_ATTENTION.value): CuDNN(),
 }
-"""By the type of a device, and by torch's number of what it chooses there."""
+"""Kernels by the type of the device and torch's number of the implementation."""

@@ -1,4 +1,4 @@
-"""Attention in which a position sees itself otherwise than the others see it, written out."""
+"""Attention with other keys and values for a position itself, with all scores in memory."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ def diagonal_attention(
     drop: float = 0.0,
     scale: float | None = None,
 ) -> Tensor:
-    r"""Attends to itself by `own`, to all other positions by `past`.
+    r"""Attends to the position itself in `own`, to all other positions in `past`.
 
     .. math::
         S_{ts} = c\, q_t \cdot (k^{own}_t \text{ if } s = t \text{ else } k^{past}_s), \quad
         P = \mathrm{softmax}(S), \quad
         O_t = P_{tt} v^{own}_t + \sum_{s \ne t} P_{ts} v^{past}_s
 
-    Every score is in memory, so it grows with Q · K; computed in float32 or wider.
+    All scores are in memory, which grows with Q · K; computed in float32 or wider.
 
     Args:
-        queries: `[B, H, Q, E]`, those of the last Q of K positions.
-        own: `[B, G, Q, E]`, what these positions show themselves.
-        past: `[B, G, K, E]`, what the others see of each position.
+        queries: `[B, H, Q, E]`, of the last Q of K positions.
+        own: `[B, G, Q, E]`, keys and values that these positions see of themselves.
+        past: `[B, G, K, E]`, keys and values that the others see.
         visible: Which keys each query sees.
         drop: Probability to drop a weight.
         scale: The factor c, 1/√E if not given.
@@ -46,18 +46,18 @@ def diagonal_attention(
     dtype, device = product_dtype(queries), queries.device
     wide = torch.promote_types(dtype, torch.float32)
     size, keys = queries.shape[2], past.keys.shape[2]
-    share = queries.shape[1] // own.keys.shape[1]
+    group = queries.shape[1] // own.keys.shape[1]
     factor = 1 / math.sqrt(queries.shape[-1]) if scale is None else scale
 
     def per_head(vectors: Tensor) -> Tensor:
-        return vectors.to(dtype).to(wide).repeat_interleave(share, 1)
+        return vectors.to(dtype).to(wide).repeat_interleave(group, 1)
 
     with torch.autocast(device.type, enabled=False):
-        asks = factor * queries.to(dtype).to(wide)
-        alone = (asks * per_head(own.keys)).sum(-1, keepdim=True)  # [B, H, Q, 1]
+        scaled = factor * queries.to(dtype).to(wide)
+        alone = (scaled * per_head(own.keys)).sum(-1, keepdim=True)  # [B, H, Q, 1]
         key = torch.arange(keys, device=device)
         itself = key == key[keys - size :, None]  # [Q, K]
-        scores = torch.where(itself, alone, asks @ per_head(past.keys).mT)
+        scores = torch.where(itself, alone, scaled @ per_head(past.keys).mT)
         weights = dropout(softmax(_masked(scores, visible), -1), drop)
         self_weights = weights.diagonal(keys - size, -2, -1)[..., None]
         others = weights.masked_fill(itself, 0.0) @ per_head(past.values)
@@ -65,7 +65,7 @@ def diagonal_attention(
 
 
 def _masked(scores: Tensor, visible: Visible) -> Tensor:
-    """Hides or weighs scores `[B, H, Q, K]` by what is visible."""
+    """Applies the mask or the bias to scores `[B, H, Q, K]`."""
     mask = visible.matrix(scores.shape[2], scores.shape[3], scores.device)
     if mask is None:
         return scores

@@ -1,4 +1,4 @@
-"""Two equal streams of one projection: the first differentiates the input, both the parameters."""
+"""One projection as two equal streams: both have gradients for parameters, one for the input."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from components.layers.linear import product_dtype
 def parameter_streams(project: nn.Module, source: Tensor) -> tuple[Tensor, Tensor]:
     """Projects states `[..., D]` to two equal streams `[..., W]`.
 
-    What comes back along the first goes on to the states and to the parameters; what comes back
-    along the second goes to the parameters alone. A linear map is multiplied once; anything else
-    is called twice.
+    The gradient of the first stream reaches states and parameters, that of the second only the
+    parameters. A linear map is computed once; any other module is called twice.
 
     Args:
         project: A linear map, or another module that draws no random numbers.
@@ -32,7 +31,7 @@ def parameter_streams(project: nn.Module, source: Tensor) -> tuple[Tensor, Tenso
 
 
 class _SplitLinear(torch.autograd.Function):
-    """A linear map whose product is handed out twice."""
+    """A linear map that returns its product twice."""
 
     @staticmethod
     def forward(

@@ -5,84 +5,44 @@ from __future__ import annotations
 import re
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from framework.figures.style import CONTEXT, PREDICTED, TRUTH, grid, label, legend
+from framework.papers.fourier.groups import ExampleDensities
+from framework.studies.results import Published, Result
 
 FOURIER = re.compile(r"fourier-(\d+)$")
-LINES = {"linear": "--", "mixture": ":"}  # heads to compare with, and how they are drawn
-Published = Mapping[str, Mapping[str, str]]
+LINES = {"linear": "--", "mixture": ":"}  # line styles of the heads to compare with
 
 
-class Curves(Protocol):
-    """Distributions that a model predicts for some test points, and the true ones."""
+def draw_distributions(
+    densities: Mapping[str, ExampleDensities], problem: str, training: str
+) -> Figure:
+    """Draws what heads predict for some test points of a problem: a row per head.
 
-    @property
-    def values(self) -> Sequence[float]:
-        """Outcomes, `[G]`."""
-
-    @property
-    def predicted(self) -> Sequence[Sequence[float]]:
-        """Predicted densities, `[E, G]`."""
-
-    @property
-    def truth(self) -> Sequence[Sequence[float]]:
-        """True densities, `[E, G]`."""
-
-
-class Number(Protocol):
-    """What was measured of a run."""
-
-    @property
-    def variant(self) -> str:
-        """Problem, training and head, with slashes in between."""
-
-    @property
-    def metric(self) -> str:
-        """What was measured."""
-
-    @property
-    def value(self) -> float:
-        """The number."""
-
-
-def draw_distributions(curves: Mapping[str, Curves], problem: str, training: str) -> Figure:
-    """Shows what heads predict for some test points of a problem: a row a head.
-
-    Of the Fourier heads, the one with fewest frequencies, the middle one and that with most.
+    Of the Fourier heads those with the fewest, the middle and the largest number of frequencies.
 
     Args:
-        curves: Distributions by variant, `problem/training/head`; of at most four test points.
+        densities: Densities by variant, `problem/training/head`; of at most four test points.
         problem: The problem.
         training: The way of training.
     """
     prefix = f"{problem}/{training}/"
-    named = {name.removeprefix(prefix): c for name, c in curves.items() if name.startswith(prefix)}
+    named = {
+        name.removeprefix(prefix): x for name, x in densities.items() if name.startswith(prefix)
+    }
     series = [head for head in named if FOURIER.match(head)]
     some = {head for k, head in enumerate(series) if k in (0, len(series) // 2, len(series) - 1)}
-    shown = {
-        head: distribution
-        for head, distribution in named.items()
-        if head in some or head not in series
-    }
-    columns = min(4, *(len(distribution.predicted) for distribution in shown.values()))
+    shown = {head: x for head, x in named.items() if head in some or head not in series}
+    columns = min(4, *(len(each.predicted) for each in shown.values()))
     figure, panels = grid(len(shown) * columns, columns, width=2.6, height=1.8)
-    for row, (head, distribution) in enumerate(shown.items()):
+    for row, (head, (values, predicted, truth)) in enumerate(shown.items()):
         for k, axes in enumerate(panels[row * columns : (row + 1) * columns]):
-            axes.plot(
-                distribution.values,
-                distribution.truth[k],
-                color=TRUTH,
-                linewidth=2.2,
-                label="truth",
-            )
-            axes.plot(
-                distribution.values, distribution.predicted[k], color=PREDICTED, label="predicted"
-            )
+            axes.plot(values, truth[k], color=TRUTH, linewidth=2.2, label="truth")
+            axes.plot(values, predicted[k], color=PREDICTED, label="predicted")
             axes.set_ylim(bottom=0)
             label(axes, f"{head}, example {k + 1}", "outcome", "density (per unit)")
     legend(figure, panels[0])
@@ -90,21 +50,21 @@ def draw_distributions(curves: Mapping[str, Curves], problem: str, training: str
 
 
 def draw_frequencies(
-    results: Sequence[Number],
+    results: Sequence[Result],
     published: Published,
     problems: Sequence[str],
     training: str,
     metrics: Sequence[tuple[str, str]] = (("kl_cells", "KL (nats)"), ("smoothness", "smoothness")),
 ) -> Figure:
-    """Shows how metrics depend on the number of frequencies: mean and deviation over seeds.
+    """Draws metrics against the number of frequencies: mean and deviation over seeds.
 
     Args:
-        results: What was measured; variants are named `problem/training/head`.
+        results: Results; variants are named `problem/training/head`.
         published: Numbers of the paper by variant and metric, as it states them.
-        problems: The problems, a column each.
+        problems: The problems, one per column.
         training: The way of training.
-        metrics: Names of metrics and what to call them, a row each; those that no head has are
-            left out.
+        metrics: Names of metrics and their labels, one per row; those that no head has are left
+            out.
     """
     chosen = [r for r in results if r.variant.split("/")[1] == training]
     metrics = [each for each in metrics if each[0] in {result.metric for result in chosen}]
@@ -121,7 +81,7 @@ def draw_frequencies(
     return figure
 
 
-def _ours(axes: Axes, results: Sequence[Number], prefix: str) -> None:
+def _ours(axes: Axes, results: Sequence[Result], prefix: str) -> None:
     by_head: dict[str, list[float]] = {}
     for result in results:
         by_head.setdefault(result.variant.removeprefix(prefix), []).append(result.value)

@@ -1,4 +1,4 @@
-"""Groups: density models of one shape over several problems and seeds, trained and measured."""
+"""Groups: density models of one shape for several problems and seeds, trained together."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from framework.papers.fourier.replicas import Replicas
 from framework.schedules import ScheduleFactory
 from framework.studies.results import Result
 
-EXAMPLES = 4  # test points whose predicted distributions are kept
+EXAMPLES = 4  # test points whose densities are kept
 
 
 class Candidate(NamedTuple):
@@ -31,25 +31,25 @@ class Candidate(NamedTuple):
     head: HeadFactory
 
 
-class Curves(NamedTuple):
-    """Distributions that a model predicts for some test points, and the true ones."""
+class ExampleDensities(NamedTuple):
+    """Predicted and true densities of E test points."""
 
-    values: list[float]  # [G], in the units of the outcome
-    predicted: list[list[float]]  # densities, [E, G]
-    truth: list[list[float]]
+    values: list[float]  # outcomes, [G]
+    predicted: list[list[float]]  # [E, G], per unit of the outcome
+    truth: list[list[float]]  # [E, G]
 
 
-class Outcome(NamedTuple):
-    """What became of a group."""
+class GroupResult(NamedTuple):
+    """Test results of a group."""
 
     results: list[Result]
-    curves: dict[str, Curves]  # by variant, of its first seed
+    densities: dict[str, ExampleDensities]  # by variant, of its first seed
 
 
 class Group(NamedTuple):
     """Models that are trained together, and how.
 
-    If `widest` is given, all heads are Fourier heads; those with fewer frequencies are given
+    If `widest` is given, all heads are Fourier heads; those with fewer frequencies are padded with
     coefficients that are zero and stay zero, which changes no distribution.
     """
 
@@ -63,16 +63,16 @@ class Group(NamedTuple):
     clip: float | None
     widest: HeadFactory | None = None
 
-    def train(self, steps: int, report: Callable[[int], None] | None = None) -> Outcome:
+    def train(self, steps: int, report: Callable[[int], None] | None = None) -> GroupResult:
         """Trains all models, and measures each on its test data.
 
         Args:
             steps: Optimizer steps.
-            report: Is told the number of every step that was taken.
+            report: Called with the number of each step after it.
         """
         replicas = self.replicas(steps)
         replicas.train(report)
-        return _outcome(self.candidates, replicas.models)
+        return _test(self.candidates, replicas.models)
 
     def replicas(self, steps: int) -> Replicas:
         """Builds the models, side by side."""
@@ -80,14 +80,14 @@ class Group(NamedTuple):
         masks: dict[str, Tensor] = {}
         if self.widest is not None:
             wide = [self.model(candidate, self.widest) for candidate in self.candidates]
-            rows = [to_float32(*pair) for pair in zip(models, wide, strict=True)]
+            rows = [pad_frequencies(*pair) for pair in zip(models, wide, strict=True)]
             masks = {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
             models = wide
         data = [candidate.data for candidate in self.candidates]
         return Replicas(models, data, self.optimizer, self.schedule, steps, self.clip, masks)
 
     def model(self, candidate: Candidate, head: HeadFactory) -> DensityModel:
-        """Builds a model as `lightning fit` with its seed would."""
+        """Builds a model as `lightning fit` does with its seed."""
         model = DensityModel(
             spec=candidate.data.spec,
             stem=self.stem,
@@ -104,16 +104,16 @@ class Group(NamedTuple):
 
 
 @torch.no_grad()
-def to_float32(narrow: DensityModel, wide: DensityModel) -> dict[str, Tensor]:
-    """Makes a model with more frequencies predict what one with fewer does.
+def pad_frequencies(narrow: DensityModel, wide: DensityModel) -> dict[str, Tensor]:
+    """Copies a model into one with more frequencies, which then predicts the same.
 
     Args:
         narrow: A model with a Fourier head.
-        wide: A model with a Fourier head of at least as many frequencies; takes the weights.
+        wide: A model with a Fourier head of at least as many frequencies; its weights are set.
 
     Returns:
-        For the parameters of the projection, by name, ones where a weight comes from the narrow
-            model and zeros elsewhere.
+        Masks of the parameters of the projection, by name: 1 where a weight comes from the narrow
+            model, 0 elsewhere.
     """
     wide.stem.load_state_dict(narrow.stem.state_dict())
     wide.backbone.load_state_dict(narrow.backbone.state_dict())
@@ -121,20 +121,20 @@ def to_float32(narrow: DensityModel, wide: DensityModel) -> dict[str, Tensor]:
     own = dict(narrow.head.projection.named_parameters())
     for name, parameter in wide.head.projection.named_parameters():
         missing = (len(parameter) - len(own[name])) // 2
-        parameter.copy_(_spread(own[name], missing))
-        masks[f"projection.{name}"] = _spread(torch.ones_like(own[name]), missing)
+        parameter.copy_(_padded(own[name], missing))
+        masks[f"projection.{name}"] = _padded(torch.ones_like(own[name]), missing)
     return masks
 
 
-def _spread(rows: Tensor, missing: int) -> Tensor:
+def _padded(rows: Tensor, missing: int) -> Tensor:
     """Adds zeros after the real and after the imaginary parts: `[2(N + 1), ...]`."""
     halves = rows.reshape(2, -1, *rows.shape[1:])
     return pad(halves, (*(0, 0) * (halves.ndim - 2), 0, missing)).flatten(0, 1)
 
 
 @torch.no_grad()
-def _outcome(candidates: Sequence[Candidate], models: Sequence[Any]) -> Outcome:
-    results, curves = [], {}
+def _test(candidates: Sequence[Candidate], models: Sequence[Any]) -> GroupResult:
+    results, densities = [], {}
     for candidate, model in zip(candidates, models, strict=True):
         split = candidate.data.dataset("test")
         batch = split.__getitems__(list(range(len(split))))
@@ -145,14 +145,14 @@ def _outcome(candidates: Sequence[Candidate], models: Sequence[Any]) -> Outcome:
         nll = -distribution.log_prob(batch.target).double().mean().item()
         means |= {"nll": nll, "perplexity": math.exp(nll)}
         results += [Result(candidate.variant, candidate.seed, *each) for each in means.items()]
-        if truth is not None and candidate.variant not in curves:
+        if truth is not None and candidate.variant not in densities:
             cells = read_cells(distribution, interval)
             width = cells.centers[1] - cells.centers[0]
             predicted = cells.log_masses[:EXAMPLES, 0].exp() / width
             true = log_density(truth, cells.centers)[:EXAMPLES, 0].exp()
             parts = (cells.centers, predicted, true)
-            curves[candidate.variant] = Curves(*map(_rounded, parts))
-    return Outcome(results, curves)
+            densities[candidate.variant] = ExampleDensities(*map(_rounded, parts))
+    return GroupResult(results, densities)
 
 
 def _rounded(values: Tensor) -> Any:

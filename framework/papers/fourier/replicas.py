@@ -20,20 +20,20 @@ from framework.schedules import ScheduleFactory
 class Replicas:
     """Trains models of one shape side by side, each as if it were alone.
 
-    Small networks leave a processor idle: most of a step is spent on starting operations. Here an
-    operation works on all models together; each has its own initial weights, examples and order
-    of the examples, and follows the trajectory that `lightning fit` would give it. That needs an
-    optimizer that treats every number by itself, as SGD and Adam do.
+    With small networks most of a step is spent on starting operations. Here each operation works
+    on all models together; each model has its own initial weights, examples and order of the
+    examples, and follows the trajectory that `lightning fit` would give it. That needs an
+    optimizer that works element by element, as SGD and Adam do.
 
     Args:
         models: The models, built and of equal shapes.
-        data: What each is trained on, with equally many examples; may repeat.
+        data: Training data of each model, with equally many examples; may repeat.
         optimizer: The optimizer. Its weight decay is applied to matrices only.
         schedule: The learning rate over the steps.
         steps: Optimizer steps of the run.
         clip: Largest norm of the gradient of a model; no limit if not given.
-        masks: For some parameters, by name, what to multiply the gradient of each model with,
-            `[R, *shape]`: 0 keeps a number where it started.
+        masks: Factors `[R, *shape]` of the gradients of some parameters, by name: with 0 a number
+            keeps its initial value.
 
     Raises:
         ValueError: If the data differ in size.
@@ -55,9 +55,7 @@ class Replicas:
         self.parameters, self._buffers = stack_module_state(networks)
         self._template = networks[0]
         self._distribution = copy.deepcopy(models[0].head)
-        self._distribution.projection = (
-            nn.Identity()
-        )  # it reads what the projections of all models say
+        self._distribution.projection = nn.Identity()  # it reads projections of all models
         self._batches = _batches(data)
         stacked = list(self.parameters.values())
         groups: list[dict[str, Any]] = [
@@ -71,7 +69,7 @@ class Replicas:
         """Takes all steps, then writes the weights into the models.
 
         Args:
-            report: Is told the number of every step that was taken.
+            report: Called with the number of each step after it.
         """
         for step in range(1, self.steps + 1):
             self.step()
@@ -120,7 +118,7 @@ class Replicas:
 
 
 class _Network(nn.Module):
-    """The part of a model that maps tensors to tensors: all but the distribution of its head."""
+    """The tensor-to-tensor part of a model: all but the distribution of its head."""
 
     def __init__(self, model: PredictiveModule) -> None:
         super().__init__()
@@ -128,7 +126,7 @@ class _Network(nn.Module):
         self.projection = model.head.projection
 
     def forward(self, batch: Any) -> Tensor:
-        """Maps a batch to what the distribution of the head reads, `[B, T, ...]`."""
+        """Maps a batch to the parameters of the distribution, `[B, T, ...]`."""
         raw: Tensor = self.projection(self.stem.readout(self.backbone(self.stem(batch))))
         return raw
 
@@ -158,7 +156,7 @@ def _batches(data: Sequence[PredictiveData]) -> Iterator[Any]:
 
 
 def _clip(gradients: list[Tensor], largest: float) -> None:
-    """Shrinks the gradient of each model to a norm, as `clip_grad_norm_` does."""
+    """Clips the gradient of each model to a norm, as `clip_grad_norm_` does."""
     squares = [gradient.flatten(1).square().sum(1) for gradient in gradients]
     norm = torch.stack(squares).sum(0).sqrt()
     factor = (largest / (norm + 1e-6)).clamp(max=1.0)

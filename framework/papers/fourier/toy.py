@@ -1,4 +1,4 @@
-"""ToyTable: the toy experiments of the Fourier head, all heads on all problems, in one call."""
+"""ToyTable: the toy study of the Fourier head, all heads on all problems, in one call."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from framework.callbacks.table import table
 from framework.data.density.module import DensityData
 from framework.data.density.problems import Problem
 from framework.papers.fourier.figures import draw_distributions, draw_frequencies
-from framework.papers.fourier.groups import Candidate, Curves, Group, Outcome
+from framework.papers.fourier.groups import Candidate, ExampleDensities, Group, GroupResult
 from framework.schedules import ScheduleFactory
 from framework.studies.results import Published, Result, markdown, summary, write
 from framework.studies.study import Study
@@ -61,8 +61,8 @@ class ProblemFactory(Protocol):
 
 
 @dataclass
-class Peaked:
-    """A problem, and what a mixture has to be told of it.
+class ToyProblem:
+    """A problem, and the number of components of a mixture that fits it.
 
     Args:
         problem: Features and outcomes, whose true distribution is known.
@@ -75,7 +75,7 @@ class Peaked:
 
 @dataclass
 class Training:
-    """One way to train: cells are classified, or densities fitted by maximum likelihood.
+    """A way to train: classification into cells, or maximum likelihood of densities.
 
     Args:
         stem: Reads the features.
@@ -99,21 +99,25 @@ class Training:
 class ToyTable(Study):
     """Trains every head on every problem with every seed, and compares them with the paper.
 
-    Models of one shape are trained side by side on one core; each is what the recipe of its
-    problem trains with that head, `seed_everything`, `data.seed` and `data.source.seed`. Groups
-    that are finished are not repeated as long as their variants, seeds and steps stay the same.
+    Models of one shape are trained side by side on one core; each equals what the recipe of its
+    problem trains with that head and with the seed as `seed_everything`, `data.seed` and
+    `data.source.seed`. Finished groups are not repeated while their variants, seeds and steps stay
+    the same.
 
     Args:
         problems: The problems by name.
         trainings: The ways to train by name.
         backbone: The network between stem and head.
         losses: Terms of the objective.
-        frequencies: Numbers of frequencies that the Fourier head is given, increasing.
+        frequencies: Numbers of frequencies of the Fourier heads, increasing.
         seeds: Seeds of data, weights and order of the examples.
         steps: Optimizer steps of every run.
         batch_size: Examples in a batch.
-        published: Numbers of the paper to put beside, by variant (`problem/training/head`) and
-            metric, as it states them.
+        published: Numbers of the paper to show beside ours, by variant (`problem/training/head`)
+            and metric, as it states them.
+
+    Raises:
+        ValueError: If there is nothing to compare.
 
     Source: Gillman et al., "Fourier Head" (arXiv:2410.22269), toy example; those with density
         heads are of a later version of the paper.
@@ -121,7 +125,7 @@ class ToyTable(Study):
 
     def __init__(
         self,
-        problems: dict[str, Peaked],
+        problems: dict[str, ToyProblem],
         trainings: dict[str, Training],
         backbone: BackboneFactory,
         losses: dict[str, LossFactory],
@@ -151,7 +155,7 @@ class ToyTable(Study):
         """Trains what is not finished; writes `results.csv`, `table.md` and the figures.
 
         Raises:
-            ValueError: If a group failed; those that are finished are kept.
+            ValueError: If a group failed; finished groups are kept.
         """
         folder.mkdir(parents=True, exist_ok=True)
         groups = self.groups()
@@ -163,17 +167,17 @@ class ToyTable(Study):
         else:
             self._train_side_by_side(folder, waiting, jobs)
         found = {group.name: self._finished(folder, group) for group in groups}
-        outcomes = [outcome for outcome in found.values() if outcome is not None]
-        if len(outcomes) < len(groups):
-            missing = ", ".join(name for name, outcome in found.items() if outcome is None)
+        finished = [result for result in found.values() if result is not None]
+        if len(finished) < len(groups):
+            missing = ", ".join(name for name, result in found.items() if result is None)
             raise ValueError(
-                f"ToyTable: {missing} did not finish; read what was printed, mend the cause and "
-                "run the study again, which repeats only those."
+                f"ToyTable: {missing} did not finish; see the output above, fix the cause and run "
+                "the study again, which repeats only those."
             )
-        self._tell(folder, outcomes)
+        self._report(folder, finished)
 
     def groups(self) -> list[Group]:
-        """Lists what is trained together: heads of one shape, over all problems and seeds."""
+        """Lists the groups: heads of one shape, for all problems and seeds."""
         groups = []
         for name, training in self.trainings.items():
             series: dict[str, HeadFactory] = {
@@ -219,27 +223,27 @@ class ToyTable(Study):
         )
 
     def _train_side_by_side(self, folder: Path, groups: Sequence[Group], jobs: int) -> None:
-        """Deals the groups out to processes, which inherit the factories."""
+        """Divides the groups among processes, which inherit the factories."""
         context = get_context("fork")
-        shares = [groups[k::jobs] for k in range(jobs)]
-        processes = [context.Process(target=self._train, args=(folder, s)) for s in shares if s]
+        parts = [part for k in range(jobs) if (part := groups[k::jobs])]
+        processes = [context.Process(target=self._train, args=(folder, part)) for part in parts]
         for process in processes:
             process.start()
         for process in processes:
             process.join()
 
     def _train(self, folder: Path, groups: Sequence[Group]) -> None:
-        """Trains groups one after the other and keeps what became of them."""
-        torch.set_num_threads(1)  # operations are too small to share
+        """Trains groups one after the other and writes their results."""
+        torch.set_num_threads(1)  # operations are too small for several
         for group in groups:
-            outcome = group.train(self.steps, Clock(group.name, self.steps))
-            kept = {"settings": self._settings(group), **outcome._asdict()}
+            result = group.train(self.steps, Progress(group.name, self.steps))
+            kept = {"settings": self._settings(group), **result._asdict()}
             path = _place(folder, group)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(kept), encoding="utf-8")
 
-    def _finished(self, folder: Path, group: Group) -> Outcome | None:
-        """Returns what became of a group that is finished with the same settings."""
+    def _finished(self, folder: Path, group: Group) -> GroupResult | None:
+        """Returns the results of a group that is finished with the same settings."""
         path = _place(folder, group)
         if not path.is_file():
             return None
@@ -247,46 +251,46 @@ class ToyTable(Study):
         if kept["settings"] != self._settings(group):
             return None
         results = [Result(*result) for result in kept["results"]]
-        curves = {variant: Curves(*each) for variant, each in kept["curves"].items()}
-        return Outcome(results, curves)
+        densities = {name: ExampleDensities(*each) for name, each in kept["densities"].items()}
+        return GroupResult(results, densities)
 
     def _settings(self, group: Group) -> list[str | int]:
         runs = [f"{candidate.variant} {candidate.seed}" for candidate in group.candidates]
         return [self.steps, self.batch_size, *runs]
 
-    def _tell(self, folder: Path, outcomes: Sequence[Outcome]) -> None:
+    def _report(self, folder: Path, groups: Sequence[GroupResult]) -> None:
         """Writes the results, their table and the figures, and prints the table."""
         place = {f"{p}/{t}": k for k, (p, t) in enumerate(product(self.problems, self.trainings))}
-        results = [result for outcome in outcomes for result in outcome.results]
+        results = [result for group in groups for result in group.results]
         results.sort(key=lambda result: place[result.variant.rpartition("/")[0]])
-        curves = {variant: c for outcome in outcomes for variant, c in outcome.curves.items()}
+        densities = {name: each for group in groups for name, each in group.densities.items()}
         rows = summary(results, METRICS, self.published)
         write(folder / "results.csv", results)
         (folder / "table.md").write_text(markdown(rows), encoding="utf-8")
         print(table(f"Test metrics, {folder / 'table.md'}", rows), flush=True)
         for training in self.trainings:
-            waves = draw_frequencies(results, self.published, list(self.problems), training)
-            waves.savefig(folder / f"frequencies-{training}.png", dpi=150)
+            figure = draw_frequencies(results, self.published, list(self.problems), training)
+            figure.savefig(folder / f"frequencies-{training}.png", dpi=150)
             for problem in self.problems:
-                distributions = draw_distributions(curves, problem, training)
-                distributions.savefig(folder / f"distributions-{problem}-{training}.png", dpi=150)
+                figure = draw_distributions(densities, problem, training)
+                figure.savefig(folder / f"distributions-{problem}-{training}.png", dpi=150)
 
 
-class Clock:
-    """Says how far a group is, and how long it will take.
+class Progress:
+    """Prints the progress of a group, and the time that is left.
 
     Args:
-        name: Of the group.
-        steps: Steps that it takes.
+        name: Name of the group.
+        steps: Number of its steps.
     """
 
     def __init__(self, name: str, steps: int) -> None:
         self.name, self.steps, self.start = name, steps, time.monotonic()
-        self.told = {max(1, steps // 100), *(steps * k // 10 for k in range(1, 11))}
+        self.printed = {max(1, steps // 100), *(steps * k // 10 for k in range(1, 11))}
 
     def __call__(self, step: int) -> None:
         """Prints after a hundredth of the steps, and after every tenth."""
-        if step in self.told:
+        if step in self.printed:
             spent = time.monotonic() - self.start
             left = spent * (self.steps - step) / step
             print(

@@ -1,42 +1,22 @@
-"""Draws what a model does for the future: probes, losses by position, parts of gradients."""
+"""Draws the analyses of this paper: probes, losses by position, parts of gradients."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from framework.figures.style import CONTEXT, array, grid, label, legend, looks
-
-
-class Split(Protocol):
-    """Sizes of the parts of a gradient, and their angle."""
-
-    @property
-    def total(self) -> float:
-        """Norm of all of it."""
-
-    @property
-    def myopic(self) -> float:
-        """Norm of the part that serves the present."""
-
-    @property
-    def future(self) -> float:
-        """Norm of the part that serves the future."""
-
-    @property
-    def cosine(self) -> float:
-        """Cosine of both parts."""
+from framework.papers.myopic.gradients import GradientParts
 
 
 def draw_probes(names: Sequence[str], r2: Tensor) -> Figure:
-    """Shows how well quantities can be read off the states of each layer: a line a layer.
+    """Draws how well linear probes read quantities from hidden states: a line per layer.
 
     Args:
         names: The quantities, K of them, such as the lags of one.
-        r2: Share of the variance that a linear probe explains, `[L + 1, K]`; layer 0 is the
+        r2: Fraction of the variance that a linear probe explains, `[L + 1, K]`; layer 0 is the
             embedding.
     """
     figure, (axes,) = grid(1, columns=1, width=max(5.0, 0.5 * len(names) + 2.5), height=3.6)
@@ -46,7 +26,7 @@ def draw_probes(names: Sequence[str], r2: Tensor) -> Figure:
     axes.axhline(0, color=CONTEXT, linewidth=0.6)
     axes.set_xticks(places, names, rotation=30, ha="right", fontsize=7, parse_math=False)
     axes.set_ylim(min(-0.05, 1.1 * float(r2.nan_to_num(0).clamp(min=-1).min())), 1.05)
-    label(axes, "What linear probes read off hidden states", "", "R² on other sequences")
+    label(axes, "Linear probes of hidden states", "", "R² on other sequences")
     legend(figure, axes)
     return figure
 
@@ -54,12 +34,12 @@ def draw_probes(names: Sequence[str], r2: Tensor) -> Figure:
 def draw_positions(
     losses: Mapping[str, Tensor], gaps: Mapping[str, tuple[Tensor, Tensor]]
 ) -> Figure:
-    """Shows losses along the window, and how much they exceed those of another model.
+    """Draws losses along the window, and how much they exceed those of another model.
 
     Args:
         losses: Mean loss of each model at each position, `[T]`, by name.
         gaps: Differences and their standard errors, `[T]` each, by the names of both models;
-            empty where there is nothing to compare with.
+            empty if there is only one model.
     """
     figure, panels = grid(1 + bool(gaps), columns=2, width=5.6, height=3.6)
     for (name, loss), (color, line) in zip(losses.items(), looks(len(losses)), strict=True):
@@ -74,33 +54,33 @@ def draw_positions(
         panels[1].plot(_places(gap), middle, color=color, linestyle=line)
     if gaps:
         panels[1].axhline(0, color=CONTEXT, linewidth=0.6)
-        title = f"Less that of {next(iter(losses))}, ± standard error"
+        title = f"Difference from {next(iter(losses))}, ± standard error"
         label(panels[1], title, "position", "difference of losses")
     legend(figure, panels[0], columns=4)
     return figure
 
 
 def draw_gradients(
-    places: Sequence[float] | Sequence[str], splits: Sequence[Split], x: str
+    places: Sequence[float] | Sequence[str], parts: Sequence[GradientParts], x: str
 ) -> Figure:
-    """Shows norms of the parts of gradients, and their cosine.
+    """Draws norms of the parts of gradients, and their cosine.
 
     Args:
-        places: Where each gradient belongs: steps of a run, or names of blocks.
-        splits: The gradients, as many.
-        x: What the places are.
+        places: Horizontal position of each gradient: steps of a run, or names of blocks.
+        parts: The gradients, as many.
+        x: Label of the horizontal axis.
     """
     figure, (sizes, angles) = grid(2, columns=2, width=5.0, height=3.4)
     names = ("total", "myopic", "future")
     for name, (color, line) in zip(names, looks(len(names)), strict=True):
-        values = [getattr(split, name) for split in splits]
+        values = [getattr(each, name) for each in parts]
         sizes.plot(places, values, "o", linestyle=line, color=color, markersize=3, label=name)
     sizes.set_ylim(bottom=0)
-    label(sizes, "Size of the gradient and of its parts", x, "norm")
-    angles.plot(places, [s.cosine for s in splits], "o-", color=CONTEXT, markersize=3)
+    label(sizes, "Norm of the gradient and of its parts", x, "norm")
+    angles.plot(places, [each.cosine for each in parts], "o-", color=CONTEXT, markersize=3)
     angles.axhline(0, color=CONTEXT, linewidth=0.6)
     angles.set_ylim(-1.05, 1.05)
-    label(angles, "Whether present and future agree", x, "cosine of myopic and future part")
+    label(angles, "Angle between present and future", x, "cosine of myopic and future part")
     legend(figure, sizes)
     return figure
 

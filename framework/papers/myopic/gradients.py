@@ -1,4 +1,4 @@
-"""How much of the gradient serves the present and how much the future, and whether they agree."""
+"""Splits a gradient into the parts that serve the present and the future position."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ ALL = "all"
 """The group of all parameters that are measured."""
 
 
-class Split(NamedTuple):
-    """Sizes of the two parts of a gradient, and their angle."""
+class GradientParts(NamedTuple):
+    """Norms of a gradient and of its two parts, and the angle between these."""
 
     total: float  # norm of what training follows
     myopic: float  # norm of the part that serves the prediction of the same position
@@ -33,24 +33,24 @@ class Split(NamedTuple):
 
 
 class FutureGradient:
-    r"""Splits the gradient of a model into what serves the present and what serves the future.
+    r"""Splits the gradient of a model into a part for the present and one for the future.
 
     .. math:: \nabla L = g + f, \quad g = \sum_j G_{jj}, \quad f = \nabla L - g
 
     where :math:`G_{ij}` is the gradient of the loss at position j with respect to what position i
-    computes. g is what myopic training follows. Both are taken from one model with the same
-    weights, without dropout, by two passes over the same batch: one with ordinary attention, one
-    with a constant past. The gradients are those of the mean of the objective over all batches
-    and processes.
+    computes. Myopic training follows g. Both are computed with the same weights, without dropout,
+    in two passes over the same batch: one with ordinary attention, one with a constant past. The
+    gradients are those of the mean of the objective over all batches and processes.
 
     Args:
-        module: The model, built; it is not changed, and its later changes are seen.
+        module: The model, built. It is not changed; later measurements use its current weights.
         constant: What of the past is constant for the present, `hidden` or `keys`.
-        everything: Measure stem, head and all embeddings too, instead of the rest of the backbone
-            only. What reads out knows no past, so that its gradient is all myopic.
+        everything: Measure stem, head and all embeddings too, not only the rest of the backbone.
+            The read-out attends to no past, so that all of its gradient is myopic.
 
     Raises:
-        ValueError: If the backbone has no attention that can be cut, or parameters are sharded.
+        ValueError: If the attention of the backbone cannot be exchanged, or parameters are
+            sharded.
 
     Source: Wu, Morris, Levine (arXiv:2404.00859), appendix on gradient angles; they leave out
         embedding and read-out.
@@ -61,20 +61,20 @@ class FutureGradient:
     ) -> None:
         if any(isinstance(p, DTensor) or FLATTENED in n for n, p in module.named_parameters()):
             raise ValueError(
-                "FutureGradient needs whole parameters, and a sharded strategy divides them; "
-                "choose another one, or measure checkpoints with `overtone future gradients`."
+                "FutureGradient needs whole parameters, which this strategy shards; choose "
+                "another one, or measure checkpoints with `overtone future gradients`."
             )
         self.whole, self.cut = twin(module, ORDINARY), twin(module, constant_past(constant))
         self.parameters = dict(_chosen(self.whole, everything))
 
-    def measure(self, batches: Iterable[Batch]) -> dict[str, Split]:
-        """Splits the gradient of the mean over batches, which processes share.
+    def measure(self, batches: Iterable[Batch]) -> dict[str, GradientParts]:
+        """Splits the gradient of the mean over the batches of all processes.
 
         Args:
-            batches: Those of this process, on the device of the model.
+            batches: Batches of this process, on the device of the model.
 
         Returns:
-            Norms and cosines: of all parameters, of each block, and of each kind of parameter
+            Norms and cosines by group: all parameters, each block, and each kind of parameter
                 over all blocks.
         """
         weight = torch.zeros(())
@@ -87,12 +87,12 @@ class FutureGradient:
         weight = total(weight.to(device, torch.float32)) * UNIT
         whole, present = ([total(x) / weight for x in each] for each in sums)
         products: dict[str, Tensor] = {}
-        for name, all_of_it, part in zip(self.parameters, whole, present, strict=True):
-            rows = exact(torch.stack([all_of_it, part]).flatten(1))
+        for name, full, myopic in zip(self.parameters, whole, present, strict=True):
+            rows = exact(torch.stack([full, myopic]).flatten(1))
             rows = torch.cat([rows, rows[:1] - rows[1:]])
             for group in groups(name):
                 products[group] = products.get(group, 0) + rows @ rows.T
-        return {group: _split(products[group].cpu()) for group in sorted(products, key=_order)}
+        return {group: _parts(products[group].cpu()) for group in sorted(products, key=_order)}
 
     @torch.enable_grad()
     def _gradient(self, module: PredictiveModule, batch: Batch) -> list[Tensor]:
@@ -121,7 +121,7 @@ def groups(name: str) -> list[str]:
 
 
 def _chosen(module: PredictiveModule, everything: bool) -> Iterator[tuple[str, nn.Parameter]]:
-    """Names the parameters that are measured: trained ones."""
+    """Yields the trained parameters that are measured, by name."""
     tables = [part.weight for part in module.modules() if isinstance(part, nn.Embedding)]
     left_out = {id(table) for table in tables}
     for name, parameter in module.named_parameters():
@@ -130,15 +130,15 @@ def _chosen(module: PredictiveModule, everything: bool) -> Iterator[tuple[str, n
             yield name, parameter
 
 
-def _split(products: Tensor) -> Split:
-    """Reads norms and cosine off the products of total, myopic and future gradient, `[3, 3]`."""
+def _parts(products: Tensor) -> GradientParts:
+    """Computes norms and cosine from products of total, myopic and future gradient `[3, 3]`."""
     total, myopic, future = products.diagonal().sqrt().tolist()
     both = myopic * future
-    return Split(total, myopic, future, float(products[1, 2]) / both if both else math.nan)
+    return GradientParts(total, myopic, future, float(products[1, 2]) / both if both else math.nan)
 
 
 def _order(group: str) -> tuple[int, int]:
-    """Puts all parameters first, then blocks by their number; the others stay as they are."""
+    """Orders groups: all parameters first, then blocks by number, then the others."""
     if group == ALL:
         return 0, 0
     found = re.fullmatch(r"block (\d+)", group)

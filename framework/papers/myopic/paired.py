@@ -1,4 +1,4 @@
-"""Arms that differ in what they learn and in nothing that they are trained with, seed by seed."""
+"""A study of arms that are trained alike, and differ only in which gradients reach the past."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from framework.studies.parity import require_parity
+from framework.papers.myopic.parity import require_parity
 from framework.studies.results import Result, differences, rival
 from framework.studies.runs import Run, filled
 from framework.studies.variants import Variants
 
 
 class PairedArms(Variants):
-    """Measures how much models lose by not planning ahead: myopic arms beside a vanilla one.
+    """Measures how much models lose by not planning ahead: myopic arms against a vanilla one.
 
-    All arms of a seed are handed the same optimizer, schedule, batches, precision and objective.
-    That is checked on what their words build, before any of them runs; an arm that asks for the
-    checkpoint of another one is checked once that is there. The **myopia gap** of an arm is its
-    metric less that of the vanilla arm of the same seed. The **local myopia bonus** is that of the
-    vanilla arm less that of the local myopic one, which sees the past of the vanilla arm: what the
+    All arms of a seed have the same optimizer, schedule, batches, precision and objective. That is
+    checked on what their words build, before any of them runs; an arm that needs the checkpoint of
+    another one is checked once that exists. The **myopia gap** of an arm is its metric minus that
+    of the vanilla arm of the same seed. The **local myopia bonus** is the metric of the vanilla
+    arm minus that of the local myopic arm, which attends to the past of the vanilla arm: what the
     vanilla model gives up at each position for the sake of later ones.
 
     Args:
@@ -31,13 +31,10 @@ class PairedArms(Variants):
         vanilla: Arm that the others are compared with; of arms `group/name` the last part of the
             name.
         local: Arm that is the local myopic model, if there is one of that name.
-        asked: Questions that every arm answers in the end, in words of `overtone future` without
-            the checkpoint, such as `[[probes, --first, "5"]]`; answers are metrics such as
-            `probes/layer 1/sin x[n]`.
-        options: Options of `Variants`: seeds, published, tested, curves, against.
+        options: Options of `Variants`: seeds, published, tested, curves, against, commands.
 
     Raises:
-        ValueError: If there is nothing to run, or no vanilla arm; when it runs, if arms are not
+        ValueError: If there is nothing to run, or no vanilla arm; in `run`, if arms are not
             trained alike.
 
     Source: Wu, Morris, Levine, "Do language models plan ahead for future tokens?"
@@ -51,19 +48,18 @@ class PairedArms(Variants):
         metrics: list[str],
         vanilla: str = "vanilla",
         local: str = "local",
-        asked: Sequence[Sequence[str]] = (),
         **options: Any,
     ) -> None:
         super().__init__(recipe, variants, metrics, baseline=vanilla, **options)
-        self.vanilla, self.local, self.asked = vanilla, local, asked
+        self.vanilla, self.local = vanilla, local
 
     def launch(self, folder: Path, runs: Sequence[Run], jobs: int) -> list[Path]:
-        """Trains arms side by side, once they are known to be trained alike.
+        """Trains arms side by side, after checking that they are trained alike.
 
-        One seed stands for all of them, whose words are the same but for the seed.
+        One seed is checked, as only the seed differs between the words of the others.
 
         Raises:
-            ValueError: If they are not.
+            ValueError: If they are not trained alike.
         """
         arms = {run.variant: run for run in reversed(runs)}
         for variant, run in arms.items():

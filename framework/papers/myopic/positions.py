@@ -14,29 +14,29 @@ from framework.analysis.processes import exact, largest, total
 from framework.analysis.sample import Sample
 from framework.modules.base import PredictiveModule
 
-NLL = "nll"  # what is measured if it is not a term of the objective
+NLL = "nll"  # is measured even if the objective has no such term
 
 
 class PositionLosses(NamedTuple):
-    """Means over examples at each of T positions; `nan` where nothing counts."""
+    """Means over examples at each of T positions; `nan` where no weight is positive."""
 
     loss: Tensor  # [M, T] float64, of each model
-    gap: Tensor  # [M, T], less that of the first model
+    gap: Tensor  # [M, T], minus that of the first model
     error: Tensor  # [M, T], standard error of the gap over examples
 
     def mean(self, weight: Tensor) -> Tensor:
-        """Averages the loss over positions that count as much as `weight` `[T]`: `[M]`."""
+        """Averages the loss over positions, weighted by `weight` `[T]`: `[M]`."""
         return torch.where(weight > 0, self.loss * weight, 0).sum(1) / weight.sum()
 
 
 class PositionSums:
-    """Sums the losses of models position by position; nothing is kept of the examples."""
+    """Sums the losses of models position by position, without keeping the examples."""
 
     def __init__(self) -> None:
         self._sums: Tensor | None = None  # [2 + 2 M, T]: w, w², then w l and w d² of each model
 
     def add(self, losses: Tensor, weight: Tensor) -> None:
-        """Adds losses `[M, B, T]` that count as much as `weight` `[B, T]`."""
+        """Adds losses `[M, B, T]`, weighted by `weight` `[B, T]`."""
         w = exact(weight)
         values = torch.where(w > 0, exact(losses), 0)
         gaps = values - values[:1]
@@ -63,8 +63,8 @@ def measure_positions(
     """Measures the loss of models at each position of a sample.
 
     Args:
-        modules: The models, built; they are set to evaluation.
-        sample: What they read.
+        modules: The models, built; they are set to evaluation mode.
+        sample: The examples.
         term: Term of their objectives to measure, or `nll`, the negative log-likelihood.
 
     Returns:

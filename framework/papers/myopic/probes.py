@@ -1,4 +1,4 @@
-"""Linear probes: how much of a quantity can be read off the hidden states of each layer."""
+"""Linear probes: how well quantities can be predicted from the hidden states of each layer."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Regressors = Callable[[Any], Mapping[str, Tensor]]
 
 
 class ProbeScores(NamedTuple):
-    """How well quantities can be read off."""
+    """R² of probes, by layer and quantity."""
 
     names: list[str]  # of K quantities
-    r2: Tensor  # [L + 1, K] float64: share of the variance; layer 0 is the embedding
+    r2: Tensor  # [L + 1, K] float64: explained fraction of the variance; layer 0 is the embedding
 
 
 class Probe:
@@ -33,7 +33,7 @@ class Probe:
     .. math:: \min_{W, b} \sum_{n \in \text{fitted}} |y_n - W x_n - b|^2 + \text{ridge} \, |W|^2,
               \qquad R^2 = 1 - \frac{\sum (y_n - W x_n - b)^2}{\sum (y_n - \bar y)^2}
 
-    where the second sums, and the mean in them, run over the examples that were not fitted.
+    where the sums of R², and the mean in them, run over the examples that were not fitted.
 
     Args:
         ridge: Penalty of the coefficients, positive; the constant is free.
@@ -45,8 +45,8 @@ class Probe:
     def __init__(self, ridge: float = RIDGE) -> None:
         if not ridge > 0:
             raise ValueError(
-                f"Probe: ridge={ridge} is not positive, and states may depend on each other; "
-                "use a small positive number."
+                f"Probe: ridge={ridge} is not positive, and states may be collinear; use a small "
+                "positive number."
             )
         self.ridge = ridge
         self._outputs = 0
@@ -58,8 +58,8 @@ class Probe:
         Args:
             inputs: `[N, D]`.
             outputs: `[N, K]`.
-            fitted: Which of them the coefficients are fitted to, `[N]` bool; the others are what
-                the fit is held against.
+            fitted: Whether the coefficients are fitted to an example, `[N]` bool; the others
+                are held out.
         """
         x, y = exact(inputs), exact(outputs)
         rows = torch.cat((torch.ones_like(x[:, :1]), x, y), 1)
@@ -69,9 +69,9 @@ class Probe:
         self._products = products if self._products is None else self._products + products
 
     def scores(self) -> Tensor:
-        """Returns R² of each output on the examples that were not fitted, `[K]` float64.
+        """Returns R² of each output on the held-out examples, `[K]` float64.
 
-        It is `nan` where an output is constant there, and negative where its mean says more.
+        It is `nan` where an output is constant there, and negative where its mean is closer.
 
         Raises:
             ValueError: If either half has no examples.
@@ -81,8 +81,8 @@ class Probe:
         counts = others[0, 0].item(), fitted[0, 0].item()
         if not min(counts):
             raise ValueError(
-                f"Probe: {counts[1]:.0f} positions to fit and {counts[0]:.0f} to hold the fit "
-                "against are too few; give more sequences, or an earlier first position."
+                f"Probe: {counts[1]:.0f} positions to fit and {counts[0]:.0f} held-out ones are "
+                "too few; give more sequences, or an earlier first position."
             )
         errors = self._residuals(fitted)  # [C, K]
         squares = (errors * (others @ errors)).sum(0)
@@ -117,19 +117,19 @@ def probe_layers(
 ) -> ProbeScores:
     """Probes every layer for quantities that the data know, pooled over positions.
 
-    The first half of the sample is fitted, the second one is what the fit is held against.
-    Positions of weight 0 are left out.
+    The first half of the sample is fitted, the second half is held out. Positions of weight 0 are
+    left out.
 
     Args:
-        module: The model, built; it is set to evaluation.
-        sample: What it reads.
+        module: The model, built; it is set to evaluation mode.
+        sample: The examples.
         regressors: Returns the quantities.
-        first: First position that counts.
+        first: First position that is used.
         ridge: Penalty of the coefficients.
 
     Raises:
-        ValueError: If the backbone has no states of each layer, nothing is to be read off, or too
-            few positions are left.
+        ValueError: If the backbone has no states of each layer, the data have no quantities, or
+            too few positions are left.
 
     Source: Wu, Morris, Levine, "Do language models plan ahead for future tokens?"
         (arXiv:2404.00859), section 4; there R² is not centered.
@@ -141,7 +141,7 @@ def probe_layers(
         known = regressors(batch)
         names = list(known)
         if not names:
-            raise ValueError("The data name no regressors; there is nothing to be read off.")
+            raise ValueError("The data name no regressors; choose data that name some.")
         outputs = torch.stack([known[name] for name in names], -1)  # [B, T, K]
         counted = batch.weight > 0
         counted[:, :first] = False

@@ -1,4 +1,4 @@
-"""What is found about the future, arranged: in tables, numbers and pictures."""
+"""Reports of the analyses of this paper: tables, numbers and pictures."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from torch import Tensor
 
 from framework.analysis.report import Numbers, Report
 from framework.papers.myopic.figures import draw_gradients, draw_positions, draw_probes
-from framework.papers.myopic.gradients import ALL, Split
+from framework.papers.myopic.gradients import ALL, GradientParts
 from framework.papers.myopic.positions import PositionLosses
 from framework.papers.myopic.probes import ProbeScores
 
-ROWS = 8  # positions that a table shows, at most
+ROWS = 8  # most positions that a table shows
 
 
 def report_positions(names: Sequence[str], losses: PositionLosses, weight: Tensor) -> Report:
-    """Arranges losses by position: some positions and the mean in the table, all in numbers.
+    """Reports losses by position: some positions and the mean in the table, all in the numbers.
 
     Args:
-        names: Of the models.
-        losses: What was measured.
+        names: Names of the models.
+        losses: The measured losses.
         weight: How much each position counts in the mean, `[T]`.
     """
     means, length = losses.mean(weight).tolist(), len(weight)
@@ -47,7 +47,7 @@ def report_positions(names: Sequence[str], losses: PositionLosses, weight: Tenso
 
 
 def report_probes(scores: ProbeScores) -> Report:
-    """Arranges the scores of probes: a row a quantity, a column a layer."""
+    """Reports the scores of probes: a row per quantity, a column per layer."""
     layers = [f"layer {k}" for k in range(len(scores.r2))]
     named = list(zip(scores.names, scores.r2.T.tolist(), strict=True))
     table = [["R² of", *layers], *([name, *(f"{x:.3f}" for x in row)] for name, row in named)]
@@ -61,32 +61,32 @@ def report_probes(scores: ProbeScores) -> Report:
     return Report("probes", table, numbers, metrics, draw_probes(*scores))
 
 
-def report_gradients(splits: Mapping[int, Mapping[str, Split]]) -> Report:
-    """Arranges parts of gradients: of the last step by group, and over the steps.
+def report_gradients(measured: Mapping[int, Mapping[str, GradientParts]]) -> Report:
+    """Reports parts of gradients: of the last step by group, and over the steps.
 
     Args:
-        splits: By step of the run and group of parameters, as `FutureGradient` measures them.
+        measured: By step of the run and group of parameters, as `FutureGradient` measures them.
     """
-    last = splits[max(splits)]
+    last = measured[max(measured)]
     head = ["group", "total", "myopic", "future", "cosine"]
-    table = [head, *([group, *map(_number, split)] for group, split in last.items())]
+    table = [head, *([group, *map(_number, parts)] for group, parts in last.items())]
     numbers: list[list[str | float]] = [["step", *head]]
-    for step in sorted(splits):
-        numbers += [[step, group, *split] for group, split in splits[step].items()]
-    if len(splits) > 1:
-        steps = sorted(splits)
-        figure = draw_gradients(steps, [splits[step][ALL] for step in steps], "optimizer steps")
+    for step in sorted(measured):
+        numbers += [[step, group, *parts] for group, parts in measured[step].items()]
+    if len(measured) > 1:
+        steps = sorted(measured)
+        figure = draw_gradients(steps, [measured[step][ALL] for step in steps], "optimizer steps")
     else:
         groups = [group for group in last if group == ALL or group.startswith("block ")]
         figure = draw_gradients(groups, [last[group] for group in groups], "parameters of")
     return Report("gradients", table, numbers, scalars(last), figure)
 
 
-def scalars(splits: Mapping[str, Split]) -> dict[str, float]:
-    """Names norms and cosines as a run logs them: of everything, and of each block.
+def scalars(measured: Mapping[str, GradientParts]) -> dict[str, float]:
+    """Names norms and cosines as a run logs them: of all parameters, and of each block.
 
     Example:
-        >>> for name, value in scalars({"all": Split(5.0, 4.0, 3.0, 0.0)}).items():
+        >>> for name, value in scalars({"all": GradientParts(5.0, 4.0, 3.0, 0.0)}).items():
         ...     print(name, value)
         gradient/total 5.0
         gradient/myopic 4.0
@@ -94,10 +94,10 @@ def scalars(splits: Mapping[str, Split]) -> dict[str, float]:
         gradient/cosine 0.0
     """
     found: dict[str, float] = {}
-    for group, split in splits.items():
+    for group, parts in measured.items():
         if group == ALL or group.startswith("block "):
             tail = "" if group == ALL else f"/{group}"
-            values = split._asdict().items()
+            values = parts._asdict().items()
             found |= {f"gradient/{name}{tail}": x for name, x in values if not math.isnan(x)}
     return found
 

@@ -1,4 +1,4 @@
-"""A model built again with another attention, around the same weights."""
+"""Rebuilds a model with another attention, around the same weights."""
 
 from __future__ import annotations
 
@@ -13,40 +13,41 @@ from framework.modules.base import PredictiveModule
 from framework.modules.recipe import describe, recipe, unbuilt
 
 ORDINARY: dict[str, Any] = {"class_path": "components.ScaledDotProduct", "init_args": {}}
-"""Attention that sends gradients into the past."""
+"""Ordinary attention, with gradients into the past."""
 
-CONSTANTS = ("hidden", "keys")  # what of the past can be constant, see `Myopic`
+CONSTANTS = ("hidden", "keys")  # what can be constant in the past, see `Myopic`
 
-INTERCHANGEABLE = ("ScaledDotProduct", "Myopic")  # operators that compute the same, forward
+INTERCHANGEABLE = ("ScaledDotProduct", "Myopic")  # operators with the same forward pass
 
 
 def constant_past(constant: str) -> dict[str, Any]:
-    """Describes attention that sends no gradients into the past.
+    """Describes attention without gradients into the past.
 
     Args:
-        constant: What is constant there, `hidden` or `keys`; see `Myopic`.
+        constant: What is constant in the past, `hidden` or `keys`; see `Myopic`.
     """
     return {"class_path": "components.Myopic", "init_args": {"constant": constant}}
 
 
 def twin(module: PredictiveModule, attention: Mapping[str, Any]) -> PredictiveModule:
-    """Builds a model again with another attention, around the same parameters, for evaluation.
+    """Rebuilds a model with another attention around the same parameters, for evaluation.
 
-    Both hold the same tensors: what trains the one changes the other.
+    Both hold the same tensors: training one changes the other.
 
     Args:
-        module: The model, built, its parameters whole in this process.
-        attention: Class path and options of the attention. A scale is taken over.
+        module: The model, built, with whole parameters in this process.
+        attention: Class path and options of the attention. The scale of the present one is kept.
 
     Raises:
-        ValueError: If the backbone has no such choice, or its attention computes something else.
+        ValueError: If the backbone has no option `attention`, or its attention has another forward
+            pass.
     """
     options = dict(module.hparams)
     if "_class_path" not in options:  # built in Python
         options = recipe(type(module), module.hparams_initial)
     options = describe(options) | {"spec": module.spec}
-    recut = {**options, "backbone": _recut(options["backbone"], attention)}
-    other: PredictiveModule = unbuilt("The model", recut)
+    changed = {**options, "backbone": _with_attention(options["backbone"], attention)}
+    other: PredictiveModule = unbuilt("The model", changed)
     with torch.device("meta"):
         other.configure_model()
     for name, part in other.named_modules():
@@ -57,21 +58,21 @@ def twin(module: PredictiveModule, attention: Mapping[str, Any]) -> PredictiveMo
     return other.eval()
 
 
-def _recut(backbone: Mapping[str, Any], attention: Mapping[str, Any]) -> dict[str, Any]:
+def _with_attention(backbone: Mapping[str, Any], attention: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the description of a backbone with another attention."""
     path, options = backbone["class_path"], dict(backbone.get("init_args") or {})
     name, kind = path.rpartition(".")[2], pydoc.locate(path)
     if not callable(kind) or "attention" not in inspect.signature(kind).parameters:
         raise ValueError(
-            f"{name} has no attention to choose, so that the gradient of its past cannot be cut "
-            "off; measure a model whose backbone is Decoder."
+            f"{name} has no option attention, so that the gradient into its past cannot be "
+            "removed; measure a model whose backbone is Decoder."
         )
     present: dict[str, Any] = options.get("attention") or ORDINARY
     operator = present["class_path"].rpartition(".")[2]
     if operator not in INTERCHANGEABLE:
         raise ValueError(
-            f"The attention of this model is {operator}, which computes something else than "
-            f"{' and '.join(INTERCHANGEABLE)} do; measure a model of one of these."
+            f"The attention of this model is {operator}, whose forward pass is not that of "
+            f"{' and '.join(INTERCHANGEABLE)}; measure a model with one of these."
         )
     scale = (present.get("init_args") or {}).get("scale")
     own = {**attention["init_args"], **({} if scale is None else {"scale": scale})}

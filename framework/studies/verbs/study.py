@@ -27,7 +27,7 @@ def run(words: list[str], prog: str) -> None:
     """
     if not words or words[0].startswith("-"):
         if not {"-h", "--help"} & set(words):
-            raise UserError("study needs the name of one; `overtone recipes` lists them.")
+            raise UserError("study needs the name of a study; `overtone recipes` lists them.")
         name, path = "study", None
     else:
         path = recipes.find(words[0], recipes.studies())
@@ -43,7 +43,7 @@ def run(words: list[str], prog: str) -> None:
 
 
 def _claim(folder: Path, options: str, study: Study) -> None:
-    """Notes in the folder with which options it is filled; finished runs there have no others.
+    """Writes into the folder with which options it is filled; results there have no others.
 
     Raises:
         UserError: If it holds results of other options.

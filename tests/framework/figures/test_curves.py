@@ -5,14 +5,13 @@ import statistics
 import numpy as np
 import pytest
 
-from framework.figures.curves import draw_curves
+from framework.figures.curves import LoggedValue, draw_curves
 from framework.figures.scaling import draw_scaling
 from framework.figures.style import COLORS, LINES, looks
-from framework.studies.curves import Point
 
 VALUES = {("plain", 1): [4.0, 2.0], ("plain", 2): [5.0, 3.5], ("fan", 1): [3.0, 1.0]}
 POINTS = [
-    Point(variant, seed, metric, step, value + (metric == "train/nll"))
+    LoggedValue(variant, seed, metric, step, value + (metric == "train/nll"))
     for metric in ("val/nll", "train/nll")
     for (variant, seed), values in VALUES.items()
     for step, value in zip((50, 100), values, strict=True)
@@ -51,7 +50,7 @@ def test_a_run_that_ended_early_counts_as_long_as_it_went():
 
 @pytest.mark.parametrize(("small", "scale"), [(1e-3, "log"), (0.5, "linear"), (-1.0, "linear")])
 def test_errors_of_many_magnitudes_get_a_logarithmic_axis(small, scale):
-    points = [Point("x", 1, "val/error", 1, 1.0), Point("x", 1, "val/error", 2, small)]
+    points = [LoggedValue("x", 1, "val/error", 1, 1.0), LoggedValue("x", 1, "val/error", 2, small)]
     assert draw_curves(points).axes[0].get_yscale() == scale
 
 

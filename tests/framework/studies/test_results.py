@@ -11,7 +11,7 @@ from framework.studies.results import (
     markdown,
     pairs,
     read,
-    shares,
+    size_ratios,
     summary,
     write,
 )
@@ -94,7 +94,7 @@ def test_shares_of_size_are_those_of_curves_that_are_straight_in_the_logarithm()
         return [[(n, 5 - math.log(n / factor) + seed) for seed in (-0.1, 0.1)] for n in sizes]
 
     kinds = {"plain": models([100, 250, 900], 1.0), "fan": models([90, 160, 300], 0.7)}
-    head, *rows = shares(kinds, "plain")
+    head, *rows = size_ratios(kinds, "plain")
     assert head == ["plain", "result", "fan"]
     assert [row[0] for row in rows] == ["100", "250", "900"]
     assert [row[2] for row in rows] == ["", "70 %", ""]  # 70 and 630 are beyond its models

@@ -1,4 +1,4 @@
-"""Metrics that keep their own state, for programs that evaluate without a module."""
+"""Torchmetrics of this paper, for programs that evaluate without a module."""
 
 from framework.papers.fourier.metrics.smoothness import Smoothness
 from framework.papers.fourier.metrics.variation import TotalVariation

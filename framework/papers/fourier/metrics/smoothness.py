@@ -11,12 +11,11 @@ from components.metrics.smoothness import smoothness, smoothness_of
 
 
 class Smoothness(Metric):
-    r"""Summarizes how smooth all predicted probabilities over ordered cells were.
+    """Mean and standard deviation of the smoothness of predicted probabilities of ordered cells.
 
-    Every distribution that it saw counts as much as its weight, whichever batch or process it came
-    from: states are sums. Values compare between distributions on as many cells only, and less is
-        not better:
-    the truth may be rough.
+    Distributions are weighted the same in whichever batch or process they are: states are sums.
+    Values are comparable only between distributions over as many cells, and smaller is not
+    better: the true distribution may be rough.
 
     The published numbers pool distributions in three ways. For synthetic densities, one metric
     sees the test examples of all seeds. For games, it sees what was predicted in the episodes of
@@ -49,7 +48,7 @@ class Smoothness(Metric):
         Args:
             prediction: Probabilities `[..., m]`, or a distribution with cells of batch shape
                 `[...]`.
-            weight: How much each counts, `[...]`, at least 0; all alike if not given.
+            weight: Weight of each, `[...]`, at least 0; all equal if not given.
 
         Raises:
             TypeError: If a distribution has no cells.

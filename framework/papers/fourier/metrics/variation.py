@@ -10,9 +10,9 @@ from components.metrics.densities import total_variation
 
 
 class TotalVariation(Metric):
-    """Averages how much probability predictions place elsewhere than the truth.
+    """Averages the total variation distance between predictions and the truth.
 
-    Every pair of distributions counts alike, whichever batch or process it came from.
+    All pairs of distributions have the same weight, in whichever batch or process they are.
 
     Example:
         >>> metric = TotalVariation()

@@ -1,8 +1,9 @@
-"""Measures what checkpoints compute for positions that are yet to come."""
+"""Measures what checkpoints compute for later positions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,31 @@ from framework.papers.myopic.reports import report_gradients, report_positions, 
 from framework.papers.myopic.twin import CONSTANTS
 
 QUESTIONS = {
-    "positions": "Measures the loss at each position of the window; of several checkpoints also "
-    "how much more each loses there than the first.",
-    "probes": "Tells how well linear probes read what the data know off the states of each layer.",
-    "gradients": "Splits the gradient into what serves the present and what serves the future; "
-    "of several checkpoints of a run over its steps.",
+    "positions": "Measures the loss at each position of the window; for several checkpoints also "
+    "the difference from the first one.",
+    "probes": "Measures how well linear probes predict known quantities from hidden states.",
+    "gradients": "Splits the gradient into a part for the present and one for the future; for "
+    "several checkpoints of a run over its steps.",
 }
 SPLITS = ("val", "test")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of the command line, with defaults for those of other questions."""
+
+    data: PredictiveData
+    sequences: int | None
+    batch_size: int
+    accelerator: str
+    devices: int
+    folder: str | None
+    split: str
+    loss: str = NLL
+    first: int = 0
+    ridge: float = RIDGE
+    constant: str = "hidden"
+    everything: bool = False
 
 
 def run(words: list[str], prog: str) -> None:
@@ -42,34 +61,36 @@ def run(words: list[str], prog: str) -> None:
 
     Raises:
         UserError: If there is no such question, or an option is wrong.
-        ValueError: If a checkpoint or the data cannot be asked.
+        ValueError: If a checkpoint or the data do not fit the question.
     """
     question, rest = (words[0], words[1:]) if words else ("", [])
     if question in HELP:
-        print("\n".join(f"{prog} future {name}: {said}" for name, said in QUESTIONS.items()))
+        print("\n".join(f"{prog} future {name}: {text}" for name, text in QUESTIONS.items()))
         return
     if question not in QUESTIONS:
         raise UserError(
-            f"future answers no {question!r}; ask for one of {', '.join(QUESTIONS)}, for example "
-            "`future probes CHECKPOINT`."
+            f"future has no question {question!r}; choose from {', '.join(QUESTIONS)}, for "
+            "example `future probes CHECKPOINT`."
         )
     paths, options = leading(rest)
     if not paths and not HELP & set(options):
-        raise UserError(f"future {question} needs a checkpoint, right behind {question}.")
+        raise UserError(f"future {question} needs a checkpoint, right after {question}.")
     if question == "probes" and len(paths) > 1:
-        raise UserError(f"future probes asks one checkpoint, got {len(paths)}; ask one by one.")
+        raise UserError(
+            f"future probes reads one checkpoint, got {len(paths)}; give one at a time."
+        )
     given = _parse(question, paths, options, prog)
     fabric = Fabric(accelerator=given.accelerator, devices=given.devices)
     fabric.launch()
-    finding = _answer(question, paths, given, fabric)
+    report = _report(question, paths, given, fabric)
     if fabric.is_global_zero:
-        print(table(_title(finding, paths), finding.table))
+        print(table(f"{report.name.capitalize()} of {', '.join(paths)}", report.table))
         folder = Path(given.folder) if given.folder else beside(paths[0], "future")
-        print("\n" + "\n".join(str(path) for path in finding.write(folder)), flush=True)
+        print("\n" + "\n".join(str(path) for path in report.write(folder)), flush=True)
 
 
-def _answer(question: str, paths: Sequence[str], given: Any, fabric: Fabric) -> Report:
-    data: PredictiveData = given.data
+def _report(question: str, paths: Sequence[str], given: Options, fabric: Fabric) -> Report:
+    data = given.data
     modules = {path: load_module(path).to(fabric.device) for path in paths}
     for path, module in modules.items():
         check_data(path, module, data)
@@ -82,35 +103,43 @@ def _answer(question: str, paths: Sequence[str], given: Any, fabric: Fabric) -> 
             [module] = modules.values()
             known = _regressors(data)
             return report_probes(probe_layers(module, sample, known, given.first, given.ridge))
-    splits = {}
+    measured = {}
     for path, module in modules.items():
         gradient = FutureGradient(module, given.constant, given.everything)
-        splits[int(read(path)["global_step"])] = gradient.measure(batch for _, batch in sample)
-    return report_gradients(splits)
+        measured[int(read(path)["global_step"])] = gradient.measure(batch for _, batch in sample)
+    return report_gradients(measured)
 
 
-def _parse(question: str, paths: Sequence[str], words: Sequence[str], prog: str) -> Any:
+def _parse(question: str, paths: Sequence[str], words: Sequence[str], prog: str) -> Options:
     parser = asking(
         f"{prog} future {question}",
         f"{QUESTIONS[question]} Checkpoints come first, then options.",
     )
-    parser.add_argument("--split", choices=SPLITS, default="val", help="Which examples to read.")
+    parser.add_argument("--split", choices=SPLITS, default="val", help="Split to read.")
     match question:
         case "positions":
             parser.add_argument(
-                "--loss", type=str, default=NLL, help="A term of the objective, or nll."
+                "--loss", type=str, default=NLL, help="Term of the objective, or nll."
             )
         case "probes":
             parser.add_argument("--first", type=int, default=0, help="First position to probe.")
-            parser.add_argument("--ridge", type=float, default=RIDGE, help="Penalty, positive.")
+            parser.add_argument(
+                "--ridge", type=float, default=RIDGE, help="Ridge penalty, positive."
+            )
         case "gradients":
             parser.add_argument(
-                "--constant", choices=CONSTANTS, default="hidden", help="What the past keeps."
+                "--constant",
+                choices=CONSTANTS,
+                default="hidden",
+                help="What is constant in the past.",
             )
             parser.add_argument(
-                "--everything", type=bool, default=False, help="Stem, head, embeddings, too."
+                "--everything",
+                type=bool,
+                default=False,
+                help="Measure stem, head and embeddings too.",
             )
-    return parse(parser, paths[0] if paths else None, words)
+    return Options(**vars(parse(parser, paths[0] if paths else None, words)))
 
 
 def _regressors(data: PredictiveData) -> Any:
@@ -124,7 +153,7 @@ def _regressors(data: PredictiveData) -> Any:
 
 
 def _names(paths: Sequence[str]) -> list[str]:
-    """Names checkpoints by the parts of their paths in which they differ."""
+    """Names checkpoints by the parts of their paths that differ."""
     split = [Path(path).with_suffix("").parts for path in paths]
     depth = max(map(len, split))
     padded = [("",) * (depth - len(parts)) + parts for parts in split]
@@ -134,7 +163,3 @@ def _names(paths: Sequence[str]) -> list[str]:
         for parts in padded
     ]
     return [name or parts[-1] for name, parts in zip(named, split, strict=True)]
-
-
-def _title(finding: Report, paths: Sequence[str]) -> str:
-    return f"{finding.name.capitalize()} of {', '.join(paths)}"

@@ -1,5 +1,6 @@
 """The toy table: what is trained together, what is kept, what is drawn, and what was published."""
 
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from components.heads import EvenMixtureHead, FourierHead, LinearHead
 from components.losses import NegativeLogLikelihood
 from components.stems import FeatureStem, Unscaled
 from framework.papers.fourier import ToyTable
-from framework.papers.fourier.groups import Group
-from framework.papers.fourier.toy import METRICS, Clock, Peaked, Training
+from framework.papers.fourier.groups import Group, GroupResult
+from framework.papers.fourier.toy import METRICS, Progress, ToyProblem, Training
 from framework.schedules import Constant
 from framework.studies import read
 from framework.tasks.toy_densities import Gaussian, Synthetic, TwoGaussians
@@ -22,6 +23,7 @@ from framework.tasks.toy_densities import Gaussian, Synthetic, TwoGaussians
 RECIPES = Path(cli.__file__).parent / "recipes"
 TOY = yaml.safe_load((RECIPES / "studies/fourier/toy.yaml").read_text())["study"]["init_args"]
 FINISHED = RECIPES / "studies/fourier/toy.csv"
+EMPTY = GroupResult([], {})
 
 
 def small(steps=3, **changes):
@@ -35,8 +37,8 @@ def small(steps=3, **changes):
     )
     options = {
         "problems": {
-            "one": Peaked(partial(Synthetic, Gaussian()), 1),
-            "two": Peaked(partial(Synthetic, TwoGaussians())),
+            "one": ToyProblem(partial(Synthetic, Gaussian()), 1),
+            "two": ToyProblem(partial(Synthetic, TwoGaussians())),
         },
         "trainings": {"way": training},
         "backbone": partial(Perceptron, dim=8, depth=1),
@@ -49,46 +51,55 @@ def small(steps=3, **changes):
     return ToyTable(steps=steps, **options)
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The folder of a table that was made by one process."""
+    path = tmp_path_factory.mktemp("toy")
+    small().run(path, jobs=1)
+    return path
+
+
 @pytest.fixture
 def trained(monkeypatch):
-    """Notes the groups that are trained."""
+    """Notes the groups that are trained, and draws nothing."""
     names = []
-    train = Group.train
-
-    def noted(group, steps, report):
-        names.append(group.name)
-        return train(group, steps, report)
-
-    monkeypatch.setattr(Group, "train", noted)
+    monkeypatch.setattr(Group, "train", lambda group, *_: names.append(group.name) or EMPTY)
+    monkeypatch.setattr(ToyTable, "_report", lambda *_: None)
     return names
 
 
-def test_a_table_is_made_once_and_kept(trained, tmp_path, capsys):
-    small().run(tmp_path, jobs=1)
-    assert trained == ["way/fourier", "way/linear", "way/mixture-1", "way/mixture-2"]
-    results = read(tmp_path / "results.csv")
+def test_a_table_has_all_heads_seeds_and_pictures(folder):
+    results = read(folder / "results.csv")
     heads = ("fourier-1", "fourier-2", "fourier-3", "linear", "mixture")
     variants = {f"{problem}/way/{head}" for problem in ("one", "two") for head in heads}
     assert {result.variant for result in results} == variants
     assert {result.seed for result in results} == {1, 2}
-    assert "0.563 ± 0.001" in capsys.readouterr().out
-    assert "| one/way/fourier-2 | 2 |" in (tmp_path / "table.md").read_text()
-    assert sorted(path.name for path in tmp_path.glob("*.png")) == [
-        "frequencies-way.png",
+    [row] = [r for r in (folder / "table.md").read_text().split("\n") if "one/way/fourier-2" in r]
+    assert row.startswith("| one/way/fourier-2 | 2 |")
+    assert "0.563 ± 0.001" in row
+    assert sorted(path.name for path in folder.glob("*.png")) == [
         "distributions-one-way.png",
         "distributions-two-way.png",
+        "frequencies-way.png",
     ]
+
+
+def test_finished_groups_are_kept_unless_their_settings_change(trained, folder, tmp_path):
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     small().run(tmp_path, jobs=1)
-    assert len(trained) == 4
-    assert read(tmp_path / "results.csv") == results
+    assert trained == []
     small(steps=2).run(tmp_path, jobs=1)
-    assert len(trained) == 8
+    assert trained == ["way/fourier", "way/linear", "way/mixture-1", "way/mixture-2"]
 
 
-def test_processes_share_the_groups(tmp_path):
-    small().run(tmp_path / "two", jobs=2)
-    small().run(tmp_path / "one", jobs=1)
-    assert read(tmp_path / "two" / "results.csv") == read(tmp_path / "one" / "results.csv")
+def test_processes_share_the_groups(folder, tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(ToyTable, "_report", lambda _, folder, groups: kept.extend(groups))
+    small().run(tmp_path, jobs=2)
+    found = sorted(result for group in kept for result in group.results)
+    for mine, theirs in zip(found, sorted(read(folder / "results.csv")), strict=True):
+        assert mine[:3] == theirs[:3]
+        assert mine.value == pytest.approx(theirs.value, rel=1e-6)
 
 
 def test_a_group_that_failed_is_named(monkeypatch, tmp_path):
@@ -109,10 +120,10 @@ def test_nothing_to_compare_is_refused():
         small(problems={})
 
 
-def test_a_clock_tells_how_far_it_is(capsys):
-    clock = Clock("a group", 1000)
+def test_progress_is_printed(capsys):
+    progress = Progress("a group", 1000)
     for step in range(1, 101):
-        clock(step)
+        progress(step)
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("a group: step 10 of 1000, ")
     assert second.startswith("a group: step 100 of 1000, ")
@@ -120,7 +131,7 @@ def test_a_clock_tells_how_far_it_is(capsys):
 
 @pytest.mark.parametrize("problem", ["gaussian", "two_gaussians", "signed_beta"])
 def test_the_recipe_of_a_problem_is_what_the_table_trains(problem):
-    recipe = yaml.safe_load((RECIPES / "density" / f"{problem}.yaml").read_text())
+    recipe = yaml.safe_load((RECIPES / f"density/toy_densities/{problem}.yaml").read_text())
     model, data = recipe["model"]["init_args"], recipe["data"]["init_args"]
     how = TOY["trainings"]["classification"]
     head = {**how["fourier"]["init_args"], "frequencies": 12}
@@ -128,7 +139,10 @@ def test_the_recipe_of_a_problem_is_what_the_table_trains(problem):
     assert (model["stem"], model["backbone"]) == (how["stem"], TOY["backbone"])
     assert (model["losses"], model["schedule"]) == (TOY["losses"], how["schedule"])
     assert adam(model) == adam(how)
-    assert data["source"]["init_args"]["process"] == TOY["problems"][problem]["process"]
+    assert (
+        data["source"]["init_args"]["process"]
+        == TOY["problems"][problem]["problem"]["init_args"]["process"]
+    )
     assert data["source"]["init_args"]["seed"].strip("${.}") == "seed_everything"
     assert data["seed"].strip("${.}") == "seed_everything"
     assert (data["batch_size"], recipe["trainer"]["max_steps"]) == (32, 62_500)
@@ -153,13 +167,13 @@ def adam(options):
     return options["optimizer"]["class_path"], settings
 
 
-@pytest.mark.parametrize("overlays", [[], ["--config", "density/likelihood"]])
-def test_the_recipes_take_two_steps_either_way(overlays, tmp_path, capsys):
+def test_a_recipe_takes_two_steps_by_likelihood(tmp_path, capsys):
+    """Without cells there is no smoothness."""
     quiet = ["--config", "smoke", f"--trainer.default_root_dir={tmp_path}"]
-    cli.main(["fit", "--config", "density/signed_beta", *overlays, *quiet])
+    cli.main(["fit", "--config", "signed_beta", "--config", "density/likelihood", *quiet])
     table = capsys.readouterr().out
     assert "kl_cells" in table
-    assert ("smoothness" in table) == (not overlays)
+    assert "smoothness" not in table
 
 
 BANDS = [  # of the reproduction: published means, and how far a run may lie from them

@@ -13,7 +13,7 @@ from components.stems.tokens import TokenStem
 from framework.callbacks import StepSeed
 from framework.modules.language import LanguageModel
 from framework.papers.myopic import FutureGradient, FutureGradients
-from framework.studies.curves import read_points
+from framework.studies.curves import read_logs
 from tests.framework.modules.fakes import Record, trainer, whole
 from tests.framework.modules.parts import FixedData, options
 from tests.framework.papers.myopic.models import SPEC, Windows
@@ -67,7 +67,7 @@ def test_what_is_logged_is_what_the_analysis_finds(tmp_path):
 def test_the_first_micro_batch_of_a_step_is_measured(tmp_path):
     logger = TensorBoardLogger(tmp_path)
     fit(FutureGradients(every=1), logger=logger, accumulate_grad_batches=2, max_steps=3)
-    points = read_points("x", 1, logger.log_dir, ["gradient/cosine"])
+    points = read_logs("x", 1, logger.log_dir, ["gradient/cosine"])
     assert [point.step for point in points] == [0, 1, 2]
     assert imread(f"{logger.log_dir}/figures/gradients.png").std() > 0
 
@@ -85,5 +85,5 @@ def test_two_ranks_measure_the_batch_that_they_share():
 
 
 def test_no_number_of_steps_is_refused():
-    with pytest.raises(ValueError, match="every=0 is no number of steps"):
+    with pytest.raises(ValueError, match="every=0 is not positive"):
         FutureGradients(every=0)

@@ -1,10 +1,10 @@
-"""What pictures of probes, positions and gradients show is what they are given."""
+"""Pictures of probes, positions and gradients show the numbers that they are given."""
 
 import math
 
 import torch
 
-from framework.papers.myopic import Split
+from framework.papers.myopic import GradientParts
 from framework.papers.myopic.figures import draw_gradients, draw_positions, draw_probes
 
 
@@ -37,7 +37,7 @@ def test_gaps_stand_beside_losses():
 
 
 def test_norms_and_cosine_over_steps():
-    splits = [Split(5.0, 4.0, 3.0, 0.5), Split(2.0, 1.0, 1.0, -0.5)]
+    splits = [GradientParts(5.0, 4.0, 3.0, 0.5), GradientParts(2.0, 1.0, 1.0, -0.5)]
     sizes, angles = draw_gradients([0, 100], splits, "optimizer steps").axes
     assert shown(sizes) == {"total": [5.0, 2.0], "myopic": [4.0, 1.0], "future": [3.0, 1.0]}
     assert angles.lines[0].get_ydata().tolist() == [0.5, -0.5]

@@ -1,4 +1,4 @@
-"""The verb `future`: what it says of a checkpoint, what it leaves, and mistakes in a sentence."""
+"""The verb `future`: what it prints and writes, and errors in one sentence."""
 
 import csv
 import json
@@ -107,10 +107,10 @@ def test_help(capsys):
 
 def test_mistakes(run, tmp_path, capsys):
     last = run / "last.ckpt"
-    assert "future answers no ''" in told(capsys, "future")
-    assert "future answers no 'probe'" in told(capsys, "future", "probe", last)
+    assert "future has no question ''" in told(capsys, "future")
+    assert "future has no question 'probe'" in told(capsys, "future", "probe", last)
     assert "future probes needs a checkpoint" in told(capsys, "future", "probes")
-    assert "asks one checkpoint, got 2" in told(capsys, "future", "probes", last, last)
+    assert "reads one checkpoint, got 2" in told(capsys, "future", "probes", last, last)
     assert "There is no checkpoint" in told(capsys, "future", "probes", tmp_path / "x.ckpt")
     said = told(capsys, "future", "positions", last, "--loss", "crps", *QUICK)
     assert "has no term 'crps' in its objective; choose from huber, nll" in said

@@ -105,5 +105,5 @@ def test_what_cannot_be_cut_is_refused():
     with pytest.raises(ValueError, match="The attention of this model is Dense"):
         FutureGradient(model(attention=Dense))
     module = LanguageModel(**options(SPEC, TokenStem, LinearHead, partial(MLP, dim=8)))
-    with pytest.raises(ValueError, match="MLP has no attention to choose"):
+    with pytest.raises(ValueError, match="MLP has no option attention"):
         FutureGradient(module)

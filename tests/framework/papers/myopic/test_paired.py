@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-import cli
-from framework.papers.myopic import PairedArms, paired
+from framework.papers.myopic import PairedArms, paired, parity
 from framework.studies import Variants, read, runs
 
 FAKE = """
@@ -88,31 +87,28 @@ def test_what_needs_an_arm_that_failed_does_not_run(launched, tmp_path):
 
 
 def test_answers_of_the_last_checkpoint_are_metrics(launched, tmp_path):
-    asked = [["probes", "--first", "5"]]
-    study = PairedArms([], ARMS, ["val/nll", "probes/layer 1"], seeds=[1], asked=asked)
+    probes = ["future", "probes", "{checkpoint}", "--first", "5"]
+    study = PairedArms([], ARMS, ["val/nll", "probes/layer 1"], seeds=[1], commands=[probes])
     study.run(tmp_path, jobs=1)
     study.run(tmp_path, jobs=1)
     found = {r.variant: r.value for r in read(tmp_path / "results.csv") if "probes" in r.metric}
     assert found == dict.fromkeys(ARMS, 6 / 8)
     assert (tmp_path / "hidden" / "seed-1" / "calls").read_text() == "hidden"
     with pytest.raises(ValueError, match="2 of 3 runs failed"):
-        PairedArms([], ARMS, ["val/nll"], seeds=[1], asked=[["probes"]]).run(tmp_path, jobs=1)
+        PairedArms([], ARMS, ["val/nll"], seeds=[1], commands=[probes[:3]]).run(tmp_path, jobs=1)
 
 
 def test_arms_that_are_not_trained_alike_do_not_run(monkeypatch, tmp_path):
     monkeypatch.setattr(runs, "LAUNCH", FAKE)
-    for face in (*cli.FACES, *cli._slices()):
-        cli.import_module(face)
-    sizes = ["--model.backbone.dim=8", "--data.batch_size=4", "--trainer.max_steps=4"]
-    recipe = ["--config", "lagged_sines", *sizes, "--trainer.accelerator=cpu"]
-    arms = {"vanilla": [], "hidden": ["--config", "myopic/hidden", "--model.optimizer.lr=0.01"]}
-    with pytest.raises(ValueError, match=r"'vanilla' and 'hidden' are not trained alike.*: lr of"):
-        PairedArms(recipe, arms, ["val/huber"], seeds=[1, 2]).run(tmp_path, jobs=1)
+    monkeypatch.setattr(parity, "terms", lambda words: {"lr": words[words.index("--lr") + 1]})
+    arms = {"vanilla": ["--lr", "0.1"], "hidden": ["--lr", "0.01"]}
+    with pytest.raises(ValueError, match=r"'vanilla' and 'hidden' are not trained alike.*: lr is"):
+        PairedArms([], arms, ["val/huber"], seeds=[1, 2]).run(tmp_path, jobs=1)
     assert not calls(tmp_path)
 
 
 def test_checkpoints_of_what_runs_by_itself_only():
     for arms in ({"a": ["{b}"]}, {"a": ["{b}"], "b": ["{a}"]}, {"g/a": ["{b}"], "b": []}):
-        with pytest.raises(ValueError, match="no variant that runs by itself"):
+        with pytest.raises(ValueError, match="not a variant that runs without others"):
             Variants([], arms, ["val/nll"])
     Variants([], {"a": ["${equal_parameters:88}"]}, ["val/nll"])  # an interpolation

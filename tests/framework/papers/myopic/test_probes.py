@@ -109,7 +109,7 @@ def test_mistakes():
         Probe(0)
     with pytest.raises(ValueError, match="name no regressors"):
         probe_layers(model(), Sample(Windows(4)), lambda batch: {})
-    with pytest.raises(ValueError, match="0 positions to fit"):
+    with pytest.raises(ValueError, match="0 positions to fit and 0 held-out ones"):
         probe_layers(model(), Sample(Windows(4)), regressors, first=6)
     with pytest.raises(ValueError, match="size=0 holds no example"):
         Sample(Windows(4), 0)

@@ -17,7 +17,7 @@ from components.heads.fourier import FourierHead
 from framework.callbacks import StepSeed
 from framework.papers.token_encoding.callback import TokenEncoding
 from framework.papers.token_encoding.dynamics import Dynamics
-from framework.studies.curves import read_points
+from framework.studies.curves import read_logs
 from tests.framework.modules.fakes import Record, fsdp2, trainer, whole
 from tests.framework.modules.parts import FixedData
 from tests.framework.papers.token_encoding.texts import CountedText, model
@@ -172,7 +172,7 @@ def test_a_run_in_half_precision_is_measured_with_float32_logits():
 def test_pictures_and_table_are_left_whatever_the_logger(tmp_path):
     board, plain = TensorBoardLogger(tmp_path / "board"), CSVLogger(tmp_path / "plain")
     _, runner = fit(TokenEncoding(sequences=4), logger=[board, plain], max_steps=2)
-    points = read_points("x", 1, board.log_dir, ["encoding/frequency"])
+    points = read_logs("x", 1, board.log_dir, ["encoding/frequency"])
     assert [point.step for point in points] == [0, 1, 2]
     fit(TokenEncoding(sequences=4), logger=plain, max_steps=2)
     for logger in (board, plain):

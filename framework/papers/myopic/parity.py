@@ -1,4 +1,4 @@
-"""Parity: what two runs are trained with, read off what their words build, not off the words."""
+"""Parity: checks that runs are trained alike, on what their words build, not on the words."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from framework.console.command import Command
 from framework.data.module import PredictiveData
 from framework.modules.base import PredictiveModule
 
-BATCHES = 3  # that are compared, the first ones
+BATCHES = 3  # first batches that are compared
 
 Terms = dict[str, Any]
-"""What a run is trained with, by what it is; a tuple has one value a step, a batch or a group."""
+"""Settings of a training by name; a tuple has one value per step, batch or group."""
 
 
 class _Build(Command):
-    """Builds what a command would run, and leaves it at that."""
+    """Builds what a command would run, without running it."""
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Runs nothing."""
 
 
 def require_parity(words: Mapping[str, Sequence[str]], standard: str) -> None:
-    """Checks that runs are trained with the same as a standard, whatever they train.
+    """Checks that runs are trained like a standard one, whatever they train.
 
-    That is: optimizer and each option of its parameter groups, learning rates of all steps, the
-    first training batches to the bit, terms of the objective, clipping, accumulation, precision,
-    processes, seed of the initial parameters and shapes of the trained ones. All is built in this
-    process, and nothing is run.
+    Compared are: the optimizer and each option of its parameter groups, learning rates of all
+    steps, the first training batches to the bit, terms of the objective, clipping, accumulation,
+    precision, number of processes, seed of the initial parameters and shapes of trained ones. All
+    of it is built in this process, and nothing is run.
 
     Args:
         words: Command lines of `fit` by the name of the run.
-        standard: Name of the one that the others are held against.
+        standard: Name of the run that the others are compared with.
 
     Raises:
-        ValueError: If a run differs; it names in what.
+        ValueError: If a run differs; the message names the first difference.
     """
     expected = terms(words[standard])
     for name, line in words.items():
@@ -55,7 +55,7 @@ def require_parity(words: Mapping[str, Sequence[str]], standard: str) -> None:
 
 
 def difference(expected: Terms, found: Terms) -> str:
-    """Says what differs first in the terms of two runs; "" if nothing does.
+    """Names the first difference between the terms of two runs; "" if there is none.
 
     Example:
         >>> difference({"learning rates": (0.1, 0.2)}, {"learning rates": (0.1, 0.3)})
@@ -77,7 +77,7 @@ def difference(expected: Terms, found: Terms) -> str:
 
 
 def terms(words: Sequence[str]) -> Terms:
-    """Builds what a `fit` would run, and reads off what it is trained with.
+    """Builds what a `fit` would run, and returns its settings.
 
     Args:
         words: The command line, without `fit`.
@@ -122,7 +122,7 @@ def _objective(model: PredictiveModule) -> Terms:
 
 
 def _options(optimizer: Optimizer) -> Terms:
-    """Reads the options of all parameter groups, and how many parameters each has."""
+    """Returns the options of all parameter groups, and how many parameters each has."""
     found: Terms = {"the optimizer": type(optimizer).__name__}
     for number, group in enumerate(optimizer.param_groups, 1):
         place = f"of parameter group {number} of the optimizer"
@@ -132,7 +132,7 @@ def _options(optimizer: Optimizer) -> Terms:
 
 
 def _rates(optimizer: Optimizer, schedule: LRScheduler, steps: int) -> Terms:
-    """Lets the schedule take all steps; without gradients the optimizer changes nothing."""
+    """Runs the schedule over all steps; without gradients the optimizer changes nothing."""
     rates = []
     for _ in range(steps):
         rates.append(tuple(schedule.get_last_lr()))
@@ -156,7 +156,7 @@ def _served(data: PredictiveData) -> Terms:
 
 
 def _digest(batch: Any) -> str:
-    """Returns a short name of the contents of a batch."""
+    """Returns a short hash of the contents of a batch."""
     digest = hashlib.sha256()
     for field in batch:
         if isinstance(field, Tensor):
