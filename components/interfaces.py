@@ -82,13 +82,6 @@ class Backbone(nn.Module, ABC):
         cache is extended in place, and the result equals that of one call with all states.
         """
 
-    def constant_direction(self) -> Tensor | None:
-        """Returns a vector `[D]` whose product with every hidden state is 1, or None.
-
-        What is added to a row of the read-out along it changes the logit by as much everywhere.
-        """
-        return None
-
     @abstractmethod
     def new_cache(self, batch_size: int, length: int) -> Cache:
         """Makes an empty cache for `length` positions, those of the context included."""

@@ -120,10 +120,6 @@ class Decoder(Backbone):
         self.positions.require(length)
         return Cache(len(self.blocks), batch_size, length)
 
-    def constant_direction(self) -> Tensor | None:
-        """Returns that of the last norm; see `Backbone.constant_direction`."""
-        return self.norm.constant_direction()
-
     def forward(self, inputs: Embedded, cache: Cache | None = None) -> Tensor:
         """Computes hidden states `[B, S, D]` of the states; see `Backbone.forward`.
 

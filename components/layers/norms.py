@@ -17,10 +17,6 @@ class Norm(nn.Module, ABC):
     def forward(self, hidden: Tensor) -> Tensor:
         """Normalizes the last axis of `[..., dim]`."""
 
-    def constant_direction(self) -> Tensor | None:
-        """Returns a vector `[dim]` whose product with every output is 1; None if there is none."""
-        return None
-
 
 class NormFactory(Protocol):
     """Builds a norm."""
@@ -88,14 +84,3 @@ class LayerNorm(Norm):
         wide = torch.promote_types(hidden.dtype, torch.float32)
         gain, bias = self.weight.to(wide), self.bias.to(wide)
         return layer_norm(hidden.to(wide), gain.shape, gain, bias, self.eps).to(hidden.dtype)
-
-    def constant_direction(self) -> Tensor | None:
-        r"""Returns :math:`u / \sum_i b_i / g_i` with :math:`u_i = 1 / g_i`, in float64.
-
-        The centered state adds up to zero, so that :math:`u \cdot y = \sum_i b_i / g_i` for every
-        state. None if that is zero, as it is before training, or a gain is.
-        """
-        inverse = 1 / self.weight.detach().double()
-        constant = (self.bias.detach().double() * inverse).sum()
-        direction = inverse / constant
-        return direction if direction.isfinite().all() else None

@@ -12,6 +12,8 @@ from torch import Tensor
 RIDGE = 1e-5  # of the covariance in `whiten`, times its mean variance
 DEFAULT = "whiten"
 GAINS = (0.8, 1.25)  # of a direction that delivers nearly what it says
+NULL = 1e-10  # share of the largest variance below which nothing varies but rounding errors
+SHORT = 1e-5  # share of what is read, in the root mean square, below which a constant is rounding
 PAPER = "mlr"  # the rule of the paper, taken literally
 
 
@@ -24,14 +26,14 @@ class Known:
         covariance: Its covariance over contexts, `[D, D]` float64.
         slope: Computes the slope `[D]` of -log alpha over rows, or raises a ValueError that says
             why there is none.
-        constant: A vector `[D]` whose product with all that is read is 1; None if there is none.
+        positions: Number of these contexts.
         dtype: In which the rows are stored.
     """
 
     mean: Tensor
     covariance: Tensor
     slope: Callable[[], Tensor]
-    constant: Tensor | None
+    positions: int
     dtype: torch.dtype
 
 
@@ -104,14 +106,24 @@ def whiten(known: Known) -> LogitShift:
 
 
 def ln_exact(known: Known) -> LogitShift:
-    """Shifts the logit by one nat in every context, for what a last LayerNorm wrote.
+    r"""Shifts the logit by one nat in every context, along a direction in which nothing varies.
 
-    The change of a row is many times as long as the row, where the bias of the norm is small.
+    .. math:: \Delta E = u / (u \cdot \bar h), \quad C u = 0
+
+    with C the covariance. Behind a LayerNorm with gains g and biases b there is one,
+    :math:`u_i = 1 / g_i`: a centered state adds up to zero, and :math:`\sum_i h_i / g_i` to
+    :math:`\sum_i b_i / g_i`. Of several directions that of the shortest change is taken. Where
+    biases are small, the change is many times as long as the row.
 
     Raises:
-        ValueError: If what is read has no such direction, or rows are stored too coarsely.
+        ValueError: If what is read varies in all directions, or is zero where it does not, too few
+            contexts were read to know, or rows are stored too coarsely.
     """
-    if known.constant is None:
+    values, vectors = torch.linalg.eigh(known.covariance)
+    flat = vectors[:, values <= NULL * values[-1]]
+    constant = flat.T @ known.mean
+    size = (known.covariance.trace() + known.mean.square().sum()).sqrt()
+    if known.positions < 2 * len(values) or not constant.norm() > SHORT * size:
         raise ValueError(
             "ln-exact needs a vector whose product with all that the read-out reads is the same, "
             "as a last LayerNorm with a bias other than zero gives right in front of LinearHead, "
@@ -122,7 +134,7 @@ def ln_exact(known: Known) -> LogitShift:
             f"ln-exact changes rows by many times their length, which {known.dtype} would round "
             "to something else; use whiten or bias."
         )
-    return LogitShift(known.constant.double().cpu())
+    return LogitShift(flat @ constant / constant.square().sum())
 
 
 def offset(known: Known) -> LogitShift:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from framework.modules.base import PredictiveModule
 from framework.papers.token_encoding.contexts import Contexts
 from framework.papers.token_encoding.editing.directions import DIRECTIONS, Known, LogitShift
 from framework.papers.token_encoding.editing.shifts import Shifted, averages
@@ -109,7 +108,6 @@ class Effect(NamedTuple):
 
 
 def know(
-    module: PredictiveModule,
     own: Readout,
     statistics: Statistics,
     dtype: torch.dtype,
@@ -118,26 +116,17 @@ def know(
     """Collects what directions are made of.
 
     Args:
-        module: The model.
-        own: Its read-out.
+        own: The read-out.
         statistics: What that says over contexts.
         dtype: In which the rows are stored.
         size: Of the vocabulary without the tokens that fill it up; None for all.
     """
-    in_front = module.head.output_embedding().features.children()
-    plain = not any(True for _ in in_front)  # hidden states are read as they are
 
     @cache
     def slope() -> Tensor:
         return probe(own, statistics, known=size).regression.slope
 
-    return Known(
-        statistics.mean,
-        statistics.covariance,
-        slope,
-        module.backbone.constant_direction() if plain else None,
-        dtype,
-    )
+    return Known(statistics.mean, statistics.covariance, slope, statistics.positions, dtype)
 
 
 def rules(

@@ -181,7 +181,7 @@ def _know(path: str, found: Evidence, data: Any) -> Known:
     place = names.get(id(weight))
     dtype = weight.dtype if place is None else load_parameters(Path(path))[place].dtype
     size = data.vocabulary_size if isinstance(data, CountsTokens) else None
-    return know(found.module, found.readout, found.statistics, dtype, size)
+    return know(found.readout, found.statistics, dtype, size)
 
 
 def _study(found: Evidence, known: Known, splits: Mapping[str, Contexts], data: Any) -> Report:

@@ -27,4 +27,4 @@ def know(contexts: Contexts, seed: int = 0) -> Known:
     noise = torch.randn(DIM, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     slope = -1.3 * hidden.mean(0) + 0.7 * noise
     covariance = torch.cov(hidden.T, correction=0)
-    return Known(hidden.mean(0), covariance, lambda: slope, None, torch.float32)
+    return Known(hidden.mean(0), covariance, lambda: slope, len(hidden), torch.float32)

@@ -31,8 +31,8 @@ SCALES = (0.1, 0.5, 2.0, 10.0)
 def known(trained):
     fit = trained.fit
     regression = probe(trained.readout, fit).regression
-    constant = trained.module.backbone.constant_direction()
-    return Known(fit.mean, fit.covariance, lambda: regression.slope, constant, torch.float32)
+    moments = (fit.mean, fit.covariance)
+    return Known(*moments, lambda: regression.slope, fit.positions, torch.float32)
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +172,9 @@ def test_what_is_infeasible_is_refused_with_what_is_not(trained, known):
     alpha = trained.fit.contexts.log_probs(trained.readout, asked.tokens).exp().mean().item()
     with pytest.raises(ValueError, match=f"must stay below {1 / alpha:.4g} of  return"):
         rules(known, trained.readout, trained.fit.contexts, asked)
-    pushes, refused = applicable(replace(known, constant=None))
+    pushes, refused = applicable(
+        replace(known, covariance=known.covariance + torch.eye(128).double())
+    )
     assert "ln-exact" in refused
     assert "ln-exact" not in pushes
 

@@ -164,9 +164,7 @@ def test_mistakes(path, tmp_path, capsys):
 
 
 def test_a_direction_that_does_not_apply(path, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(
-        "components.backbones.decoder.Decoder.constant_direction", lambda own: None
-    )
+    monkeypatch.setattr("framework.papers.token_encoding.editing.directions.NULL", -1.0)
     said = told(capsys, path, tmp_path / "new.ckpt", *TOKENS, "--direction=ln-exact")
     assert "ln-exact needs a vector" in said
     assert not (tmp_path / "new.ckpt").exists()
