@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch import LightningDataModule, Trainer
 from torch.utils.data import DataLoader, Dataset
 
 from components.data import Batch, Spec
 from framework.data.sampling import EndlessSampler, ShardSampler, StepSampler
+
+if TYPE_CHECKING:  # not at run time: the command line would lose the defaults
+    from typing import TypedDict
+
+    class DataOptions(TypedDict, total=False):
+        """Options of `PredictiveData`, for data modules that pass them on."""
+
+        batch_size: int
+        eval_batch_size: int | None
+        num_workers: int
+        seed: int
 
 
 class Examples(Dataset[Any], ABC):
