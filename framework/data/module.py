@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from lightning.pytorch import LightningDataModule, Trainer
@@ -15,6 +15,17 @@ from components.data import Batch, Spec
 from framework.data.sampling import ENDLESS, EndlessSampler, ShardSampler, StepSampler
 
 SPLITS = ("train", "val", "test")  # whose numbers keep their draws apart
+
+if TYPE_CHECKING:  # not at run time: the command line would lose the defaults
+    from typing import TypedDict
+
+    class DataOptions(TypedDict, total=False):
+        """Options of `PredictiveData`, for data modules that pass them on."""
+
+        batch_size: int
+        eval_batch_size: int | None
+        num_workers: int
+        seed: int
 
 
 class Dataset(torch_data.Dataset[Any], ABC):

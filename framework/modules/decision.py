@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from matplotlib.figure import Figure
@@ -18,6 +18,11 @@ from framework.evaluation.acting import ACTS, Act, marginals
 from framework.evaluation.rollout import MovingWindow, play
 from framework.figures import Actions, draw_actions
 from framework.modules.base import PredictiveModule, Ratio
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from framework.modules.options import ModuleOptions
 
 EPISODES = 1  # the second loader of the data serves episodes to be played
 CELLS = 48  # into which a figure divides the range of an action
@@ -35,8 +40,7 @@ class DecisionModel(PredictiveModule):
     Args:
         act: How an action is taken from its distribution: drawn (`sample`), the likeliest
             (`mode`), or the average (`mean`, for quantities only).
-        options: Options of every module: spec, stem, backbone, head, losses, optimizer, schedule,
-            execution.
+        options: Options of every module, see `PredictiveModule`.
 
     Source: Chen et al., "Decision Transformer" (arXiv:2106.01345).
     """
@@ -44,7 +48,7 @@ class DecisionModel(PredictiveModule):
     kind = TrajectorySpec
     spec: TrajectorySpec
 
-    def __init__(self, *, act: Act = "sample", **options: Any) -> None:
+    def __init__(self, *, act: Act = "sample", **options: Unpack[ModuleOptions]) -> None:
         super().__init__(**options)
         self.act = ACTS[act]
 

@@ -25,17 +25,10 @@ class DensityModel(PredictiveModule):
     Reports the CRPS, the squared error of the mean and the perplexity exp(nll); where the data
     know the truth, the KL divergence of the prediction from it, in nats, `kl` of densities and
     `kl_cells` of cells; and of distributions over cells their smoothness.
-
-    Args:
-        options: Options of every module: spec, stem, backbone, head, losses, optimizer, schedule,
-            execution.
     """
 
     kind = DensitySpec
     spec: DensitySpec
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
 
     def metrics(self, prediction: Any, batch: DensityBatch) -> Mapping[str, Ratio]:
         """Returns CRPS, squared errors and, where the truth is known, KL divergences."""

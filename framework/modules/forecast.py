@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from matplotlib.figure import Figure
@@ -26,6 +26,11 @@ from framework.figures import draw_forecasts
 from framework.modules import base
 from framework.modules.base import PredictiveModule
 
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from framework.modules.options import ModuleOptions
+
 LEVELS = tuple(k / 10 for k in range(1, 10))  # of the WQL, as in arXiv:2403.07815, section 5.3
 SHOWN = 4  # series in a figure
 
@@ -43,14 +48,13 @@ class Forecaster(PredictiveModule):
 
     Args:
         paths: How many futures are drawn of each series.
-        options: Options of every module: spec, stem, backbone, head, losses, optimizer, schedule,
-            execution.
+        options: Options of every module, see `PredictiveModule`.
     """
 
     kind = SeriesSpec
     spec: SeriesSpec
 
-    def __init__(self, *, paths: Paths = PATHS, **options: Any) -> None:
+    def __init__(self, *, paths: Paths = PATHS, **options: Unpack[ModuleOptions]) -> None:
         super().__init__(**options)
         self.paths = paths
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from matplotlib.figure import Figure
@@ -15,6 +15,11 @@ from framework.data.protocols import ReadsText
 from framework.evaluation.generation import SAMPLING, Sampling, generate
 from framework.figures import draw_next_tokens
 from framework.modules.base import PredictiveModule, Ratio
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from framework.modules.options import ModuleOptions
 
 PANELS = 6  # positions of a text that a figure shows
 
@@ -29,8 +34,7 @@ class LanguageModel(PredictiveModule):
         sampling: How texts are continued.
         tied: Whether the head reads out with the vectors of the embedding, in place of a matrix of
             its own.
-        options: Options of every module: spec, stem, backbone, head, losses, optimizer, schedule,
-            execution, initialization, decay_embeddings.
+        options: Options of every module, see `PredictiveModule`.
 
     Raises:
         ValueError: If the head or the stem has nothing to tie.
@@ -43,7 +47,11 @@ class LanguageModel(PredictiveModule):
     spec: TokenSpec
 
     def __init__(
-        self, *, sampling: Sampling = SAMPLING, tied: bool = False, **options: Any
+        self,
+        *,
+        sampling: Sampling = SAMPLING,
+        tied: bool = False,
+        **options: Unpack[ModuleOptions],
     ) -> None:
         super().__init__(**options)
         self.sampling, self.tied = sampling, tied

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,6 +12,11 @@ from torch.distributions import Distribution
 from components.data import DensityBatch, DensitySpec
 from framework.data.density.problems import Observations, Problem
 from framework.data.module import Dataset, InMemory, PredictiveData
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from framework.data.module import DataOptions
 
 
 class DensityData(PredictiveData):
@@ -22,7 +27,7 @@ class DensityData(PredictiveData):
         options: Batch sizes, workers and seed, as in `PredictiveData`.
     """
 
-    def __init__(self, source: Problem, **options: Any) -> None:
+    def __init__(self, source: Problem, **options: Unpack[DataOptions]) -> None:
         super().__init__(**options)
         self.source = source
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,11 @@ from framework.data.module import PredictiveData
 from framework.data.series.panels import Panel, PanelSource, load_panel, map_values, store_panel
 from framework.data.series.scaling import MeanScaling, Scaling
 from framework.data.series.windows import Cuts, SeriesWindows, seasonal_error
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from framework.data.module import DataOptions
 
 
 class SeriesData(PredictiveData):
@@ -54,7 +59,7 @@ class SeriesData(PredictiveData):
         windows: int = 1,
         stride: int | None = None,
         shortest: int = 0,
-        **options: Any,
+        **options: Unpack[DataOptions],
     ) -> None:
         super().__init__(**options)
         numbers = {"context": context, "horizon": horizon, "season": season}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from torch.utils.data import DataLoader
@@ -20,6 +20,11 @@ from framework.data.series.overlaps import refuse_overlaps
 from framework.data.series.panels import PanelSource, map_values, read_spans, store_panel
 from framework.data.series.pretraining import RandomWindows, Stock
 from framework.data.series.scaling import MeanScaling, Scaling
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from framework.data.module import DataOptions
 
 HELD_OUT = 10  # at most every tenth series of a corpus is for validation
 
@@ -84,7 +89,7 @@ class ZeroShotData(PredictiveData):
         interval: tuple[float, float] = (-15.0, 15.0),
         validation: int = 512,
         limit: int | None = None,
-        **options: Any,
+        **options: Unpack[DataOptions],
     ) -> None:
         super().__init__(**options)
         numbers = {"context": context, "horizon": horizon, "shortest_past": shortest_past}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,6 +16,11 @@ from framework.data.module import Dataset, PredictiveData
 from framework.data.tokens.corpora import Corpus
 from framework.data.tokens.streams import Stream, Streams
 from framework.data.tokens.tokenizer import KnownVocabulary, Tokenizer
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from framework.data.module import DataOptions
 
 COUNTED = 1 << 24  # tokens that are counted at once
 
@@ -47,7 +52,7 @@ class TokenData(PredictiveData):
         tokenizer: Tokenizer | None = None,
         length: int = 256,
         multiple: int = 1,
-        **options: Any,
+        **options: Unpack[DataOptions],
     ) -> None:
         super().__init__(**options)
         if length < 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch.utils.data import DataLoader
@@ -14,6 +14,11 @@ from framework.data.trajectories.archives import Archive
 from framework.data.trajectories.episodes import EpisodeSource
 from framework.data.trajectories.orders import ActionOrder, OrderedActions
 from framework.data.trajectories.windows import CoveringWindows, EpisodeSeeds, TrainingWindows
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from framework.data.module import DataOptions
 
 FIRST_SEED = {"val": 1_000_000, "test": 2_000_000, "predict": 3_000_000}  # of episodes to play
 TARGET_QUANTILE = 0.9  # quantile of the returns of the training episodes that is asked for
@@ -56,7 +61,7 @@ class TrajectoryData(PredictiveData):
         target_return: float | None = None,
         order: ActionOrder | None = None,
         horizon: int | None = None,
-        **options: Any,
+        **options: Unpack[DataOptions],
     ) -> None:
         super().__init__(**options)
         counts = {"length": length, "episodes": episodes, "horizon": horizon}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
@@ -13,6 +13,11 @@ from framework.evaluation.generation import Sampling, aligned_prompts, generate
 from framework.modules.base import Ratio
 from framework.modules.language import LanguageModel
 from framework.tasks.arithmetic.data import Equations
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from framework.modules.options import LanguageOptions
 
 GREEDY = Sampling(length=1, temperature=0.0)
 """Answers are the likeliest ones, token by token."""
@@ -26,8 +31,8 @@ class AnswerModel(LanguageModel):
 
     Args:
         sampling: How answers are written; their length is that of the right ones.
-        options: Options of a language model and of every module: tied, spec, stem, backbone, head,
-            losses, optimizer, schedule, execution, initialization, decay_embeddings.
+        options: Options of a language model (`tied`) and of every module, see
+            `PredictiveModule`.
 
     Raises:
         ValueError: If the data are no such equations.
@@ -35,7 +40,7 @@ class AnswerModel(LanguageModel):
 
     answers: ClassVar[type[Equations]]  # what the data must be, to draw pictures of them
 
-    def __init__(self, *, sampling: Sampling = GREEDY, **options: Any) -> None:
+    def __init__(self, *, sampling: Sampling = GREEDY, **options: Unpack[LanguageOptions]) -> None:
         super().__init__(sampling=sampling, **options)
 
     def setup(self, stage: str) -> None:

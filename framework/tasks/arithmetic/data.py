@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -15,6 +15,11 @@ from components.data import Batch, TokenBatch, TokenSpec
 from components.supports import Tokens
 from framework.data.module import Dataset, InMemory, PredictiveData
 from framework.tasks.arithmetic.sources import Equation
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from framework.data.module import DataOptions
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class Equations(PredictiveData):
         options: Batch sizes, workers and seed, as in `PredictiveData`.
     """
 
-    def __init__(self, source: Equation, **options: Any) -> None:
+    def __init__(self, source: Equation, **options: Unpack[DataOptions]) -> None:
         super().__init__(**options)
         self.source = source
 
@@ -100,7 +105,7 @@ class EquationData(Equations):
         (arXiv:2402.17709), leave-square-out; Dong et al., "FANformer" (arXiv:2502.21309).
     """
 
-    def __init__(self, source: Equation, hole: Square, **options: Any) -> None:
+    def __init__(self, source: Equation, hole: Square, **options: Unpack[DataOptions]) -> None:
         super().__init__(source, **options)
         low, high = min(hole.corner), max(hole.corner) + hole.side
         if low < 0 or high > source.size:

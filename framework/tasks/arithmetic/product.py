@@ -28,8 +28,8 @@ class ProductModel(AnswerModel):
 
     Args:
         sampling: How products are written; their length is that of the right ones.
-        options: Options of a language model and of every module: tied, spec, stem, backbone, head,
-            losses, optimizer, schedule, execution, initialization, decay_embeddings.
+        options: Options of a language model (`tied`) and of every module, see
+            `PredictiveModule`.
 
     Raises:
         ValueError: If the data are no multiplications.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -12,6 +12,11 @@ from components.data import GroupedTokenBatch
 from framework.data.module import Dataset, DrawnDataset, EndlessData
 from framework.tasks.arithmetic.data import Equations
 from framework.tasks.arithmetic.digits import Multiplication
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from framework.data.module import DataOptions
 
 
 class ProductData(EndlessData, Equations):
@@ -46,7 +51,7 @@ class ProductData(EndlessData, Equations):
         source: Multiplication,
         loss: Literal["answer", "everything"] = "answer",
         validation: int = 1024,
-        **options: Any,
+        **options: Unpack[DataOptions],
     ) -> None:
         super().__init__(source=source, **options)
         if validation < 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,6 +11,11 @@ from torch import Tensor
 from components.data import SequenceBatch, SequenceSpec
 from framework.data.module import Dataset, DrawnDataset, EndlessData
 from framework.tasks.lagged_sines.processes import SequenceProcess
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from framework.data.module import DataOptions
 
 
 class SequenceData(EndlessData):
@@ -31,7 +36,11 @@ class SequenceData(EndlessData):
     """
 
     def __init__(
-        self, source: SequenceProcess, length: int = 64, validation: int = 1024, **options: Any
+        self,
+        source: SequenceProcess,
+        length: int = 64,
+        validation: int = 1024,
+        **options: Unpack[DataOptions],
     ) -> None:
         super().__init__(**options)
         if length < 1 or validation < 1:

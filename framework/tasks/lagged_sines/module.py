@@ -25,19 +25,12 @@ class SequenceModel(PredictiveModule):
     latter, `normalized_huber` is 1 for who has learned nothing; `huber_per_task` is `huber`
     divided by the share of positions that are the task, the number of the paper's table.
 
-    Args:
-        options: Options of every module: spec, stem, backbone, head, losses, optimizer, schedule,
-            execution, initialization, decay_embeddings.
-
     Source: Wu, Morris and Levine, "Do language models plan ahead for future tokens?"
         (arXiv:2404.00859), synthetic data, table 1.
     """
 
     kind = SequenceSpec
     spec: SequenceSpec
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
 
     def metrics(self, prediction: Any, batch: SequenceBatch) -> Mapping[str, Ratio]:
         """Returns the Huber loss on all positions, on those of the task and beside it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.distributions import Distribution
@@ -17,6 +17,11 @@ from framework.data.module import Dataset, InMemory, PredictiveData
 from framework.data.tokens.tokenizer import ByteTokenizer, Tokenizer, Vocabulary
 from framework.evaluation.generation import prompt_lengths
 from framework.tasks.random_numbers.normals import Prompt, Prompts, written
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from framework.data.module import DataOptions
 
 
 class Asking(PredictiveData):
@@ -32,7 +37,7 @@ class Asking(PredictiveData):
     """
 
     def __init__(
-        self, source: Prompts, tokenizer: Tokenizer | None = None, **options: Any
+        self, source: Prompts, tokenizer: Tokenizer | None = None, **options: Unpack[DataOptions]
     ) -> None:
         super().__init__(**options)
         self.source, self.tokenizer = source, tokenizer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -16,6 +16,11 @@ from framework.evaluation.randomness import seeded
 from framework.figures import draw_densities
 from framework.modules.base import PredictiveModule, Ratio
 from framework.tasks.random_numbers.histograms import cell_fractions, distinct, edges
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from framework.modules.options import ModuleOptions
 
 POINTS = 512  # of a curve
 
@@ -33,8 +38,7 @@ class PromptModel(PredictiveModule):
         samples: Numbers to draw for each prompt, at least 1.
         cells: Cells of the range, at least 1.
         seed: Seed of the draws.
-        options: Options of every module: spec, stem, backbone, head, losses, optimizer, schedule,
-            execution.
+        options: Options of every module, see `PredictiveModule`.
 
     Raises:
         ValueError: If nothing would be drawn or compared.
@@ -44,7 +48,12 @@ class PromptModel(PredictiveModule):
     spec: PromptSpec
 
     def __init__(
-        self, *, samples: int = 128, cells: int = 20, seed: int = 0, **options: Any
+        self,
+        *,
+        samples: int = 128,
+        cells: int = 20,
+        seed: int = 0,
+        **options: Unpack[ModuleOptions],
     ) -> None:
         super().__init__(**options)
         if samples < 1 or cells < 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -21,6 +21,11 @@ from framework.evaluation.generation import (
 from framework.modules.base import Ratio
 from framework.modules.language import LanguageModel
 from framework.tasks.random_numbers.histograms import cell_fractions, distinct, edges
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from framework.modules.options import LanguageOptions
 
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)")
 WRITING = Sampling(length=20, top_p=0.95)
@@ -42,15 +47,19 @@ class PromptWriter(LanguageModel):
         samples: Texts to write for each prompt, at least 1.
         cells: Cells of the range for the total variation, at least 1.
         sampling: How texts are continued.
-        options: Options of every module: spec, stem, backbone, head, losses, optimizer, schedule,
-            execution.
+        options: Options of every module, see `PredictiveModule`.
 
     Raises:
         ValueError: If nothing would be written or compared.
     """
 
     def __init__(
-        self, *, samples: int = 128, cells: int = 20, sampling: Sampling = WRITING, **options: Any
+        self,
+        *,
+        samples: int = 128,
+        cells: int = 20,
+        sampling: Sampling = WRITING,
+        **options: Unpack[LanguageOptions],
     ) -> None:
         super().__init__(sampling=sampling, **options)
         if samples < 1 or cells < 1:
