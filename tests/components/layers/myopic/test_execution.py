@@ -111,7 +111,6 @@ def test_compiled_whole_it_gives_the_same_gradients(name, variant):
         torch.testing.assert_close(found[name], each, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the compiler warns of its own workings
 @every_variant
 def test_the_compiler_traces_it_whole(variant):

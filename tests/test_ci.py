@@ -1,0 +1,42 @@
+"""The checks of a clone run what the README shows, and every test that is there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import cli
+
+ROOT = Path(cli.__file__).parent
+SCRIPT = (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_checks_run_the_command_of_the_readme():
+    (command,) = re.findall(r"^(pip install .*&& pytest)$", (ROOT / "README.md").read_text(), re.M)
+    assert f'step bash -c "{command}"' in SCRIPT
+
+
+def test_every_hook_is_one_of_the_checks():
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    for entry in re.findall(r"entry: (.*)", hooks):
+        words = [word for word in entry.split() if word not in ("--force-exclude", "--fix")]
+        assert re.search(rf"^step {' '.join(words)}\b", SCRIPT, re.M), entry
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [([], {"quick"}), (["-m", "slow"], {"slow"}), (["-m", ""], {"quick", "slow"})],
+)
+def test_slow_tests_are_left_out_unless_they_are_asked_for(chosen, expected, tmp_path):
+    """With the settings of this project on a file of its own."""
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n@pytest.mark.slow\ndef test_slow(): pass\ndef test_quick(): pass\n"
+    )
+    settings = ("-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *settings, "-n", "0", "-vv", *chosen, "test_it.py"],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert set(re.findall(r"test_it.py::test_(\w+) PASSED", done.stdout)) == expected
