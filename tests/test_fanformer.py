@@ -86,7 +86,13 @@ PAPER = {  # dim, depth, whether the read-out is tied, and millions without embe
 }
 
 
-@pytest.mark.parametrize("recipe", PAPER)
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in ("300m", "600m", "3b") else ())
+        for name in PAPER
+    ],
+)
 def test_sizes_of_the_paper(recipe):
     """Table 10: attention has 4 d² entries in a layer and SwiGLU of width 4 d has 12 d²."""
     dim, depth, tied, millions = PAPER[recipe]

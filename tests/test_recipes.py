@@ -2,10 +2,12 @@
 
 import json
 import re
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 import pytest
 import yaml
+from _pytest.mark import ParameterSet
 
 import cli
 
@@ -22,6 +24,7 @@ RECIPE_FILES = sorted(
 OBJECTIVE = r"^(nll|squared_error|huber) +-?\d\S* +-?\d"
 CATEGORICAL = ("fan", "fourier", "linear")
 TIED = ("fan", "linear")  # heads that can read out with the vectors of the embedding
+RECIPE = {path.stem: path for path in RECIPE_FILES}
 KINDS = {  # one recipe for each kind of data and module, with the heads that can serve it
     **dict.fromkeys(("pendulum", "quickstart", "two_peaks"), HEADS),
     **dict.fromkeys(("cartpole", "lagged_sines", "sotu"), CATEGORICAL),
@@ -32,6 +35,7 @@ SIBLINGS = {  # which differ by numbers only from a recipe that is always run
     *("300m", "600m", "3b", "7b", "chronos", "gaussian", "two_gaussians"),
     *("gpt2", "pythia", "lagged_sines_paper", "multiplication_paper"),
 }
+OFTEN = ("pendulum", "quickstart", "sotu", "two_peaks")  # with every head, and in bfloat16
 
 FEW_SERIES = {"few": {"source": {"class_path": "KernelSynth", "init_args": {"number": 20}}}}
 ONE_SET = {"m1": {"class_path": "Competition", "init_args": {"name": "M1", "frequency": "yearly"}}}
@@ -81,16 +85,23 @@ def two_steps(recipe: Path, folder: Path, *overlays: str) -> None:
     cli.main(["fit", "--config", str(recipe), *files, *smaller, root])
 
 
-def recipe_of(name: str) -> Path:
-    (recipe,) = (path for path in RECIPE_FILES if path.stem == name)
-    return recipe
+def own_head(name: str) -> str:
+    """The overlay of the head that a recipe has: `linear` for LinearHead."""
+    if name not in RECIPE:  # deleted with the task that it belongs to
+        return ""
+    head = yaml.safe_load(RECIPE[name].read_text())["model"]["init_args"]["head"]
+    kind = head if isinstance(head, str) else head["class_path"]
+    return kind.removesuffix("Head").lower()
 
 
-def own_head(recipe: str) -> str:
-    """The overlay of the head that the recipe has: `linear` for LinearHead."""
-    head = yaml.safe_load(recipe_of(recipe).read_text())["model"]["init_args"]["head"]
-    name = head if isinstance(head, str) else head["class_path"]
-    return name.removesuffix("Head").lower()
+def runs(names: Iterable[tuple[str, str]], often: Container[str]) -> list[ParameterSet]:
+    """The recipes that are there with an overlay each; slow where the recipe is not run often."""
+    return [
+        pytest.param(RECIPE[name], overlay, id=f"{name}-{overlay}", marks=marks)
+        for name, overlay in names
+        if name in RECIPE
+        for marks in [() if name in often else pytest.mark.slow]
+    ]
 
 
 @pytest.mark.parametrize(
@@ -108,15 +119,12 @@ def test_two_steps(recipe, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("recipe", "head"),
-    [
-        (recipe, head)
-        for recipe, heads in KINDS.items()
-        for head in heads
-        if head != own_head(recipe)
-    ],
+    runs(
+        ((name, head) for name in KINDS for head in KINDS[name] if head != own_head(name)), OFTEN
+    ),
 )
 def test_two_steps_with_every_head(recipe, head, tmp_path, capsys):
-    two_steps(recipe_of(recipe), tmp_path, f"heads/{head}")
+    two_steps(recipe, tmp_path, f"heads/{head}")
     table = capsys.readouterr().out
     assert re.search(OBJECTIVE, table, re.MULTILINE), table
 
@@ -147,10 +155,13 @@ def test_a_head_is_swapped_by_flag_overlay_or_edit(recipe, head, tmp_path, capsy
 
 @pytest.mark.parametrize(
     ("recipe", "precision"),
-    [*((recipe, "bf16_true") for recipe in KINDS), ("quickstart", "bf16"), ("tiny", "bf16")],
+    [
+        *runs(((name, "bf16_true") for name in KINDS), OFTEN),
+        *runs(((name, "bf16") for name in OFTEN), ("quickstart",)),
+    ],
 )
 def test_two_steps_and_a_picture_in_bfloat16(recipe, precision, tmp_path, capsys):
-    two_steps(recipe_of(recipe), tmp_path, f"precision/{precision}")
+    two_steps(recipe, tmp_path, f"precision/{precision}")
     assert re.search(OBJECTIVE, capsys.readouterr().out, re.MULTILINE)
     assert len(list(tmp_path.glob("figures/*.png"))) == 1
 

@@ -44,7 +44,13 @@ def test_two_processes_end_with_the_weights_of_one(overlay, tmp_path):
         torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6, msg=name)
 
 
-@pytest.mark.parametrize("more", [[], ["--model.execution.meta=true"]], ids=["built", "sent"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param([], id="built", marks=pytest.mark.slow),
+        pytest.param(["--model.execution.meta=true"], id="sent"),
+    ],
+)
 def test_a_tied_fanformer_is_sharded(more, tmp_path):
     """Stem and head read one embedding, whose gradients come from both."""
     alone, together = tmp_path / "alone", tmp_path / "together"

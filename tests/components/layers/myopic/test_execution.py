@@ -12,6 +12,8 @@ from components.interfaces import Embedded
 from tests.components.layers.myopic.every_myopic import (
     BATCH,
     DECODERS,
+    HIDDEN,
+    KEYS,
     SIZE,
     VARIANTS,
     decoder,
@@ -97,8 +99,7 @@ def test_two_ranks_find_the_gradients_of_one(variant, spread):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the compiler warns of its own workings
-@every_variant
-@pytest.mark.parametrize("name", ["grouped", "own values"])
+@pytest.mark.parametrize(("name", "variant"), [("own values", HIDDEN), ("grouped", KEYS)])
 def test_compiled_whole_it_gives_the_same_gradients(name, variant):
     given = states(torch.float32)
     backbone = decoder(variant, torch.float32, depth=1, **CHOSEN[name])

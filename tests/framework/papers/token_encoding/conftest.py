@@ -30,6 +30,15 @@ class Trained:
     held_out: Statistics  # of validation text
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests of the trained model as slow."""
+    for item in items:
+        here = Path(__file__).parent in item.path.parents
+        if here and "trained" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 def train(runs: Path) -> None:
     cli.main([
         *("fit", "--config", "token_encoding/small", "--trainer.default_root_dir", str(runs)),
