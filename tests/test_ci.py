@@ -40,3 +40,21 @@ def test_slow_tests_are_left_out_unless_they_are_asked_for(chosen, expected, tmp
         cwd=tmp_path, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert set(re.findall(r"test_it.py::test_(\w+) PASSED", done.stdout)) == expected
+
+
+def test_what_workers_share_is_made_once(shared):
+    made = []
+    folder = shared("once", made.append)
+    assert shared("once", made.append) == folder
+    assert made == [folder]
+    assert folder.is_dir()
+
+
+def test_what_failed_to_be_made_is_made_again(shared):
+    def fail(folder):
+        (folder / "half").touch()
+        raise OSError("no space")
+
+    with pytest.raises(OSError, match="no space"):
+        shared("again", fail)
+    assert not list(shared("again", lambda folder: None).iterdir())
