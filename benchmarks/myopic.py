@@ -19,14 +19,14 @@ from benchmarks.scoreboard import Figure, interleaved, report
 from components import Decoder, Myopic, ScaledDotProduct
 from components.interfaces import Embedded
 from components.layers.attention import AttentionFactory, KeyValue
+from components.layers.masks import Mask
 from components.layers.myopic.fused import separated_attention
 from components.layers.myopic.reference import diagonal_attention
-from components.layers.visibility import Visible
 
 SHORT, LONG = (8, 8, 256, 64), (1, 8, 1024, 64)  # batch, heads, length, width of a head
 DIM, DEPTH, HEADS, BATCH, LENGTH = 512, 6, 8, 8, 256
 ROUNDS, ROUNDS_OF_DENSE, ROUNDS_OF_STEPS = 41, 7, 15
-CAUSAL = Visible(causal=True)
+CAUSAL = Mask(causal=True)
 
 Attend = Callable[[Tensor, KeyValue, KeyValue], Tensor]
 

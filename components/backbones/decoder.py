@@ -20,9 +20,9 @@ from components.layers.feedforward import (
     ValueFactory,
 )
 from components.layers.linear import require_positive, residual_std
+from components.layers.masks import attention_mask, position_indices
 from components.layers.norms import NormFactory, RMSNorm
 from components.layers.positions import PositionsFactory, Rotary
-from components.layers.visibility import places, visible
 
 
 class Decoder(Backbone):
@@ -126,7 +126,7 @@ class Decoder(Backbone):
         Raises:
             ValueError: If a context comes later than with the first call on a cache.
         """
-        sequence, mask, prefix = _prepend(inputs)
+        sequence, key_mask, prefix = _prepend(inputs)
         device, new = sequence.device, sequence.shape[1]
         known = 0 if cache is None else cache.length
         if prefix and known:
@@ -135,16 +135,16 @@ class Decoder(Backbone):
                 "already; give the context with the first call only."
             )
         if cache is not None:
-            mask = cache.grow(sequence, mask)
+            key_mask = cache.grow(sequence, key_mask)
         self.positions.require(known + new)
-        everywhere = places(known + new, known + new, mask, device)
-        index = everywhere[:, known:]
-        sight = visible(new, known + new, prefix, mask, device)
-        sight = self.positions.weigh(sight, everywhere, new, ahead=False)
+        positions = position_indices(known + new, known + new, key_mask, device)
+        index = positions[:, known:]
+        mask = attention_mask(new, known + new, prefix, key_mask, device)
+        mask = self.positions.add_bias(mask, positions, new, bidirectional=False)
         hidden = self.positions(sequence, index)
         for position, block in enumerate(self.blocks):
-            slot = None if cache is None else cache.slots[position]
-            hidden = block(hidden, index, sight, slot)
+            layer_cache = None if cache is None else cache.layers[position]
+            hidden = block(hidden, index, mask, layer_cache)
         output: Tensor = self.norm(hidden[:, prefix:])
         return output
 

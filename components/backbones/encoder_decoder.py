@@ -15,9 +15,9 @@ from components.layers.block import Block
 from components.layers.cross import CrossAttention
 from components.layers.feedforward import FeedForward, FeedForwardFactory, ProjectionFactory
 from components.layers.linear import require_positive, residual_std
+from components.layers.masks import attention_mask, position_indices
 from components.layers.norms import NormFactory, RMSNorm
 from components.layers.positions import Positions, PositionsFactory, Rotary
-from components.layers.visibility import places, visible
 
 
 class EncoderDecoder(Backbone):
@@ -111,7 +111,7 @@ class EncoderDecoder(Backbone):
         Raises:
             ValueError: If there is no context, or a second one on the same cache.
         """
-        states, mask, context, context_mask = inputs
+        states, key_mask, context, context_mask = inputs
         started = cache is not None and cache.length > 0
         if (context is None) != started:
             raise ValueError(
@@ -125,29 +125,29 @@ class EncoderDecoder(Backbone):
         device, new = states.device, states.shape[1]
         known = 0 if cache is None else cache.length
         if cache is not None:
-            mask = cache.grow(states, mask)
+            key_mask = cache.grow(states, key_mask)
             context_mask = cache.context_mask = cache.context_mask if started else context_mask
         self.positions.require(known + new)
-        everywhere = places(known + new, known + new, mask, device)
-        index = everywhere[:, known:]
-        sight = visible(new, known + new, 0, mask, device)
-        sight = self.positions.weigh(sight, everywhere, new, ahead=False)
+        positions = position_indices(known + new, known + new, key_mask, device)
+        index = positions[:, known:]
+        mask = attention_mask(new, known + new, 0, key_mask, device)
+        mask = self.positions.add_bias(mask, positions, new, bidirectional=False)
         hidden = self.positions(states, index)
         for position, block in enumerate(list(self.blocks)[self.depth :]):
-            slot = None if cache is None else cache.slots[position]
-            hidden = block(hidden, index, sight, slot, context, context_mask)
+            layer_cache = None if cache is None else cache.layers[position]
+            hidden = block(hidden, index, mask, layer_cache, context, context_mask)
         output: Tensor = self.norm(hidden)
         return output
 
-    def _encode(self, context: Tensor, mask: Tensor | None) -> Tensor:
-        """Lets the positions of a context `[B, C, D]` with mask `[B, C]` read each other."""
+    def _encode(self, context: Tensor, key_mask: Tensor | None) -> Tensor:
+        """Encodes a context `[B, C, D]` with `key_mask` `[B, C]`, bidirectionally."""
         size, device = context.shape[1], context.device
         self.context_positions.require(size)
-        index = places(size, size, mask, device)
-        sight = visible(size, size, size, mask, device)
-        sight = self.context_positions.weigh(sight, index, size, ahead=True)
+        index = position_indices(size, size, key_mask, device)
+        mask = attention_mask(size, size, size, key_mask, device)
+        mask = self.context_positions.add_bias(mask, index, size, bidirectional=True)
         hidden = self.context_positions(context, index)
         for block in list(self.blocks)[: self.depth]:
-            hidden = block(hidden, index, sight)
+            hidden = block(hidden, index, mask)
         encoded: Tensor = self.context_norm(hidden)
         return encoded

@@ -1,4 +1,4 @@
-"""Attention: each position gathers what it needs from the positions it sees."""
+"""Self-attention and its operators."""
 
 from __future__ import annotations
 
@@ -14,44 +14,44 @@ from torch.nn.functional import scaled_dot_product_attention
 from components.layers.cache import LayerCache
 from components.layers.feedforward import ProjectionFactory, ValueFactory
 from components.layers.linear import INITIAL_STD, Linear, ResidualLinear
+from components.layers.masks import Mask
 from components.layers.norms import NormFactory
-from components.layers.visibility import Visible
 
 Rotation = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
-"""Marks queries and keys with their positions, see `Positions.rotate`."""
+"""Encodes positions in queries and keys, see `Positions.rotate`."""
 
 Made = TypeVar("Made")
 
 
 class KeyValue(NamedTuple):
-    """What positions show to those who attend to them."""
+    """Keys and values of positions."""
 
     keys: Tensor  # [B, G, K, E]
     values: Tensor  # [B, G, K, E]
 
 
 class AttentionOperator(nn.Module, ABC):
-    """Gathers values by how well queries and keys match. It has no parameters.
+    """Averages values by the scores of queries and keys. It has no parameters.
 
-    It sees two streams of keys and values: `own` is what each position shows itself, `past` what
-    the others see of it. Ordinarily they are one.
+    There are two streams of keys and values: a position uses `own` of itself, and `past` of the
+    other positions. Ordinarily both are the same.
     """
 
     one_stream = True
-    """Whether both streams are one, as they must be where what is read is no past."""
+    """Whether both streams are the same, as they must be in cross-attention."""
 
     def streams(self, project: nn.Module, source: Tensor) -> tuple[Tensor, Tensor]:
         """Projects states `[B, S, D]` to both streams, `[B, S, W]` each: one tensor, twice.
 
         Args:
             project: Makes keys, values or both, for all heads.
-            source: The normalized hidden states, or what stands in front of the projection.
+            source: The normalized hidden states, or the output of the layer in front.
         """
         projected = project(source)
         return projected, projected
 
     def extend(self, past: KeyValue, cache: LayerCache | None) -> KeyValue:
-        """Appends what new positions show the others to what earlier ones did.
+        """Appends keys and values of new positions to those of earlier ones.
 
         Args:
             past: `[B, G, S, E]`, of the new positions.
@@ -63,15 +63,15 @@ class AttentionOperator(nn.Module, ABC):
         return past if cache is None else KeyValue(*cache.extend(*past))
 
     @abstractmethod
-    def forward(self, queries: Tensor, own: KeyValue, past: KeyValue, visible: Visible) -> Tensor:
+    def forward(self, queries: Tensor, own: KeyValue, past: KeyValue, mask: Mask) -> Tensor:
         """Attends with queries `[B, H, Q, E]` to keys and values: `[B, H, Q, E]`.
 
         Args:
             queries: Those of the last Q of K positions.
-            own: `[B, G, Q, E]`, what these positions show themselves. G divides H; each key serves
-                H / G consecutive heads.
-            past: `[B, G, K, E]`, what the others see of each position.
-            visible: Which keys each query sees.
+            own: `[B, G, Q, E]`, keys and values that these positions use of themselves. G divides
+                H; each key serves H / G consecutive heads.
+            past: `[B, G, K, E]`, those that other positions use.
+            mask: Which keys each query sees.
         """
 
 
@@ -83,7 +83,7 @@ class AttentionFactory(Protocol):
 
 
 class ScaledDotProduct(AttentionOperator):
-    r"""Averages values with weights softmax(queries · keys / √E), fused by torch where it can.
+    r"""Averages values with weights softmax(queries · keys / √E), by the fused kernels of torch.
 
     Args:
         dropout: Probability to drop an attention weight while training.
@@ -97,22 +97,22 @@ class ScaledDotProduct(AttentionOperator):
         super().__init__()
         self.dropout, self.scale = dropout, scale
 
-    def forward(self, queries: Tensor, own: KeyValue, past: KeyValue, visible: Visible) -> Tensor:
-        """Attends with queries `[B, H, Q, E]` to `past`, in which each finds itself too."""
+    def forward(self, queries: Tensor, own: KeyValue, past: KeyValue, mask: Mask) -> Tensor:
+        """Attends with queries `[B, H, Q, E]` to `past`, which includes their own positions."""
         return scaled_dot_product_attention(
             queries,
             past.keys,
             past.values,
-            attn_mask=visible.mask,
+            attn_mask=mask.matrix,
             dropout_p=self.dropout if self.training else 0.0,
-            is_causal=visible.causal,
+            is_causal=mask.causal,
             scale=self.scale,
             enable_gqa=queries.shape[1] != past.keys.shape[1],
         )
 
 
 class Attention(nn.Module):
-    """Lets the positions of one sequence read each other.
+    """Self-attention of the positions of a sequence.
 
     Args:
         dim: Width of the hidden states.
@@ -120,15 +120,15 @@ class Attention(nn.Module):
         kv_heads: Number of key and value heads, a divisor of `heads`; by default as many. Fewer
             make the cache smaller.
         head_dim: Width of a head, by default `dim` / `heads`.
-        projection: What stands in front of queries, keys and values, applied once to the input;
-            None for nothing.
-        value: What makes the values from the input itself, in place of a matrix behind
+        projection: Makes a layer in front of queries, keys and values, applied once to the input;
+            None for none.
+        value: Makes the map from the input itself to values, in place of a matrix behind
             `projection`; None for that matrix.
-        bias: Whether the linear maps add a learned constant.
+        bias: Whether the linear maps have a bias.
         qk_norm: Makes the norms of queries and of keys, head by head, before they are rotated;
             None for none.
         attention: The operator on queries, keys and values.
-        rotate: Marks queries and keys with their positions.
+        rotate: Encodes positions in queries and keys.
         dropout: Probability to drop an attention weight while training.
         out_std: Standard deviation of the initial entries of the last matrix.
 
@@ -170,19 +170,19 @@ class Attention(nn.Module):
         self.out = ResidualLinear(heads * self.head_dim, dim, bias, std=out_std)
 
     def forward(
-        self, hidden: Tensor, index: Tensor, visible: Visible, slot: LayerCache | None = None
+        self, hidden: Tensor, index: Tensor, mask: Mask, cache: LayerCache | None = None
     ) -> Tensor:
-        """Attends within hidden states `[B, S, D]` at `index` `[B or 1, S]`, and to the slot."""
+        """Attends within hidden states `[B, S, D]` at `index` `[B or 1, S]`, and to the cache."""
         source = self.projection(hidden)
         queries = self.query_norm(split_heads(self.query(source), self.head_dim))
         own, past = self._streams(hidden, source)
         queries, own, past = self._rotated(queries, own, past, index)
-        past = self.operator.extend(past, slot)
-        output: Tensor = self.out(join_heads(self.operator(queries, own, past, visible)))
+        past = self.operator.extend(past, cache)
+        output: Tensor = self.out(join_heads(self.operator(queries, own, past, mask)))
         return output
 
     def _streams(self, hidden: Tensor, source: Tensor) -> tuple[KeyValue, KeyValue]:
-        """Makes what a position shows itself, and what the others see of it."""
+        """Makes the keys and values that a position uses of itself, and those for the others."""
 
         def heads(vectors: Tensor) -> Tensor:
             return split_heads(vectors, self.head_dim)
@@ -202,7 +202,7 @@ class Attention(nn.Module):
     def _rotated(
         self, queries: Tensor, own: KeyValue, past: KeyValue, index: Tensor
     ) -> tuple[Tensor, KeyValue, KeyValue]:
-        """Marks queries and keys with their positions; keys once where both streams are one."""
+        """Encodes positions in queries and keys; once where both streams are the same."""
         if past.keys is own.keys:
             queries, keys = self.rotate(queries, own.keys, index)
             return queries, own._replace(keys=keys), past._replace(keys=keys)
@@ -212,17 +212,17 @@ class Attention(nn.Module):
 
 
 def width_of_heads(dim: int, heads: int, head_dim: int | None) -> int:
-    """Returns `head_dim`, or what `dim` divided among the heads gives.
+    """Returns `head_dim`, by default `dim` divided by `heads`.
 
     Raises:
-        ValueError: If that leaves a rest, or is no width.
+        ValueError: If `heads` does not divide `dim`, or `head_dim` is too small.
     """
     if head_dim is not None and head_dim < 1:
         raise ValueError(f"Attention: head_dim={head_dim} is too small; use at least 1.")
     if heads < 1 or (head_dim is None and dim % heads):
         raise ValueError(
-            f"Attention divides dim={dim} into heads={heads} equal parts, which leaves a rest; "
-            "choose heads that divide dim, or give head_dim."
+            f"Attention: dim={dim} is not divisible by heads={heads}; choose heads that divide "
+            "dim, or give head_dim."
         )
     return dim // heads if head_dim is None else head_dim
 
@@ -236,14 +236,14 @@ def groups_of_heads(heads: int, kv_heads: int | None) -> int:
     groups = heads if kv_heads is None else kv_heads
     if groups < 1 or heads % groups:
         raise ValueError(
-            f"Attention shares kv_heads={kv_heads} among heads={heads} queries, which leaves a "
-            "rest; choose kv_heads that divide heads."
+            f"Attention: heads={heads} is not divisible by kv_heads={kv_heads}; choose kv_heads "
+            "that divide heads."
         )
     return groups
 
 
 def split_heads(vectors: Tensor, head_dim: int) -> Tensor:
-    """Cuts `[B, S, H·E]` into heads, `[B, H, S, E]`."""
+    """Splits `[B, S, H·E]` into heads, `[B, H, S, E]`."""
     return vectors.view(*vectors.shape[:2], -1, head_dim).transpose(1, 2)
 
 
@@ -253,6 +253,6 @@ def join_heads(vectors: Tensor) -> Tensor:
 
 
 def _both(make: Callable[[Tensor], Made], own: Tensor, past: Tensor) -> tuple[Made, Made]:
-    """Makes something of both streams, once where they are one."""
+    """Applies a function to both streams, once where they are the same."""
     made = make(own)
     return made, made if past is own else make(past)

@@ -8,8 +8,8 @@ from components.layers.attention import Attention
 from components.layers.cache import LayerCache
 from components.layers.cross import CrossAttention
 from components.layers.feedforward import PositionWise
+from components.layers.masks import Mask
 from components.layers.norms import NormFactory
-from components.layers.visibility import Visible
 
 
 class Block(nn.Module):
@@ -51,8 +51,8 @@ class Block(nn.Module):
         self,
         hidden: Tensor,
         index: Tensor,
-        visible: Visible,
-        slot: LayerCache | None = None,
+        mask: Mask,
+        cache: LayerCache | None = None,
         context: Tensor | None = None,
         context_mask: Tensor | None = None,
     ) -> Tensor:
@@ -61,15 +61,15 @@ class Block(nn.Module):
         Args:
             hidden: The stream.
             index: Position of each state, `[B or 1, S]`.
-            visible: Which positions each position sees.
-            slot: What earlier calls kept; extended in place.
-            context: `[B, C, D]`, what `cross` reads; None if the slot remembers it.
+            mask: Which positions each position sees.
+            cache: Keys and values of earlier calls; extended in place.
+            context: `[B, C, D]`, what `cross` reads; None if the cache has it.
             context_mask: `[B, C]` bool, False on padding; None if nothing is padded.
         """
-        gathered = self.attention(self.attention_norm(hidden), index, visible, slot)
+        gathered = self.attention(self.attention_norm(hidden), index, mask, cache)
         hidden = hidden + self.dropout(gathered)
         if self.cross is not None and self.cross_norm is not None:
-            read = self.cross(self.cross_norm(hidden), context, context_mask, slot)
+            read = self.cross(self.cross_norm(hidden), context, context_mask, cache)
             hidden = hidden + self.dropout(read)
         made: Tensor = self.dropout(self.feedforward(self.feedforward_norm(hidden)))
         return hidden + made

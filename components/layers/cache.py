@@ -7,10 +7,10 @@ from torch import Tensor
 
 
 class LayerCache:
-    """What one block keeps: keys and values of the sequence, and of the context it reads.
+    """Keys and values of one block: those of the sequence, and those of the context.
 
     Args:
-        capacity: Number of positions there is room for.
+        capacity: Maximum number of positions.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -18,9 +18,7 @@ class LayerCache:
         self.length = 0
         self.keys: Tensor | None = None  # [B, G, capacity, E]
         self.values: Tensor | None = None
-        self.memory: tuple[Tensor, Tensor] | None = (
-            None  # keys and values [B, G, C, E] of a context
-        )
+        self.memory: tuple[Tensor, Tensor] | None = None  # of a context, [B, G, C, E] each
 
     def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Appends keys and values `[B, G, S, E]` and returns all of them, `[B, G, length, E]`."""
@@ -34,32 +32,32 @@ class LayerCache:
         return self.keys[:, :, : self.length], self.values[:, :, : self.length]
 
     def repeat(self, samples: int) -> LayerCache:
-        """Copies the slot, each example `samples` times in a row."""
-        slot = LayerCache(self.capacity)
-        slot.length = self.length
-        slot.keys, slot.values = _repeat(self.keys, samples), _repeat(self.values, samples)
+        """Copies the keys and values, each example `samples` times in a row."""
+        copy = LayerCache(self.capacity)
+        copy.length = self.length
+        copy.keys, copy.values = _repeat(self.keys, samples), _repeat(self.values, samples)
         if self.memory is not None:
             keys, values = self.memory
-            slot.memory = keys.repeat_interleave(samples, 0), values.repeat_interleave(samples, 0)
-        return slot
+            copy.memory = keys.repeat_interleave(samples, 0), values.repeat_interleave(samples, 0)
+        return copy
 
 
 class Cache:
-    """Everything a backbone needs to go on where it stopped.
+    """The state of a backbone while a sequence grows.
 
     It is written in place: use it without gradients.
 
     Args:
         depth: Number of blocks that keep keys and values.
         batch_size: Number of examples.
-        length: Number of positions there is room for, those of the context included.
+        length: Maximum number of positions, those of the context included.
     """
 
     def __init__(self, depth: int, batch_size: int, length: int) -> None:
         self.batch_size = batch_size
         self.capacity = length
         self.length = 0
-        self.slots = [LayerCache(length) for _ in range(depth)]
+        self.layers = [LayerCache(length) for _ in range(depth)]
         self.mask: Tensor | None = None  # [B, length] bool, False on padding; None: no padding
         self.context_mask: Tensor | None = None  # [B, C] bool, of a context that is kept as memory
 
@@ -86,7 +84,7 @@ class Cache:
         """Copies the cache, each example `samples` times in a row, to sample continuations."""
         cache = Cache(0, self.batch_size * samples, self.capacity)
         cache.length = self.length
-        cache.slots = [slot.repeat(samples) for slot in self.slots]
+        cache.layers = [layer.repeat(samples) for layer in self.layers]
         cache.mask = _repeat(self.mask, samples)
         cache.context_mask = _repeat(self.context_mask, samples)
         return cache

@@ -1,4 +1,4 @@
-"""Cross-attention: the positions of a sequence gather from an encoded context."""
+"""Cross-attention: the positions of a sequence attend to an encoded context."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from components.layers.attention import (
 )
 from components.layers.cache import LayerCache
 from components.layers.linear import INITIAL_STD, Linear, ResidualLinear
-from components.layers.visibility import Visible
+from components.layers.masks import Mask
 
 
 class CrossAttention(nn.Module):
-    """Lets the positions of a sequence read an encoded context, without a notion of place.
+    """Attention of the positions of a sequence to an encoded context, without positions.
 
     Args:
         dim: Width of the hidden states.
@@ -31,8 +31,8 @@ class CrossAttention(nn.Module):
         out_std: Standard deviation of the initial entries of the last matrix.
 
     Raises:
-        ValueError: If the heads do not divide as they must, or the operator tells what a position
-            shows itself from what the others see: a context is no past.
+        ValueError: If the heads do not divide as they must, or the operator separates `own`
+            from `past`, which a context does not have.
     """
 
     def __init__(
@@ -65,32 +65,31 @@ class CrossAttention(nn.Module):
         hidden: Tensor,
         context: Tensor | None = None,
         mask: Tensor | None = None,
-        slot: LayerCache | None = None,
+        cache: LayerCache | None = None,
     ) -> Tensor:
         """Attends with hidden states `[B, S, D]` to a context `[B, C, D]` with mask `[B, C]`.
 
-        The slot remembers the context, so that later calls need not give it again. An example
+        The cache keeps keys and values of the context, so that later calls omit it. An example
         whose context is all padding reads zeros.
         """
         queries = split_heads(self.query(hidden), self.head_dim)
-        shown = self._remember(context, slot)
+        past = self._keys_and_values(context, cache)
         if mask is None:
-            gathered = self.operator(queries, shown, shown, Visible())
+            gathered = self.operator(queries, past, past, Mask())
         else:
-            some = mask.any(1)[
-                :, None, None, None
-            ]  # a softmax over nothing is 0/0: look, then forget
-            visible = Visible(mask[:, None, None] | ~some)
-            gathered = self.operator(queries, shown, shown, visible).masked_fill(~some, 0.0)
+            # a softmax over nothing is 0/0: attend to padding, then set zeros
+            some = mask.any(1)[:, None, None, None]
+            attended = Mask(mask[:, None, None] | ~some)
+            gathered = self.operator(queries, past, past, attended).masked_fill(~some, 0.0)
         output: Tensor = self.out(join_heads(gathered))
         return output
 
-    def _remember(self, context: Tensor | None, slot: LayerCache | None) -> KeyValue:
+    def _keys_and_values(self, context: Tensor | None, cache: LayerCache | None) -> KeyValue:
         if context is None:
-            assert slot is not None
-            assert slot.memory is not None
-            return KeyValue(*slot.memory)
-        shown = KeyValue(*split_heads(self.key_value(context), self.head_dim).chunk(2, 1))
-        if slot is not None:
-            slot.memory = shown
-        return shown
+            assert cache is not None
+            assert cache.memory is not None
+            return KeyValue(*cache.memory)
+        made = KeyValue(*split_heads(self.key_value(context), self.head_dim).chunk(2, 1))
+        if cache is not None:
+            cache.memory = made
+        return made

@@ -1,4 +1,4 @@
-"""Positions: how a sequence model learns where things stand."""
+"""Position encodings of sequence models."""
 
 from __future__ import annotations
 
@@ -10,48 +10,48 @@ import torch
 from torch import Tensor, nn
 
 from components.layers.linear import Embedding
-from components.layers.visibility import Visible
+from components.layers.masks import Mask
 
 
 class Positions(nn.Module, ABC):
-    """Marks hidden states, or queries and keys, with positions; overridden where needed."""
+    """Adds positions to hidden states, to queries and keys, or to scores."""
 
     def require(self, length: int) -> None:
         """Raises a ValueError if a sequence of `length` positions is too long."""
 
     def forward(self, states: Tensor, index: Tensor) -> Tensor:
-        """Marks states `[B, S, D]` that stand at `index` `[B or 1, S]`, before the first block."""
+        """Adds positions `index` `[B or 1, S]` to states `[B, S, D]`, before the first block."""
         return states
 
     def rotate(self, queries: Tensor, keys: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Marks queries `[B, H, S, E]` and keys `[B, G, S, E]` at `index` `[B or 1, S]`.
+        """Encodes positions `index` `[B or 1, S]` in queries `[B, H, S, E]`, keys `[B, G, S, E]`.
 
-        Every block does that. It must use no parameters: those of a module are gathered for its
-        `forward` only.
+        Every block does that. It must not use parameters: sharded ones are gathered for `forward`
+        only.
         """
         return queries, keys
 
-    def weigh(self, sight: Visible, index: Tensor, queries: int, ahead: bool) -> Visible:
-        """Adds to how well queries and keys match, once for all blocks.
+    def add_bias(self, mask: Mask, index: Tensor, queries: int, bidirectional: bool) -> Mask:
+        """Adds a bias to the scores, once for all blocks.
 
         Args:
-            sight: Which keys each query sees.
-            index: Where the keys stand, `[B or 1, K]`; the last of them are the queries.
+            mask: Which keys each query sees.
+            index: Positions of the keys, `[B or 1, K]`; the last of them are the queries.
             queries: Number of queries.
-            ahead: Whether positions see later ones too, as in an encoder.
+            bidirectional: Whether positions see later ones too, as in an encoder.
         """
-        return sight
+        return mask
 
 
 class PositionsFactory(Protocol):
-    """Builds what marks positions."""
+    """Builds a position encoding."""
 
     def __call__(self, *, dim: int, heads: int, head_dim: int) -> Positions:
         """Builds it for states of width `dim` that attend with `heads` of width `head_dim`."""
 
 
 class NoPositions(Positions):
-    """Leaves positions out: a causal decoder can still tell them by counting what it sees.
+    """No position encoding: a causal decoder can still count the keys that it sees.
 
     Args:
         dim: Width of the hidden states.
@@ -67,9 +67,9 @@ class NoPositions(Positions):
 
 
 class Rotary(Positions):
-    r"""Turns queries and keys by angles that grow with position: attention sees distances.
+    r"""Rotates queries and keys by angles that grow with position: scores depend on distances.
 
-    Dimension i and i + E/2 of a head of width E form a plane, which is turned at position t by
+    Dimension i and i + E/2 of a head of width E form a plane, which is rotated at position t by
     :math:`t\,\theta^{-2i/E}` (the "rotate half" layout of GPT-NeoX and Llama). Angles are computed
     in float32.
 
@@ -89,19 +89,19 @@ class Rotary(Positions):
         super().__init__()
         if head_dim % 2:
             raise ValueError(
-                f"Rotary turns pairs of dimensions, but dim={dim} with heads={heads} gives heads "
-                f"of odd width {head_dim}; choose an even width or positions=Learned."
+                f"Rotary rotates pairs of dimensions, but dim={dim} with heads={heads} gives "
+                f"heads of odd width {head_dim}; choose an even width or positions=Learned."
             )
         self.theta = theta
 
     def rotate(self, queries: Tensor, keys: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Turns queries `[B, H, S, E]` and keys `[B, G, S, E]` at `index` `[B or 1, S]`."""
+        """Rotates queries `[B, H, S, E]` and keys `[B, G, S, E]` at `index` `[B or 1, S]`."""
         wide = torch.promote_types(queries.dtype, torch.float32)
         half = queries.shape[-1] // 2
         planes = torch.arange(half, device=queries.device, dtype=wide)
         angles = index[:, None, :, None].to(wide) * self.theta ** (-planes / half)
         cos, sin = angles.cos(), angles.sin()  # [B or 1, 1, S, E/2]
-        return _turn(queries, cos, sin), _turn(keys, cos, sin)
+        return _rotate(queries, cos, sin), _rotate(keys, cos, sin)
 
 
 class Learned(Positions):
@@ -111,7 +111,7 @@ class Learned(Positions):
         dim: Width of the hidden states.
         heads: Number of attention heads.
         head_dim: Width of a head.
-        length: Number of positions that have a vector; longer sequences are refused.
+        length: Number of positions that have a vector; longer sequences raise an error.
 
     Source: Radford et al., "Language Models are Unsupervised Multitask Learners" (GPT-2).
     """
@@ -136,12 +136,12 @@ class Learned(Positions):
 
 
 class RelativeBias(Positions):
-    r"""Adds to each match of a query and a key a learned number for their distance, as T5 does.
+    r"""Adds a learned bias for the distance of query and key to each score, as T5 does.
 
-    Every head has its own numbers, and all blocks of a stack share them. Distances fall into
-    buckets: below half of them one bucket each, above in logarithmic steps up to `reach`, and one
-    for all beyond. Where positions see later ones too, half of the buckets are for those ahead;
-    in a decoder whose context is a prefix, everything ahead counts as distance 0.
+    Every head has its own biases, and all blocks of a stack share them. Distances fall into
+    buckets: half of the buckets have one distance each, the others grow logarithmically up to
+    `reach`; the last has all beyond. Where positions see later ones too, half of the buckets are
+    for later positions; in a decoder whose context is a prefix, these count as distance 0.
 
     Distances are counted without padding. The matrix of biases `[B or 1, H, Q, K]` is built once
     per pass; with it torch has no fused kernel for training, so memory grows with Q · K.
@@ -151,7 +151,7 @@ class RelativeBias(Positions):
         heads: Number of attention heads.
         head_dim: Width of a head.
         buckets: Number of buckets, even, at least 4.
-        reach: Distance from which on all are alike, more than half of `buckets`.
+        reach: Distance from which on all are in the last bucket, more than half of `buckets`.
 
     Raises:
         ValueError: If `buckets` or `reach` is out of its range.
@@ -172,30 +172,30 @@ class RelativeBias(Positions):
         self.buckets, self.reach = buckets, reach
         self.table = Embedding(buckets, heads)
 
-    def weigh(self, sight: Visible, index: Tensor, queries: int, ahead: bool) -> Visible:
-        """Adds the biases to what is seen; see `Positions.weigh`."""
+    def add_bias(self, mask: Mask, index: Tensor, queries: int, bidirectional: bool) -> Mask:
+        """Adds the biases to a mask; see `Positions.add_bias`."""
         distance = index[:, -queries:, None] - index[:, None]  # [B or 1, Q, K]
-        bias = self.table(self.bucket(distance, ahead)).movedim(-1, 1)
-        mask = sight.matrix(queries, index.shape[1], index.device)
-        return Visible(bias if mask is None else bias.masked_fill(~mask, -math.inf))
+        bias = self.table(self.bucket(distance, bidirectional)).movedim(-1, 1)
+        matrix = mask.as_matrix(queries, index.shape[1], index.device)
+        return Mask(bias if matrix is None else bias.masked_fill(~matrix, -math.inf))
 
-    def bucket(self, distance: Tensor, ahead: bool) -> Tensor:
-        """Sorts distances, positive to what lies behind, into buckets 0 to `buckets` - 1."""
-        if not ahead:
+    def bucket(self, distance: Tensor, bidirectional: bool) -> Tensor:
+        """Maps distances, positive to earlier positions, to buckets 0 to `buckets` - 1."""
+        if not bidirectional:
             return _bucket(distance.clamp(min=0), self.buckets, self.reach)
         half = self.buckets // 2
         return _bucket(distance.abs(), half, self.reach) + half * (distance < 0)
 
 
 def _bucket(distance: Tensor, buckets: int, reach: int) -> Tensor:
-    """Sorts distances from 0 on: half of the buckets hold one each, the others ever more."""
+    """Maps distances to buckets: half of them hold one each, the others grow."""
     exact = buckets // 2
     octaves = (distance.clamp(min=exact) / exact).log() / math.log(reach / exact)
     far = exact + (octaves * (buckets - exact)).long()
     return torch.where(distance < exact, distance, far.clamp(max=buckets - 1))
 
 
-def _turn(vectors: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+def _rotate(vectors: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     first, second = vectors.to(cos.dtype).chunk(2, -1)
-    turned = torch.cat((first * cos - second * sin, second * cos + first * sin), -1)
-    return turned.to(vectors.dtype)
+    rotated = torch.cat((first * cos - second * sin, second * cos + first * sin), -1)
+    return rotated.to(vectors.dtype)

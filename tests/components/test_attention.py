@@ -1,4 +1,4 @@
-"""Attention and what it sees, against loops, definitions and torch's own."""
+"""Attention and its masks, against loops, definitions and torch's own."""
 
 import math
 
@@ -13,8 +13,8 @@ from components.layers.attention import (
 )
 from components.layers.cross import CrossAttention
 from components.layers.feedforward import PositionWise
+from components.layers.masks import Mask, attention_mask, position_indices
 from components.layers.positions import NoPositions, Rotary
-from components.layers.visibility import Visible, places, visible
 
 CPU = torch.device("cpu")
 
@@ -22,18 +22,18 @@ CPU = torch.device("cpu")
 def attend(queries, keys, values, sees):
     """Averages values by a softmax, one query at a time."""
     batch, heads, size, width = queries.shape
-    share = heads // keys.shape[1]
+    group = heads // keys.shape[1]
     out = torch.zeros(batch, heads, size, values.shape[-1], dtype=queries.dtype)
     for b in range(batch):
         for h in range(heads):
             for q in range(size):
                 weights = {
-                    k: math.exp(queries[b, h, q] @ keys[b, h // share, k] / math.sqrt(width))
+                    k: math.exp(queries[b, h, q] @ keys[b, h // group, k] / math.sqrt(width))
                     for k in range(keys.shape[2])
                     if sees(b, q, k)
                 }
                 for k, weight in weights.items():
-                    out[b, h, q] += weight / sum(weights.values()) * values[b, h // share, k]
+                    out[b, h, q] += weight / sum(weights.values()) * values[b, h // group, k]
     return out
 
 
@@ -44,12 +44,12 @@ def test_scaled_dot_product_equals_a_loop(groups, rule):
     queries = torch.randn(2, 4, 5, 3, dtype=torch.float64)
     shown = KeyValue(*torch.randn(2, 2, groups, 5, 3, dtype=torch.float64))
     mask = (torch.rand(2, 1, 5, 5) > 0.4) | torch.eye(5, dtype=torch.bool)
-    sight, sees = {
-        "all": (Visible(), lambda b, q, k: True),
-        "causal": (Visible(causal=True), lambda b, q, k: k <= q),
-        "mask": (Visible(mask), lambda b, q, k: mask[b, 0, q, k]),
+    attention, sees = {
+        "all": (Mask(), lambda b, q, k: True),
+        "causal": (Mask(causal=True), lambda b, q, k: k <= q),
+        "mask": (Mask(mask), lambda b, q, k: mask[b, 0, q, k]),
     }[rule]
-    result = ScaledDotProduct()(queries, shown, shown, sight)
+    result = ScaledDotProduct()(queries, shown, shown, attention)
     torch.testing.assert_close(result, attend(queries, *shown, sees), rtol=0, atol=1e-12)
 
 
@@ -70,7 +70,7 @@ def test_attention_projects_reads_and_joins_heads():
     values = torch.stack([cut(value, g) for g in range(groups)], 1)
     gathered = attend(queries, keys, values, lambda b, q, k: k <= q)
     expected = torch.cat(gathered.unbind(1), -1) @ layer.out.weight.T
-    result = layer(hidden, index, Visible(causal=True))
+    result = layer(hidden, index, Mask(causal=True))
     torch.testing.assert_close(result, expected, rtol=0, atol=1e-12)
 
 
@@ -84,7 +84,7 @@ def test_attention_agrees_with_torch():
     hidden = torch.randn(2, 5, 12)
     later = torch.ones(5, 5, dtype=torch.bool).triu(1)
     expected, _ = theirs(hidden, hidden, hidden, attn_mask=later)
-    result = ours(hidden, torch.arange(5)[None], Visible(causal=True))
+    result = ours(hidden, torch.arange(5)[None], Mask(causal=True))
     torch.testing.assert_close(result, expected, rtol=1e-5, atol=1e-7)
 
 
@@ -106,21 +106,21 @@ def test_a_projection_stands_in_front_of_queries_keys_and_values():
     )
     doubled.load_state_dict(plain.state_dict())
     hidden, index = torch.randn(2, 5, 8), torch.arange(5)[None]
-    result = doubled(hidden, index, Visible(causal=True))
-    torch.testing.assert_close(result, plain(2 * hidden, index, Visible(causal=True)))
+    result = doubled(hidden, index, Mask(causal=True))
+    torch.testing.assert_close(result, plain(2 * hidden, index, Mask(causal=True)))
     assert doubled.projection.calls == 1
 
 
 def test_an_operator_can_be_replaced():
     class Last(ScaledDotProduct):
-        def forward(self, queries, own, past, visible):
+        def forward(self, queries, own, past, mask):
             assert own.keys is past.keys
             return own.values
 
     layer = Attention(8, 2, rotate=Rotary(8, 2, 4).rotate, attention=Last)
     hidden = torch.randn(2, 5, 8)
     value = layer.key_value.weight[8:]
-    result = layer(hidden, torch.arange(5)[None], Visible(causal=True))
+    result = layer(hidden, torch.arange(5)[None], Mask(causal=True))
     torch.testing.assert_close(result, hidden @ value.T @ layer.out.weight.T)
 
 
@@ -129,11 +129,11 @@ def test_attention_drops_weights_in_training_only():
     operator = ScaledDotProduct(dropout=0.5)
     vectors = torch.randn(1, 1, 6, 4)
     shown = KeyValue(vectors, vectors)
-    exact = ScaledDotProduct()(vectors, shown, shown, Visible())
-    draws = torch.stack([operator(vectors, shown, shown, Visible()) for _ in range(2000)])
+    exact = ScaledDotProduct()(vectors, shown, shown, Mask())
+    draws = torch.stack([operator(vectors, shown, shown, Mask()) for _ in range(2000)])
     torch.testing.assert_close(draws.mean(0), exact, rtol=0, atol=0.1)
     assert draws.std(0).min() > 0.05
-    assert torch.equal(operator.eval()(vectors, shown, shown, Visible()), exact)
+    assert torch.equal(operator.eval()(vectors, shown, shown, Mask()), exact)
 
 
 def test_cross_attention_equals_a_loop_and_reads_zeros_where_there_is_nothing():
@@ -161,10 +161,10 @@ def test_cross_attention_equals_a_loop_and_reads_zeros_where_there_is_nothing():
 @pytest.mark.parametrize("queries", [1, 3, 7])
 @pytest.mark.parametrize("prefix", [0, 2, 7])
 @pytest.mark.parametrize("padded", [False, True])
-def test_visibility_equals_its_definition(queries, prefix, padded):
+def test_attention_mask_equals_its_definition(queries, prefix, padded):
     keys = 7
     key_mask = torch.rand(2, keys) > 0.5 if padded else None
-    mask, causal = visible(queries, keys, prefix, key_mask, CPU)
+    mask, causal = attention_mask(queries, keys, prefix, key_mask, CPU)
     assert not (causal and mask is not None)
     for b in range(2):
         for q in range(queries):
@@ -176,15 +176,15 @@ def test_visibility_equals_its_definition(queries, prefix, padded):
                 assert (k <= q if causal else shown) == expected
 
 
-def test_a_mask_is_built_only_where_it_is_needed():
-    assert visible(7, 7, 0, None, CPU) == Visible(causal=True)
-    assert visible(7, 7, 7, None, CPU) == Visible()
-    assert visible(1, 7, 0, None, CPU) == Visible()
-    assert visible(3, 7, 0, None, CPU).mask is not None
+def test_a_matrix_is_built_only_where_it_is_needed():
+    assert attention_mask(7, 7, 0, None, CPU) == Mask(causal=True)
+    assert attention_mask(7, 7, 7, None, CPU) == Mask()
+    assert attention_mask(1, 7, 0, None, CPU) == Mask()
+    assert attention_mask(3, 7, 0, None, CPU).matrix is not None
 
 
-def test_places_count_what_is_not_padding():
+def test_indices_count_positions_without_padding():
     mask = torch.tensor([[0, 0, 1, 1], [1, 0, 1, 1]]).bool()
-    assert places(4, 4, mask, CPU).tolist() == [[0, 0, 0, 1], [0, 0, 1, 2]]
-    assert places(2, 4, mask, CPU).tolist() == [[0, 1], [1, 2]]
-    assert places(2, 4, None, CPU).tolist() == [[2, 3]]
+    assert position_indices(4, 4, mask, CPU).tolist() == [[0, 0, 0, 1], [0, 0, 1, 2]]
+    assert position_indices(2, 4, mask, CPU).tolist() == [[0, 1], [1, 2]]
+    assert position_indices(2, 4, None, CPU).tolist() == [[2, 3]]

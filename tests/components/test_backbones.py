@@ -63,13 +63,13 @@ ENCODER_DECODERS = {
         DIM, 2, 4, kv_heads=2, positions=Short, feedforward=SwiGLU, norm=LayerNorm, **k
     ),
 }
-POINTWISE = {"mlp": lambda **k: MLP(DIM, 2, **k)}
+POSITION_WISE = {"mlp": lambda **k: MLP(DIM, 2, **k)}
 PLAIN = {  # nothing is normalized, and layers start as torch's own do
     "perceptron": lambda **k: Perceptron(DIM, 2, activation=torch.nn.GELU, **k),
     "fan": lambda **k: FanNetwork(DIM, 2, **k),
     "gated-fan": lambda **k: FanNetwork(DIM, 2, gated=True, **k),
 }
-STREAMS = DECODERS | ENCODER_DECODERS | POINTWISE  # those that add to a residual stream
+STREAMS = DECODERS | ENCODER_DECODERS | POSITION_WISE  # those that add to a residual stream
 ALL = STREAMS | PLAIN
 READERS = DECODERS | ENCODER_DECODERS  # those that see a context
 
@@ -184,7 +184,7 @@ def test_a_repeated_cache_continues_each_example(make):
         torch.testing.assert_close(sampled, whole[:, SIZE:], rtol=0, atol=1e-10)
         if make in READERS.values():
             assert (
-                cache.slots[0].length + 2 == repeated.slots[0].length
+                cache.layers[0].length + 2 == repeated.layers[0].length
             )  # the original is untouched
 
 
@@ -259,7 +259,7 @@ def test_an_empty_shell_is_initialized_by_its_modules(make):
         if parameter.dim() == 2:
             writes = name.endswith(("out.weight", "down.weight"))
             writers = len(make().blocks) // (2 if make in ENCODER_DECODERS.values() else 1)
-            parts = 1 if make in POINTWISE.values() else 3 if _decodes(make, name) else 2
+            parts = 1 if make in POSITION_WISE.values() else 3 if _decodes(make, name) else 2
             std = 0.02 / math.sqrt(parts * writers) if writes else 0.02
             if "attention.projection" in name or "attention.value" in name:
                 std = 1 / math.sqrt(3 * DIM)  # a FAN layer starts as torch's own linear maps do
@@ -278,11 +278,11 @@ def test_dropout_acts_in_training_only():
 
 
 def test_mistakes_are_one_sentence():
-    with pytest.raises(
-        ValueError, match=r"divides dim=16 into heads=3 .* choose heads that divide"
-    ):
+    with pytest.raises(ValueError, match="dim=16 is not divisible by heads=3; choose heads"):
         Decoder(16, 1, 3)
-    with pytest.raises(ValueError, match=r"kv_heads=3 among heads=4 .* divide heads"):
+    with pytest.raises(
+        ValueError, match=r"heads=4 is not divisible by kv_heads=3; .* divide heads"
+    ):
         Decoder(16, 1, 4, kv_heads=3)
     with pytest.raises(ValueError, match="heads of odd width 3; choose an even width"):
         Decoder(12, 1, 4)

@@ -14,9 +14,9 @@ from components.layers.cache import Cache
 from components.layers.cross import CrossAttention
 from components.layers.feedforward import FeedForward, SwiGLU
 from components.layers.linear import Embedding, Linear, residual_std
+from components.layers.masks import Mask
 from components.layers.norms import LayerNorm, RMSNorm
 from components.layers.positions import Learned, RelativeBias, Rotary
-from components.layers.visibility import Visible
 from components.stems.observations import Standardize
 
 CPU = torch.device("cpu")
@@ -123,25 +123,25 @@ def test_a_block_adds_what_its_parts_make_of_the_normed_stream():
         8, Attention(8, 2, rotate=rotate), SwiGLU(8), LayerNorm, cross=CrossAttention(8, 2)
     )
     stream, context, index = torch.randn(2, 5, 8), torch.randn(2, 4, 8), torch.arange(5)[None]
-    sight = Visible(causal=True)
-    expected = stream + block.attention(block.attention_norm(stream), index, sight)
+    mask = Mask(causal=True)
+    expected = stream + block.attention(block.attention_norm(stream), index, mask)
     expected = expected + block.cross(block.cross_norm(expected), context)
     expected = expected + block.feedforward(block.feedforward_norm(expected))
-    torch.testing.assert_close(block(stream, index, sight, context=context), expected)
+    torch.testing.assert_close(block(stream, index, mask, context=context), expected)
 
 
-def test_a_pointwise_block_adds_what_its_network_makes():
+def test_a_position_wise_block_adds_what_its_network_makes():
     block = PositionWiseBlock(8, FeedForward(8), RMSNorm)
     stream = torch.randn(2, 5, 8)
     torch.testing.assert_close(block(stream), stream + block.feedforward(block.norm(stream)))
 
 
-def test_a_slot_returns_everything_it_was_given():
+def test_a_layer_cache_returns_everything_it_was_given():
     torch.manual_seed(0)
-    slot = Cache(1, 2, 6).slots[0]
+    layer = Cache(1, 2, 6).layers[0]
     keys, values = torch.randn(2, 2, 3, 6, 4)
     for start, stop in ((0, 3), (3, 4), (4, 6)):
-        kept = slot.extend(keys[:, :, start:stop], values[:, :, start:stop])
+        kept = layer.extend(keys[:, :, start:stop], values[:, :, start:stop])
         assert torch.equal(kept[0], keys[:, :, :stop])
         assert torch.equal(kept[1], values[:, :, :stop])
 
@@ -150,10 +150,10 @@ def test_a_repeated_cache_shares_nothing_with_the_original():
     cache = Cache(1, 2, 4)
     mask = torch.tensor([[False, True], [True, True]])
     cache.grow(torch.zeros(2, 2, 8), mask)
-    cache.slots[0].extend(torch.ones(2, 1, 2, 8), torch.ones(2, 1, 2, 8))
+    cache.layers[0].extend(torch.ones(2, 1, 2, 8), torch.ones(2, 1, 2, 8))
     copy = cache.repeat(3)
-    copy.slots[0].keys.zero_()
-    assert cache.slots[0].keys[:, :, :2].all()
+    copy.layers[0].keys.zero_()
+    assert cache.layers[0].keys[:, :, :2].all()
     grown = copy.grow(torch.zeros(6, 1, 8), None)
     assert torch.equal(grown[:, :2], mask.repeat_interleave(3, 0))
     assert grown[:, 2].all()
@@ -191,9 +191,9 @@ def test_pixels_share_one_scale_and_are_not_squashed():
     torch.testing.assert_close(single(torch.tensor([510.0])), torch.tensor([math.asinh(2.0)]))
 
 
-def buckets(distance, ahead, size, reach):
+def buckets(distance, bidirectional, size, reach):
     """Sorts one distance as the paper describes it: exact, then logarithmic, then all alike."""
-    if ahead:
+    if bidirectional:
         half = size // 2
         return buckets(abs(distance), False, half, reach) + (half if distance < 0 else 0)
     exact, distance = size // 2, max(distance, 0)
@@ -204,22 +204,22 @@ def buckets(distance, ahead, size, reach):
 
 
 @pytest.mark.parametrize(("size", "reach"), [(32, 128), (8, 20), (4, 3)])
-@pytest.mark.parametrize("ahead", [False, True])
-def test_relative_biases_sort_distances_as_a_loop_does(size, reach, ahead):
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_relative_biases_bucket_distances_as_a_loop_does(size, reach, bidirectional):
     distance = torch.arange(-300, 301)
-    found = RelativeBias(8, 2, 4, size, reach).bucket(distance, ahead)
-    assert found.tolist() == [buckets(d, ahead, size, reach) for d in distance.tolist()]
+    found = RelativeBias(8, 2, 4, size, reach).bucket(distance, bidirectional)
+    assert found.tolist() == [buckets(d, bidirectional, size, reach) for d in distance.tolist()]
 
 
-@pytest.mark.parametrize("sight", [Visible(), Visible(causal=True)])
-def test_relative_biases_are_added_where_keys_are_seen(sight):
+@pytest.mark.parametrize("mask", [Mask(), Mask(causal=True)])
+def test_relative_biases_are_added_where_keys_are_seen(mask):
     positions = RelativeBias(8, 2, 4)
     index = torch.tensor([[0, 1, 2, 3], [0, 0, 0, 1]])
-    bias, causal = positions.weigh(sight, index, 4, ahead=False)
+    bias, causal = positions.add_bias(mask, index, 4, bidirectional=False)
     assert not causal
     for b, h, q, k in itertools.product(range(2), range(2), range(4), range(4)):
         learned = positions.table.weight[max(int(index[b, q] - index[b, k]), 0), h]
-        assert bias[b, h, q, k] == (-math.inf if sight.causal and k > q else learned)
+        assert bias[b, h, q, k] == (-math.inf if mask.causal and k > q else learned)
 
 
 @pytest.mark.parametrize("wrong", [{"buckets": 6}, {"buckets": 0}, {"reach": 16}])

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from components.layers.attention import AttentionOperator, KeyValue, ScaledDotProduct
 from components.layers.cache import LayerCache
+from components.layers.masks import Mask
 from components.layers.myopic.fused import separated_attention
 from components.layers.myopic.past import FrozenLayerCache
 from components.layers.myopic.reference import diagonal_attention
 from components.layers.myopic.streams import parameter_streams
-from components.layers.visibility import Visible
 
 
 class Myopic(AttentionOperator):
@@ -64,15 +64,15 @@ class Myopic(AttentionOperator):
             return super().streams(project, source)
         return parameter_streams(project, source)
 
-    def forward(self, queries: Tensor, own: KeyValue, past: KeyValue, visible: Visible) -> Tensor:
+    def forward(self, queries: Tensor, own: KeyValue, past: KeyValue, mask: Mask) -> Tensor:
         """Attends with queries `[B, H, Q, E]` to `past`, which includes their own positions."""
         if not torch.is_grad_enabled() or own.keys.shape != past.keys.shape:
-            attended: Tensor = self.ordinary(queries, own, past, visible)
+            attended: Tensor = self.ordinary(queries, own, past, mask)
             return attended
         if self.constant == "keys":
             past = KeyValue(own.keys.detach(), own.values.detach())
         drop = self.dropout if self.training else 0.0
-        return separated_attention(queries, own, past, visible, drop, self.scale)
+        return separated_attention(queries, own, past, mask, drop, self.scale)
 
 
 class Bigram(AttentionOperator):
@@ -95,11 +95,11 @@ class Bigram(AttentionOperator):
         super().__init__()
         self.dropout, self.scale = dropout, scale
 
-    def forward(self, queries: Tensor, own: KeyValue, past: KeyValue, visible: Visible) -> Tensor:
+    def forward(self, queries: Tensor, own: KeyValue, past: KeyValue, mask: Mask) -> Tensor:
         """Attends with queries `[B, H, Q, E]` to `own`, and to zeros in place of `past`."""
         drop = self.dropout if self.training else 0.0
         past = KeyValue(torch.zeros_like(past.keys), torch.zeros_like(past.values))
-        return diagonal_attention(queries, own, past, visible, drop, self.scale)
+        return diagonal_attention(queries, own, past, mask, drop, self.scale)
 
 
 class GivenPast(AttentionOperator):
@@ -146,7 +146,7 @@ class GivenPast(AttentionOperator):
             )
         return super().extend(past, cache)
 
-    def forward(self, queries: Tensor, own: KeyValue, past: KeyValue, visible: Visible) -> Tensor:
+    def forward(self, queries: Tensor, own: KeyValue, past: KeyValue, mask: Mask) -> Tensor:
         """Attends with queries `[B, H, Q, E]` to `own`, and to other positions in `past`."""
         drop = self.dropout if self.training else 0.0
-        return diagonal_attention(queries, own, past, visible, drop, self.scale)
+        return diagonal_attention(queries, own, past, mask, drop, self.scale)

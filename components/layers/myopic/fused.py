@@ -14,9 +14,9 @@ from torch.nn.attention import SDPBackend
 
 from components.layers.attention import KeyValue
 from components.layers.linear import product_dtype
+from components.layers.masks import Mask
 from components.layers.myopic.kernels import KERNELS, Attended, Kernel, Operands, Scores
 from components.layers.myopic.reference import diagonal_attention
-from components.layers.visibility import Visible
 
 TRIAL = 8  # positions of the attention on which a kernel is checked
 UNFUSED = SDPBackend.MATH.value
@@ -26,7 +26,7 @@ def separated_attention(
     queries: Tensor,
     own: KeyValue,
     past: KeyValue,
-    visible: Visible,
+    mask: Mask,
     drop: float = 0.0,
     scale: float | None = None,
 ) -> Tensor:
@@ -49,7 +49,7 @@ def separated_attention(
         queries: `[B, H, Q, E]`.
         own: `[B, G, Q, E]`, keys and values that positions see of themselves.
         past: `[B, G, Q, E]`, keys and values that the others see: the same numbers.
-        visible: Which keys each query sees.
+        mask: Which keys each query sees.
         drop: Probability to drop a weight.
         scale: The factor c of scores, 1/√E if not given.
 
@@ -60,10 +60,10 @@ def separated_attention(
     queries = queries.to(dtype)
     own = KeyValue(own.keys.to(dtype), own.values.to(dtype))
     past = KeyValue(past.keys.to(dtype), past.values.to(dtype))
-    scores = Scores(_additive(visible.mask, dtype), visible.causal, scale)
+    scores = Scores(_additive(mask.matrix, dtype), mask.causal, scale)
     choice = UNFUSED if drop else _choice(Operands(queries, *past), scores)
     if choice == UNFUSED:
-        return diagonal_attention(queries, own, past, visible, drop, scale)
+        return diagonal_attention(queries, own, past, mask, drop, scale)
     output: Tensor = _Separated.apply(queries, *own, *past, *scores, choice)  # type: ignore[no-untyped-call] # torch's
     return output
 
@@ -214,7 +214,7 @@ def _agrees(choice: int, case: _Case) -> bool:
     queries, own, past = leaves[0], KeyValue(*leaves[1:3]), KeyValue(*leaves[3:])
     with torch.enable_grad(), torch.autocast(case.device.type, enabled=False):
         fused = _Separated.apply(*leaves, *scores, choice)  # type: ignore[no-untyped-call] # torch's
-        dense = diagonal_attention(queries, own, past, Visible(scores.mask, scores.causal))
+        dense = diagonal_attention(queries, own, past, Mask(scores.mask, scores.causal))
         found = torch.autograd.grad(fused, leaves, fused.detach())
         exact = torch.autograd.grad(dense, leaves, fused.detach())
     tolerance = torch.finfo(case.dtype).eps ** 0.5

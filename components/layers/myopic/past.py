@@ -45,9 +45,9 @@ def frozen(cache: Cache) -> Cache:
         cache: Filled by a backbone of the same shape with all positions.
     """
     made = Cache(0, cache.batch_size, cache.length)
-    for slot in cache.slots:
-        assert slot.keys is not None
-        assert slot.values is not None
-        parts = slot.keys[:, :, : slot.length], slot.values[:, :, : slot.length]
-        made.slots.append(FrozenLayerCache(*parts))
+    for layer in cache.layers:
+        assert layer.keys is not None
+        assert layer.values is not None
+        parts = layer.keys[:, :, : layer.length], layer.values[:, :, : layer.length]
+        made.layers.append(FrozenLayerCache(*parts))
     return made

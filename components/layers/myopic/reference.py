@@ -10,14 +10,14 @@ from torch.nn.functional import dropout, softmax
 
 from components.layers.attention import KeyValue
 from components.layers.linear import product_dtype
-from components.layers.visibility import Visible
+from components.layers.masks import Mask
 
 
 def diagonal_attention(
     queries: Tensor,
     own: KeyValue,
     past: KeyValue,
-    visible: Visible,
+    mask: Mask,
     drop: float = 0.0,
     scale: float | None = None,
 ) -> Tensor:
@@ -34,7 +34,7 @@ def diagonal_attention(
         queries: `[B, H, Q, E]`, of the last Q of K positions.
         own: `[B, G, Q, E]`, keys and values that these positions see of themselves.
         past: `[B, G, K, E]`, keys and values that the others see.
-        visible: Which keys each query sees.
+        mask: Which keys each query sees.
         drop: Probability to drop a weight.
         scale: The factor c, 1/√E if not given.
 
@@ -58,17 +58,17 @@ def diagonal_attention(
         key = torch.arange(keys, device=device)
         itself = key == key[keys - size :, None]  # [Q, K]
         scores = torch.where(itself, alone, scaled @ per_head(past.keys).mT)
-        weights = dropout(softmax(_masked(scores, visible), -1), drop)
+        weights = dropout(softmax(_masked(scores, mask), -1), drop)
         self_weights = weights.diagonal(keys - size, -2, -1)[..., None]
         others = weights.masked_fill(itself, 0.0) @ per_head(past.values)
         return (others + self_weights * per_head(own.values)).to(dtype)
 
 
-def _masked(scores: Tensor, visible: Visible) -> Tensor:
+def _masked(scores: Tensor, mask: Mask) -> Tensor:
     """Applies the mask or the bias to scores `[B, H, Q, K]`."""
-    mask = visible.matrix(scores.shape[2], scores.shape[3], scores.device)
-    if mask is None:
+    matrix = mask.as_matrix(scores.shape[2], scores.shape[3], scores.device)
+    if matrix is None:
         return scores
-    if mask.dtype == torch.bool:
-        return scores.masked_fill(~mask, -math.inf)
-    return scores + mask
+    if matrix.dtype == torch.bool:
+        return scores.masked_fill(~matrix, -math.inf)
+    return scores + matrix

@@ -195,9 +195,9 @@ def test_a_cache_of_plain_shape_continues_it_exactly(value, states):
     other = reference.new_cache(2, 7)
     with torch.no_grad():
         reference(Embedded(states), other)
-    for slot, expected in zip(cache.slots, other.slots, strict=True):
-        assert slot.keys.shape == expected.keys.shape
-        assert slot.values.shape == expected.values.shape
+    for layer, expected in zip(cache.layers, other.layers, strict=True):
+        assert layer.keys.shape == expected.keys.shape
+        assert layer.values.shape == expected.values.shape
 
 
 @pytest.mark.parametrize(("p", "share"), [(0.0, 1.0), (0.125, 0.875), (0.25, 0.75), (0.5, 0.5)])

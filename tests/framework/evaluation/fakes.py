@@ -45,8 +45,8 @@ class Sum(Backbone):
         states, _, context, mask = inputs
         context = states[:, :0] if context is None else context * mask[..., None]
         new = torch.cat([context, states], dim=1)[:, None]  # a single head
-        slot = LayerCache(new.shape[2]) if cache is None else cache.slots[0]
-        known = slot.extend(new, new)[0][:, 0]
+        layer = LayerCache(new.shape[2]) if cache is None else cache.layers[0]
+        known = layer.extend(new, new)[0][:, 0]
         length = known.shape[1]
         age = torch.arange(length)[:, None] - torch.arange(length)[None]
         weights = torch.where(age >= 0, self.decay ** age.clamp(min=0), 0.0).to(known)

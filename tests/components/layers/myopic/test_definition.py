@@ -44,10 +44,10 @@ class Counted(Myopic):
     def streams(self, project, source):
         return project(source), project(source.detach())
 
-    def forward(self, queries, own, past, visible):
+    def forward(self, queries, own, past, mask):
         constant = KeyValue(own.keys.detach(), own.values.detach())
-        once = separated_attention(queries, own, constant, visible)
-        whole = super().forward(queries.detach(), past, past, visible)
+        once = separated_attention(queries, own, constant, mask)
+        whole = super().forward(queries.detach(), past, past, mask)
         return once + whole - whole.detach()
 
 
@@ -57,30 +57,30 @@ class Ordinary(Myopic):
     def streams(self, project, source):
         return AttentionOperator.streams(self, project, source)
 
-    def forward(self, queries, own, past, visible):
-        return self.ordinary(queries, own, past, visible)
+    def forward(self, queries, own, past, mask):
+        return self.ordinary(queries, own, past, mask)
 
 
 class CutsItself(Myopic):
     """Cuts what a position shows itself, too."""
 
-    def forward(self, queries, own, past, visible):
+    def forward(self, queries, own, past, mask):
         mine = KeyValue(own.keys.detach(), own.values.detach())
-        return super().forward(queries, mine, past, visible)
+        return super().forward(queries, mine, past, mask)
 
 
 class CutsQueries(Myopic):
     """Cuts queries."""
 
-    def forward(self, queries, own, past, visible):
-        return super().forward(queries.detach(), own, past, visible)
+    def forward(self, queries, own, past, mask):
+        return super().forward(queries.detach(), own, past, mask)
 
 
 class KeepsValues(Myopic):
     """Cuts keys alone."""
 
-    def forward(self, queries, own, past, visible):
-        return super().forward(queries, own, KeyValue(past.keys, own.values), visible)
+    def forward(self, queries, own, past, mask):
+        return super().forward(queries, own, KeyValue(past.keys, own.values), mask)
 
 
 @pytest.mark.parametrize("wrong", [Counted, Ordinary, CutsItself, CutsQueries, KeepsValues])

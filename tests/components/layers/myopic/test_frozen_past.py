@@ -48,20 +48,20 @@ def test_neither_its_places_nor_its_keys_change_for_the_other_model():
     cache = vanilla.new_cache(3, 5)
     with torch.no_grad():
         vanilla(INPUTS["padded"], cache)
-    kept = [slot.keys.clone() for slot in cache.slots]
+    kept = [layer.keys.clone() for layer in cache.layers]
     given = frozen(cache)
     assert given.length == 0
     assert given.mask is None
     local(INPUTS["padded"], given).sum().backward()
-    assert all(torch.equal(a, slot.keys) for a, slot in zip(kept, cache.slots, strict=True))
+    assert all(torch.equal(a, layer.keys) for a, layer in zip(kept, cache.layers, strict=True))
     with pytest.raises(ValueError, match=r"holds 5 positions: 5 more of 3 examples do not fit"):
         local(INPUTS["padded"], given)
 
 
 def test_keys_of_another_shape_are_refused():
-    slot = FrozenLayerCache(torch.zeros(2, 1, 3, 4), torch.zeros(2, 1, 3, 4))
+    layer = FrozenLayerCache(torch.zeros(2, 1, 3, 4), torch.zeros(2, 1, 3, 4))
     with pytest.raises(ValueError, match=r"shape \[2, 1, 3, 4\], this one has \[2, 2, 3, 2"):
-        slot.extend(torch.zeros(2, 2, 3, 2), torch.zeros(2, 2, 3, 2))
+        layer.extend(torch.zeros(2, 2, 3, 2), torch.zeros(2, 2, 3, 2))
 
 
 @pytest.mark.parametrize("copies", [0, 1, 2])

@@ -5,13 +5,13 @@ import torch
 from torch.nn.attention import SDPBackend
 
 from components.layers.attention import KeyValue, ScaledDotProduct
+from components.layers.masks import Mask
 from components.layers.myopic import fused
 from components.layers.myopic.fused import separated_attention
 from components.layers.myopic.kernels import KERNELS, Efficient, FlashOnCPU, Operands, Scores
 from components.layers.myopic.reference import diagonal_attention
-from components.layers.visibility import Visible
 
-CAUSAL = Visible(causal=True)
+CAUSAL = Mask(causal=True)
 ON_CPU = "cpu", SDPBackend.FLASH_ATTENTION.value
 
 
@@ -101,13 +101,13 @@ def test_what_no_kernel_does_is_written_out(monkeypatch, untried, choice):
         case "no kernel":
             backends = [SDPBackend.MATH]
     with torch.nn.attention.sdpa_kernel(backends):
-        output = separated_attention(queries, own, past, Visible(mask), drop)
+        output = separated_attention(queries, own, past, Mask(mask), drop)
     output.sum().backward()
     assert kernel.forwards == 0
     if mask.requires_grad:
         wanted = mask.grad.clone()
         mask.grad = None
-        ScaledDotProduct()(queries, own, past, Visible(mask)).sum().backward()
+        ScaledDotProduct()(queries, own, past, Mask(mask)).sum().backward()
         torch.testing.assert_close(wanted, mask.grad, rtol=0, atol=1e-12)
 
 

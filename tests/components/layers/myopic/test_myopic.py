@@ -9,10 +9,10 @@ from components.backbones import EncoderDecoder
 from components.interfaces import Embedded
 from components.layers.attention import KeyValue, ScaledDotProduct
 from components.layers.cross import CrossAttention
+from components.layers.masks import Mask
 from components.layers.myopic.attention import Bigram, GivenPast, Myopic
 from components.layers.myopic.past import frozen
 from components.layers.positions import NoPositions, RelativeBias
-from components.layers.visibility import Visible
 from tests.components.layers.myopic.every_myopic import (
     BATCH,
     DECODERS,
@@ -127,7 +127,7 @@ def test_a_bigram_equals_attention_to_zeros():
     torch.manual_seed(0)
     queries, keys, values = torch.randn(3, 2, 4, 5, 3, dtype=torch.float64)
     own = KeyValue(keys, values)
-    found = Bigram()(queries, own, own, Visible(causal=True))
+    found = Bigram()(queries, own, own, Mask(causal=True))
     for t in range(5):
         weight = ((queries[:, :, t] * keys[:, :, t]).sum(-1, keepdim=True) / 3**0.5).exp()
         expected = weight / (weight + t) * values[:, :, t]
@@ -155,7 +155,7 @@ def test_operators_scale_as_ordinary_attention_does():
     torch.manual_seed(0)
     queries, keys, values = torch.randn(3, 2, 4, 5, 3, dtype=torch.float64)
     own, past = KeyValue(keys, values), KeyValue(keys.clone(), values)
-    expected = ScaledDotProduct(scale=0.3)(queries, own, own, Visible(causal=True))
+    expected = ScaledDotProduct(scale=0.3)(queries, own, own, Mask(causal=True))
     for operator in (*VARIANTS.values(), GivenPast):
-        found = operator(scale=0.3)(queries, own, past, Visible(causal=True))
+        found = operator(scale=0.3)(queries, own, past, Mask(causal=True))
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)

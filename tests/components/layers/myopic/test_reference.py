@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from components.layers.attention import KeyValue, ScaledDotProduct
+from components.layers.masks import Mask
 from components.layers.myopic.reference import diagonal_attention
-from components.layers.visibility import Visible
 
 
 def draw(queries, keys, groups, width=3):
@@ -42,8 +42,8 @@ def test_equals_a_loop(queries, keys, groups, masked):
                 match = [math.exp(0.6 * float(asks[b, h, t] @ key)) for key, _ in shown]
                 for weight, (_, value) in zip(match, shown, strict=True):
                     expected[b, h, t] += weight / sum(match) * value
-    sight = Visible(sees[:, None]) if masked else Visible()
-    found = diagonal_attention(asks, own, past, sight, scale=0.6)
+    attention = Mask(sees[:, None]) if masked else Mask()
+    found = diagonal_attention(asks, own, past, attention, scale=0.6)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
 
 
@@ -52,7 +52,7 @@ def test_gradients_equal_finite_differences():
 
     def attend(asks, own_keys, own_values, past_keys, past_values):
         own, past = KeyValue(own_keys, own_values), KeyValue(past_keys, past_values)
-        return diagonal_attention(asks, own, past, Visible(causal=True))
+        return diagonal_attention(asks, own, past, Mask(causal=True))
 
     assert torch.autograd.gradcheck(attend, given, atol=1e-6)
 
@@ -63,8 +63,8 @@ def test_equal_streams_give_ordinary_attention(dtype, autocast):
     asks, own, _ = draw(7, 7, 2)
     asks, own = asks.to(dtype), KeyValue(*(each.to(dtype) for each in own))
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-        found = diagonal_attention(asks, own, own, Visible(causal=True))
-        expected = ScaledDotProduct()(asks, own, own, Visible(causal=True))
+        found = diagonal_attention(asks, own, own, Mask(causal=True))
+        expected = ScaledDotProduct()(asks, own, own, Mask(causal=True))
     assert found.dtype == expected.dtype
     close = 2 * torch.finfo(found.dtype).eps
     torch.testing.assert_close(found, expected, rtol=close, atol=close)
@@ -73,9 +73,9 @@ def test_equal_streams_give_ordinary_attention(dtype, autocast):
 def test_both_streams_share_what_is_dropped():
     torch.manual_seed(0)
     asks, own, past = draw(6, 6, 4)
-    exact = diagonal_attention(asks, own, past, Visible(causal=True))
+    exact = diagonal_attention(asks, own, past, Mask(causal=True))
     draws = torch.stack(
-        [diagonal_attention(asks, own, past, Visible(causal=True), 0.5) for _ in range(1000)]
+        [diagonal_attention(asks, own, past, Mask(causal=True), 0.5) for _ in range(1000)]
     )
     torch.testing.assert_close(draws.mean(0), exact, rtol=0, atol=0.3)
     alone = draws[:, :, :, 0] / own.values[:, :, 0]  # the first position has itself alone

@@ -7,15 +7,15 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from components.layers.attention import KeyValue, ScaledDotProduct
+from components.layers.masks import Mask, attention_mask
 from components.layers.myopic.fused import separated_attention
 from components.layers.myopic.reference import diagonal_attention
-from components.layers.visibility import Visible, visible
 
 CPU = torch.device("cpu")
 HEADS, GROUPS = 4, (4, 2, 1)
 
 
-def sight(rule, size, dtype=torch.float64):
+def rule_mask(rule, size, dtype=torch.float64):
     """Says what is seen of two sequences."""
     torch.manual_seed(3)
     right = torch.arange(size) < torch.tensor([[size], [max(size - 3, 1)]])
@@ -23,13 +23,13 @@ def sight(rule, size, dtype=torch.float64):
     bias = torch.randn(1, HEADS, size, size, dtype=dtype)
     later = torch.ones(size, size, dtype=torch.bool).triu(1)
     return {
-        "causal": lambda: Visible(causal=True),
-        "everything": lambda: Visible(),
-        "left": lambda: visible(size, size, 0, left, CPU),
-        "right": lambda: visible(size, size, 0, right, CPU),
-        "prefix": lambda: visible(size, size, min(3, size), left, CPU),
-        "biased": lambda: Visible(bias.masked_fill(later, -math.inf)),
-        "elsewhere": lambda: Visible((~torch.eye(size, dtype=torch.bool))[None, None]),
+        "causal": lambda: Mask(causal=True),
+        "everything": lambda: Mask(),
+        "left": lambda: attention_mask(size, size, 0, left, CPU),
+        "right": lambda: attention_mask(size, size, 0, right, CPU),
+        "prefix": lambda: attention_mask(size, size, min(3, size), left, CPU),
+        "biased": lambda: Mask(bias.masked_fill(later, -math.inf)),
+        "elsewhere": lambda: Mask((~torch.eye(size, dtype=torch.bool))[None, None]),
     }[rule]()
 
 
@@ -60,7 +60,7 @@ def differentiate(output, *given):
 @pytest.mark.parametrize("scale", [None, 1.0])
 def test_forward_queries_and_sums_are_those_of_ordinary_attention(dtype, groups, rule, scale):
     queries, own, past = streams(17, 8, groups, dtype)
-    seen = sight(rule, 17, dtype)
+    seen = rule_mask(rule, 17, dtype)
     output = separated_attention(queries, own, past, seen, scale=scale)
     expected = ScaledDotProduct(scale=scale)(queries, own, past, seen)
     assert torch.equal(output, expected)
@@ -79,7 +79,7 @@ def test_forward_queries_and_sums_are_those_of_ordinary_attention(dtype, groups,
 def test_agrees_with_attention_that_is_written_out(dtype, bound, size, width):
     rule, groups = RULES[width.bit_length() - 3], GROUPS[size % 3]
     queries, own, past = streams(size, width, groups, dtype)
-    seen = sight(rule, size, dtype)
+    seen = rule_mask(rule, size, dtype)
     found = differentiate(separated_attention(queries, own, past, seen), queries, *own, *past)
     expected = differentiate(diagonal_attention(queries, own, past, seen), queries, *own, *past)
     for mine, theirs in zip(found, expected, strict=True):
@@ -90,7 +90,7 @@ def test_agrees_with_attention_that_is_written_out(dtype, bound, size, width):
 @pytest.mark.parametrize("rule", RULES)
 def test_agrees_for_every_rule(groups, rule):
     queries, own, past = streams(9, 8, groups)
-    seen = sight(rule, 9)
+    seen = rule_mask(rule, 9)
     found = differentiate(
         separated_attention(queries, own, past, seen, scale=0.7), queries, *own, *past
     )
@@ -101,7 +101,7 @@ def test_agrees_for_every_rule(groups, rule):
 
 def test_a_position_that_does_not_see_itself_shows_itself_nothing():
     queries, own, past = streams(6, 4)
-    output = separated_attention(queries, own, past, sight("elsewhere", 6))
+    output = separated_attention(queries, own, past, rule_mask("elsewhere", 6))
     for gradient in differentiate(output, *own):
         assert not gradient.any()
 
@@ -110,7 +110,7 @@ def test_a_row_that_sees_nothing_has_no_gradient():
     queries, own, past = streams(4, 4)
     mask = torch.ones(4, 4).tril().bool()
     mask[2] = False
-    output = separated_attention(queries, own, past, Visible(mask[None, None]))
+    output = separated_attention(queries, own, past, Mask(mask[None, None]))
     for gradient in differentiate(output, *own):
         assert not gradient[:, :, 2].any()
         assert gradient.isfinite().all()
@@ -135,15 +135,15 @@ def test_no_square_of_the_length_is_stored():
     size = 67
     queries, own, past = streams(size, 8, 2)
     for attend, stores in ((separated_attention, False), (diagonal_attention, True)):
-        attend(queries, own, past, Visible(causal=True))  # a kernel is tried before
+        attend(queries, own, past, Mask(causal=True))  # a kernel is tried before
         with Shapes() as shapes:
-            differentiate(attend(queries, own, past, Visible(causal=True)), queries, *own, *past)
+            differentiate(attend(queries, own, past, Mask(causal=True)), queries, *own, *past)
         assert any(shape.count(size) > 1 for shape in shapes.seen) == stores
 
 
 def test_own_weights_are_exact_in_half_precision():
     queries, own, past = streams(33, 32, 2, torch.bfloat16, spread=2.0)
-    seen = Visible(causal=True)
+    seen = Mask(causal=True)
     output = separated_attention(queries, own, past, seen)
     ones = torch.ones_like(output)  # what values get of themselves is then the sum of own weights
     (found,) = torch.autograd.grad(output, own.values, ones)
@@ -158,14 +158,14 @@ def test_own_weights_are_exact_in_half_precision():
 
 def test_rows_that_see_themselves_alone_stay_finite_in_half_precision():
     queries, own, past = streams(9, 8, 2, torch.bfloat16, spread=30.0)
-    output = separated_attention(queries, own, past, sight("left", 9))
+    output = separated_attention(queries, own, past, rule_mask("left", 9))
     for each in (output, *differentiate(output, queries, *own, *past)):
         assert each.isfinite().all()
 
 
 def test_there_are_no_second_derivatives():
     queries, own, past = streams(5, 4)
-    output = separated_attention(queries, own, past, Visible(causal=True))
+    output = separated_attention(queries, own, past, Mask(causal=True))
     (first,) = torch.autograd.grad(output.square().sum(), own.keys, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         first.sum().backward()

@@ -18,11 +18,11 @@ class Dense(AttentionOperator):
         own = project(source)
         return own, project(source.detach()) if self.constant == "hidden" else own.detach()
 
-    def forward(self, queries, own, past, visible):
+    def forward(self, queries, own, past, mask):
         size, width = queries.shape[-2:]
         same = torch.eye(size, dtype=torch.bool)
         scores = torch.where(same, queries @ own.keys.mT, queries @ past.keys.mT) / width**0.5
-        if visible.causal:
+        if mask.causal:
             scores = scores.masked_fill(~torch.ones_like(same).tril(), -torch.inf)
         shares = scores.softmax(-1)
         own_shares = shares.diagonal(dim1=-2, dim2=-1)[..., None]

@@ -177,7 +177,7 @@ def test_drops_nothing_of_the_past(tmp_path):
     local = built(str(path), GivenPast, backbone=backbone)
     local.train()
     [one, other] = [
-        local.reference(batch()).slots[2].extend(*[torch.empty(6, 2, 6, 4)] * 2) for _ in "ab"
+        local.reference(batch()).layers[2].extend(*[torch.empty(6, 2, 6, 4)] * 2) for _ in "ab"
     ]
     assert torch.equal(one[0], other[0])
     assert not torch.equal(local(batch()).logits, local(batch()).logits)
