@@ -69,8 +69,8 @@ def draw_frequencies(
     chosen = [r for r in results if r.variant.split("/")[1] == training]
     metrics = [each for each in metrics if each[0] in {result.metric for result in chosen}]
     figure, panels = grid(len(metrics) * len(problems), len(problems), width=3.6, height=2.6)
-    places = [(name, problem) for name in metrics for problem in problems]
-    for axes, ((metric, title), problem) in zip(panels, places, strict=True):
+    contents = [(name, problem) for name in metrics for problem in problems]
+    for axes, ((metric, title), problem) in zip(panels, contents, strict=True):
         prefix = f"{problem}/{training}/"
         mine = [r for r in chosen if r.metric == metric and r.variant.startswith(prefix)]
         _ours(axes, mine, prefix)

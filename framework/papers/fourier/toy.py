@@ -53,7 +53,7 @@ class MixtureFactory(Protocol):
 
 
 class ProblemFactory(Protocol):
-    """Builds a problem whose observations are drawn anew for each seed."""
+    """Builds a problem, whose observations depend on the seed."""
 
     def __call__(self, *, seed: int) -> Problem:
         """Builds it."""

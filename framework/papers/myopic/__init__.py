@@ -5,7 +5,7 @@ from framework.papers.myopic.gradients import FutureGradient, GradientParts
 from framework.papers.myopic.local import GivenPastModel, LocalLanguageModel
 from framework.papers.myopic.paired import PairedArms
 from framework.papers.myopic.positions import PositionLosses, measure_positions
-from framework.papers.myopic.probes import Probe, ProbeScores, probe_layers
+from framework.papers.myopic.probes import ProbeScores, probe_layers
 
 __all__ = [
     "FutureGradient",
@@ -15,7 +15,6 @@ __all__ = [
     "LocalLanguageModel",
     "PairedArms",
     "PositionLosses",
-    "Probe",
     "ProbeScores",
     "measure_positions",
     "probe_layers",

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from framework.analysis.processes import exact, total
+from framework.analysis.least_squares import LeastSquares
 from framework.analysis.sample import Sample
 from framework.analysis.states import hidden_states
 from framework.modules.base import PredictiveModule
@@ -25,87 +25,6 @@ class ProbeScores(NamedTuple):
 
     names: list[str]  # of K quantities
     r2: Tensor  # [L + 1, K] float64: explained fraction of the variance; layer 0 is the embedding
-
-
-class Probe:
-    r"""Regresses outputs on an input linearly, with sums of products instead of the examples.
-
-    .. math:: \min_{W, b} \sum_{n \in \text{fitted}} |y_n - W x_n - b|^2 + \text{ridge} \, |W|^2,
-              \qquad R^2 = 1 - \frac{\sum (y_n - W x_n - b)^2}{\sum (y_n - \bar y)^2}
-
-    where the sums of R², and the mean in them, run over the examples that were not fitted.
-
-    Args:
-        ridge: Penalty of the coefficients, positive; the constant is free.
-
-    Raises:
-        ValueError: If `ridge` is not positive.
-    """
-
-    def __init__(self, ridge: float = RIDGE) -> None:
-        if not ridge > 0:
-            raise ValueError(
-                f"Probe: ridge={ridge} is not positive, and states may be collinear; use a small "
-                "positive number."
-            )
-        self.ridge = ridge
-        self._outputs = 0
-        self._products: Tensor | None = None  # [2, C, C] of columns (1, x, y): others, fitted
-
-    def add(self, inputs: Tensor, outputs: Tensor, fitted: Tensor) -> None:
-        """Adds examples.
-
-        Args:
-            inputs: `[N, D]`.
-            outputs: `[N, K]`.
-            fitted: Whether the coefficients are fitted to an example, `[N]` bool; the others
-                are held out.
-        """
-        x, y = exact(inputs), exact(outputs)
-        rows = torch.cat((torch.ones_like(x[:, :1]), x, y), 1)
-        halves = [rows[~fitted.to(rows.device)], rows[fitted.to(rows.device)]]
-        products = torch.stack([half.T @ half for half in halves])
-        self._outputs = y.shape[1]
-        self._products = products if self._products is None else self._products + products
-
-    def scores(self) -> Tensor:
-        """Returns R² of each output on the held-out examples, `[K]` float64.
-
-        It is `nan` where an output is constant there, and negative where its mean is closer.
-
-        Raises:
-            ValueError: If either half has no examples.
-        """
-        assert self._products is not None
-        others, fitted = total(self._products)
-        counts = others[0, 0].item(), fitted[0, 0].item()
-        if not min(counts):
-            raise ValueError(
-                f"Probe: {counts[1]:.0f} positions to fit and {counts[0]:.0f} held-out ones are "
-                "too few; give more sequences, or an earlier first position."
-            )
-        errors = self._residuals(fitted)  # [C, K]
-        squares = (errors * (others @ errors)).sum(0)
-        variance = _centered(others).diagonal()[-self._outputs :]
-        return torch.where(variance > 0, 1 - squares / variance, torch.nan)
-
-    def _residuals(self, products: Tensor) -> Tensor:
-        """Returns y - W x - b as a combination of the columns (1, x, y): `[C, K]`."""
-        inputs = len(products) - self._outputs
-        centered = _centered(products)
-        values, vectors = torch.linalg.eigh(centered[: inputs - 1, : inputs - 1])
-        inverse = vectors / (values.clamp(min=0) + self.ridge) @ vectors.T
-        slopes = inverse @ centered[: inputs - 1, inputs - 1 :]  # [D, K]
-        means = products[0, 1:] / products[0, 0]
-        constant = means[inputs - 1 :] - means[: inputs - 1] @ slopes
-        unit = torch.eye(self._outputs, dtype=slopes.dtype, device=slopes.device)
-        return torch.cat((-constant[None], -slopes, unit))
-
-
-def _centered(products: Tensor) -> Tensor:
-    """Returns sums of products of the columns (x, y) less their means, from those of (1, x, y)."""
-    sums, count = products[0, 1:], products[0, 0]
-    return products[1:, 1:] - sums[:, None] * sums / count
 
 
 def probe_layers(
@@ -125,18 +44,20 @@ def probe_layers(
         sample: The examples.
         regressors: Returns the quantities.
         first: First position that is used.
-        ridge: Penalty of the coefficients.
+        ridge: Penalty of the coefficients, at least 0.
 
     Raises:
-        ValueError: If the backbone has no states of each layer, the data have no quantities, or
-            too few positions are left.
+        ValueError: If the backbone has no states of each layer, the data have no quantities, too
+            few positions are left, or `ridge` is negative.
 
     Source: Wu, Morris, Levine, "Do language models plan ahead for future tokens?"
         (arXiv:2404.00859), section 4; there R² is not centered.
     """
+    if not ridge >= 0:
+        raise ValueError(f"probe_layers: ridge={ridge} is negative; use 0 or a positive number.")
     module.eval()
     names: list[str] = []
-    probes: list[Probe] = []
+    probes: list[tuple[LeastSquares, LeastSquares]] = []  # of each layer, fitted and held out
     for numbers, batch in sample:
         known = regressors(batch)
         names = list(known)
@@ -147,7 +68,41 @@ def probe_layers(
         counted[:, :first] = False
         fitted = (numbers < sample.size // 2).to(counted.device)[:, None].expand_as(counted)
         layers = hidden_states(module, batch)
-        probes = probes or [Probe(ridge) for _ in layers]
-        for probe, hidden in zip(probes, layers, strict=True):
-            probe.add(hidden[counted], outputs[counted], fitted[counted])
-    return ProbeScores(names, torch.stack([probe.scores().cpu() for probe in probes]))
+        if not probes:
+            size = layers[0].shape[-1], len(names)
+            probes = [(LeastSquares(*size), LeastSquares(*size)) for _ in layers]
+        for halves, hidden in zip(probes, layers, strict=True):
+            for half, chosen in zip(halves, (counted & fitted, counted & ~fitted), strict=True):
+                half.add(hidden[chosen], outputs[chosen])
+    return ProbeScores(names, torch.stack([held_out_r2(*halves, ridge) for halves in probes]))
+
+
+def held_out_r2(fitted: LeastSquares, held_out: LeastSquares, ridge: float) -> Tensor:
+    r"""Computes how well a linear fit predicts rows that it was not fitted to.
+
+    .. math:: \min_{W, b} \sum_{n \in \text{fitted}} |y_n - W x_n - b|^2 + \text{ridge} \, |W|^2,
+              \qquad R^2 = 1 - \frac{\sum (y_n - W x_n - b)^2}{\sum (y_n - \bar y)^2}
+
+    where the sums of R², and the mean in them, run over the rows that are held out.
+
+    Args:
+        fitted: Rows of this process to fit.
+        held_out: Rows of this process to predict.
+        ridge: Penalty, at least 0; the constant is free.
+
+    Returns:
+        R² of each output over all processes, `[K]` float64 on the CPU: `nan` where an output is
+            constant, and negative where its mean is closer.
+
+    Raises:
+        ValueError: If there are no rows of either kind.
+    """
+    fitted, held_out = fitted.over_processes(), held_out.over_processes()
+    if not min(fitted.count, held_out.count):
+        raise ValueError(
+            f"A probe has {fitted.count} positions to fit and {held_out.count} held-out ones, "
+            "which are too few; give more sequences, or an earlier first position."
+        )
+    fit = fitted.fit(ridge, torch.ones_like(fitted.norms))
+    left, variation = held_out.residuals(fit), held_out.variation
+    return torch.where(variation > 0, 1 - left / variation, torch.nan).cpu()

@@ -124,7 +124,7 @@ def _parse(question: str, paths: Sequence[str], words: Sequence[str], prog: str)
         case "probes":
             parser.add_argument("--first", type=int, default=0, help="First position to probe.")
             parser.add_argument(
-                "--ridge", type=float, default=RIDGE, help="Ridge penalty, positive."
+                "--ridge", type=float, default=RIDGE, help="Ridge penalty, at least 0."
             )
         case "gradients":
             parser.add_argument(

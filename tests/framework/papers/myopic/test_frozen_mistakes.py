@@ -1,4 +1,4 @@
-"""What cannot be the past of a model, and where no past can be had, is said in a sentence."""
+"""Errors of local models, in one sentence each: what does not fit, and what has no past."""
 
 from functools import partial
 

@@ -13,7 +13,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import cli
 from framework.modules.loading import load_module
+from framework.papers.myopic.verbs import future
 from framework.tasks.lagged_sines import LaggedSines, SequenceData
+from tests.framework.papers.myopic.models import Windows
 
 QUICK = ["--accelerator", "cpu", "--data.validation", "40"]
 
@@ -121,10 +123,9 @@ def test_mistakes(run, tmp_path, capsys):
     assert "names no data" in told(capsys, "future", "probes", tmp_path / "alone.ckpt")
 
 
-def test_data_that_do_not_fit(run, capsys, monkeypatch):
+def test_data_that_do_not_fit(run, capsys):
     words = ["future", "probes", run / "last.ckpt", "--accelerator=cpu", "--data=TokenData"]
     text = ["--data.source=StateOfTheUnion", "--data.tokenizer=ByteTokenizer"]
     assert "SequenceSpec, the data hold" in told(capsys, *words, *text)
-    monkeypatch.delattr(SequenceData, "regressors")
-    said = told(capsys, "future", "probes", run / "last.ckpt", *QUICK)
-    assert "SequenceData has no regressors" in said
+    with pytest.raises(ValueError, match=r"^Windows has no regressors, .* give your data a meth"):
+        future._regressors(Windows(3))

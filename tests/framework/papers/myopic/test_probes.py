@@ -9,10 +9,11 @@ import torch
 from components.heads.linear import LinearHead
 from components.interfaces import Backbone, Embedded
 from components.stems.tokens import TokenStem
-from framework.analysis import Sample
+from framework.analysis import LeastSquares, Sample
 from framework.analysis.states import hidden_states
 from framework.modules.language import LanguageModel
-from framework.papers.myopic import Probe, probe_layers
+from framework.papers.myopic import probe_layers
+from framework.papers.myopic.probes import held_out_r2
 from tests.framework.modules.parts import options
 from tests.framework.papers.myopic.models import SPEC, Windows, model
 from tests.ranks import run_ranks
@@ -38,18 +39,18 @@ def test_scores_are_those_of_least_squares(ridge):
     x[:, 4] = x[:, 0] - x[:, 1]  # and columns depend on each other
     y = np.stack([x @ rng.normal(size=5) + rng.normal(size=60), rng.normal(size=60) - 3], 1)
     fitted = rng.random(60) < 0.4
-    probe = Probe(ridge)
-    for part in np.array_split(np.arange(60), 4):
-        probe.add(*(torch.from_numpy(each[part]) for each in (x, y, fitted)))
+    halves = LeastSquares(5, 2), LeastSquares(5, 2)
+    for half, chosen in zip(halves, (fitted, ~fitted), strict=True):
+        half.add(torch.from_numpy(x[chosen]), torch.from_numpy(y[chosen]))
     expected = [ridge_r2(x, y[:, k], fitted, ridge) for k in range(2)]
-    np.testing.assert_allclose(probe.scores().numpy(), expected, rtol=1e-9)
+    np.testing.assert_allclose(held_out_r2(*halves, ridge).numpy(), expected, rtol=1e-9)
     assert expected[0] > 0.5 > 0 > expected[1]
 
 
 def test_what_is_constant_has_no_score():
-    probe = Probe()
-    probe.add(torch.randn(8, 2), torch.ones(8, 1), torch.arange(8) < 4)
-    assert probe.scores().isnan().all()
+    half = LeastSquares(2)
+    half.add(torch.randn(4, 2), torch.ones(4))
+    assert held_out_r2(half, half, 1.0).isnan().all()
 
 
 def regressors(batch):
@@ -105,8 +106,8 @@ def test_states_are_those_of_a_loop_over_blocks():
 
 
 def test_mistakes():
-    with pytest.raises(ValueError, match="ridge=0 is not positive"):
-        Probe(0)
+    with pytest.raises(ValueError, match="ridge=-1 is negative"):
+        probe_layers(model(), Sample(Windows(4)), regressors, ridge=-1)
     with pytest.raises(ValueError, match="name no regressors"):
         probe_layers(model(), Sample(Windows(4)), lambda batch: {})
     with pytest.raises(ValueError, match="0 positions to fit and 0 held-out ones"):
