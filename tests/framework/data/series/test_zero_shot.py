@@ -163,7 +163,7 @@ def test_a_corpus_that_holds_a_benchmark_is_refused():
         (
             {"horizon": 4},
             "m1",
-            "Competition asks for 6 steps and horizon=4 is shorter; set horizon=6",
+            "Competition has a horizon of 6 steps, more than horizon=4; set horizon=6",
         ),
         ({"context": 0}, "val", "ZeroShotData: context=0 is too small"),
         ({"limit": 0}, "val", "ZeroShotData: limit=0 is too small"),
