@@ -1,7 +1,7 @@
 """Data modules: each publishes a spec once and serves batches of raw outcomes at every step.
 
-What they read from (corpora, tokenizers, panels, problems) is imported here too, so that a command
-line knows it by name.
+Their sources (corpora, tokenizers, panels, problems, episodes) are listed here too, so that the
+command line can name them.
 """
 
 from framework.data.density.module import DensityData

@@ -1,7 +1,7 @@
 """Keeps what data modules prepare, in a directory keyed by the content it was made from.
 
-An entry is built once, aside, and renamed into place when it is complete, so readers never see
-half of one. Processes that want the same entry at the same time wait for the first. The root is
+An entry is built in a temporary directory and renamed when it is complete, so readers never see
+half of one. Processes that need the same entry at the same time wait for the first. The root is
 `$OVERTONE_CACHE`, or `~/.cache/overtone`.
 """
 

@@ -1,4 +1,4 @@
-"""MappedArray: an array on disk that is read in place, also by worker processes."""
+"""MappedArray: a memory-mapped array on disk, which worker processes share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class MappedArray:
     """A file that is memory-mapped as an array when first read.
 
     It is pickled as a path: however workers are started, all processes of a machine share the
-    pages that they read, and none has a copy of the file.
+    pages that they read, and none copies the file.
 
     Args:
         path: The file.
@@ -40,7 +40,7 @@ class MappedArray:
 
     @property
     def array(self) -> NDArray[Any]:
-        """The array, unread: what is indexed is what is read."""
+        """The mapped array: only what is indexed is read."""
         if self._array is None:
             self._array = self.map(self.path)
         return self._array

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from components.data import Batch, Spec
 from framework.data.sampling import ENDLESS, EndlessSampler, ShardSampler, StepSampler
 
-SPLITS = ("train", "val", "test")  # whose numbers keep their draws apart
+SPLITS = ("train", "val", "test")  # the number of a split is part of the seed of its draws
 
 if TYPE_CHECKING:  # not at run time: the command line would lose the defaults
     from typing import TypedDict
@@ -64,16 +64,16 @@ class InMemory(Dataset):
 class PredictiveData(LightningDataModule, ABC):
     """Serves batches of one kind of data, and publishes what they hold as `spec`.
 
-    Training batches are a function of seed, step, rank and world size: a resumed run reads on
-    where the checkpoint was written, with any number of workers, and needs no state of a loader
-    for that. Evaluation visits every example once.
+    Training batches are a function of seed, step, rank and world size: a resumed run continues
+    where the checkpoint was written, with any number of workers, without any state of a loader.
+    Evaluation visits every example once.
 
     Args:
         batch_size: Examples in one (micro-)batch over all processes together.
-        eval_batch_size: Examples in one evaluation batch of one process; if not given, as many as
-            in training.
-        num_workers: Processes that prepare batches beside each training process; 0 prepares them
-            in it.
+        eval_batch_size: Examples in one evaluation batch of one process; as many as in training if
+            not given.
+        num_workers: Processes per training process that prepare batches; 0 prepares them in the
+            training process itself.
         seed: Seed of the order of the training examples.
 
     Raises:
@@ -101,7 +101,7 @@ class PredictiveData(LightningDataModule, ABC):
     @property
     @abstractmethod
     def spec(self) -> Spec:
-        """Facts of the data; prepares and caches what they need when first read."""
+        """Facts of the data; data are prepared and cached when it is first read."""
 
     @abstractmethod
     def dataset(self, split: str) -> Dataset:
@@ -125,7 +125,7 @@ class PredictiveData(LightningDataModule, ABC):
 
     def predict_dataloader(self) -> DataLoader[Batch]:
         """Makes the loader of the examples of this process to predict."""
-        # Lightning looks for a `drop_last` in samplers it does not know; ours drops nothing.
+        # Lightning expects `drop_last` of unknown samplers; ours drops nothing.
         warnings.filterwarnings("ignore", "You are using a custom batch sampler `ShardSampler`")
         return self._evaluation(self.dataset("predict"))
 
@@ -146,7 +146,7 @@ class PredictiveData(LightningDataModule, ABC):
         dataset: torch_data.Dataset[Any],
         sampler: StepSampler | EndlessSampler | ShardSampler,
     ) -> DataLoader[Batch]:
-        # Lightning 2.6 says it whenever it takes a loader; it is about its own code.
+        # Lightning 2.6 warns of its own code whenever it is given a loader.
         warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)
         on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
         return DataLoader(
@@ -162,15 +162,15 @@ class PredictiveData(LightningDataModule, ABC):
         """Returns rank and world size among the processes that read different data."""
         if self.trainer is None:
             return 0, 1
-        share = self.trainer.distributed_sampler_kwargs
-        if share is None or share["num_replicas"] == 1:
+        ranks = self.trainer.distributed_sampler_kwargs
+        if ranks is None or ranks["num_replicas"] == 1:
             return 0, 1
         if self.trainer._accelerator_connector.use_distributed_sampler:
             raise ValueError(
-                f"{type(self).__name__} shares its batches among the processes itself; "
+                f"{type(self).__name__} divides its batches among the processes itself; "
                 "set trainer.use_distributed_sampler to false."
             )
-        return share["rank"], share["num_replicas"]
+        return ranks["rank"], ranks["num_replicas"]
 
     def _step(self) -> int:
         """Returns the number of micro-batches that the optimizer has used so far."""
@@ -180,11 +180,11 @@ class PredictiveData(LightningDataModule, ABC):
 
 
 def _rewind(trainer: Trainer) -> None:
-    """Takes a run that was saved between two optimizer steps back to the first of them.
+    """Resets a run that was saved between two optimizer steps to the first of them.
 
-    The gradients accumulated until then are not in the checkpoint. Lightning would go on counting
-    within the window and step too early; the sampler serves the whole window again, so its
-    counters must agree.
+    The gradients accumulated until then are not in the checkpoint. Lightning would continue to
+    count within the accumulation window and step too early; the sampler serves the whole window
+    again, so Lightning's counters must be reset to match.
     """
     progress = trainer.fit_loop.epoch_loop.batch_progress
     surplus = progress.current.ready % trainer.accumulate_grad_batches
@@ -200,9 +200,9 @@ def _identity(batch: Any) -> Any:
 
 
 class EndlessData(PredictiveData):
-    """Serves training examples without end, of which none comes twice.
+    """Serves an endless stream of training examples, none of them twice.
 
-    Batch k holds the next examples after batch k - 1, whichever processes share them.
+    Batch k holds the next examples after batch k - 1, for any number of processes.
     """
 
     def _order(self, dataset: Dataset) -> EndlessSampler:
@@ -210,14 +210,14 @@ class EndlessData(PredictiveData):
 
 
 class DrawnDataset(Dataset):
-    """Examples that are the same every time they are asked for, by any process.
+    """Examples drawn on demand, each a function of its number and the seed, on any process.
 
-    Those to train on are different ones for every seed, those to evaluate on the same ones.
+    Training examples differ between seeds; evaluation examples are the same for every seed.
 
     Args:
-        split: The split; examples to predict are those to test on.
+        split: "train", "val", "test" or "predict"; examples to predict are those to test on.
         seed: Seed of the training examples.
-        size: Number of examples to evaluate on; those to train on have no end.
+        size: Number of evaluation examples; there is no end of training examples.
     """
 
     def __init__(self, split: str, seed: int, size: int) -> None:
@@ -229,5 +229,5 @@ class DrawnDataset(Dataset):
         return self.size
 
     def generators(self, indices: list[int]) -> list[np.random.Generator]:
-        """Returns what draws each of some examples."""
+        """Returns the random generator of each example."""
         return [np.random.default_rng((*self.seed, index)) for index in indices]

@@ -1,6 +1,6 @@
-"""Which examples make a batch: a function of seed, step, rank and world size, without state.
+"""Samplers: which examples make a batch, as a function of seed, step, rank and world size.
 
-The samplers yield lists of indices. All dependence of the data on the rank goes through them.
+They keep no state and yield lists of indices. The data depend on the rank through them alone.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from itertools import count
 import torch
 from torch.utils.data import Sampler
 
-ENDLESS = 2**62  # examples of a set that has no end: more than are ever drawn
+ENDLESS = 2**62  # size of an endless training set: more examples than are ever drawn
 EPOCH_STRIDE = 1_000_003  # a prime between neighboring seeds, so that their epochs do not coincide
 
 
@@ -24,7 +24,7 @@ class StepSampler(Sampler[list[int]]):
     """Draws training batches without end, the same whether or not the run was interrupted.
 
     Every epoch is a fresh permutation from a generator seeded by (seed, epoch). A global batch is
-    a stretch of it, cut into equal parts for the ranks, so that the union over the ranks does not
+    a slice of it, cut into equal parts for the ranks, so that the union over the ranks does not
     depend on how many there are. The remainder that does not fill a batch is left out of that
     epoch.
 
@@ -34,7 +34,7 @@ class StepSampler(Sampler[list[int]]):
         seed: Seed of the order.
         rank: Number of this process among those that share a batch.
         world: Number of processes that share a batch.
-        start: Function that tells the step (micro-batch) to begin with; asked whenever an
+        start: Function that returns the step (micro-batch) to begin with; called whenever an
             iteration begins.
 
     Raises:
@@ -57,7 +57,7 @@ class StepSampler(Sampler[list[int]]):
         world: int = 1,
         start: Callable[[], int] = beginning,
     ) -> None:
-        _check_share(batch_size, world)
+        _check_divisible(batch_size, world)
         if size < batch_size:
             raise ValueError(
                 f"The training data hold {size} examples, fewer than one batch needs; "
@@ -67,13 +67,13 @@ class StepSampler(Sampler[list[int]]):
         self.rank, self.world, self.start = rank, world, start
 
     def __iter__(self) -> Iterator[list[int]]:
-        steps_per_epoch, share = self.size // self.batch_size, self.batch_size // self.world
+        steps_per_epoch, part = self.size // self.batch_size, self.batch_size // self.world
         epoch, step = divmod(self.start(), steps_per_epoch)
         while True:
             order = self._permutation(epoch)
             for k in range(step, steps_per_epoch):
-                first = k * self.batch_size + self.rank * share
-                yield order[first : first + share].tolist()
+                first = k * self.batch_size + self.rank * part
+                yield order[first : first + part].tolist()
             epoch, step = epoch + 1, 0
 
     def _permutation(self, epoch: int) -> torch.Tensor:
@@ -82,7 +82,7 @@ class StepSampler(Sampler[list[int]]):
 
 
 class EndlessSampler(Sampler[list[int]]):
-    """Numbers the examples of a training set that has no end: batch k holds the next numbers.
+    """Numbers the examples of an endless training set: batch k holds the next numbers.
 
     A batch is cut into equal parts for the ranks, so that the union over the ranks does not depend
     on how many there are.
@@ -91,7 +91,7 @@ class EndlessSampler(Sampler[list[int]]):
         batch_size: Examples in a global batch, all ranks together.
         rank: Number of this process among those that share a batch.
         world: Number of processes that share a batch.
-        start: Function that tells the step (micro-batch) to begin with; asked whenever an
+        start: Function that returns the step (micro-batch) to begin with; called whenever an
             iteration begins.
 
     Raises:
@@ -110,14 +110,14 @@ class EndlessSampler(Sampler[list[int]]):
         world: int = 1,
         start: Callable[[], int] = beginning,
     ) -> None:
-        _check_share(batch_size, world)
+        _check_divisible(batch_size, world)
         self.batch_size, self.rank, self.world, self.start = batch_size, rank, world, start
 
     def __iter__(self) -> Iterator[list[int]]:
-        share = self.batch_size // self.world
+        part = self.batch_size // self.world
         for step in count(self.start()):
-            first = step * self.batch_size + self.rank * share
-            yield list(range(first, first + share))
+            first = step * self.batch_size + self.rank * part
+            yield list(range(first, first + part))
 
 
 class ShardSampler(Sampler[list[int]]):
@@ -125,8 +125,8 @@ class ShardSampler(Sampler[list[int]]):
 
     Nothing is padded and nothing counted twice, so sums over all ranks do not depend on how many
     there are. The number of batches is equal because a forward pass of a sharded model is a
-    collective. For that, batches differ in size by at most one, and where there are hardly more
-    examples than processes one batch may exceed `batch_size` by one.
+    collective. To achieve this, batches differ in size by at most one, and if there are hardly
+    more examples than processes, one batch may exceed `batch_size` by one.
 
     Args:
         size: Number of examples.
@@ -158,7 +158,7 @@ class ShardSampler(Sampler[list[int]]):
             yield list(range(k * self.size // batches, (k + 1) * self.size // batches))
 
 
-def _check_share(batch_size: int, world: int) -> None:
+def _check_divisible(batch_size: int, world: int) -> None:
     if batch_size < 1 or batch_size % world:
         raise ValueError(
             f"batch_size={batch_size} cannot be shared equally by {world} processes; "

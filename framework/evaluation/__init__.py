@@ -1,4 +1,4 @@
-"""What takes more than one forward pass to evaluate: texts, sampled forecasts, episodes.
+"""Evaluations that take more than one forward pass: texts, sampled forecasts, episodes.
 
 Every function here runs inside a validation, test or predict step and makes the same number of
 forward passes on all ranks, because a forward pass of a sharded model is a collective.

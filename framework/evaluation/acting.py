@@ -1,7 +1,7 @@
-"""How an action is taken from its distribution.
+"""Ways to choose an action from its distribution.
 
-Each function takes the distribution of the next action, batch shape `[B]`, and draws from [0, 1),
-one per component `[B, *support.shape]`, and returns actions of the shape of the draws.
+Each function takes the distribution of the next action, batch shape `[B]`, and uniform draws from
+[0, 1), one per component `[B, *support.shape]`, and returns actions of the shape of the draws.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from torch import Tensor
 
 from components.supports import Support, Tokens
 
-EDGE = 1e-6  # nearest to 0 and 1 that quantiles are computed, which may be infinite there
+EDGE = 1e-6  # distance from 0 and 1, where quantiles may be infinite
 
 Act = Literal["sample", "mode", "mean"]
 
 
 def sample(distribution: Any, uniform: Tensor, support: Support) -> Tensor:
-    """Draws by inversion, so that nothing is random but the draws given."""
+    """Draws by inversion of the cumulative distribution, from the given uniform draws."""
     uniform = uniform.clamp(EDGE, 1 - EDGE)
     match support:
         case Tokens(size=size):
@@ -30,13 +30,13 @@ def sample(distribution: Any, uniform: Tensor, support: Support) -> Tensor:
 
 
 def mode(distribution: Any, uniform: Tensor, support: Support) -> Tensor:
-    """Takes the likeliest action."""
-    likeliest: Tensor = distribution.mode
-    return likeliest
+    """Takes the most likely action."""
+    best: Tensor = distribution.mode
+    return best
 
 
 def mean(distribution: Any, uniform: Tensor, support: Support) -> Tensor:
-    """Takes the average action.
+    """Takes the mean action.
 
     Raises:
         ValueError: If actions are choices.

@@ -14,8 +14,9 @@ def relative_score(scores: Sequence[float], references: Sequence[float]) -> floa
 
     .. math:: \Big(\prod_{i=1}^n s_i / r_i\Big)^{1/n}
 
-    Below 1 the reference is beaten on average. Unlike with other means, the order of two models
-    does not depend on the reference, and no data set counts more because its errors are large.
+    Below 1 the model beats the reference on average. Unlike with other means, the order of two
+    models does not depend on the reference, and no data set counts more because its errors are
+    large.
 
     Args:
         scores: Error on each data set, at least 0.
@@ -35,10 +36,10 @@ def relative_score(scores: Sequence[float], references: Sequence[float]) -> floa
         1.0
     """
     if not scores:
-        raise ValueError("relative_score averages nothing; give the score of at least one set.")
+        raise ValueError("relative_score has no scores to average; give that of at least one set.")
     if min(scores) < 0 or min(references) <= 0:
         raise ValueError(
-            f"relative_score: scores={list(scores)} are to be at least 0, and "
+            f"relative_score: scores={list(scores)} must be at least 0, and "
             f"references={list(references)} positive."
         )
     ratios = [score / reference for score, reference in zip(scores, references, strict=True)]
@@ -46,7 +47,7 @@ def relative_score(scores: Sequence[float], references: Sequence[float]) -> floa
 
 
 class Published(NamedTuple):
-    """A score that somebody published."""
+    """A published score of a model on a benchmark set."""
 
     model: str
     benchmark: str
@@ -76,12 +77,12 @@ Scores = Mapping[str, float]
 def beside_published(
     metric: str, tested: Mapping[str, Mapping[str, float]], models: Sequence[str] = SHOWN
 ) -> str:
-    """Writes a table of benchmark sets by models, published ones first, and their relative score.
+    """Writes a table of benchmark sets by models, published ones first, with relative scores.
 
     Args:
         metric: `mase` or `wql`.
-        tested: Metrics of test runs of ours by model, as Lightning reports them, such as
-            `test/mase/m3_monthly`; on all series of each set, or the columns do not compare.
+        tested: Metrics of own test runs by model, as Lightning reports them, such as
+            `test/mase/m3_monthly`; on all series of each set, or they cannot be compared.
         models: Published models to show, of those of `published_scores`.
 
     Returns:
@@ -115,7 +116,7 @@ def _ours(metric: str, model: str, scores: Scores, published: Mapping[str, Score
     if missing:
         raise ValueError(
             f"beside_published: {model} has no {missing[0]}; test it on the eight sets that "
-            "ZeroShotData takes if it is given none."
+            "ZeroShotData uses by default."
         )
     return {name: scores[key] for name, key in names.items()}
 

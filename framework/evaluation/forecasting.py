@@ -1,4 +1,4 @@
-"""Forecasts series by sampling paths: each value is drawn, then read as the past of the next."""
+"""Forecasts series by sampling paths: each value drawn becomes the past of the next."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from framework.evaluation.randomness import seeded
 
 @dataclass(frozen=True)
 class Paths:
-    """How many futures are drawn of each series, and how.
+    """How many futures are drawn for each series, and how.
 
     Args:
         samples: Futures per series, at least 1; quantiles are those of the samples.
         at_once: Futures per series that are drawn together, at least 1; fewer need less memory.
-        in_validation: Whether to draw them in validation too and not only in tests; forecasts then
-            take most of the time of a validation.
+        in_validation: Draw them in validation too, not only in tests; forecasts then take most of
+            the time of a validation.
         seed: Seed of the draws.
-        temperature: Log-probabilities of cells are divided by it: below 1 plays safe, above 1
-            takes risks. Other than 1 it asks for a distribution over cells.
-        top_k: Draw from this many of the likeliest cells; from all if not given. Chronos has 50.
+        temperature: Log-probabilities of cells are divided by it: below 1 is more cautious, above
+            1 more random. Values other than 1 require a distribution over cells.
+        top_k: Draw from this many of the most likely cells; from all if not given. Chronos uses
+            50.
 
     Raises:
         ValueError: If nothing would be drawn.
@@ -56,7 +57,7 @@ class Paths:
         """Draws scaled values `[count, B]` from distributions of batch shape `[B]`.
 
         Raises:
-            ValueError: If cells are to be chosen and there are none.
+            ValueError: If cells are to be chosen and the distribution has none.
         """
         if self.temperature == 1 and self.top_k is None:
             return distribution.sample(torch.Size([count]))
@@ -107,7 +108,7 @@ def sample_paths(
     Returns:
         Paths in the series' own units, `[B, paths.samples, H]`.
     """
-    weight = torch.ones_like(batch.weight)  # what is drawn is known, whatever the data know
+    weight = torch.ones_like(batch.weight)  # drawn values are known, whether or not the data are
     blank = batch._replace(target=torch.zeros_like(batch.target), weight=weight)
     inputs = stem(blank)
     past = 0 if inputs.context is None else inputs.context.shape[1]
@@ -145,7 +146,7 @@ def _continue(
 
 
 def _newest(stem: Stem, batch: SeriesBatch, h: int) -> tuple[Embedded, int]:
-    """Embeds no more of a batch than state h looks back on; says which of the states that is."""
+    """Embeds only the part of a batch that state h reads; returns the index of that state."""
     if stem.reach is None:
         return stem(batch), h
     end = batch.past.shape[1] + h - 1  # target h - 1 and target h come next

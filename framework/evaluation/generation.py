@@ -17,11 +17,11 @@ class Sampling:
 
     Args:
         length: Tokens to add to a prompt, at least 1.
-        temperature: Logits are divided by it: below 1 plays safe, above 1 takes risks, 0 always
-            takes the likeliest token.
-        top_k: Choose among this many of the likeliest tokens; all of them if not given.
-        top_p: Choose among the fewest of the likeliest tokens whose probabilities reach this sum,
-            in (0, 1]. Counted after temperature and `top_k`.
+        temperature: Logits are divided by it: below 1 is more cautious, above 1 more random, 0
+            always takes the most likely token.
+        top_k: Choose among this many of the most likely tokens; all of them if not given.
+        top_p: Choose among the fewest most likely tokens whose probabilities reach this sum, in
+            (0, 1]. Counted after temperature and `top_k`.
         seed: Seed of the choices.
 
     Raises:
@@ -52,7 +52,7 @@ class Sampling:
             raise ValueError(f"Sampling cannot use top_p={self.top_p}; use one in (0, 1].")
 
     def distribution(self, logits: Tensor) -> Tensor:
-        """Computes the probabilities that tokens are drawn with, from logits, both `[..., V]`."""
+        """Computes from logits the probabilities with which tokens are drawn, both `[..., V]`."""
         if self.temperature == 0:
             best = logits.argmax(-1, keepdim=True)
             return torch.zeros_like(logits).scatter(-1, best, 1.0)
@@ -60,7 +60,9 @@ class Sampling:
         if self.top_k is not None:
             scaled[..., self.top_k :] = -torch.inf
         probs = scaled.softmax(-1)
-        before = probs.cumsum(-1) - probs  # what likelier tokens hold; the first always stays
+        before = (
+            probs.cumsum(-1) - probs
+        )  # mass of more likely tokens; the first token always stays
         probs = torch.where(before < self.top_p, probs, 0.0)
         probs = probs / probs.sum(-1, keepdim=True)
         return torch.empty_like(probs).scatter(-1, order, probs)
@@ -80,11 +82,11 @@ def generate(
     generator: torch.Generator | None = None,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """Continues prompts. All ranks make `sampling.length` forward passes, whatever is generated.
+    """Continues prompts. All ranks make `sampling.length` forward passes, whatever they generate.
 
     Args:
         stem: Embeds tokens position by position.
-        backbone: Reads them; what it has read stays in its cache.
+        backbone: Reads them; earlier positions stay in its cache.
         head: Predicts the next token; its distribution has `logits`.
         prompt: Tokens to continue, `[B, P]`, P at least 1.
         sampling: How tokens are chosen, and how many.
@@ -112,16 +114,16 @@ def generate(
 
 
 def _unlabeled(tokens: Tensor) -> TokenBatch:
-    """Makes a batch of tokens that nothing is known to follow."""
+    """Makes a batch of tokens without targets."""
     weight = torch.zeros(tokens.shape, device=tokens.device)
     return TokenBatch(tokens=tokens, target=torch.zeros_like(tokens), weight=weight)
 
 
 def aligned_prompts(batch: TokenBatch) -> tuple[Tensor, Tensor]:
-    """Cuts texts before what is predicted, and shifts them so that all end at the last position.
+    """Cuts texts before the first target, and shifts them so that all end at the last position.
 
     Args:
-        batch: Texts of which the positions that count follow each other to the end, B rows.
+        batch: Texts whose positions of positive weight are contiguous up to the end, B rows.
 
     Returns:
         Tokens `[B, P]`, 0 on padding, and a mask that is False there.

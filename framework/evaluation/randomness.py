@@ -1,4 +1,4 @@
-"""Draws for an evaluation that neither depend on what was drawn before nor change what follows."""
+"""Seeds draws of an evaluation, without an effect on the draws of training."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seeds the global generators for a while, and puts them back as they were.
+    """Seeds the global generators within a block, and restores them afterwards.
 
     Args:
-        seed: What to seed them with.
-        device: Where draws are made, besides the CPU.
+        seed: The seed.
+        device: Device on which draws are made, in addition to the CPU.
     """
     others = [] if device.type == "cpu" else [device]
     with torch.random.fork_rng(devices=others, device_type="cuda" if not others else device.type):

@@ -22,7 +22,7 @@ class Policy(Protocol):
         """Acts.
 
         Args:
-            window: What was seen and done so far, left-padded; the last action is not known yet.
+            window: Observations and actions so far, left-padded; the last action is not known yet.
             uniform: One draw from [0, 1) per component of the action, `[B, *support.shape]`; all
                 the randomness a policy may use, so that an episode depends on its seed alone.
 
@@ -32,7 +32,7 @@ class Policy(Protocol):
 
 
 def alone(done: bool) -> bool:
-    """Agrees with the only process there is."""
+    """Agrees with the only process."""
     return done
 
 
@@ -45,15 +45,16 @@ def play(
 ) -> Tensor:
     """Plays episodes to their end, or to `spec.horizon`.
 
-    Episodes that are over leave the batch, but for one that stays until all are over everywhere:
-    under several processes `agree` must tell whether all of them are done, so that each calls the
+    Finished episodes leave the batch, except that one stays until all are over everywhere: with
+    several processes `agree` must return whether all of them are done, so that each calls the
     policy equally often.
 
     Args:
-        policy: Chooses actions; called once per time step for all that go on.
+        policy: Chooses actions; called once per time step for all running episodes.
         spec: The environment, the window and the longest episode.
-        episodes: Seeds and the returns that are asked for, `[B]` each.
-        agree: Turns "my episodes are over" into "all episodes of all processes are over".
+        episodes: Seeds and target returns, `[B]` each.
+        agree: Turns "the episodes of this process are over" into "those of all processes are
+            over".
 
     Returns:
         Sum of rewards of each episode, `[B]` float32.
@@ -71,8 +72,8 @@ def play(
         alive = [True] * len(environments)
         rows = list(range(len(environments)))  # the episodes that are in the window
         for time in range(spec.horizon):
-            asked = (episodes.return_to_go - returns)[rows]
-            window = _see(window, [seen[k] for k in rows], asked, time)
+            remaining = (episodes.return_to_go - returns)[rows]
+            window = _see(window, [seen[k] for k in rows], remaining, time)
             uniform = np.stack([draws[k].random(spec.support.shape) for k in rows])
             wanted = policy(window, torch.from_numpy(uniform).float().to(returns.device))
             actions = _bounded(wanted, environments[0].action_space, spec.support)
@@ -96,7 +97,7 @@ def play(
 
 
 def _empty(spec: TrajectorySpec, episodes: EpisodeBatch, seen: torch.dtype) -> TrajectoryBatch:
-    """Makes windows of nothing but padding."""
+    """Makes windows that hold only padding."""
     shape, device = (len(episodes.seed), spec.length), episodes.seed.device
     kind = torch.int64 if isinstance(spec.support, Tokens) else torch.float32
     action = torch.zeros(*shape, *spec.support.shape, dtype=kind, device=device)
@@ -114,7 +115,7 @@ def _empty(spec: TrajectorySpec, episodes: EpisodeBatch, seen: torch.dtype) -> T
 def _see(
     window: TrajectoryBatch, seen: list[Any], return_to_go: Tensor, time: int
 ) -> TrajectoryBatch:
-    """Moves windows one step on: what is seen now becomes the last time step."""
+    """Moves windows by one step: the new observation becomes the last time step."""
     moved = TrajectoryBatch(*(field.roll(-1, dims=1) for field in window))
     last = moved.observation[:, -1]
     last.copy_(_tensor(seen).reshape(last.shape))
@@ -127,13 +128,13 @@ def _see(
 
 
 def _tensor(seen: list[Any]) -> Tensor:
-    """Collects what is seen: bytes stay bytes as in windows of data, other numbers are float32."""
+    """Stacks observations: bytes stay bytes as in windows of data, other numbers are float32."""
     values = np.stack(seen)
     return torch.from_numpy(values if values.dtype == np.uint8 else values.astype(np.float32))
 
 
 def _bounded(actions: Tensor, space: Any, support: Support) -> Tensor:
-    """Cuts actions to what can be done, which is also what later steps read."""
+    """Clips actions to their bounds; later steps read the clipped ones."""
     match support:
         case Tokens():
             return actions
@@ -144,7 +145,7 @@ def _bounded(actions: Tensor, space: Any, support: Support) -> Tensor:
 
 
 def _action(space: Any, spec: TrajectorySpec, action: Tensor) -> Any:
-    """Turns an action into what the environment takes."""
+    """Converts an action to the form that the environment accepts."""
     match spec.support:
         case Tokens():
             place = int(action)
@@ -154,13 +155,13 @@ def _action(space: Any, spec: TrajectorySpec, action: Tensor) -> Any:
 
 
 class MovingWindow:
-    """Embeds what is seen and done so far, at the end of the window only.
+    """Embeds a window that moves by one step at a time, only at its end.
 
-    States of older steps are kept, which matters where an observation is an image: of a window of
-    30 steps two are embedded, the new one and the one before, whose action is known by now.
+    States of older steps are reused, which matters where an observation is an image: of a window
+    of 30 steps two are embedded, the new one and the one before, whose action is now known.
 
     Args:
-        stem: Embeds a window; with an unknown `reach` it is given the whole window every time.
+        stem: Embeds a window; if its `reach` is unknown, the whole window is embedded every time.
     """
 
     def __init__(self, stem: Stem) -> None:
@@ -170,7 +171,7 @@ class MovingWindow:
     def __call__(self, window: TrajectoryBatch) -> Embedded:
         """Embeds a window `[B, T]`, which has moved on by one step since the last call.
 
-        Episodes may have left it; then all of it is embedded again.
+        If episodes have left it, all of it is embedded again.
         """
         reach, (size, length) = self.stem.reach, window.mask.shape
         gone = self.kept is None or len(self.kept.states) != size
@@ -188,5 +189,5 @@ class MovingWindow:
 
 
 def _moved(kept: Tensor, end: Tensor, step: int) -> Tensor:
-    """Drops the oldest step and those that were embedded again, `[B, S, ...]`."""
+    """Drops the oldest step and those that are embedded again, `[B, S, ...]`."""
     return torch.cat([kept[:, step : kept.shape[1] + step - end.shape[1]], end], 1)

@@ -1,1 +1,1 @@
-"""Regression problems of which the whole conditional distribution is wanted."""
+"""Regression problems whose whole conditional distribution is to be predicted."""

@@ -65,8 +65,8 @@ class Table(Problem):
             them.
 
     Raises:
-        ValueError: If the file or a column is missing, a column holds something else than
-            numbers, a value is missing, or a split is empty.
+        ValueError: If the file or a column is missing, a column does not hold numbers, a
+            value is missing, or a split is empty.
     """
 
     def __init__(

@@ -17,7 +17,7 @@ from framework.data.series.scaling import Scaling
 from framework.data.series.windows import Cuts, SeriesWindows, seasonal_error
 
 AT_ONCE = 1024  # series that are scored together
-SEASONS_OF_PAST = 4  # that the seasonal naive forecast looks back on for a value that is there
+SEASONS_OF_PAST = 4  # seasons in which the seasonal naive forecast looks for an observed value
 
 
 def competitions() -> dict[str, PanelSource]:
@@ -36,7 +36,7 @@ def competitions() -> dict[str, PanelSource]:
 
 
 class BenchmarkSet(NamedTuple):
-    """Series of a benchmark, and how far to forecast them."""
+    """Series of a benchmark, and the number of steps to forecast."""
 
     source: PanelSource
     panel: Panel
@@ -44,7 +44,7 @@ class BenchmarkSet(NamedTuple):
 
     @classmethod
     def of(cls, source: PanelSource, horizon: int, limit: int | None) -> BenchmarkSet:
-        """Opens the first series of a source; `horizon` steps, unless it says how many.
+        """Opens the first series of a source, with `horizon` steps unless the source sets its own.
 
         Raises:
             ValueError: If a series is not longer than the horizon, or that of the source is
@@ -53,8 +53,8 @@ class BenchmarkSet(NamedTuple):
         panel = load_panel(store_panel(source))
         if (own := panel.horizon or horizon) > horizon:
             raise ValueError(
-                f"{type(source).__name__} asks for {own} steps and horizon={horizon} is shorter; "
-                f"set horizon={own}."
+                f"{type(source).__name__} has a horizon of {own} steps, more than "
+                f"horizon={horizon}; set horizon={own}."
             )
         panel = panel.select(np.arange(len(panel.length)) < (limit or len(panel.length)))
         if panel.length.min() <= own:
@@ -83,8 +83,8 @@ class BenchmarkSet(NamedTuple):
 def seasonal_naive(past: Tensor, observed: Tensor, season: int, horizon: int) -> Tensor:
     """Repeats the last season of each past, `[B, C]`, over the horizon, `[B, H]`.
 
-    A value that is missing is taken from the season before it. Where no season holds it, the last
-    observed value stands for it, and 0 where there is none.
+    A missing value is taken from the season before it. Where no season has it, the last observed
+    value replaces it, and 0 where there is none.
     """
     length = past.shape[1]
     steps = torch.arange(length, device=past.device)
@@ -98,10 +98,10 @@ def seasonal_naive(past: Tensor, observed: Tensor, season: int, horizon: int) ->
 
 
 def naive_scores(windows: SeriesWindows, season: int) -> tuple[float, float]:
-    """Scores the seasonal naive forecast of windows: MASE, and WQL of a point at all levels.
+    """Scores the seasonal naive forecast of windows: MASE, and WQL with one value at all levels.
 
-    A point misses the levels q by |y - f| (1 - q) or |y - f| q; twice their mean is |y - f|, as
-    levels lie evenly around a half. `nan` stands for a score of 0, which nothing compares with.
+    The quantile loss at level q is |y - f| (1 - q) or |y - f| q; twice its mean is |y - f|, as
+    levels lie evenly around a half. A score of 0 is returned as `nan`, as no ratio to it exists.
     """
     sums = torch.zeros(4, dtype=torch.float64)
     for begin in range(0, len(windows), AT_ONCE):

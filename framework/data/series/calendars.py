@@ -1,4 +1,4 @@
-"""Calendars: which step of a grid a time stamp falls on, and how many steps make a season."""
+"""Calendars: convert time stamps to steps of a regular grid, and know the length of a season."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Calendar:
         have a season of 48. A multiple that does not divide it has none.
 
         Raises:
-            ValueError: If the frequency is not known.
+            ValueError: If the frequency is unknown.
         """
         match = re.fullmatch(r"(\d*)([A-Za-z]+)(-[A-Z]+)?", frequency)
         unit = next((u for u in _UNITS if match and match[2] in u.aliases), None)
         if match is None or unit is None:
             known = ", ".join(unit.aliases[0] for unit in _UNITS)
             raise ValueError(
-                f"The frequency {frequency!r} is not known; give one of {known}, "
+                f"The frequency {frequency!r} is unknown; give one of {known}, "
                 "with a multiple if need be, such as 30min."
             )
         multiple = int(match[1] or 1)
@@ -62,13 +62,13 @@ class Calendar:
             if regular.freq is not None:
                 return cls.parse(regular.freqstr)
         raise ValueError(
-            "the frequency cannot be told from the time stamps, which have gaps; "
+            "the frequency cannot be inferred from the time stamps, which have gaps; "
             "give it, such as frequency=D."
         )
 
     @classmethod
     def of_numbers(cls, step: int) -> Calendar:
-        """The grid of numbered time: every `step` is a step, and there is no season."""
+        """Makes the grid of numbered time in steps of `step`, without a season."""
         return cls(lambda times: np.asarray(times, dtype=np.int64), step, 1)
 
     def steps(self, times: Any) -> NDArray[np.int64]:

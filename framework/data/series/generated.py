@@ -1,4 +1,4 @@
-"""Generated series: each a function of its number and a seed, drawn by several processes."""
+"""Generated series: each is a function of its number and a seed, drawn by several processes."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ PIECE = 128  # series that are drawn, and written, together
 class Generated(PanelSource):
     """Draws series that were never recorded.
 
-    They are written to the cache as they come, so memory does not bound their number, and they are
-    the same for any number of processes.
+    They are written to the cache as they are drawn, so memory does not limit their number, and
+    they are the same for any number of processes.
 
     Args:
-        number: How many series.
+        number: Number of series.
         seed: Seed of the draws.
         workers: Processes that draw; 1 draws in the calling one.
 
@@ -46,7 +46,7 @@ class Generated(PanelSource):
         """Draws a series; NaN where a value is missing."""
 
     def open(self) -> None:
-        """Opens what is drawn from, once and before other processes get this object."""
+        """Opens the sources of the draws, once, before this object is sent to other processes."""
 
     def pieces(self) -> Iterator[Panel]:
         """Draws the series, in the order of their numbers."""
@@ -56,14 +56,14 @@ class Generated(PanelSource):
             for begin in begins:
                 yield self._piece(begin)
             return
-        # Children do not use threads of torch, so they may be forks of a process that does.
+        # Children use no threads of torch, so they may be forks of a process that does.
         with ProcessPoolExecutor(
             self.workers, multiprocessing.get_context(), torch.set_num_threads, (1,)
         ) as pool:
             yield from self._in_order(pool, begins)
 
     def _in_order(self, pool: Executor, begins: Sequence[int]) -> Iterator[Panel]:
-        """Yields pieces in their order; few wait, so that a slow reader holds up the writers."""
+        """Yields pieces in their order; the queue is short, so a slow reader slows the writers."""
         waiting: deque[Future[Panel]] = deque()
         for begin in begins:
             waiting.append(pool.submit(self._piece, begin))
@@ -91,7 +91,7 @@ class Generated(PanelSource):
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Computes on one thread, as worker processes do: more would round otherwise."""
+    """Computes on one thread, as worker processes do: more threads round differently."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -21,9 +21,9 @@ class KernelSynth(Generated):
     drawn, with replacement, and joined one after the other, added or multiplied.
 
     Args:
-        number: How many series.
+        number: Number of series.
         length: Steps of a series.
-        kernels: Most kernels that are joined.
+        kernels: Largest number of kernels that are joined.
         seed: Seed of the draws.
         workers: Processes that draw; the series do not depend on it.
 
@@ -64,10 +64,10 @@ class KernelSynth(Generated):
 
 
 def expand(kernels: list[int], added: list[bool]) -> list[tuple[int, ...]]:
-    """Writes kernels that are joined one after the other as a sum of products.
+    """Expands kernels that are joined one after the other to a sum of products.
 
     Args:
-        kernels: What is joined.
+        kernels: Numbers of the kernels, in order.
         added: Whether each but the first is added to what comes before it, or multiplied with it.
 
     Example:
@@ -84,8 +84,8 @@ Matrix = NDArray[np.float64]
 Kernel = Callable[[int], Matrix]
 """Covariances `[n, n]` between the times 0, 1/n, …, (n - 1)/n."""
 
-EXACT = 1e-10  # of the mean variance: what a sample may lack, or have too much
-LARGEST = 1 << 16  # columns of a factor: with more, the Cholesky factor is found faster
+EXACT = 1e-10  # of the mean variance: tolerance of the variance of a sample
+LARGEST = 1 << 16  # columns of a factor: with more, a full Cholesky factor is faster
 
 
 def constant(steps: int) -> Matrix:
@@ -105,7 +105,7 @@ def linear(steps: int, offset: float) -> Matrix:
 
 
 def smooth(steps: int, scale: float) -> Matrix:
-    """A curve that forgets within the time `scale`: exp(-d² / 2 scale²) (RBF)."""
+    """A curve with correlation time `scale`: exp(-d² / 2 scale²) (RBF)."""
     return _stationary(np.exp(-0.5 * (_lags(steps) / scale) ** 2))
 
 
@@ -136,7 +136,7 @@ BANK: tuple[Kernel, ...] = (
     *(partial(rational_quadratic, alpha=a) for a in (0.1, 1.0, 10.0)),
     *(partial(periodic, period=p) for p in PERIODS),
 )
-"""The kernels that series are made of; those of frequent periods are in it more than once.
+"""The kernels that series are made of; frequent periods occur more than once.
 
 Source: Ansari et al., "Chronos" (arXiv:2403.07815), appendix A.
 """
@@ -145,8 +145,8 @@ Source: Ansari et al., "Chronos" (arXiv:2403.07815), appendix A.
 def sample(kernels: tuple[int, ...], steps: int, rng: np.random.Generator) -> Tensor:
     """Draws from the centered Gaussian process whose kernel is a product of kernels of the bank.
 
-    Curves with few degrees of freedom are drawn as such: of each kernel K = F F' a factor with few
-    columns is known, and products of these columns make the factor of a product. White noise times
+    Curves with few degrees of freedom are drawn as such: each kernel K = F F' has a factor with
+    few columns, and products of these columns form the factor of a product. White noise times
     anything is white noise.
 
     Args:
@@ -169,7 +169,7 @@ def sample(kernels: tuple[int, ...], steps: int, rng: np.random.Generator) -> Te
 
 
 def join(factors: list[Tensor], normal: Tensor) -> Tensor:
-    r"""Multiplies the factor of a product of kernels with a vector, without writing it down.
+    r"""Multiplies the factor of a product of kernels with a vector, without forming the factor.
 
     .. math:: x_t = \sum_{a, b, \dots} F_{ta} G_{tb} \cdots z_{ab\dots}
 
@@ -209,7 +209,7 @@ def factor(kernel: int, steps: int) -> Tensor:
 
 
 def _cholesky(covariance: Matrix) -> Tensor:
-    """Factors a covariance `[n, n]`; adds as little variance as makes it regular in rounding."""
+    """Factors a covariance `[n, n]`; adds just enough variance to make it numerically definite."""
     matrix = torch.from_numpy(np.array(covariance))
     extra = EXACT * matrix.diagonal().mean()
     while True:

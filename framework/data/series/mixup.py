@@ -17,7 +17,7 @@ from framework.data.series.recorded import fpp_tables
 Values = NDArray[np.float64]
 
 
-class Pool(NamedTuple):
+class MixingPool(NamedTuple):
     """The series of a source, the longest first."""
 
     values: MappedArray
@@ -25,7 +25,7 @@ class Pool(NamedTuple):
     length: NDArray[np.int64]  # [series], steps, falling
 
     @classmethod
-    def of(cls, source: PanelSource) -> Pool:
+    def of(cls, source: PanelSource) -> MixingPool:
         """Opens the series of a source."""
         path = store_panel(source)
         first, length = read_spans(path)
@@ -33,7 +33,7 @@ class Pool(NamedTuple):
         return cls(MappedArray(path, map_values), first[order], length[order])
 
     def number(self, steps: int) -> int:
-        """Counts the series that have so many steps."""
+        """Counts the series that have at least so many steps."""
         return int(np.searchsorted(-self.length, -steps, side="right"))
 
 
@@ -44,16 +44,16 @@ class TSMixup(Generated):
     has a length drawn between `shortest` and `longest`, or less where its series is not so long;
     up to two more of this length are added, from series that have as many steps. Their weights
     follow a Dirichlet distribution. A value is missing where it is missing in any of them;
-    mixtures without a value are drawn again.
+    mixtures without any value are redrawn.
 
     The paper draws sources evenly (`tempering: 0`), where each is a large data set; some of the
-    tables here are one short series. It leaves open what becomes of series that are too short;
+    tables here are one short series. It does not specify the use of series that are too short;
     here they are used whole.
 
     Args:
-        sources: What to mix; all tables of `FppTable` but `aus_arrivals` and
+        sources: Series to mix; all tables of `FppTable` but `aus_arrivals` and
             `tourism` if not given.
-        number: How many series.
+        number: Number of series.
         mixed: Most segments in a mixture.
         concentration: Of the symmetric Dirichlet distribution of their weights.
         shortest: Steps of a series at least.
@@ -104,8 +104,8 @@ class TSMixup(Generated):
         return [origin for source in self.sources for origin in source.origins()]
 
     def open(self) -> None:
-        """Opens the series of the sources, which are written to the cache if need be."""
-        self._pools  # noqa: B018  # computes it, and keeps it
+        """Opens the series of the sources, writing them to the cache if necessary."""
+        self._pools  # noqa: B018  # computes and caches it
 
     def draw(self, rng: np.random.Generator) -> Values:
         """Draws a series, `[up to longest]`."""
@@ -129,16 +129,16 @@ class TSMixup(Generated):
         return np.asarray(weights @ np.stack(segments))
 
     @cached_property
-    def _pools(self) -> list[Pool]:
-        return [Pool.of(source) for source in self.sources]
+    def _pools(self) -> list[MixingPool]:
+        return [MixingPool.of(source) for source in self.sources]
 
 
-def _draw(pools: Sequence[Pool], tempering: float, rng: np.random.Generator) -> Pool:
+def _draw(pools: Sequence[MixingPool], tempering: float, rng: np.random.Generator) -> MixingPool:
     size = np.array([pool.length.sum() for pool in pools], np.float64) ** tempering
     return pools[rng.choice(len(pools), p=size / size.sum())]
 
 
-def _cut(pool: Pool, series: int, steps: int, rng: np.random.Generator) -> Values:
+def _cut(pool: MixingPool, series: int, steps: int, rng: np.random.Generator) -> Values:
     """Cuts a segment at random, and divides it by the mean of its absolute values."""
     begin = int(pool.first[series] + rng.integers(pool.length[series] - steps + 1))
     segment = pool.values[begin : begin + steps].astype(np.float64)

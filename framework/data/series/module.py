@@ -25,18 +25,17 @@ if TYPE_CHECKING:
 class SeriesData(PredictiveData):
     """Forecasts the end of every series from what came before.
 
-    The test windows are the last of each series. The window before them validates; all that
-    precedes it is for training, where a window may lie at any step before which there is as much
-    past as there is future to forecast, or in short series as much as can be: few values tell
-    little of a scale. Values keep their own units; location and scale of each window come along.
+    The test windows are the last of each series. The window before them validates; everything
+    before is for training, where a window may start its future at any step that has at least one
+    horizon of past (less in short series), because a few values determine a scale poorly. Values
+    keep their own units; each window comes with its location and scale.
 
     Args:
         source: Where the series come from.
         context: Steps of the past that a model sees.
         horizon: Steps to forecast. A competition sets its own.
-        season: Steps in a season; what the source says if not given.
-        scaling: What scales a window, from its observed past alone; the mean absolute value if
-            not given.
+        season: Steps in a season; that of the source if not given.
+        scaling: Scales a window by its observed past; by the mean absolute value if not given.
         interval: Bounds of the scaled values `(value - loc) / scale` that heads cover.
         windows: Test windows of each series; more than one is a rolling evaluation.
         stride: Steps from one test window to the next; as many as the horizon if not given.
@@ -82,13 +81,13 @@ class SeriesData(PredictiveData):
         """Steps to forecast.
 
         Raises:
-            ValueError: If neither the source nor an option says how many, or they disagree.
+            ValueError: If neither the source nor an option sets it, or they disagree.
         """
         own = self.panel.horizon
         if own is None and self._horizon is None:
             raise ValueError(
-                f"SeriesData: {type(self.source).__name__} does not say how far to forecast, "
-                "and horizon is not given; give it."
+                f"SeriesData: {type(self.source).__name__} does not set how far to forecast; "
+                "set horizon."
             )
         if own is not None and self._horizon not in (None, own):
             raise ValueError(
@@ -146,7 +145,7 @@ class SeriesData(PredictiveData):
             needed = panel.length[worst] - validation[worst] + 1
             raise ValueError(
                 f"SeriesData: series {str(panel.name[worst])!r} has {panel.length[worst]} "
-                f"steps, but one to look back on, a window to validate and windows={self.windows} "
+                f"steps, but one of past, a window to validate and windows={self.windows} "
                 f"to test take {needed}; set shortest={needed} or lower the horizon."
             )
         if validation.max() < 2:

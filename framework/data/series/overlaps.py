@@ -1,4 +1,4 @@
-"""Overlaps: whether series to train on hold the ends of series to test on, in whatever units."""
+"""Overlaps: finds ends of test series within training series, in any units."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from framework.data.cache import cached
 from framework.data.series.panels import Panel, PanelSource, load_panel, store_panel
 
 STEPS = 16  # of a segment
-TOLERANCE = 1e-3  # relative distance of two segments that are one, each rounded as it may be
+TOLERANCE = 1e-3  # relative distance up to which segments agree; their rounding may differ
 PROJECTIONS = 4
 AT_ONCE = 1 << 20  # pairs of segments that are compared together
 
@@ -22,7 +22,7 @@ Segments = NDArray[np.float64]
 
 
 class Overlap(NamedTuple):
-    """A segment of a series to train on that is the end of one to test on."""
+    """A segment of a training series that is the end of a test series."""
 
     training: str  # name of the series
     begin: int  # step in it
@@ -31,14 +31,14 @@ class Overlap(NamedTuple):
 
 
 def refuse_overlaps(origins: Iterable[PanelSource], benchmarks: Mapping[str, PanelSource]) -> None:
-    """Compares sources to train on with those to test on.
+    """Refuses training sources that contain the ends of test series.
 
     Args:
         origins: Where training values were recorded.
         benchmarks: Sources to test on, by name.
 
     Raises:
-        ValueError: If a series to train on holds the end of one to test on.
+        ValueError: If a training series contains the end of a test series.
     """
     for origin in origins:
         found = _compared(origin, benchmarks)
@@ -52,7 +52,7 @@ def refuse_overlaps(origins: Iterable[PanelSource], benchmarks: Mapping[str, Pan
 
 
 def _compared(origin: PanelSource, benchmarks: Mapping[str, PanelSource]) -> list[Overlap]:
-    """Returns overlaps of a source; they are looked for once."""
+    """Returns the overlaps of a source; the search is cached."""
     keys = {name: source.key() for name, source in benchmarks.items()}
     key = {"training": origin.key(), "evaluation": keys, "steps": STEPS, "tolerance": TOLERANCE}
 
@@ -68,18 +68,18 @@ def _compared(origin: PanelSource, benchmarks: Mapping[str, PanelSource]) -> lis
 def overlaps(training: Panel, benchmarks: Mapping[str, Panel]) -> list[Overlap]:
     r"""Finds segments of training series that agree with ends of benchmark series.
 
-    The end of a series is its last 16 steps, whatever the horizon: fewer of a series that grows
-    are like those of any other, and who holds more holds these. Two segments agree if, less their
-    means and divided by their norms, they are closer than 10⁻³: they are then the same but for
-    their units and their rounding. Neither is a segment with a missing value compared, nor a
-    constant one, nor a shorter series.
+    The end of a series is its last 16 steps, for every horizon: fewer steps of one growing series
+    resemble those of any other, and a longer overlap includes these. Two segments agree if, after
+    subtracting their means and dividing by their norms, they are closer than 10⁻³: they are then
+    the same up to units and rounding. Segments that are constant or have missing values, and
+    shorter series, are not compared.
 
-    All pairs are considered, few are computed: segments at a distance d are no further apart than
-    d along any direction, and can be sorted along one.
+    Few of all pairs are computed: segments at a distance d are no further apart than d along any
+    direction, and can be sorted along one.
 
     Args:
-        training: Series to look through.
-        benchmarks: Series whose ends to look for, by the name of their set.
+        training: Series to search.
+        benchmarks: Series whose ends to find, by the name of their set.
     """
     training = training.compact()
     names = [(name, str(k)) for name, panel in benchmarks.items() for k in panel.name]
@@ -119,7 +119,7 @@ def _segments(panel: Panel) -> tuple[Segments, NDArray[np.int64]]:
 def _normalized(
     segments: Segments, label: NDArray[np.int64]
 ) -> tuple[Segments, NDArray[np.int64]]:
-    """Brings segments to mean 0 and norm 1; leaves out those with missing values or no norm."""
+    """Normalizes segments to mean 0 and norm 1; drops constant and incomplete ones."""
     size = np.abs(segments).max(1)
     centered = segments - segments.mean(1, keepdims=True)
     norm = np.sqrt((centered**2).sum(1))
@@ -152,7 +152,7 @@ def _near(segments: Segments, wanted: Segments) -> tuple[NDArray[np.int64], NDAr
 
 
 def _batches(counts: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Cuts rows into segments of about `AT_ONCE` pairs."""
+    """Splits rows into batches of about `AT_ONCE` pairs."""
     batch = np.cumsum(counts) // AT_ONCE
     bounds = np.flatnonzero(np.diff(batch, prepend=-1)).tolist()
     return list(zip(bounds, [*bounds[1:], len(counts)], strict=True))

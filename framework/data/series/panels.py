@@ -21,7 +21,7 @@ class Panel(NamedTuple):
     """Series on regular grids of time, in one array; missing values are NaN.
 
     Every series begins and ends with an observed value: missing values on either side are cut off.
-    What lies between two series is no value.
+    Other values may lie between two series.
     """
 
     values: NDArray[np.float32]  # [N], all series
@@ -29,7 +29,7 @@ class Panel(NamedTuple):
     length: NDArray[np.int64]  # [series]
     name: NDArray[np.str_]  # [series]
     season: int = 1  # steps
-    horizon: int | None = None  # steps at the end that the source wants to be forecast
+    horizon: int | None = None  # steps at the end to be forecast, if the source sets it
 
     @classmethod
     def of(
@@ -82,18 +82,18 @@ class PanelSource(ABC):
 
     @abstractmethod
     def key(self) -> dict[str, object]:
-        """Identifies the content in plain values: sources with one key read the same panel."""
+        """Identifies the content in plain values: sources with equal keys read the same panel."""
 
     @abstractmethod
     def read(self) -> Panel:
         """Reads all series."""
 
     def pieces(self) -> Iterator[Panel]:
-        """Reads the series a piece at a time, where they do not fit into memory together."""
+        """Reads the series in pieces, which need not fit into memory together."""
         yield self.read()
 
     def origins(self) -> Sequence[PanelSource]:
-        """Returns where the values were recorded: here, unless they are made from others."""
+        """Returns the sources of the recorded values: itself, unless made from others."""
         return [self]
 
 
@@ -111,10 +111,10 @@ def _trim(name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class Arrays(PanelSource):
-    """Series that are in memory already.
+    """Series given as lists of numbers.
 
     Args:
-        values: One sequence of numbers a series; NaN (`.nan` in YAML) where a value is missing.
+        values: One sequence of numbers per series; NaN (`.nan` in YAML) where a value is missing.
         season: Steps in a season, 1 where there is none.
     """
 
@@ -132,14 +132,14 @@ class Arrays(PanelSource):
 
 
 def store_panel(source: PanelSource) -> Path:
-    """Returns the Arrow file with the series of a source, which is written if there is none."""
+    """Writes the series of a source to the cache, unless they are there; returns the file."""
     return cached("panels", source.key(), lambda to: save_panel(source.pieces(), to / FILE)) / FILE
 
 
 def save_panel(pieces: Iterable[Panel], path: Path) -> None:
     """Writes a panel piece by piece: a row is a series, with the columns `name` and `target`.
 
-    Season and horizon, which the first piece tells, go into the metadata of the schema.
+    Season and horizon of the first piece go into the metadata of the schema.
     """
     writer: Any = None
     with pa.OSFile(str(path), "wb") as file:
@@ -161,7 +161,7 @@ def load_panel(path: Path) -> Panel:
 
 
 def map_values(path: Path) -> NDArray[np.float32]:
-    """Maps the whole file as numbers; some of them, told by `spans`, are the values of series.
+    """Maps the whole file as numbers; `read_spans` locates the values of series among them.
 
     Arrow aligns its columns, so the values of a series lie in the file as they do in memory.
     """
@@ -170,7 +170,7 @@ def map_values(path: Path) -> NDArray[np.float32]:
 
 
 def read_spans(path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Tells where each series begins in the `flat` file, and its length in steps, `[series]`."""
+    """Reads where each series begins in the mapped file, and its length in steps, `[series]`."""
     buffer = _buffer(path)
     file = pa.ipc.open_file(buffer)
     first, length = [], []

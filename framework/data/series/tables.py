@@ -1,4 +1,4 @@
-"""Tables: panels in CSV or Parquet files, with one row a value or one column a series."""
+"""Tables: panels in files, with one row per value or one column per series."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ TRIED = 32  # series whose time stamps are inspected to find the frequency
 
 
 class LongTable(PanelSource):
-    """A file with one row a value, in any order. Steps without a row are missing values.
+    """A file with one row per value, in any order. Steps without a row are missing values.
 
     Args:
-        path: A `.csv` (also compressed, such as `.csv.gz`) or `.parquet` file.
+        path: A `.csv` (also compressed, such as `.csv.gz`), `.parquet`, `.arrow` or `.feather`
+            file.
         id: Column that names the series.
         time: Column with time stamps (ISO 8601), or with whole numbers.
         value: Column with the values.
@@ -63,10 +64,11 @@ class LongTable(PanelSource):
 
 
 class WideTable(PanelSource):
-    """A file with one column a series, and one with the time. Empty cells are missing values.
+    """A file with one column per series, and one for the time. Empty cells are missing values.
 
     Args:
-        path: A `.csv` (also compressed, such as `.csv.gz`) or `.parquet` file.
+        path: A `.csv` (also compressed, such as `.csv.gz`), `.parquet`, `.arrow` or `.feather`
+            file.
         time: Column with time stamps (ISO 8601), or with whole numbers.
         columns: The series to read; all other columns if not given.
         frequency: Pandas frequency of the time stamps, such as `30min`, `D` or `MS`; inferred if
@@ -99,7 +101,7 @@ class WideTable(PanelSource):
         names = self.columns or [name for name in table.columns if name != self.time]
         if not names:
             raise ValueError(
-                f"{origin} has no column beside {self.time!r}; a wide table has one a series."
+                f"{origin} has no column besides {self.time!r}; a wide table has one per series."
             )
         columns = {name: _values(table, name) for name in names}
         parts = [{"name": name, "time": time, "value": value} for name, value in columns.items()]

@@ -1,4 +1,4 @@
-"""Windows: segments of series, cut from one flat array by index arithmetic."""
+"""Windows of series: a past and a future, cut from one flat array by index arithmetic."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class Cuts(NamedTuple):
     """Where windows lie in each series: futures begin at `base`, then every `stride`."""
 
     base: Integers  # [series], steps from the beginning of the series to the first future
-    number: Integers  # [series], how many windows there are
+    number: Integers  # [series], number of windows
     stride: int
-    end: Integers  # [series], steps from the beginning; what comes later is not a target
+    end: Integers  # [series], steps from the beginning; later values are not targets
 
 
 class SeriesWindows(Dataset):
     """A context and a horizon at every cut.
 
     A context that reaches back beyond the beginning of its series is padded on the left,
-    unobserved. Missing values and values beyond the end weigh 0, and so does a whole future whose
-    context holds no observed value: there is nothing to scale it by.
+    unobserved. Missing values and values beyond the end have weight 0, and so does a future whose
+    context has no observed value, because nothing sets its scale.
 
     Args:
         values: The series, one after the other, NaN where missing.
@@ -40,7 +40,7 @@ class SeriesWindows(Dataset):
         error: In-sample error of the seasonal naive forecast of each series, `[series]`.
         context: Steps before a cut.
         horizon: Steps after it.
-        scaling: What computes location and scale of a window.
+        scaling: Computes location and scale of a window.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class SeriesWindows(Dataset):
     def _read(
         self, series: Integers, cut: Integers, begin: int, end: int
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Reads steps `[cut + begin, cut + end)`: values, 0 where missing, and which are there."""
+        """Reads steps `[cut + begin, cut + end)`: values, 0 where missing, and a mask."""
         step = cut[:, None] + np.arange(begin, end)
         inside = (step >= 0) & (step < self.cuts.end[series][:, None])
         where = self.first[series][:, None] + np.where(inside, step, 0)
@@ -90,15 +90,15 @@ def batch_of(
     error: NDArray[np.float64],
     scaling: Scaling,
 ) -> SeriesBatch:
-    """Scales windows and makes a batch of them; a future without a past weighs nothing.
+    """Scales windows and makes a batch of them; a future without a past has weight 0.
 
     Args:
         past: Values before the cuts, 0 where they are missing, `[B, C]`.
-        observed: Which of them are there, `[B, C]`.
+        observed: Mask of the observed ones, `[B, C]`.
         target: Values after the cuts, 0 where they are missing, `[B, H]`.
-        known: Which of them are there, `[B, H]`.
+        known: Mask of the observed ones, `[B, H]`.
         error: Error of the seasonal naive forecast before the cuts, `[B]`.
-        scaling: What computes location and scale of a window.
+        scaling: Computes location and scale of a window.
     """
     loc, scale = scaling(past, observed)
     return SeriesBatch(
@@ -119,12 +119,12 @@ def seasonal_error(panel: Panel, length: Integers, season: int) -> NDArray[np.fl
 
     Args:
         panel: The series.
-        length: Steps of each series to look at, `[series]`.
+        length: Steps of each series to use, `[series]`.
         season: Steps in a season.
 
     Returns:
-        Errors `[series]`; 0 where no pair of values is observed, or the series repeats itself:
-        there is no MASE then.
+        Errors `[series]`; 0 where no pair of values is observed or the series repeats itself, and
+        MASE is undefined.
 
     Source: Hyndman and Koehler, "Another look at measures of forecast accuracy" (2006), section 3.
     """
@@ -145,7 +145,7 @@ def _naive_error(
 
 
 def _slice_sums(values: NDArray[np.float64], slices: Integers) -> NDArray[np.float64]:
-    """Sums `values[a:b]` for slices `[a, b, a, b, …]`; what an empty one gives is arbitrary."""
+    """Sums `values[a:b]` for slices `[a, b, a, b, …]`; an empty slice gives an arbitrary value."""
     padded = np.append(values, 0.0)
     return np.asarray(np.add.reduceat(padded, np.minimum(slices, len(values)))[::2])
 

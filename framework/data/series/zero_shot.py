@@ -1,4 +1,4 @@
-"""Pretraining on corpora of series, and tests on benchmark sets that were never seen."""
+"""Pretraining on corpora of series, and tests on benchmark sets unseen in training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from framework.data.sampling import EndlessSampler
 from framework.data.series.benchmarks import BenchmarkSet, competitions
 from framework.data.series.overlaps import refuse_overlaps
 from framework.data.series.panels import PanelSource, map_values, read_spans, store_panel
-from framework.data.series.pretraining import RandomWindows, Stock
+from framework.data.series.pretraining import RandomWindows, SeriesPool
 from framework.data.series.scaling import MeanScaling, Scaling
 
 if TYPE_CHECKING:
@@ -35,41 +35,42 @@ class SeriesCorpus:
 
     Args:
         source: Where the series come from.
-        share: How often a window is drawn from them, relative to the shares of the others.
+        weight: How often a window is drawn from them, relative to the weights of the others.
 
     Raises:
-        ValueError: If the share is not positive.
+        ValueError: If the weight is not positive.
     """
 
     source: PanelSource
-    share: float = 1.0
+    weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.share > 0:
-            raise ValueError(f"share={self.share} draws no window; use a positive share.")
+        if not self.weight > 0:
+            raise ValueError(
+                f"SeriesCorpus: weight={self.weight} draws no window; use a positive weight."
+            )
 
 
 class ZeroShotData(PredictiveData):
     """Serves windows of corpora for training, and the ends of benchmark series for tests.
 
-    Training windows lie anywhere in any series; no two steps see the same. Some series of each
-    corpus are held out: their windows, fixed ones, validate. There is a test loader for each
-    benchmark set, with its own horizon and season. No recorded series that a corpus holds or is
-    made of may contain the end of a benchmark series: the values are compared, up to units.
+    Training windows are drawn anywhere in any series; no two steps see the same ones. Some series
+    of each corpus are held out, and fixed windows of them validate. Each benchmark set has a test
+    loader, with its own horizon and season. No recorded series that a corpus contains or is made
+    from may contain the end of a benchmark series: the values are compared, up to units.
 
     Args:
-        corpora: What to pretrain on, by any name.
-        benchmarks: What to test on, by the name of its metrics; monthly, quarterly and yearly
+        corpora: Series to pretrain on, under any names.
+        benchmarks: Sets to test on, by the names of their metrics; monthly, quarterly and yearly
             series of M1 and M3, monthly and quarterly ones of Tourism if not given.
         context: Steps of the past that a model sees.
-        horizon: Steps to forecast in training; benchmark sets may ask for fewer.
-        shortest_past: Steps that lie at least before a training future.
-        drop: Largest share of values that is lost in a training window.
-        scaling: What scales a window, from its observed past alone; the mean absolute value if
-            not given.
+        horizon: Steps to forecast in training; benchmark sets may require fewer.
+        shortest_past: Fewest steps before a training future.
+        drop: Largest fraction of the values of a training window that is dropped.
+        scaling: Scales a window by its observed past; by the mean absolute value if not given.
         interval: Bounds of the scaled values `(value - loc) / scale` that heads cover.
         validation: Windows of held-out series to validate on.
-        limit: Test on the first series of each set only, this many.
+        limit: Number of series of each set to test on, the first ones; all if not given.
         options: Batch sizes, workers and seed, as in `PredictiveData`.
 
     Raises:
@@ -97,7 +98,7 @@ class ZeroShotData(PredictiveData):
             if value is not None and value < 1:
                 raise ValueError(f"ZeroShotData: {name}={value} is too small; use at least 1.")
         if not 0 <= drop < 1:
-            raise ValueError(f"ZeroShotData: drop={drop} is a share; use one of [0, 1).")
+            raise ValueError(f"ZeroShotData: drop={drop} is a fraction; use one in [0, 1).")
         if not corpora:
             raise ValueError("ZeroShotData has no corpora to train on; name at least one.")
         self.corpora, self.benchmarks = corpora, benchmarks or competitions()
@@ -107,7 +108,7 @@ class ZeroShotData(PredictiveData):
 
     @cached_property
     def spec(self) -> SeriesSpec:
-        """What the windows hold, and how the seasonal naive forecast scores on each set."""
+        """Facts of the windows, and the scores of the seasonal naive forecast on each set."""
         scores = {name: part.naive_scores(self.scaling) for name, part in self._sets.items()}
         benchmarks = tuple(Benchmark(name, *score) for name, score in scores.items())
         return SeriesSpec(self.interval, self.context, self._horizon, 1, benchmarks)
@@ -122,11 +123,11 @@ class ZeroShotData(PredictiveData):
         if split not in ("train", "val"):
             return self._sets[split].windows(self.context, self.scaling)
         kept = split == "train"
-        stocks = [self._stock(corpus, kept) for corpus in self._clean.values()]
+        pools = [self._pool(corpus, kept) for corpus in self._clean.values()]
         window = (self.context, self._horizon, self.shortest_past)
         if kept:
-            return RandomWindows(stocks, *window, self.drop, self.scaling, self.seed)
-        return RandomWindows(stocks, *window, 0.0, self.scaling, self.seed, self.validation)
+            return RandomWindows(pools, *window, self.drop, self.scaling, self.seed)
+        return RandomWindows(pools, *window, 0.0, self.scaling, self.seed, self.validation)
 
     def test_dataloader(self) -> list[DataLoader[Batch]]:
         """Makes the loaders of the examples of this process, one for each benchmark set."""
@@ -135,8 +136,8 @@ class ZeroShotData(PredictiveData):
     def _order(self, dataset: Dataset) -> EndlessSampler:
         return EndlessSampler(self.batch_size, *self._place(), self._step)
 
-    def _stock(self, corpus: SeriesCorpus, kept: bool) -> Stock:
-        """Returns the series of a corpus that are to train on, or those that are held out."""
+    def _pool(self, corpus: SeriesCorpus, kept: bool) -> SeriesPool:
+        """Returns the training series of a corpus, or those that are held out."""
         path = store_panel(corpus.source)
         first, length = read_spans(path)
         every = max(HELD_OUT, len(first) // self.validation)
@@ -146,7 +147,9 @@ class ZeroShotData(PredictiveData):
                 f"ZeroShotData: {type(corpus.source).__name__} has {len(first)} series, and every "
                 f"{every}th is held out; give at least {every}."
             )
-        return Stock(MappedArray(path, map_values), first[chosen], length[chosen], corpus.share)
+        return SeriesPool(
+            MappedArray(path, map_values), first[chosen], length[chosen], corpus.weight
+        )
 
     @cached_property
     def _sets(self) -> dict[str, BenchmarkSet]:
@@ -155,7 +158,7 @@ class ZeroShotData(PredictiveData):
 
     @cached_property
     def _clean(self) -> dict[str, SeriesCorpus]:
-        """The corpora, once it is known that they do not hold what is tested on."""
+        """The corpora, checked not to contain the benchmark series."""
         origins: Sequence[PanelSource] = [
             origin for corpus in self.corpora.values() for origin in corpus.source.origins()
         ]

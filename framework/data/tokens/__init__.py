@@ -1,1 +1,1 @@
-"""Text as windows of tokens, from whatever source and by whatever tokenizer."""
+"""Text as windows of tokens, from any corpus with any tokenizer."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sysconfig
 from collections.abc import Iterator
 from functools import cached_property
@@ -106,13 +107,18 @@ class PythonFiles(TextCorpus):
         """Lists the files of each split, in the order of their paths."""
         folder = Path(sysconfig.get_path("stdlib"))
         files: dict[str, list[Path]] = {"train": [], "val": [], "test": []}
-        for path in sorted(folder.rglob("*.py")):
-            place = path.relative_to(folder)
-            if not PACKAGES & set(place.parts):
-                files[_split(place.as_posix())].append(path)
+        for path in sorted(_sources(folder)):
+            files[_split(path.relative_to(folder).as_posix())].append(path)
         if not all(files.values()):
             raise _without_sources("PythonFiles", folder)
         return files
+
+
+def _sources(folder: Path) -> Iterator[Path]:
+    """Finds the sources in a folder and below, without looking into installed packages."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name not in PACKAGES]
+        yield from (Path(place, name) for name in names if name.endswith(".py"))
 
 
 def _split(place: str) -> str:

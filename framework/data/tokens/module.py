@@ -1,4 +1,4 @@
-"""Text as windows of tokens: at each position the next token is to be predicted."""
+"""Text as windows of tokens, for models that predict the next token at each position."""
 
 from __future__ import annotations
 
@@ -28,17 +28,16 @@ COUNTED = 1 << 24  # tokens that are counted at once
 class TokenData(PredictiveData):
     """Serves a corpus as packed windows of tokens, which follow each other without gap or overlap.
 
-    Documents are joined by a token of its own. Training windows are shuffled anew every epoch.
-    Validation windows cover every token once; the last one is filled up with positions of weight
-    0.
+    A separate token stands between documents. Training windows are reshuffled every epoch.
+    Validation windows cover every token once; the last one is padded with positions of weight 0.
 
     Args:
         source: Where the text comes from.
         tokenizer: How text becomes tokens; if not given, a byte-pair encoding of 4,096 tokens that
             is trained on it.
         length: Positions in a window.
-        multiple: The vocabulary counts as the next multiple of this, as kernels for matrices like
-            it, 128 for example; tokens that are added never occur.
+        multiple: The vocabulary is padded to a multiple of this, such as 128, for fast matrix
+            kernels; the tokens added never occur.
         options: Batch sizes, workers and seed, as in `PredictiveData`.
 
     Raises:
@@ -58,7 +57,7 @@ class TokenData(PredictiveData):
         if length < 1:
             raise ValueError(f"TokenData: length={length} holds no token; use at least 1.")
         if multiple < 1:
-            raise ValueError(f"TokenData: multiple={multiple} has no multiples; use at least 1.")
+            raise ValueError(f"TokenData: multiple={multiple} is not positive; use at least 1.")
         self.source, self.tokenizer = source, tokenizer
         self.length, self.multiple = length, multiple
 
@@ -76,17 +75,17 @@ class TokenData(PredictiveData):
         return TokenWindows(stream, self.length)
 
     def encode(self, text: str) -> list[int]:
-        """Writes a text as token ids."""
+        """Converts a text to token ids."""
         return self._streams.vocabulary.encode([text])[0]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Reads token ids as text; those that fill up the vocabulary are left out."""
+        """Converts token ids to text; padding of the vocabulary is left out."""
         vocabulary = self._streams.vocabulary
         return vocabulary.decode([token for token in ids if token < vocabulary.size])
 
     @property
     def vocabulary_size(self) -> int:
-        """Number of tokens without those that fill up the vocabulary."""
+        """Number of tokens without the padding of the vocabulary."""
         return self._streams.vocabulary.size
 
     def counts(self) -> Tensor:
@@ -98,7 +97,7 @@ class TokenData(PredictiveData):
         return torch.from_numpy(counts)
 
     def elsewhere(self, source: Corpus) -> TokenData:
-        """Returns data of another corpus in the same vocabulary, served alike.
+        """Returns data of another corpus in the same vocabulary, with the same options.
 
         Args:
             source: Where the text comes from.
@@ -126,7 +125,7 @@ class TokenWindows(Dataset):
     Args:
         stream: Token ids.
         length: Positions in a window.
-        whole: Leave out the rest that does not fill a window, rather than fill it up with
+        whole: Leave out the remainder that does not fill a window, rather than pad it with
             positions of weight 0.
 
     Raises:
@@ -147,7 +146,7 @@ class TokenWindows(Dataset):
         return self.size
 
     def __getitems__(self, indices: list[int]) -> TokenBatch:
-        """Returns windows `[B, length]` with what follows each token."""
+        """Returns windows `[B, length]`; the target is the next token."""
         tokens = np.zeros((len(indices), self.length), np.int64)
         target, weight = np.zeros_like(tokens), np.zeros(tokens.shape, np.float32)
         for row, index in enumerate(indices):

@@ -28,10 +28,10 @@ class Stream:
 
     Args:
         path: A `.npy` file, or raw little-endian integers.
-        dtype: Type of the raw integers; a `.npy` file knows its own.
+        dtype: Type of the raw integers; a `.npy` file has its own.
 
     Raises:
-        ValueError: If the file is missing, empty, or not a row of integers.
+        ValueError: If the file is missing, empty, or is not a row of integers.
     """
 
     def __init__(self, path: Path, dtype: str = "uint16") -> None:
@@ -95,8 +95,8 @@ class Documents(Protocol):
 def tokenized(text: Documents, tokenizer: Tokenizer) -> Streams:
     """Encodes a text and caches its streams; training text alone forms the vocabulary.
 
-    In a stream the token between documents stands before every document, so that each token of a
-    text is predicted once, its first one too.
+    In a stream the token between documents precedes every document, so that every token of a text
+    is predicted once, including its first.
 
     Raises:
         ValueError: If a split holds no text.
@@ -118,7 +118,7 @@ def tokenized(text: Documents, tokenizer: Tokenizer) -> Streams:
 
 
 def _write(folder: Path, documents: Iterable[str], vocabulary: Vocabulary, dtype: str) -> None:
-    """Writes `tokens.bin`, and how many bytes of text it stands for."""
+    """Writes `tokens.bin`, and how many bytes of text it encodes."""
     count = 0
     with (folder / "tokens.bin").open("wb") as file:
         pieces = _pieces(documents)
@@ -132,7 +132,7 @@ def _write(folder: Path, documents: Iterable[str], vocabulary: Vocabulary, dtype
 
 
 def _checked(text: Documents, split: str) -> Iterator[str]:
-    """Reads the documents of a split that are not empty, of which there must be one."""
+    """Reads the documents of a split that are not empty; there must be at least one."""
     document = None
     for document in filter(None, text.documents(split)):
         yield document

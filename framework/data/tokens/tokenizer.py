@@ -1,7 +1,7 @@
-"""Tokenizers: how text becomes token ids, and back.
+"""Tokenizers: convert text to token ids, and back.
 
-A `Tokenizer` is an option of an experiment; fitted to a training text it yields a `Vocabulary`,
-which does the work.
+A `Tokenizer` is an option of an experiment; fitted to a training text it yields the `Vocabulary`
+that encodes and decodes.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from framework.data.cache import cached, fingerprint
 
-END = "<|endoftext|>"  # stands before every document; the name is GPT-2's
+END = "<|endoftext|>"  # precedes every document; the name is GPT-2's
 
 
 class Vocabulary(ABC):
-    """A fixed set of tokens that any text can be written in."""
+    """A fixed set of tokens that can encode any text."""
 
     size: int  # number of tokens
     end: int  # id of the token between documents
 
     @abstractmethod
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Writes each text as token ids, without the token between documents."""
+        """Converts each text to token ids, without the token between documents."""
 
     @abstractmethod
     def decode(self, ids: Sequence[int]) -> str:
-        """Reads token ids as text; ids that do not end on a character give U+FFFD."""
+        """Converts token ids to text; an incomplete character gives U+FFFD."""
 
     @abstractmethod
     def digest(self) -> str:
@@ -38,7 +38,7 @@ class Vocabulary(ABC):
 
 
 class Tokenizer(ABC):
-    """A way to get a vocabulary for a text."""
+    """Makes a vocabulary for a text."""
 
     @abstractmethod
     def fit(self, digest: str, documents: Callable[[], Iterable[str]]) -> Vocabulary:
@@ -46,12 +46,12 @@ class Tokenizer(ABC):
 
         Args:
             digest: Identifies the text, so that nothing is fitted twice.
-            documents: Reads the text, if that is needed.
+            documents: Reads the text; called only if needed.
         """
 
 
 class KnownVocabulary(Tokenizer):
-    """Uses a vocabulary that another text has led to.
+    """Uses a vocabulary that was fitted to another text.
 
     Args:
         vocabulary: The vocabulary.
@@ -61,12 +61,12 @@ class KnownVocabulary(Tokenizer):
         self.vocabulary = vocabulary
 
     def fit(self, digest: str, documents: Callable[[], Iterable[str]]) -> Vocabulary:
-        """Returns the vocabulary, whatever the text."""
+        """Returns the vocabulary."""
         return self.vocabulary
 
 
 class ByteTokenizer(Tokenizer, Vocabulary):
-    """Reads text as its UTF-8 bytes: 256 tokens, and one between documents. Nothing to train."""
+    """Encodes text as its UTF-8 bytes: 256 tokens, and one between documents; no training."""
 
     size = 257
     end = 256
@@ -76,11 +76,11 @@ class ByteTokenizer(Tokenizer, Vocabulary):
         return self
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Writes each text as its bytes."""
+        """Converts each text to its bytes."""
         return [list(text.encode()) for text in texts]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Reads bytes as text; the token between documents is left out."""
+        """Converts bytes to text; the token between documents is left out."""
         return bytes(i for i in ids if i != self.end).decode(errors="replace")
 
     def digest(self) -> str:
@@ -89,14 +89,14 @@ class ByteTokenizer(Tokenizer, Vocabulary):
 
 
 class FileTokenizer(Tokenizer, Vocabulary):
-    """Uses a `tokenizer.json` of the `tokenizers` library, as language models are published with.
+    """Uses a `tokenizer.json` of the `tokenizers` library, as published with language models.
 
     Args:
         path: The file.
         end: Name of the token that stands between documents.
 
     Raises:
-        ValueError: If the file is missing or no tokenizer, or knows no such token.
+        ValueError: If the file is missing or is not a tokenizer, or has no such token.
     """
 
     def __init__(self, path: str, end: str = END) -> None:
@@ -115,7 +115,7 @@ class FileTokenizer(Tokenizer, Vocabulary):
         if found is None:
             raise ValueError(
                 f"FileTokenizer: the tokenizer {path!r} has no token end={end!r}; "
-                "name the token that it puts between documents, such as '</s>'."
+                "set end to the token that it puts between documents, such as '</s>'."
             )
         self.path, self.end, self.size = Path(path), found, self._engine.get_vocab_size()
 
@@ -124,12 +124,12 @@ class FileTokenizer(Tokenizer, Vocabulary):
         return self
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Writes each text as token ids."""
+        """Converts each text to token ids."""
         encodings = self._engine.encode_batch_fast(list(texts), add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Reads token ids as text; special tokens are left out."""
+        """Converts token ids to text; special tokens are left out."""
         return str(self._engine.decode(list(ids), skip_special_tokens=True))
 
     def digest(self) -> str:
@@ -183,7 +183,7 @@ class BytePairTokenizer(Tokenizer):
 
 
 class Numerals(Vocabulary):
-    """Shows token ids as the numerals they are, where nothing is known about their meaning.
+    """Shows token ids as numerals, where nothing is known about their meaning.
 
     Args:
         size: Number of tokens.
@@ -193,11 +193,11 @@ class Numerals(Vocabulary):
         self.size, self.end = size, 0
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Reads numerals that are separated by space."""
+        """Converts numerals separated by spaces to ids."""
         return [[int(word) for word in text.split()] for text in texts]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Writes numerals, separated by space."""
+        """Converts ids to numerals separated by spaces."""
         return " ".join(str(i) for i in ids)
 
     def digest(self) -> str:

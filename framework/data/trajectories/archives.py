@@ -1,4 +1,4 @@
-"""Archives: episodes in memory-mapped files, with what is measured of them once."""
+"""Archives: episodes in memory-mapped files, with statistics that are computed once."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from framework.data.trajectories.episodes import Episodes, EpisodeSource, return
 from framework.data.trajectories.frames import Stacked
 
 Integers = NDArray[np.int64]
-SPLIT_SEED = 0  # of which episodes are held out: the same ones whatever the seed of training
-DEGENERATE = 1e-6  # an observation that varies less is constant: its deviation counts as 1
-PIXELS = (0.0,), (255.0,)  # mean and deviation of images, which are bytes: all have one scale
+SPLIT_SEED = 0  # the same episodes are held out for every seed of training
+DEGENERATE = 1e-6  # an observation that varies less is constant: its deviation is set to 1
+PIXELS = (0.0,), (255.0,)  # mean and deviation of images, which are bytes of one scale
 
 
 class Facts(NamedTuple):
-    """What is measured of the training episodes and of the environment."""
+    """Statistics of the training episodes and of the environment."""
 
     mean: tuple[float, ...]  # of each component of the observations, or one of all
     std: tuple[float, ...]  # of the same, positive
@@ -33,14 +33,14 @@ class Facts(NamedTuple):
 
 
 class Archive:
-    """Episodes of a source, prepared when first asked for and kept in the cache.
+    """Episodes of a source, prepared when first read and kept in the cache.
 
     Args:
         source: Where the episodes come from.
-        holdout: Share of the episodes that is held out for validation, and again for the test; at
-            least one each.
-        horizon: Steps after which an episode that is played is over at the latest; as many as the
-            environment allows if not given.
+        holdout: Fraction of the episodes that is held out for validation, and again for the test;
+            at least one each.
+        horizon: Longest episode that is played, in steps; as long as the environment allows if not
+            given.
     """
 
     def __init__(self, source: EpisodeSource, holdout: float, horizon: int | None = None) -> None:
@@ -57,13 +57,13 @@ class Archive:
 
     @property
     def observation(self) -> MappedArray | Stacked:
-        """What was seen at every step, `[N, *observation]`."""
+        """Observations at every step, `[N, *observation]`."""
         recorded, stack = self.mapped("observation"), self.source.stack
         return Stacked(recorded, self.first, stack) if stack else recorded
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of what is seen at a step."""
+        """Shape of an observation."""
         recorded, stack = self.mapped("observation").array.shape[1:], self.source.stack
         return (stack, *recorded) if stack else recorded
 
@@ -84,7 +84,7 @@ class Archive:
 
     @property
     def horizon(self) -> int:
-        """Steps after which an episode that is played is over at the latest."""
+        """Longest episode that is played, in steps."""
         if self._horizon is not None:
             return self._horizon
         limit = self.environment.limit if self.environment else 0
@@ -109,10 +109,10 @@ class Archive:
 
     @cached_property
     def support(self) -> Tokens | Interval:
-        """The actions that can be taken: those of the environment, or else of the episodes.
+        """The possible actions: those of the environment, or else of the episodes.
 
         Raises:
-            ValueError: If an action of the episodes cannot be taken.
+            ValueError: If an action of the episodes is impossible.
         """
         action, environment = self.mapped("action").array, self.environment
         support = _range(action) if environment is None else environment.support
@@ -139,7 +139,7 @@ class Archive:
 
     @cached_property
     def facts(self) -> Facts:
-        """What is measured once, and then kept in the cache."""
+        """Statistics, computed once and kept in the cache."""
         key: dict[str, object] = {
             **self.source.key(),
             "holdout": self.holdout,
@@ -147,8 +147,8 @@ class Archive:
             "horizon": self._horizon,
             "gymnasium": version("gymnasium"),
         }
-        stored = (cached("episode_facts", key, self._measure) / "facts.json").read_text()
-        mean, std, random_return = json.loads(stored)
+        text = (cached("episode_facts", key, self._measure) / "facts.json").read_text()
+        mean, std, random_return = json.loads(text)
         return Facts(tuple(mean), tuple(std), random_return)
 
     def _measure(self, folder: Path) -> None:
@@ -172,7 +172,7 @@ def _save(episodes: Episodes, folder: Path) -> None:
 
 
 def _scale(values: MappedArray, spans: list[tuple[int, int]]) -> tuple[tuple[float, ...], ...]:
-    """Computes mean and deviation of each component over stretches, in two passes."""
+    """Computes mean and deviation of each component over spans of steps, in two passes."""
     if values.array.dtype == np.uint8 and values.array.ndim > 2:
         return PIXELS
     steps = sum(end - begin for begin, end in spans)
@@ -195,7 +195,7 @@ def _range(action: NDArray[Any]) -> Tokens | Interval:
 
 
 def _check_actions(action: NDArray[Any], support: Tokens | Interval, source: str) -> None:
-    """Refuses actions that are of another kind or outside of what can be taken."""
+    """Refuses actions of another type, or out of bounds."""
     match support:
         case Tokens(size=size):
             kind, low, high = "i", 0.0, size - 1.0
@@ -203,7 +203,7 @@ def _check_actions(action: NDArray[Any], support: Tokens | Interval, source: str
             kind = "f"
     if action.dtype.kind != kind or action.shape[1:] != support.shape:
         raise ValueError(
-            f"{source}: actions are {action.dtype} of shape {action.shape[1:]}, which are none of "
+            f"{source}: actions are {action.dtype} of shape {action.shape[1:]}, which do not fit "
             f"{support}; name the environment they are from."
         )
     slack = DEGENERATE * (high - low)

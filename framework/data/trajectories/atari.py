@@ -1,4 +1,4 @@
-"""Atari games as they are played in papers: four frames a step, all of the game until it is over.
+"""Atari games as in papers: four frames per step, and the whole game until it is over.
 
 Imported when gymnasium makes one of them, by the ids that `environments.make` knows.
 """
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from framework.data.trajectories.frames import STACK, Frames, grown, shrink, unseen
 
-ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # it greets otherwise
+ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # otherwise it prints a greeting
 
 SKIP = 4  # frames that an action lasts
 NOOPS = 30  # frames at most that pass before an episode begins
@@ -25,11 +25,11 @@ FRAMES = 108_000  # frames of an episode at most: half an hour
 
 
 class AtariRam(AtariEnv):
-    """A game of which the 128 bytes of memory are seen.
+    """A game whose observations are the 128 bytes of memory.
 
-    An episode begins after 0 to 30 frames without an action, as its seed decides; nothing else is
-    random. A lost life does not end it. Actions are those that the game knows, in the order of the
-    Arcade Learning Environment.
+    An episode begins after 0 to 30 frames without an action, drawn from its seed; nothing else is
+    random. A lost life does not end it. Actions are those of the game, in the order of the Arcade
+    Learning Environment.
 
     Args:
         game: Its name, such as `Seaquest` or `BankHeist`.
@@ -38,8 +38,8 @@ class AtariRam(AtariEnv):
         ValueError: If there is no such game.
 
     Source: Machado et al., "Revisiting the Arcade Learning Environment" (arXiv:1709.06009), from
-    which it departs by the random beginning in place of actions that repeat themselves, as Chen et
-    al., "Decision Transformer" (arXiv:2106.01345), do.
+    which it departs by a random beginning instead of sticky actions, as Chen et al., "Decision
+    Transformer" (arXiv:2106.01345), do.
     """
 
     def __init__(self, game: str) -> None:
@@ -55,7 +55,7 @@ class AtariRam(AtariEnv):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.uint8], AtariEnvStepMetadata]:
         """Begins an episode."""
-        gymnasium.Env.reset(self, seed=seed)  # without loading the game anew, which takes longer
+        gymnasium.Env.reset(self, seed=seed)  # without loading the game again, which is slower
         self.ale.reset_game()
         for _ in range(int(self.np_random.integers(NOOPS + 1))):
             self.ale.act(ale_py.Action.NOOP)
@@ -63,7 +63,7 @@ class AtariRam(AtariEnv):
 
 
 class AtariFrames(AtariRam):
-    """A game of which the last four frames are seen, 84 x 84 pixels in shades of gray.
+    """A game whose observations are the last four frames, 84 x 84 pixels in shades of gray.
 
     A frame is the lighter of the last two screens of a step at every pixel, since some games draw
     an object on every second screen only. Before the first frame the screen was black.
@@ -106,10 +106,10 @@ class AtariFrames(AtariRam):
 
 
 class Camera(gymnasium.Wrapper):  # type: ignore[misc]  # gymnasium is not followed
-    """Shows a player the memory of a game, and takes a picture whenever it acts.
+    """Shows a player the memory of a game, and records a frame whenever it acts.
 
     Args:
-        environment: The game, seen as frames.
+        environment: The game, observed as frames.
     """
 
     def __init__(self, environment: Any) -> None:
@@ -123,14 +123,14 @@ class Camera(gymnasium.Wrapper):  # type: ignore[misc]  # gymnasium is not follo
         return self.unwrapped.ale.getRAM(), info
 
     def step(self, action: int) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
-        """Keeps what could be seen before the action, and acts."""
+        """Keeps the frame before the action, and acts."""
         self.pictures.append(self.seen[-1])
         self.seen, *outcome = self.env.step(action)
         return self.unwrapped.ale.getRAM(), *outcome
 
 
 def _rom(game: str) -> str:
-    """Finds what ale-py calls a game: `bank_heist` for `BankHeist`."""
+    """Finds the name of a game in ale-py: `bank_heist` for `BankHeist`."""
     games = {name.title().replace("_", ""): name for name in roms.get_all_rom_ids()}
     if game not in games:
         raise ValueError(f"There is no Atari game {game!r}; give its name, such as Seaquest.")

@@ -1,4 +1,4 @@
-"""Buffer: one buffer of the DQN Replay data set, compressed arrays that are read as a stream."""
+"""Buffer: one buffer of the DQN Replay data set, compressed arrays that are streamed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CHUNK = 1024  # frames that are decompressed at once
 
 
 class EpisodeSpan(NamedTuple):
-    """Episodes of a buffer that follow one another, without their frames."""
+    """Consecutive episodes of a buffer, without their frames."""
 
     first: int  # step at which they begin
     total: int  # steps of the buffer
@@ -43,14 +43,14 @@ class Buffer:
 
     Args:
         folder: Where they are.
-        number: The place K of the buffer in time, from 0 on.
+        number: Number K of the buffer, in the order of time, from 0 on.
     """
 
     def __init__(self, folder: Path, number: int) -> None:
         self.folder, self.number = folder, number
 
     def file(self, name: str) -> Path:
-        """Names the file of the array `observation`, `action`, `reward` or `terminal`."""
+        """Returns the file of the array `observation`, `action`, `reward` or `terminal`."""
         return self.folder / f"$store$_{name}_ckpt.{self.number}.gz"
 
     def require(self) -> None:
@@ -63,18 +63,18 @@ class Buffer:
             if not self.file(name).is_file():
                 raise ValueError(
                     f"DqnReplay: buffer {self.number} has no file {str(self.file(name))!r}; "
-                    "fetch it, or name the buffers that are whole."
+                    "download it, or name the complete buffers."
                 )
 
     def checksums(self) -> list[str]:
-        """Reads what gzip says of the content of each file, without the content."""
+        """Reads the checksum that gzip stores with each file, without the content."""
         return [_tail(self.file(name)).hex() for name in KINDS]
 
     def span(self, steps: int) -> EpisodeSpan:
         """Chooses the first whole episodes that have at least `steps` steps after black ones.
 
         Raises:
-            ValueError: If a file is damaged, holds another kind, or is not as long as the others.
+            ValueError: If a file is damaged, has another type, or is not as long as the others.
         """
         terminal, action, reward = self._columns("terminal", "action", "reward")
         ends = np.flatnonzero(terminal) + 1
@@ -104,22 +104,23 @@ class Buffer:
         return Episodes(frames[keep], action[keep], rewards, length - lead)
 
     def _columns(self, *names: str) -> list[NDArray[Any]]:
-        """Reads arrays of one number a step, `[N]` each."""
+        """Reads arrays of one number per step, `[N]` each."""
         columns = [_column(self.file(name), KINDS[name]) for name in names]
         sizes = [len(column) for column in columns]
         if len(set(sizes)) > 1:
-            told = ", ".join(f"{name} has {n}" for name, n in zip(names, sizes, strict=True))
+            lengths = ", ".join(f"{name} has {n}" for name, n in zip(names, sizes, strict=True))
             raise ValueError(
-                f"DqnReplay: the arrays of buffer {self.number} differ in length ({told}); "
-                "fetch them again."
+                f"DqnReplay: the arrays of buffer {self.number} differ in length ({lengths}); "
+                "download them again."
             )
         return columns
 
     def _frames(self, span: EpisodeSpan) -> Frames:
-        """Reads frames `[n, 84, 84]`, and none that follow them.
+        """Reads the frames of a span, `[n, 84, 84]`, and no later ones.
 
         Raises:
-            ValueError: If the file is damaged, holds another kind, or has not a frame per step.
+            ValueError: If the file is damaged, has another type, or does not have one frame per
+                step.
         """
         file, shape = self.file("observation"), (span.total, SIDE, SIDE)
         frames = np.empty((len(span.action), SIDE, SIDE), np.uint8)
@@ -133,39 +134,39 @@ class Buffer:
                 return frames
         raise ValueError(
             f"DqnReplay: {str(file)!r} holds {dtype} of shape {found}, and the other arrays of "
-            f"buffer {self.number} need uint8 of shape {shape}; fetch it again."
+            f"buffer {self.number} need uint8 of shape {shape}; download it again."
         )
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[gzip.GzipFile]:
-    """Opens a compressed file; what goes wrong while it is read is told in one sentence."""
+    """Opens a compressed file; errors while reading become one sentence."""
     try:
         with gzip.open(path) as stream:
             yield stream
     except (gzip.BadGzipFile, EOFError, zlib.error, ValueError) as error:
         raise ValueError(
             f"DqnReplay: {str(path)!r} is damaged ({' '.join(str(error).split())}); "
-            "fetch it again."
+            "download it again."
         ) from error
 
 
 def _header(stream: gzip.GzipFile) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Reads shape, order and kind of an array, up to where its content begins."""
+    """Reads shape, order and type of an array, up to its content."""
     read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     shape, order, dtype = read[npy.read_magic(stream)](stream)
     return shape, order, dtype
 
 
 def _column(path: Path, kind: type[np.generic]) -> NDArray[Any]:
-    """Reads an array of one number a step, to its end, so that gzip checks it."""
+    """Reads an array of one number per step, to its end, so that gzip checks it."""
     with _opened(path) as stream:
         values = np.asarray(npy.read_array(stream))
         stream.read(1)
     if values.dtype != kind or values.ndim != 1:
         raise ValueError(
             f"DqnReplay: {str(path)!r} holds {values.dtype} of shape {values.shape} instead of "
-            f"{np.dtype(kind)}, one a step; fetch it again."
+            f"{np.dtype(kind)}, one per step; download it again."
         )
     return values
 

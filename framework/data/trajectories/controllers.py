@@ -1,4 +1,4 @@
-"""Controllers that play: a pendulum, a cart with a pole, and a trained actor that hops."""
+"""Controllers: of a pendulum, of a pole on a cart, and a trained actor that hops."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from framework.data.trajectories.playing import Disturbed, Floats
 class Pendulum(Disturbed):
     r"""A pendulum that is swung up and balanced by a torque between -2 and 2 (Pendulum-v1).
 
-    Far from upright, the torque feeds energy in as long as it is short of that of rest at the top,
+    Far from upright, the torque adds energy until it equals that of rest at the top,
 
     .. math:: u = -(E - E_0)\,\omega, \qquad E - E_0 = \omega^2 / 6 + 5 (\cos\theta - 1),
 
     and near it, it balances: :math:`u = -10\,\theta - 2\,\omega`. The noise is added to the
-    torque, and the sum cut to the bounds. Without noise the mean return is about -140; at random,
-    -1200.
+    torque, and the sum clipped to the bounds. Without noise the mean return is about -140; at
+    random, -1200.
 
     Args:
         steps: Steps at least; an episode has 200.
@@ -44,7 +44,7 @@ class Pendulum(Disturbed):
         if abs(angle + speed / self.rate) < self.caught and cosine > 0:
             torque = -10 * angle - 2 * speed
         elif speed == 0:
-            torque = self.bound  # there is no swing to feed yet
+            torque = self.bound  # there is no swing to amplify yet
         else:
             torque = -(speed**2 / 6 + 5 * (cosine - 1)) * speed
         disturbed = min(self.bound, max(-self.bound, torque)) + noise
@@ -54,8 +54,9 @@ class Pendulum(Disturbed):
 class CartPole(Disturbed):
     """A pole that is balanced by pushing its cart to the left or to the right (CartPole-v1).
 
-    The push goes to where a weighted sum of position, speed, angle and angular speed points. The
-    noise is added to the sum. Without noise an episode earns all of 500; at random, 22.
+    The cart is pushed in the direction of the sign of a weighted sum of position, speed, angle and
+    angular speed. The noise is added to the sum. Without noise an episode has the full return of
+    500; at random, 22.
 
     Args:
         steps: Steps at least; an episode has up to 500.
@@ -79,11 +80,11 @@ class Hopper(Disturbed):
     """A leg that hops forward by three torques between -1 and 1 (Hopper-v5).
 
     The actor, two layers of 64 tanh units on standardized observations, was trained with PPO for
-    1.25 million steps; its weights come with this package. The noise is counted in standard
-    deviations of the actor's own, and the sum cut to the bounds: about a third of all torques lie
-    on a bound even without noise, two thirds with the most of it. That is a spike at both ends of
-    the range, which smooth distributions fit badly. Mean returns at the five scales are about
-    3200, 2700, 2000, 1200 and 550; at random, 20.
+    1.25 million steps; its weights come with this package. The noise is in units of the
+    standard deviation of the actor, and the sum is clipped to the bounds: about a third of all
+    torques lie on a bound even without noise, two thirds with the most of it. That is a spike at
+    both ends of the range, which smooth distributions fit badly. Mean returns at the five scales
+    are about 3200, 2700, 2000, 1200 and 550; at random, 20.
 
     Args:
         steps: Steps at least; an episode has up to 1000.

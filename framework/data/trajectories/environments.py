@@ -1,4 +1,4 @@
-"""Environments: what gymnasium tells of one, and what acting at random earns there."""
+"""Environments: their facts from gymnasium, and the return of random actions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from components.supports import Interval, Tokens
 
 RANDOM_EPISODES = 32  # over which the return of a random policy is averaged
-ATARI = {"ram": "AtariRam", "frames": "AtariFrames"}  # what is seen of a game, by class
+ATARI = {"ram": "AtariRam", "frames": "AtariFrames"}  # class by kind of observation
 ATARI_STEPS = 27_000  # of four frames, in an episode at most
 
 
@@ -21,8 +21,8 @@ class Environment:
         name: The id, as `make` takes it.
 
     Raises:
-        ValueError: If there is none of this id, a package that it needs is missing, observations
-            are not one array, or actions are neither choices nor bounded vectors.
+        ValueError: If there is no environment of this id, a package that it needs is missing,
+            observations are not one array, or actions are neither discrete nor bounded vectors.
     """
 
     def __init__(self, name: str) -> None:
@@ -37,7 +37,7 @@ class Environment:
         """Plays with random actions, and averages the sum of rewards.
 
         Args:
-            steps: After so many an episode is over at the latest.
+            steps: Longest episode, in steps.
             seed: Seed of the environment and of the actions.
         """
         made = make(self.name)
@@ -55,17 +55,17 @@ class Environment:
 
 
 def make(name: str) -> Any:
-    """Makes an environment to be played.
+    """Makes an environment to play in.
 
     Args:
-        name: A gymnasium id, such as `Pendulum-v1`. Atari games have ids of ours besides: with
-            `overtone/Seaquest-ram` the memory is seen, with `overtone/Seaquest-frames` the last
-            four frames of 84 x 84 pixels (`atari.AtariRam`, `atari.AtariFrames`).
+        name: A gymnasium id, such as `Pendulum-v1`. Atari games have additional ids: observations
+            of `overtone/Seaquest-ram` are the memory, of `overtone/Seaquest-frames` the last four
+            frames of 84 x 84 pixels (`atari.AtariRam`, `atari.AtariFrames`).
 
     Raises:
-        ValueError: If there is none of this id, or a package that it needs is missing.
+        ValueError: If there is no environment of this id, or a package that it needs is missing.
     """
-    import gymnasium  # takes a while to import
+    import gymnasium  # slow to import
 
     try:
         if name not in gymnasium.registry:
@@ -79,7 +79,7 @@ def make(name: str) -> Any:
 
 
 def _register_atari(name: str) -> None:
-    """Tells gymnasium of an Atari game if the id is one of ours."""
+    """Registers an Atari game with gymnasium if the id is one of ours."""
     from gymnasium import register
 
     if match := re.fullmatch(rf"overtone/(\w+)-({'|'.join(ATARI)})", name):
@@ -99,5 +99,5 @@ def _support(space: Any, name: str) -> Tokens | Interval:
             return Interval(float(low.min()), float(high.max()), shape)
     raise ValueError(
         f"The environment {name!r} has the actions {space}; "
-        "choose one with a number of choices or with bounded vectors."
+        "choose one with discrete actions or bounded vectors."
     )

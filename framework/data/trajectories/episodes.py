@@ -1,4 +1,4 @@
-"""Episodes: recorded runs of an environment in flat arrays, and what they may come from."""
+"""Episodes: recorded runs of an environment in flat arrays, and their sources."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 class Episodes(NamedTuple):
-    """Episodes, one after the other. Step t holds what was seen, what was then done, what came."""
+    """Episodes, one after the other; a step is an observation, the action taken, the reward."""
 
     observation: NDArray[Any]  # [N, *observation], floats, or integers such as pixels (uint8)
     action: NDArray[Any]  # [N], integers from 0 on; or [N, *shape], floats
@@ -20,13 +20,13 @@ class Episodes(NamedTuple):
 
     @classmethod
     def join(cls, episodes: Sequence[Episodes]) -> Episodes:
-        """Puts episodes behind one another.
+        """Concatenates episodes.
 
         Raises:
             ValueError: If there are none, or they differ in the shape of a step.
         """
         if not episodes:
-            raise ValueError("There are no episodes; check what they are read from.")
+            raise ValueError("There are no episodes; check their source.")
         for name in ("observation", "action"):
             shapes = sorted({getattr(part, name).shape[1:] for part in episodes})
             if len(shapes) > 1:
@@ -37,7 +37,7 @@ class Episodes(NamedTuple):
         return cls(*map(np.concatenate, zip(*episodes, strict=True)))
 
     def checked(self) -> Episodes:
-        """Returns itself if it is sound, with floats in single precision.
+        """Returns itself if it is valid, with floats in single precision.
 
         Raises:
             ValueError: If arrays differ in length, an episode is empty, or a value is not finite.
@@ -61,7 +61,7 @@ class Episodes(NamedTuple):
 
     def _refuse_infinite(self, name: str) -> None:
         values = getattr(self, name)
-        if values.dtype.kind != "f":  # whole numbers are finite, and frames are gigabytes
+        if values.dtype.kind != "f":  # integers are finite, and frames are gigabytes
             return
         finite = np.isfinite(values)
         if not finite.all():
@@ -70,19 +70,19 @@ class Episodes(NamedTuple):
             within = step - int(self.length[:episode].sum())
             raise ValueError(
                 f"The {name} of episode {episode} at step {within} is NaN or infinite; "
-                "mend the recording or leave the episode out."
+                "correct the recording or leave the episode out."
             )
 
 
 class EpisodeSource(ABC):
     """Where episodes come from."""
 
-    environment: str  # gymnasium id of what a policy can be played in, "" where there is none
-    stack: int = 0  # recorded frames that are seen together; 0: what is recorded is what is seen
+    environment: str  # gymnasium id of the environment to play in, "" where there is none
+    stack: int = 0  # recorded frames in one observation; 0: observations are recorded whole
 
     @abstractmethod
     def key(self) -> dict[str, object]:
-        """Identifies the content in plain values: sources with one key read the same episodes."""
+        """Identifies the content in plain values: equal keys mean the same episodes."""
 
     @abstractmethod
     def read(self) -> Episodes:

@@ -1,4 +1,4 @@
-"""AtariEpisodes: Atari games that are played from their memory, filmed in frames."""
+"""AtariEpisodes: Atari games played from their memory and recorded as frames."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from framework.data.trajectories.episodes import Episodes, EpisodeSource
 from framework.data.trajectories.frames import STACK
 from framework.data.trajectories.playing import Played
 
-MEMORY, FRAMES = "-ram", "-frames"  # how ids of environments end, by what is seen
+MEMORY, FRAMES = "-ram", "-frames"  # suffixes of ids, by kind of observation
 
 
 class AtariEpisodes(EpisodeSource):
-    """The frames of a game, 84 x 84 pixels, while somebody plays it from its memory.
+    """The frames of a game, 84 x 84 pixels, while a player acts on its memory.
 
-    Actions and rewards are those that the player's own episodes have.
+    Actions and rewards are those of the player's own episodes.
 
     Args:
-        player: Who plays, in an environment such as `overtone/Seaquest-ram`.
+        player: The player, in an environment such as `overtone/Seaquest-ram`.
 
     Raises:
-        ValueError: If the player does not see the memory of an Atari game.
+        ValueError: If the player does not observe the memory of an Atari game.
     """
 
     stack = STACK
@@ -33,7 +33,7 @@ class AtariEpisodes(EpisodeSource):
         if not player.environment.endswith(MEMORY):
             raise ValueError(
                 f"AtariEpisodes: {type(player).__name__} plays {player.environment}, which cannot "
-                "be filmed; give a player of an Atari game that sees its memory, such as Seaquest."
+                "be filmed; use a player that observes the memory of a game, such as Seaquest."
             )
         self.player = player
         self.environment = player.environment.removesuffix(MEMORY) + FRAMES
@@ -43,7 +43,7 @@ class AtariEpisodes(EpisodeSource):
         return {"filmed": self.player.key()}
 
     def read(self) -> Episodes:
-        """Plays, and takes a picture of every step."""
+        """Plays, and records a frame of every step."""
         game = make(self.environment)
         from framework.data.trajectories.atari import Camera  # needs ale-py, as the game does
 
@@ -72,7 +72,7 @@ class RandomAtari(Played):
         self.environment = f"overtone/{game}{MEMORY}"
 
     def player(self, level: str, random: np.random.Generator) -> Callable[[Any], int]:
-        """Makes who does not look."""
+        """Makes a player that ignores observations."""
         game = make(self.environment)
         choices = int(game.action_space.n)
         game.close()

@@ -1,4 +1,4 @@
-"""Recorded episodes, as windows in which each action is to be predicted."""
+"""Recorded episodes, as windows for models that predict each action."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ if TYPE_CHECKING:
     from framework.data.module import DataOptions
 
 FIRST_SEED = {"val": 1_000_000, "test": 2_000_000, "predict": 3_000_000}  # of episodes to play
-TARGET_QUANTILE = 0.9  # quantile of the returns of the training episodes that is asked for
+TARGET_QUANTILE = 0.9  # of the returns of the training episodes: the default target
 
 
 class TrajectoryData(PredictiveData):
     """Serves windows of recorded episodes, and episodes to be played.
 
-    Whole episodes are held out, for validation and for the test as many each. A training window
-    ends at any step of the other ones. In evaluation every step of the held-out episodes is
-    predicted once; if there is an environment, a second loader serves seeds of episodes to play,
-    and the return to ask for. To predict is to play.
+    Whole episodes are held out, equally many for validation and for the test. A training window
+    ends at any step of the others. In evaluation every step of the held-out episodes is predicted
+    once; if there is an environment, a second loader serves seeds of episodes to play, and their
+    target return. Prediction plays episodes.
 
     Args:
         source: Where the episodes come from.
         length: Steps in a window.
-        holdout: Share of the episodes that is held out for validation, and again for the test; at
-            least one each.
+        holdout: Fraction of the episodes that is held out for validation, and again for the test;
+            at least one each.
         episodes: Episodes to play in an evaluation.
-        target_return: Return that a policy is asked for; if not given, what the best tenth of the
-            training episodes reach.
-        order: Order in which the data count the choices of the environment, in past actions and in
-            those to predict; if not given, they count as it does.
-        horizon: Steps after which an episode that is played is over at the latest; as many as the
-            environment allows if not given.
+        target_return: Return on which the policy is conditioned; if not given, the one that the
+            best tenth of the training episodes reach.
+        order: Order in which the data number the choices of the environment, in past actions and
+            in those to predict; the order of the environment if not given.
+        horizon: Longest episode that is played, in steps; as long as the environment allows if not
+            given.
         options: Batch sizes, workers and seed, as in `PredictiveData`.
 
     Raises:
         ValueError: If an option is out of its range, there are fewer than three episodes, an
-            action cannot be taken in the environment, the order is not one of its actions, or the
+            action is impossible in the environment, the order is not one of its actions, or the
             source cannot be read.
     """
 
@@ -71,7 +71,7 @@ class TrajectoryData(PredictiveData):
         if not 0 < holdout < 0.5:
             raise ValueError(
                 f"TrajectoryData: holdout={holdout} is taken twice, for validation and test; "
-                "use a share between 0 and 0.5."
+                "use a fraction between 0 and 0.5."
             )
         self.source, self.archive = source, Archive(source, holdout, horizon)
         self.length, self.episodes = length, episodes
@@ -98,7 +98,7 @@ class TrajectoryData(PredictiveData):
 
     @property
     def support(self) -> Tokens | Interval:
-        """The actions that can be taken."""
+        """The possible actions."""
         support = self.archive.support
         if self.order is not None:
             self.order.require(support)
@@ -106,7 +106,7 @@ class TrajectoryData(PredictiveData):
 
     @property
     def target_return(self) -> float:
-        """The return that a policy is asked for."""
+        """The return on which the policy is conditioned."""
         if self._target_return is not None:
             return self._target_return
         return float(np.quantile(self.archive.returns, TARGET_QUANTILE))
@@ -115,7 +115,7 @@ class TrajectoryData(PredictiveData):
         """Returns the windows of "train", "val" or "test", or the episodes to "predict"."""
         if split == "predict":
             return self.seeds(split)
-        _ = self.support  # refuses actions that cannot be taken
+        _ = self.support  # refuses actions outside the support
         windows = TrainingWindows if split == "train" else CoveringWindows
         archive, chosen = self.archive, self.archive.split[split]
         action = archive.mapped("action")
@@ -137,7 +137,7 @@ class TrajectoryData(PredictiveData):
         if not self.source.environment:
             raise ValueError(
                 f"TrajectoryData: {type(self.source).__name__} names no environment to play in; "
-                "give it the gymnasium id of one."
+                "set its gymnasium id."
             )
         first = FIRST_SEED[split]
         return EpisodeSeeds(range(first, first + self.episodes), self.target_return)

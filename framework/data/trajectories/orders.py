@@ -1,4 +1,4 @@
-"""Orders of actions: where each choice of an environment stands in the grid of an ordered head."""
+"""Orders of actions: the position of each choice in the grid of an ordered head."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from framework.data.mapped import MappedArray
 class ActionOrder:
     """An order of choices, for heads whose distributions are smooth over neighboring outcomes.
 
-    It is part of the data: windows hold places in the order, as actions that were taken and as
-    actions to predict, and only what is handed to the environment is a number of its own.
+    It is part of the data: windows hold positions in the order, for past actions and for those to
+    predict; only the environment is given its own numbers.
 
     Args:
-        actions: Numbers that the environment has for its choices, counted from 0, in the order in
-            which a head is to see them; each occurs once.
+        actions: Numbers of the choices in the environment, counted from 0, in the order of the
+            head; each occurs once.
 
     Raises:
         ValueError: If a number is missing or occurs twice.
@@ -34,15 +34,15 @@ class ActionOrder:
         self.actions = tuple(actions)
         if sorted(self.actions) != list(range(len(self.actions))) or not self.actions:
             raise ValueError(
-                f"{type(self).__name__}: actions={list(actions)} is no order of "
+                f"{type(self).__name__}: actions={list(actions)} is not an order of "
                 f"{len(self.actions)} choices; name each number from 0 on once."
             )
 
     def require(self, support: Tokens | Interval) -> None:
-        """Checks that it orders what can be done.
+        """Checks that it orders all possible actions.
 
         Raises:
-            ValueError: If actions are no choices, or not as many.
+            ValueError: If actions are not discrete, or differ in number.
         """
         if support != Tokens(len(self.actions)):
             raise ValueError(
@@ -51,7 +51,7 @@ class ActionOrder:
             )
 
     def places(self, actions: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Tells where in the order actions stand, both `[...]`."""
+        """Returns the positions of actions in the order, both `[...]`."""
         return np.argsort(self.actions)[actions]
 
 
@@ -70,10 +70,10 @@ class AtariOrder(ActionOrder):
 
 
 class OrderedActions:
-    """Recorded actions that are read as their places in an order.
+    """Recorded actions that are read as their positions in an order.
 
     Args:
-        actions: The actions as they were recorded.
+        actions: The recorded actions.
         order: The order.
     """
 

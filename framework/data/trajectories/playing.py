@@ -1,4 +1,4 @@
-"""Played episodes: a player acts in a real environment, now well and now badly, in seconds."""
+"""Played episodes: a scripted player acts in a real environment at several levels of skill."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Floats = NDArray[np.float64]
 
 
 class Played(EpisodeSource):
-    """Episodes that a player of several levels of skill plays, so that some are better.
+    """Episodes of a player at several levels of skill, so that some are better.
 
-    Each episode has one level, by turns. Actions are recorded as they were taken.
+    Levels alternate between episodes. Actions are recorded as they were taken.
 
     Args:
         steps: Steps at least; the last episode is played to its end.
@@ -30,7 +30,7 @@ class Played(EpisodeSource):
         ValueError: If there is no step or no level.
     """
 
-    revision: ClassVar[int] = 1  # part of the key: raise it when a player changes
+    revision: ClassVar[int] = 1  # part of the key: increase it when a player changes
     packages: ClassVar[tuple[str, ...]] = ("gymnasium", "numpy")  # whose versions are part of it
 
     def __init__(self, steps: int, levels: Sequence[Any], seed: int) -> None:
@@ -43,18 +43,18 @@ class Played(EpisodeSource):
 
     @abstractmethod
     def player(self, level: Any, random: np.random.Generator) -> Callable[[Any], Any]:
-        """Makes who plays one episode.
+        """Makes the player of one episode.
 
         Args:
             level: How well it is to be played.
-            random: All the randomness that the player may use.
+            random: The only source of randomness of the player.
 
         Returns:
-            A function that is called at every step: what is seen in, an action out.
+            A function from the observation of a step to an action.
         """
 
     def key(self) -> dict[str, object]:
-        """Names the player, its options, and the versions of what it plays in.
+        """Names the player, its options, and the versions of the packages of its environment.
 
         Raises:
             ValueError: If a package is missing.
@@ -77,7 +77,7 @@ class Played(EpisodeSource):
         return episodes
 
     def play(self, environment: Any) -> Episodes:
-        """Plays in an environment, of which the player sees what it would see in its own."""
+        """Plays in an environment with the observations of the player's own."""
         random = np.random.default_rng(self.seed)
         episodes: list[Episodes] = []
         played = 0
@@ -94,7 +94,7 @@ class Disturbed(Played):
 
     Args:
         steps: Steps at least; the last episode is played to its end.
-        noise: Standard deviations of the noise; those that suit the controller if not given.
+        noise: Standard deviations of the noise; those of the controller if not given.
         seed: Seed of the environment and of the noise.
 
     Raises:
@@ -116,14 +116,14 @@ class Disturbed(Played):
 
     @abstractmethod
     def act(self, observation: Floats, noise: Floats) -> Any:
-        """Decides.
+        """Decides on an action.
 
         Args:
-            observation: What is seen.
-            noise: What to add to the decision, `[width]`.
+            observation: The observation.
+            noise: Noise to add to the decision, `[width]`.
 
         Returns:
-            An action that the environment takes.
+            An action in the form of the environment.
         """
 
     def player(self, level: float, random: np.random.Generator) -> Callable[[Any], Any]:

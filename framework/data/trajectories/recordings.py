@@ -96,16 +96,16 @@ class MinariEpisodes(EpisodeSource):
 
     @property
     def environment(self) -> str:  # type: ignore[override]  # read from the data set
-        """The id that the data set names."""
+        """Id of the environment, from the data set."""
         spec = self._load().spec.env_spec
         return "" if spec is None else str(spec.id)
 
     def key(self) -> dict[str, object]:
-        """Names the data set, whose id has a version, and counts its steps."""
+        """Returns the id of the data set, which has a version, and its number of steps."""
         return {"minari": self.dataset, "steps": int(self._load().total_steps)}
 
     def read(self) -> Episodes:
-        """Reads all episodes; what is seen after the last action is left out."""
+        """Reads all episodes; the observation after the last action is left out."""
         return Episodes.join(
             [_read_minari(episode) for episode in self._load().iterate_episodes()]
         )

@@ -1,4 +1,4 @@
-"""DqnReplay: what DQN agents did on Atari games while they learned, as episodes."""
+"""DqnReplay: recorded play of DQN agents on Atari games while they learned, as episodes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from framework.data.trajectories.buffers import Buffer
 from framework.data.trajectories.episodes import Episodes, EpisodeSource
 from framework.data.trajectories.frames import SIDE, STACK
 
-PAPER = range(50)  # the buffers that papers read; a run may have one more, which is not full
+PAPER = range(50)  # the buffers that papers read; a run may have one more, partly filled
 
 
 class DqnReplay(EpisodeSource):
-    """Episodes of the DQN Replay data set: single frames of an Atari game, and what was done.
+    """Episodes of the DQN Replay data set: single frames of an Atari game, and actions.
 
     A run is stored as 50 buffers of a million steps each, in the order of time. The first whole
-    episodes of every buffer are read, as many as reach its share of the transitions; the last of
-    them is read to its end. What is left of an episode that began in the buffer before is no whole
-    one, nor is one that the end of the buffer cuts. A buffer that has too few gives all it has.
-    The black steps that the recorder put before each episode are left out. No more is decompressed
-    than is needed, and a frame is stored once, however often it is seen.
+    episodes of every buffer are read until they reach its part of the transitions; the last of
+    them is read to its end. Episodes that begin in the buffer before or are cut by the end of the
+    buffer do not count as whole. A buffer that has too few is read completely. The black steps
+    that the recorder put before each episode are left out. No more is decompressed than is needed,
+    and a frame is stored once, even if several stacks contain it.
 
     Args:
         path: Directory of a run, such as `Seaquest/1`, or the `replay_logs` in it.
@@ -30,11 +30,11 @@ class DqnReplay(EpisodeSource):
             there is none to play in.
         buffers: Numbers of the buffers to read; all of 0 to 49 that are there if not given.
         transitions: Steps at least, of all buffers together.
-        stack: Frames that are seen together.
+        stack: Frames in one observation.
 
     Raises:
         ValueError: If an option is out of its range, a file is missing or damaged, or the arrays
-            of a buffer differ in length or are of another kind.
+            of a buffer differ in length or have another type.
 
     Source: Agarwal, Schuurmans and Norouzi, "An Optimistic Perspective on Offline Reinforcement
     Learning" (arXiv:1907.04543), section 4. Chen et al., "Decision Transformer"
@@ -57,7 +57,7 @@ class DqnReplay(EpisodeSource):
         self.transitions, self.stack = transitions, stack
 
     def key(self) -> dict[str, object]:
-        """Names the checksums that the files end with, and how much is read."""
+        """Returns the checksums at the ends of the files, and how much is read."""
         content = [[buffer.number, *buffer.checksums()] for buffer in self._buffers()]
         return {"dqn_replay": content, "transitions": self.transitions}
 
@@ -68,14 +68,14 @@ class DqnReplay(EpisodeSource):
             ValueError: If none of them has a whole episode.
         """
         buffers = self._buffers()
-        share = -(-self.transitions // len(buffers))
-        spans = [buffer.span(share) for buffer in buffers]
+        steps = -(-self.transitions // len(buffers))
+        spans = [buffer.span(steps) for buffer in buffers]
         room = sum(len(span.action) for span in spans)
         if not room:
             raise ValueError(
                 f"DqnReplay: no buffer in {str(self.path)!r} has a whole episode; read others."
             )
-        frames = np.empty((room, SIDE, SIDE), np.uint8)  # filled in place: they are gigabytes
+        frames = np.empty((room, SIDE, SIDE), np.uint8)  # gigabytes, so filled in place
         filled, parts = 0, []
         for buffer, span in zip(buffers, spans, strict=True):
             if len(span.length):

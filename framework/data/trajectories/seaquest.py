@@ -1,4 +1,4 @@
-"""Seaquest: a submarine that shoots, dodges, rescues divers and breathes, read from the memory."""
+"""Seaquest: a scripted player that shoots, dodges, rescues divers and breathes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Bytes = NDArray[np.uint8]
 Position = tuple[int, int]
 
 # Addresses in the memory of the console; those of lanes are the first of four.
-OBJECT_X, OBJECT_SET, OBJECT_KIND = 30, 36, 89  # of up to three enemies that swim in line
+OBJECT_X, OBJECT_SET, OBJECT_KIND = 30, 36, 89  # of up to three enemies in a row
 FREIGHT_X = 71  # a diver, or the missile of an enemy submarine
 DIVERS, OWN_X, FACING, OWN_Y, OXYGEN = 62, 70, 86, 97, 102
 
 LANES = (105, 81, 57, 33)  # y of the four lanes in which everything swims
-SURFACE, SKIN = 13, 31  # y at which there is air, and below which one dives to hunt
+SURFACE, SKIN = 13, 31  # y at which there is air, and below which to hunt
 LEFT, RIGHT = 21, 134  # x between which the submarine moves
 MIDDLE = (78, 72)
 SPACING = 16  # pixels between enemies in line
@@ -37,10 +37,10 @@ class Skill:
     Args:
         oxygen: Oxygen of 64 at which to surface from just below; more of it deeper down.
         divers: Whether to collect divers.
-        epsilon: Share of the actions that are drawn at random.
+        epsilon: Fraction of the actions that are drawn at random.
 
     Raises:
-        ValueError: If `epsilon` is no share.
+        ValueError: If `epsilon` is not between 0 and 1.
     """
 
     oxygen: int = 20
@@ -50,7 +50,7 @@ class Skill:
     def __post_init__(self) -> None:
         if not 0 <= self.epsilon <= 1:
             raise ValueError(
-                f"Skill: epsilon={self.epsilon} is a share of the actions; use one from 0 to 1."
+                f"Skill: epsilon={self.epsilon} is a fraction of the actions; use one from 0 to 1."
             )
 
 
@@ -63,17 +63,17 @@ SKILLS = (
     Skill(divers=False, epsilon=0.02),
     Skill(oxygen=30, epsilon=0.02),
 )
-"""From an expert to acting at random, and two that care for the wrong things.
+"""From an expert to random actions, and two with wrong priorities.
 
-None is without chance: the game has none of its own, so that episodes would repeat themselves.
+All act at random sometimes: the game itself is deterministic, so episodes would repeat.
 """
 
 
 class Seaquest(Played):
     """A submarine that is played from the 128 bytes of memory of an Atari console.
 
-    It hunts the cheapest target, fires at what swims in its lane, steps aside from what comes too
-    near, and surfaces when air runs out or six divers are aboard. All 18 actions are used. At the
+    It hunts the cheapest target, fires at enemies in its lane, evades what comes too near, and
+    surfaces when air runs out or six divers are aboard. All 18 actions are used. At the
     seven levels of skill returns reach from 50 to 9000.
 
     Args:
@@ -95,7 +95,7 @@ class Seaquest(Played):
         super().__init__(steps, [asdict(skill) for skill in chosen], seed)
 
     def player(self, level: dict[str, Any], random: np.random.Generator) -> Callable[[Bytes], int]:
-        """Boards a captain."""
+        """Makes the captain of one episode."""
         return Captain(Skill(**level), random)
 
 
@@ -107,7 +107,7 @@ class Enemy(NamedTuple):
     heading: int  # -1 to the left, 1 to the right
 
     def threatens(self, x: int, y: int) -> int:
-        """Tells how dangerous it would be at a point: 0, 3 or 6."""
+        """Rates the danger of a position: 0, 3 or 6."""
         if abs(self.y - y) >= 13:
             return 0
         ahead = (x - self.x) * self.heading  # pixels until it is there; negative if it has passed
@@ -115,7 +115,7 @@ class Enemy(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """What the memory says."""
+    """The state of the game, read from memory."""
 
     x: int
     y: int
@@ -132,7 +132,7 @@ class Scene(NamedTuple):
         return [enemy for enemy in self.enemies if 0 <= enemy.x <= 158]
 
     def danger(self, x: int, y: int) -> int:
-        """Sums up how dangerous it is at a point."""
+        """Rates the danger of a position from all enemies and missiles."""
         near = sum(abs(my - y) < 10 and abs(mx - x) < 34 for mx, my in self.missiles)
         return 3 * near + sum(enemy.threatens(x, y) for enemy in self.enemies)
 
@@ -141,8 +141,8 @@ class Captain:
     """Plays an episode; remembers whether the submarine is on its way up.
 
     Args:
-        skill: How well.
-        random: Draws random actions.
+        skill: How well it plays.
+        random: Source of random actions.
     """
 
     def __init__(self, skill: Skill, random: np.random.Generator) -> None:
@@ -164,7 +164,7 @@ class Captain:
         return joystick(self._dodge(scene, move), fire)
 
     def _plan(self, scene: Scene) -> tuple[Position, bool]:
-        """Tells where to move, and whether to fire."""
+        """Plans a move, and whether to fire."""
         if self.surfacing:
             return (0, -1), False
         x, y = self._goal(scene)
@@ -176,7 +176,7 @@ class Captain:
         return aim(nearest, scene, move), True
 
     def _goal(self, scene: Scene) -> Position:
-        """Chooses what is cheapest to reach: a diver, or a place to shoot at an enemy from."""
+        """Chooses the cheapest target: a diver, or a position from which to shoot at an enemy."""
         options: list[tuple[float, Position]] = []
         for enemy in scene.targets:
             away = abs(enemy.x - scene.x)
@@ -227,7 +227,7 @@ def read(memory: Bytes) -> Scene:
 
 
 def toward(goal: Position, scene: Scene) -> Position:
-    """Returns the move that brings the submarine closer to a point, if it is not there."""
+    """Returns the move toward a position, none if the submarine is there."""
     x, y = goal[0] - scene.x, goal[1] - scene.y
     return int(np.sign(x)) * (abs(x) > 4), int(np.sign(y)) * (abs(y) > 2)
 

@@ -1,4 +1,4 @@
-"""Passages: stretches of episodes, padded on the left, and episodes to be played."""
+"""Windows of episodes, padded on the left, and seeds of episodes to be played."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class EpisodeWindows(Dataset):
     """Windows that end at some step of an episode and reach back `span` steps or to its beginning.
 
     Args:
-        observation: What was seen, all episodes one after the other, `[N, *observation]`.
-        action: What was done, `[N, *shape]`.
+        observation: Observations, all episodes one after the other, `[N, *observation]`.
+        action: Actions, `[N, *shape]`.
         return_to_go: Sum of the rewards from each step to the end of its episode, `[N]`.
         first: Where each episode of this split begins, `[episodes]`.
         length: Its steps, `[episodes]`.
@@ -44,11 +44,11 @@ class EpisodeWindows(Dataset):
 
     @abstractmethod
     def count(self, length: Integers) -> Integers:
-        """Tells how many windows there are in episodes of some length, `[episodes]`."""
+        """Counts the windows in episodes of given lengths, `[episodes]`."""
 
     @abstractmethod
     def targets(self, rank: Integers, length: Integers) -> tuple[Integers, Integers]:
-        """Tells for the window of this rank in its episode, `[B]`, which steps are targets.
+        """Returns which steps of a window are targets, given its rank in its episode, `[B]`.
 
         Returns:
             The first of them, and the step after the last, where the window ends.
@@ -81,7 +81,7 @@ class EpisodeWindows(Dataset):
 
 
 class TrainingWindows(EpisodeWindows):
-    """A window for every step, which it ends with; all its steps are targets. For training."""
+    """For training: a window that ends at every step, and all of whose steps are targets."""
 
     def count(self, length: Integers) -> Integers:
         """As many windows as steps."""
@@ -93,10 +93,10 @@ class TrainingWindows(EpisodeWindows):
 
 
 class CoveringWindows(EpisodeWindows):
-    """Windows in which every step is a target exactly once. For evaluation.
+    """For evaluation: windows in which every step is a target exactly once.
 
-    They lie next to each other. The last one of an episode reaches back into the one before rather
-    than being padded, and those steps are no targets there.
+    They lie next to each other. The last one of an episode is not padded: it overlaps the one
+    before, and the steps that it repeats are not targets.
     """
 
     def count(self, length: Integers) -> Integers:
@@ -112,8 +112,8 @@ class EpisodeSeeds(Dataset):
     """Episodes to be played.
 
     Args:
-        seeds: What the environment is reset with.
-        return_to_go: The return that the policy is asked for.
+        seeds: Seeds with which the environment is reset.
+        return_to_go: The return on which the policy is conditioned.
     """
 
     def __init__(self, seeds: range, return_to_go: float) -> None:

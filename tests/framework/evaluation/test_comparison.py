@@ -72,7 +72,7 @@ def test_odd_scores():
 @pytest.mark.parametrize(
     ("scores", "references", "message"),
     [
-        ([], [], "averages nothing"),
+        ([], [], "has no scores to average"),
         ([-1.0], [1.0], "at least 0"),
         ([1.0], [0.0], "references=\\[0.0\\] positive"),
     ],

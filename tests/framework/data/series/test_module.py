@@ -210,7 +210,7 @@ def test_short_series_can_be_left_out():
         ([range(6)], {"horizon": 3}, "series '0' has 6 steps, but .* take 7; set shortest=7"),
         ([range(7)], {"horizon": 3}, "no series has a step left to train on"),
         ([range(9)], {"horizon": 2, "shortest": 10}, "no series has shortest=10 steps"),
-        ([range(9)], {}, "Arrays does not say how far to forecast"),
+        ([range(9)], {}, "Arrays does not set how far to forecast"),
         ([range(9)], {"horizon": 0}, "SeriesData: horizon=0 is too small"),
         ([range(9)], {"horizon": 1, "windows": 0}, "SeriesData: windows=0 is too small"),
         ([range(9), [np.nan] * 5], {"horizon": 1}, "Series '1' has no finite value"),

@@ -59,8 +59,9 @@ def test_a_source_with_the_end_of_a_benchmark_is_refused():
     refuse_overlaps([FppTable("tourism")], benchmarks)
 
 
+@pytest.mark.slow
 def test_other_tables_hold_no_benchmark():
-    """Three seconds, for 660,000 segments and 4,600 ends."""
+    """Seconds, for 660,000 segments and 4,600 ends; the recipe `chronos_small` checks it too."""
     tables = fpp_tables()
     assert len(tables) == len(LAYOUTS) - 2
     refuse_overlaps(tables, competitions())

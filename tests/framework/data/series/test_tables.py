@@ -120,8 +120,8 @@ def edit(**columns):
         (edit(time=0.5), {}, "the time column has fractions"),
         (edit(time=None), {}, "the time column is empty in row 1"),
         (edit(id=None), {}, "column 'id' in row 1 is empty"),
-        (lambda f: f[f.id == "a"], {}, r"the frequency cannot be told .* such as frequency=D"),
-        (edit(), {"frequency": "fortnight"}, "frequency 'fortnight' is not known; give one of s,"),
+        (lambda f: f[f.id == "a"], {}, r"the frequency cannot be inferred .* such as frequency=D"),
+        (edit(), {"frequency": "fortnight"}, "frequency 'fortnight' is unknown; give one of s,"),
     ],
 )
 def test_mistakes_get_one_sentence(tmp_path, change, options, message):
@@ -134,5 +134,5 @@ def test_a_missing_file_and_an_empty_table_get_one_sentence(tmp_path):
     with pytest.raises(ValueError, match=r"LongTable: path='/no/where\.csv' is not a file"):
         _ = SeriesData(LongTable("/no/where.csv"), horizon=1).spec
     path = write(long_frame()[["time"]], tmp_path / "p.csv")
-    with pytest.raises(ValueError, match="has no column beside 'time'"):
+    with pytest.raises(ValueError, match="has no column besides 'time'"):
         WideTable(path).read()

@@ -54,7 +54,7 @@ def test_windows_lie_in_one_series_behind_enough_past():
     assert cuts[60] <= set(range(10, 53))
 
 
-def test_series_are_drawn_with_their_shares_and_some_are_held_out():
+def test_series_are_drawn_by_their_weights_and_some_are_held_out():
     module = data()
     train, val = windows(module.dataset("train"), 2000), windows(module.dataset("val"), 500)
     assert (train.target[:, 0] % 1 == 0).float().mean().item() == pytest.approx(0.9, abs=0.02)
@@ -90,7 +90,7 @@ def test_training_reads_on_where_it_was_left(monkeypatch):
     assert not torch.equal(whole[0].past, whole[1].past)
 
 
-def test_a_share_of_values_is_lost_before_they_are_scaled():
+def test_a_fraction_of_values_is_dropped_before_they_are_scaled():
     batch = windows(data(drop=0.4).dataset("train"), 1000)
     full = windows(data().dataset("train"), 1000)
     lost = 1 - torch.cat([batch.observed.float(), batch.weight], 1).mean(1)
@@ -163,11 +163,11 @@ def test_a_corpus_that_holds_a_benchmark_is_refused():
         (
             {"horizon": 4},
             "m1",
-            "Competition asks for 6 steps and horizon=4 is shorter; set horizon=6",
+            "Competition has a horizon of 6 steps, more than horizon=4; set horizon=6",
         ),
         ({"context": 0}, "val", "ZeroShotData: context=0 is too small"),
         ({"limit": 0}, "val", "ZeroShotData: limit=0 is too small"),
-        ({"drop": 1.0}, "val", "ZeroShotData: drop=1.0 is a share"),
+        ({"drop": 1.0}, "val", "ZeroShotData: drop=1.0 is a fraction"),
         (
             {"corpora": {"a": SeriesCorpus(ramps(9, 30))}},
             "val",
@@ -183,5 +183,5 @@ def test_mistakes_get_one_sentence(options, split, message):
 def test_nothing_to_train_on_is_refused():
     with pytest.raises(ValueError, match="no corpora to train on"):
         ZeroShotData({})
-    with pytest.raises(ValueError, match=r"share=0.0 draws no window"):
+    with pytest.raises(ValueError, match=r"weight=0.0 draws no window"):
         SeriesCorpus(ramps(1, 9), 0.0)

@@ -115,7 +115,7 @@ def test_the_vocabulary_of_olmo_is_filled_up_as_theirs(files, monkeypatch):
     """Groeneveld et al., "OLMo" (arXiv:2402.00838): 50,280 tokens count as 50,304."""
     monkeypatch.setattr(ByteTokenizer, "size", 50_280)
     assert TokenData(files, ByteTokenizer(), multiple=128).spec.support.size == 50_304
-    with pytest.raises(ValueError, match="multiple=0 has no multiples"):
+    with pytest.raises(ValueError, match="multiple=0 is not positive"):
         TokenData(files, multiple=0)
 
 

@@ -19,7 +19,7 @@ from framework.data.trajectories.module import TrajectoryData
     ],
 )
 def test_controllers_are_experts(source, support, expert, random):
-    data = TrajectoryData(source(steps=4_000, noise=[0.0], seed=1), holdout=0.1)
+    data = TrajectoryData(source(steps=2_000, noise=[0.0], seed=1), holdout=0.1)
     spec = data.spec
     assert spec.support == support
     assert expert[0] <= spec.data_return <= expert[1]
@@ -29,7 +29,7 @@ def test_controllers_are_experts(source, support, expert, random):
 def test_noise_makes_good_and_bad_episodes():
     returns = {}
     for scale in (0.25, 1.0, 4.0):
-        episodes = Pendulum(steps=4_000, noise=[scale]).read()
+        episodes = Pendulum(steps=2_000, noise=[scale]).read()
         returns[scale] = episodes.reward.sum() / len(episodes.length)
     assert returns[0.25] > returns[1.0] > returns[4.0]
 
@@ -63,7 +63,7 @@ pytest.importorskip("mujoco")
 
 
 def test_the_actor_hops_far_without_noise():
-    episodes = Hopper(steps=2_000, noise=[0.0]).read()
+    episodes = Hopper(steps=1_000, noise=[0.0]).read()
     returns = [part.sum() for part in np.split(episodes.reward, episodes.length.cumsum()[:-1])]
     assert np.mean(returns) > 2_500
     assert Archive(Hopper(steps=2_000), 0.2).environment.support == Interval(-1, 1, (3,))

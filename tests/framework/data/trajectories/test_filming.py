@@ -33,15 +33,19 @@ def sinking():
     return Diver(1, [0.9], seed=3)
 
 
-def test_the_film_shows_the_same_episodes():
-    played, filmed = sinking().read(), AtariEpisodes(sinking()).read()
+@pytest.fixture(scope="module")
+def filmed():
+    return AtariEpisodes(sinking()).read()
+
+
+def test_the_film_shows_the_same_episodes(filmed):
+    played = sinking().read()
     assert filmed.observation.shape == (len(played.reward), 84, 84)
     for name in ("action", "reward", "length"):
         np.testing.assert_array_equal(getattr(filmed, name), getattr(played, name))
 
 
-def test_recorded_frames_are_those_of_the_environment():
-    filmed = AtariEpisodes(sinking()).read()
+def test_recorded_frames_are_those_of_the_environment(filmed):
     environment = make("overtone/Seaquest-frames")
     seen, _ = environment.reset(seed=SEED)
     for step in range(int(filmed.length[0])):
@@ -55,12 +59,16 @@ def test_recorded_frames_are_those_of_the_environment():
 class Thrice(AtariEpisodes):
     """One episode, so that training, validation and test have the same."""
 
+    def __init__(self, filmed):
+        super().__init__(sinking())
+        self.filmed = filmed
+
     def read(self):
-        return Episodes.join([super().read()] * 3)
+        return Episodes.join([self.filmed] * 3)
 
 
-def test_a_rollout_sees_what_is_read_from_a_recording():
-    data = TrajectoryData(Thrice(sinking()), length=5, horizon=12)
+def test_a_rollout_sees_what_is_read_from_a_recording(filmed):
+    data = TrajectoryData(Thrice(filmed), length=5, horizon=12)
     recorded = data.dataset("train").__getitems__(list(range(12)))  # the first twelve windows
     windows = []
 

@@ -189,7 +189,11 @@ def nan_seen(episodes):
         (made(lengths=(4, 3)), "", "Fixed: 2 episodes cannot be split .* give at least 3"),
         (made(), "Pendulum-v99", "The environment 'Pendulum-v99' cannot be made"),
         (made(observation=(4,)), "Pendulum-v1", r"shape \(4,\), those of Pendulum-v1 \(3,\)"),
-        (made(observation=(3,)), "Pendulum-v1", "actions are int64 of shape .* none of Interval"),
+        (
+            made(observation=(3,)),
+            "Pendulum-v1",
+            "actions are int64 .* do not fit Interval",
+        ),
         (made(observation=(4,)), "CartPole-v1", r"action 3 lies outside \[0, 1\]; record"),
         (made(observation=(3,), action=(1,)), "Pendulum-v1", r"lies outside \[-2, 2\]"),
     ],

@@ -128,7 +128,7 @@ def packed(values):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("reward", None, "buffer 1 has no file .*reward_ckpt.1.gz'; fetch it, or name the"),
+        ("reward", None, "buffer 1 has no file .*reward_ckpt.1.gz'; download it, or name the"),
         ("action", lambda whole: whole[:-20], r"action_ckpt.1.gz' is damaged \(Compressed file"),
         ("action", lambda whole: b"text" + whole, r"is damaged \(Not a gzipped file"),
         ("terminal", lambda _: gzip.compress(b"text"), r"terminal_ckpt.1.gz' is damaged"),

@@ -127,7 +127,7 @@ def test_skills_are_part_of_the_key():
 
 
 def test_what_cannot_be_played_is_one_sentence():
-    with pytest.raises(ValueError, match=r"Skill: epsilon=1.5 is a share"):
+    with pytest.raises(ValueError, match=r"Skill: epsilon=1.5 is a fraction"):
         Skill(epsilon=1.5)
     with pytest.raises(ValueError, match=r"Seaquest: steps=9 at levels of skill \[\] cannot be"):
         Seaquest(steps=9, skills=[])
