@@ -62,15 +62,6 @@ class TokenBatch(NamedTuple):
     weight: Tensor  # [B, T] float32
 
 
-class GroupedTokenBatch(NamedTuple):
-    """Windows of text like those of a `TokenBatch`, each of which belongs to a group."""
-
-    tokens: Tensor  # [B, T] int64, what the model reads
-    target: Tensor  # [B, T] int64, the token that follows each
-    weight: Tensor  # [B, T] float32
-    group: Tensor  # [B] int64, the number of the group among those of the data
-
-
 @dataclass(frozen=True)
 class TrajectorySpec:
     """Facts of a set of episodes.

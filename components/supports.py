@@ -78,7 +78,8 @@ class Interval:
 
     Distributions of unbounded support (Normal, Student-t) take the bounds as the range that
     matters. Histograms and Fourier densities end there: they score a value beyond a bound as if it
-    lay on it, and every module reports how much of the data that concerns (`outside`).
+    lay on it, and every module reports how much of the data that concerns
+    (`out_of_support`).
 
     Args:
         low: Smallest outcome, in the units of the target.

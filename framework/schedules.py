@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 from torch.optim import Optimizer
@@ -16,7 +17,52 @@ class ScheduleFactory(Protocol):
         """Builds it."""
 
 
-class WarmupCosine(LambdaLR):
+class Warmup(LambdaLR, ABC):
+    """Raises the learning rate linearly; what comes after is up to the subclass.
+
+    A checkpoint holds the step reached but not `steps`, so that a run resumed with more steps
+    follows the longer schedule.
+
+    Args:
+        optimizer: The optimizer; its own learning rate is the peak.
+        steps: Optimizer steps of the run.
+        warmup: Steps until the peak is reached.
+        floor: Factor at the end of the run, from 0 to 1.
+        start: Factor at the first step, from 0 to 1; where the warm-up begins.
+
+    Raises:
+        ValueError: If a factor is not between 0 and 1 or `warmup` is negative.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, steps: int, warmup: int, floor: float, start: float
+    ) -> None:
+        name = type(self).__name__
+        if warmup < 0:
+            raise ValueError(
+                f"{name}: warmup={warmup} is negative; give a number of steps, 0 for none."
+            )
+        for option, value in (("floor", floor), ("start", start)):
+            if not 0 <= value <= 1:
+                raise ValueError(
+                    f"{name}: {option}={value} is a factor of the learning rate; "
+                    "give a value between 0 and 1."
+                )
+
+        def factor(step: int) -> float:  # a closure, which no checkpoint holds
+            if step < warmup:
+                return start + (1 - start) * step / warmup
+            return self.descend(min(1.0, (step - warmup) / max(1, steps - warmup)), floor)
+
+        super().__init__(optimizer, factor)
+
+    @staticmethod
+    @abstractmethod
+    def descend(progress: float, floor: float) -> float:
+        """Returns the factor at a progress from 0, after the warm-up, to 1, the end of the run."""
+
+
+class WarmupCosine(Warmup):
     r"""Raises the learning rate linearly, then lowers it along half a cosine to a floor.
 
     With warm-up :math:`w`, floor :math:`f` and :math:`n` steps, the factor after the warm-up is
@@ -44,18 +90,15 @@ class WarmupCosine(LambdaLR):
         floor: float = 0.1,
         start: float = 0.01,
     ) -> None:
-        _check(type(self).__name__, warmup, floor, start)
+        super().__init__(optimizer, steps, warmup, floor, start)
 
-        def factor(step: int) -> float:
-            if step < warmup:
-                return _rise(step, warmup, start)
-            cosine = math.cos(math.pi * _progress(step, warmup, steps))
-            return floor + (1 - floor) * (1 + cosine) / 2
-
-        super().__init__(optimizer, factor)
+    @staticmethod
+    def descend(progress: float, floor: float) -> float:
+        """Follows half a cosine."""
+        return floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2
 
 
-class WarmupLinear(LambdaLR):
+class WarmupLinear(Warmup):
     """Raises the learning rate linearly, then lowers it linearly to a floor.
 
     Args:
@@ -77,17 +120,15 @@ class WarmupLinear(LambdaLR):
         floor: float = 0.0,
         start: float = 0.01,
     ) -> None:
-        _check(type(self).__name__, warmup, floor, start)
+        super().__init__(optimizer, steps, warmup, floor, start)
 
-        def factor(step: int) -> float:
-            if step < warmup:
-                return _rise(step, warmup, start)
-            return 1 - (1 - floor) * _progress(step, warmup, steps)
-
-        super().__init__(optimizer, factor)
+    @staticmethod
+    def descend(progress: float, floor: float) -> float:
+        """Follows a line."""
+        return 1 - (1 - floor) * progress
 
 
-class Constant(LambdaLR):
+class Constant(Warmup):
     """Keeps the learning rate, after a linear warm-up if one is wanted.
 
     Args:
@@ -103,34 +144,9 @@ class Constant(LambdaLR):
     def __init__(
         self, optimizer: Optimizer, steps: int, warmup: int = 0, start: float = 0.01
     ) -> None:
-        _check(type(self).__name__, warmup, 1.0, start)
+        super().__init__(optimizer, steps, warmup, 1.0, start)
 
-        def factor(step: int) -> float:
-            return _rise(step, warmup, start) if step < warmup else 1.0
-
-        super().__init__(optimizer, factor)
-
-
-# The factors above are closures: a checkpoint holds the step reached but not `steps`, so that a
-# run resumed with more steps follows the longer schedule.
-
-
-def _rise(step: int, warmup: int, start: float) -> float:
-    return start + (1 - start) * step / warmup
-
-
-def _progress(step: int, warmup: int, steps: int) -> float:
-    return min(1.0, (step - warmup) / max(1, steps - warmup))
-
-
-def _check(name: str, warmup: int, floor: float, start: float) -> None:
-    if warmup < 0:
-        raise ValueError(
-            f"{name}: warmup={warmup} is negative; give a number of steps, 0 for none."
-        )
-    for option, value in (("floor", floor), ("start", start)):
-        if not 0 <= value <= 1:
-            raise ValueError(
-                f"{name}: {option}={value} is a factor of the learning rate; "
-                "give a value between 0 and 1."
-            )
+    @staticmethod
+    def descend(progress: float, floor: float) -> float:
+        """Stays at the peak."""
+        return floor

@@ -17,7 +17,7 @@ from components.data import SeriesBatch, SeriesSpec
 from components.interfaces import Backbone
 from components.supports import Interval
 from framework.modules import Forecaster
-from framework.modules.recipe import describe
+from framework.modules.construction import describe
 
 RECIPES = Path(cli.__file__).parent / "recipes"
 CELLS = 4096  # vectors of the table that the published numbers count

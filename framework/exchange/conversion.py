@@ -24,8 +24,8 @@ from framework.exchange.gpt2 import Gpt2
 from framework.exchange.llama import Llama
 from framework.exchange.olmo import HF_OLMO, OLMO, OlmoFormat
 from framework.exchange.olmo.writing import ConfigNode, architecture_of, values
+from framework.modules.construction import describe_module
 from framework.modules.language import LanguageModel
-from framework.modules.recipe import recipe
 from framework.schedules import Constant
 
 IMPORTED: tuple[Format, ...] = (OLMO, HF_OLMO, Gpt2(), Llama())
@@ -167,7 +167,7 @@ def _hyper_parameters(plan: ImportPlan) -> dict[str, Any]:
         "optimizer": partial(torch.optim.AdamW, lr=1e-4),
         "schedule": Constant,
     }
-    return recipe(LanguageModel, options)
+    return describe_module(LanguageModel, options)
 
 
 def _check_backbone(plan: ImportPlan, state: Mapping[str, Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""What all modules share: parts built late, exact objective and metrics, telling checkpoints."""
+"""The base of modules: lazy construction, exact weighted losses, self-describing checkpoints."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from components.interfaces import (
 )
 from framework.checkpoints import compare
 from framework.execution import PLAIN, Execution, data_mesh, materialize, parallelize
+from framework.modules.construction import describe_module
 from framework.modules.objective import Objective
-from framework.modules.recipe import recipe
 from framework.modules.weighted_means import WeightedMeans
 from framework.optimization import by_name, by_number, groups, matrices, numbering
 from framework.schedules import ScheduleFactory
@@ -37,8 +37,8 @@ from framework.schedules import ScheduleFactory
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Ratio = tuple[Tensor, Tensor]
-"""Values `[B, T]` and how much each counts, `[B, T]`: their mean is a metric."""
+WeightedValues = tuple[Tensor, Tensor]
+"""Values `[B, T]` and their weights, `[B, T]`; the weighted mean over all batches is a metric."""
 
 
 class PredictiveModule(LightningModule):
@@ -57,9 +57,8 @@ class PredictiveModule(LightningModule):
         losses: Terms of the objective, by the name under which they are logged.
         optimizer: The optimizer. Its weight decay is applied to matrices only.
         schedule: The learning rate over the steps of the run.
-        execution: Whether to compile, to compute activations again, to build on the meta device.
-        initialization: What sets the parameters at the start; None to leave them as each part
-            draws its own.
+        execution: Whether to compile, to recompute activations, to build on the meta device.
+        initialization: Sets the initial parameters; None leaves each part its own.
         decay_embeddings: Whether weight decay is applied to embeddings, too.
 
     Raises:
@@ -112,20 +111,21 @@ class PredictiveModule(LightningModule):
     # Building
 
     def setup(self, stage: str) -> None:
-        """Writes down how this module was built, where that was done in Python.
+        """Describes a module that was built in Python, for its checkpoints.
 
         Raises:
             ValueError: If a factory has no name that a checkpoint could hold.
         """
         if "_instantiator" not in self.hparams:
-            self.save_hyperparameters(recipe(type(self), self.hparams_initial), logger=False)
+            described = describe_module(type(self), self.hparams_initial)
+            self.save_hyperparameters(described, logger=False)
 
     def configure_model(self) -> None:
         """Builds the parts, and applies `execution`; does nothing when called again."""
         if hasattr(self, "head"):
             return
         mesh = data_mesh(self.device_mesh)
-        later = mesh if self.execution.meta else None  # where to fill in what is built empty
+        later = mesh if self.execution.meta else None  # gets storage after sharding
         with torch.device("meta") if later else nullcontext():
             for name, part in self._build().items():
                 self.add_module(name, part)
@@ -138,7 +138,7 @@ class PredictiveModule(LightningModule):
 
     @torch.random.fork_rng(devices=())
     def _build(self) -> nn.ModuleDict:
-        torch.manual_seed(torch.initial_seed())  # whatever was drawn before, on whatever rank
+        torch.manual_seed(torch.initial_seed())  # independent of rank and of earlier draws
         backbone = self._backbone()
         stem = self._stem(dim=backbone.input_dim, spec=self.spec)
         head = self._head(dim=backbone.dim, support=self.spec.support)
@@ -149,7 +149,7 @@ class PredictiveModule(LightningModule):
         return nn.ModuleDict({"stem": stem, "backbone": backbone, "head": head, "losses": losses})
 
     def _join(self, stem: Stem, head: Head) -> None:
-        """Lets parts share parameters, before these are initialized; here none do."""
+        """Lets parts share parameters before they are initialized; does nothing here."""
 
     def forward(self, batch: Batch) -> Distribution:
         """Predicts a batch: batch shape `[B, T]`, event shape that of the support."""
@@ -160,13 +160,13 @@ class PredictiveModule(LightningModule):
     # Training
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Makes the optimizer, and the schedule that is advanced after each of its steps.
+        """Builds the optimizer, and the schedule that advances after each of its steps.
 
         Raises:
-            ValueError: If the run has no end, or gradients are to be clipped to less than nothing.
+            ValueError: If the run has no end, or the norm to clip gradients to is negative.
         """
         clip = self.trainer.gradient_clip_val
-        if clip is not None and clip < 0:  # Lightning would clip nothing, without a word
+        if clip is not None and clip < 0:  # Lightning would silently clip nothing
             raise ValueError(
                 f"trainer.gradient_clip_val={clip} is negative; give a positive norm, or null."
             )
@@ -176,22 +176,22 @@ class PredictiveModule(LightningModule):
                 "A schedule needs the length of the run, got trainer.max_steps=-1; set it."
             )
         optimizer = self._optimizer(groups(self, self._matrices))
-        # A fused one would undo the scaling of float16 within its step, too late to clip before.
+        # A fused one would unscale float16 gradients within its step, after clipping.
         optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]  # of torch.amp
         schedule = self._schedule(optimizer=optimizer, steps=int(steps))
         advanced: Any = {"scheduler": schedule, "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": advanced}
 
     def on_train_start(self) -> None:
-        """Starts the sums of the objective."""
+        """Creates the objective, which accumulates its sums from here."""
         losses = cast("dict[str, Loss]", dict(self.losses.items()))
         self._objective = Objective(losses, type(self).__name__)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Returns what Lightning differentiates: weighted sums, which the end of the step divides.
+        """Returns what Lightning differentiates: weighted sums, divided at the end of the step.
 
-        The factor undoes that Lightning divides by the number of micro-batches, and that gradients
-        are averaged over processes.
+        The factor cancels Lightning's division by the number of micro-batches, and the average of
+        gradients over processes.
         """
         share = self.trainer.distributed_sampler_kwargs or {"num_replicas": 1}
         factor: int = share["num_replicas"] * self.trainer.accumulate_grad_batches
@@ -200,7 +200,7 @@ class PredictiveModule(LightningModule):
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Turns gradients of sums into gradients of means, after unscaling and before clipping."""
         step = self.trainer.global_step
-        self._objective.close(self.parameters(), step)
+        self._objective.finalize_step(self.parameters(), step)
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # set from outside
         if (every and (step + 1) % every == 0) or step + 1 == self.trainer.max_steps:
             self.log_dict({f"train/{name}": x for name, x in self._objective.means().items()})
@@ -208,10 +208,10 @@ class PredictiveModule(LightningModule):
 
     # Evaluation
 
-    def evaluate(self, batch: Any, dataloader_idx: int) -> Mapping[str, Ratio]:
+    def evaluate(self, batch: Any, dataloader_idx: int) -> Mapping[str, WeightedValues]:
         """Returns what a batch adds to each metric, by name.
 
-        Override it where a second loader serves something else than the first.
+        Override it where a second loader serves another kind of batch than the first.
 
         Args:
             batch: A batch of the loader.
@@ -220,17 +220,17 @@ class PredictiveModule(LightningModule):
         prediction = self(batch)
         return {
             "nll": (-prediction.log_prob(batch.target), batch.weight),
-            "outside": (self.outside(batch), batch.weight),
+            "out_of_support": (self.out_of_support(batch), batch.weight),
             **self.metrics(prediction, batch),
         }
 
-    def outside(self, batch: Any) -> Tensor:
-        """Tells which targets lie outside the support, as 0 or 1 `[B, T]`."""
-        outside: Tensor = ~self.spec.support.contains(batch.target)
-        return outside.float()
+    def out_of_support(self, batch: Any) -> Tensor:
+        """Returns which targets lie outside the support, as 0 or 1, `[B, T]`."""
+        contained: Tensor = self.spec.support.contains(batch.target)
+        return (~contained).float()
 
-    def metrics(self, prediction: Any, batch: Any) -> Mapping[str, Ratio]:
-        """Returns further metrics of a batch: values `[B, T]` and what each counts, by name."""
+    def metrics(self, prediction: Any, batch: Any) -> Mapping[str, WeightedValues]:
+        """Returns further metrics of a batch: values and weights, `[B, T]` each, by name."""
         return {}
 
     def summarize(self, means: Mapping[str, float]) -> Mapping[str, float]:
@@ -238,7 +238,7 @@ class PredictiveModule(LightningModule):
         return {}
 
     def figures(self, batch: Any) -> Mapping[str, Figure]:
-        """Draws what the predictions of a batch look like, by name."""
+        """Draws the predictions of a batch; figures by name."""
         return {}
 
     def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
@@ -269,9 +269,9 @@ class PredictiveModule(LightningModule):
     # Checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Writes the states of optimizers by name, the same for any strategy.
+        """Stores optimizer states by parameter name, which is the same for any strategy.
 
-        Leaves out what initialized the parameters: they are here now, and that may be gone.
+        Drops `initialization`: the parameters are stored, and a file that it reads may be gone.
         """
         checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY]["initialization"] = None
         grouped = self.trainer.strategy.lightning_restore_optimizer
@@ -280,10 +280,10 @@ class PredictiveModule(LightningModule):
         states[:] = [by_name(state, names) for state in states]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Takes the recipe, if the checkpoint built this module, and numbers what goes by name."""
+        """Keeps the description, if the checkpoint built this module; numbers optimizer states."""
         if self._trainer is None:
             options = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, self.hparams)
-            self.save_hyperparameters(recipe(type(self), options), logger=False)
+            self.save_hyperparameters(describe_module(type(self), options), logger=False)
         states = checkpoint.get("optimizer_states", [])
         states[:] = [by_number(state, numbering(self, self._matrices)) for state in states]
 

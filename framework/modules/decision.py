@@ -17,7 +17,7 @@ from components.supports import Bins, Interval, Tokens
 from framework.evaluation.acting import ACTS, Act, marginals
 from framework.evaluation.rollout import MovingWindow, play
 from framework.figures import Actions, draw_actions
-from framework.modules.base import PredictiveModule, Ratio
+from framework.modules.base import PredictiveModule, WeightedValues
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -52,7 +52,7 @@ class DecisionModel(PredictiveModule):
         super().__init__(**options)
         self.act = ACTS[act]
 
-    def evaluate(self, batch: Any, dataloader_idx: int) -> Mapping[str, Ratio]:
+    def evaluate(self, batch: Any, dataloader_idx: int) -> Mapping[str, WeightedValues]:
         """Scores windows of the first loader, and plays episodes of the second."""
         if dataloader_idx != EPISODES:
             return super().evaluate(batch, dataloader_idx)
@@ -64,7 +64,7 @@ class DecisionModel(PredictiveModule):
             scores["normalized_return"] = (score, torch.ones_like(score))
         return scores
 
-    def metrics(self, prediction: Any, batch: TrajectoryBatch) -> Mapping[str, Ratio]:
+    def metrics(self, prediction: Any, batch: TrajectoryBatch) -> Mapping[str, WeightedValues]:
         """Returns the accuracy of choices and the smoothness of their distributions, or errors."""
         match self.spec.support:
             case Tokens():

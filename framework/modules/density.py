@@ -14,7 +14,7 @@ from components.data import DensityBatch, DensitySpec
 from components.metrics.densities import CELLS, grid, log_density, measure
 from framework.data.protocols import KnowsMean, KnowsTruth
 from framework.figures import draw_densities, draw_function
-from framework.modules.base import PredictiveModule, Ratio
+from framework.modules.base import PredictiveModule, WeightedValues
 
 POINTS = 1000  # of a picture of the prediction against the feature
 
@@ -30,7 +30,7 @@ class DensityModel(PredictiveModule):
     kind = DensitySpec
     spec: DensitySpec
 
-    def metrics(self, prediction: Any, batch: DensityBatch) -> Mapping[str, Ratio]:
+    def metrics(self, prediction: Any, batch: DensityBatch) -> Mapping[str, WeightedValues]:
         """Returns CRPS, squared errors and, where the truth is known, KL divergences."""
         interval = self.spec.support.interval
         values = measure(prediction, batch.target, self._truth(batch), interval)

@@ -23,8 +23,7 @@ from components.metrics.smoothness import smoothness_of
 from framework.evaluation.comparison import relative_score
 from framework.evaluation.forecasting import PATHS, Paths, sample_paths
 from framework.figures import draw_forecasts
-from framework.modules import base
-from framework.modules.base import PredictiveModule
+from framework.modules.base import PredictiveModule, WeightedValues
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -62,8 +61,8 @@ class Forecaster(PredictiveModule):
         """Predicts each value of the horizon given those before it, `[B, H]`, in its own units."""
         return Affine(super().forward(batch), batch.loc, batch.scale)
 
-    def outside(self, batch: SeriesBatch) -> Tensor:
-        """Tells which scaled targets lie outside the support."""
+    def out_of_support(self, batch: SeriesBatch) -> Tensor:
+        """Returns which scaled targets lie outside the support, as 0 or 1, `[B, H]`."""
         return (~self.spec.support.contains((batch.target - batch.loc) / batch.scale)).float()
 
     def validation_step(self, batch: SeriesBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
@@ -80,8 +79,10 @@ class Forecaster(PredictiveModule):
             self._means.add(name + suffix, value, weight)
         self._score(batch, batch_idx, suffix)
 
-    def metrics(self, prediction: Distribution, batch: SeriesBatch) -> Mapping[str, base.Ratio]:
-        """Measures in tests how smooth distributions over cells are; others have no smoothness."""
+    def metrics(
+        self, prediction: Distribution, batch: SeriesBatch
+    ) -> Mapping[str, WeightedValues]:
+        """Returns the smoothness of distributions over cells, in tests."""
         if not self.trainer.testing:
             return {}
         try:

@@ -14,7 +14,7 @@ from components.interfaces import Head, Stem
 from framework.data.protocols import ReadsText
 from framework.evaluation.generation import SAMPLING, Sampling, generate
 from framework.figures import draw_next_tokens
-from framework.modules.base import PredictiveModule, Ratio
+from framework.modules.base import PredictiveModule, WeightedValues
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -60,7 +60,7 @@ class LanguageModel(PredictiveModule):
         if self.tied:
             head.tie(stem.lookup())
 
-    def metrics(self, prediction: Any, batch: TokenBatch) -> Mapping[str, Ratio]:
+    def metrics(self, prediction: Any, batch: TokenBatch) -> Mapping[str, WeightedValues]:
         """Returns the accuracy of the likeliest token."""
         return {"accuracy": ((prediction.mode == batch.target).float(), batch.weight)}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from framework.checkpoints import load_parameters, read
 from framework.modules.base import PredictiveModule
-from framework.modules.recipe import unbuilt
+from framework.modules.construction import build_module
 
 
 def load_module(path: str | Path) -> PredictiveModule:
@@ -19,7 +19,7 @@ def load_module(path: str | Path) -> PredictiveModule:
         ValueError: If it cannot be read, or does not say how its model was built.
     """
     options = read(path).get("hyper_parameters", {})
-    module: PredictiveModule = unbuilt(f"The checkpoint {str(path)!r}", options)
+    module: PredictiveModule = build_module(f"The checkpoint {str(path)!r}", options)
     module.configure_model()
     module.load_state_dict(load_parameters(Path(path)))
     return module.eval()

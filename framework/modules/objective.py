@@ -60,7 +60,7 @@ class Objective:
         factors = terms.new_tensor([UNIT * loss.weight for loss in self.losses.values()])
         return terms @ factors
 
-    def close(self, parameters: Iterable[Tensor], step: int) -> None:
+    def finalize_step(self, parameters: Iterable[Tensor], step: int) -> None:
         """Ends an optimizer step: divides the gradients by the total weight.
 
         Args:

@@ -11,7 +11,7 @@ from torch.distributions import Distribution
 
 import components
 from components import Backbone, Head, Initialization, Interval, LinearHead, Loss, Stem
-from framework.modules.recipe import describe
+from framework.modules.construction import describe
 
 ROLES = (Head, Stem, Backbone, Loss, Initialization)
 

@@ -21,7 +21,7 @@ from components import (
     TokenStem,
 )
 from framework.exchange.olmo.architecture import Architecture, p_of, phases
-from framework.modules.recipe import describe
+from framework.modules.construction import describe
 
 ACTIVATIONS = {nn.Identity: "none", nn.GELU: "gelu"}
 NARROWING = "backbone.blocks.0.feedforward.down.weight"  # its width may be a default

@@ -11,7 +11,7 @@ from components.data import Batch
 from components.interfaces import Backbone, Cache, Stem
 from components.layers.myopic.past import frozen
 from framework.checkpoints import compare, load_parameters, read
-from framework.modules.recipe import unbuilt
+from framework.modules.construction import build_module
 
 
 class FrozenReference:
@@ -63,7 +63,7 @@ def _rebuilt(path: Path) -> Any:
             f"reference={str(path)!r} attends to the past of another model itself; use the "
             "checkpoint of an ordinary model."
         )
-    model = unbuilt(f"reference={str(path)!r}", options)
+    model = build_module(f"reference={str(path)!r}", options)
     model.configure_model()
     model.load_state_dict(load_parameters(path))
     return model

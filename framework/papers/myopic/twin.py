@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from framework.modules.base import PredictiveModule
-from framework.modules.recipe import describe, recipe, unbuilt
+from framework.modules.construction import build_module, describe, describe_module
 
 ORDINARY: dict[str, Any] = {"class_path": "components.ScaledDotProduct", "init_args": {}}
 """Ordinary attention, with gradients into the past."""
@@ -44,10 +44,10 @@ def twin(module: PredictiveModule, attention: Mapping[str, Any]) -> PredictiveMo
     """
     options = dict(module.hparams)
     if "_class_path" not in options:  # built in Python
-        options = recipe(type(module), module.hparams_initial)
+        options = describe_module(type(module), module.hparams_initial)
     options = describe(options) | {"spec": module.spec}
     changed = {**options, "backbone": _with_attention(options["backbone"], attention)}
-    other: PredictiveModule = unbuilt("The model", changed)
+    other: PredictiveModule = build_module("The model", changed)
     with torch.device("meta"):
         other.configure_model()
     for name, part in other.named_modules():

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from framework.checkpoints import NOTE, compare, load_parameters, read, recipe_of
 from framework.modules.base import PredictiveModule
-from framework.modules.recipe import unbuilt
+from framework.modules.construction import build_module
 
 EDITS = "edits"
 """Where a checkpoint notes how its read-out was changed: a list of plain data."""
@@ -97,7 +97,7 @@ class _Built:
 
     def __init__(self, owner: str, options: Mapping[str, Any]) -> None:
         self.owner, self.options = owner, options
-        self.module: PredictiveModule = unbuilt(owner, deepcopy(dict(options)))
+        self.module: PredictiveModule = build_module(owner, deepcopy(dict(options)))
         with torch.device("meta"):
             self.module.configure_model()
         _, weight, bias = self.module.head.output_embedding()

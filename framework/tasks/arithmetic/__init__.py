@@ -2,8 +2,7 @@
 
 from framework.tasks.arithmetic.data import EquationData, Square
 from framework.tasks.arithmetic.digits import Multiplication
-from framework.tasks.arithmetic.equation import EquationModel
-from framework.tasks.arithmetic.product import ProductModel
+from framework.tasks.arithmetic.module import EquationModel
 from framework.tasks.arithmetic.products import ProductData
 from framework.tasks.arithmetic.sources import Equation, LinearEquation, ModularAddition
 
@@ -15,6 +14,5 @@ __all__ = [
     "ModularAddition",
     "Multiplication",
     "ProductData",
-    "ProductModel",
     "Square",
 ]

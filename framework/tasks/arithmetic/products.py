@@ -1,40 +1,55 @@
-"""Multiplication as data: fresh examples to train on, and as many of each length to be tested."""
+"""Multiplication as data: endless training examples, equally many of each length to test on."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import product
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
+from torch import Tensor
 
-from components.data import GroupedTokenBatch
 from framework.data.module import Dataset, DrawnDataset, EndlessData
+from framework.modules.base import WeightedValues
 from framework.tasks.arithmetic.data import Equations
 from framework.tasks.arithmetic.digits import Multiplication
+from framework.tasks.arithmetic.figures import draw_cells
 
 if TYPE_CHECKING:
     from typing import Unpack
 
     from framework.data.module import DataOptions
 
+PICTURED = 64  # examples of each cell in a figure, at most
+
+
+class GroupedTokenBatch(NamedTuple):
+    """Windows of text like those of a `TokenBatch`, each of which belongs to a group."""
+
+    tokens: Tensor  # [B, T] int64, what the model reads
+    target: Tensor  # [B, T] int64, the token that follows each
+    weight: Tensor  # [B, T] float32
+    group: Tensor  # [B] int64, the number of the group among those of the data
+
 
 class ProductData(EndlessData, Equations):
-    """Serves multiplications as tokens: how far does a model get that works digit by digit?
+    """Serves multiplications as tokens, digit by digit.
 
-    The numbers of digits of both factors are drawn evenly, then the factors among the numbers that
-    have so many digits, leading zeros allowed. Evaluation has equally many examples of each pair
-    of lengths, a cell, and asks for the product alone.
+    The numbers of digits of both factors are drawn uniformly, then the factors among the numbers
+    with so many digits, leading zeros allowed. Evaluation has equally many examples of each pair
+    of lengths, a cell, and counts the tokens of the product alone.
 
-    Training example k is a function of the seed and of k, those to evaluate on are the same for
-    every seed. All numbers are drawn, so that those of small cells come in training too.
+    Training example k is a function of the seed and of k; evaluation examples are the same for
+    every seed. Nothing keeps the two apart: pairs of short factors occur in both.
 
     Args:
         source: How numbers are written.
-        loss: Which tokens count in training: those of the product, or all behind the first. Places
-            in front of the product have no loss of their own if only the product counts, so that
-            nothing trains them where gradients do not reach back.
-        validation: Examples of each cell to validate on, and as many to test on, at least 1.
+        loss: Which tokens count in training: those of the product, or all after the first. If only
+            the product counts, positions before it have no loss of their own, and no training
+            signal where gradients do not reach back.
+        validation: Dataset of each cell to validate on, and as many to test on, at least 1.
         options: Batch sizes, workers and seed, as in `PredictiveData`.
 
     Raises:
@@ -66,13 +81,38 @@ class ProductData(EndlessData, Equations):
         return _cells(self.source.digits)
 
     def dataset(self, split: str) -> Dataset:
-        """Returns the examples of a split; those to predict are those to test on.
+        """Returns the examples of a split; prediction has those of the test.
 
         In evaluation the cells take turns.
         """
         everywhere = split == "train" and self.loss == "everything"
         size = self.validation * len(self.cells)
         return Products(self.source, everywhere, split, self.seed, size)
+
+    def breakdown(
+        self, batch: GroupedTokenBatch, loader: int, metrics: Mapping[str, WeightedValues]
+    ) -> Mapping[str, WeightedValues]:
+        """Returns the accuracy, and that of each cell."""
+        right, each = metrics["accuracy"]
+        found = {"accuracy": (right, each)}
+        for group in sorted(set(batch.group.tolist())):
+            first, second = self.cells[group]
+            found[f"accuracy_{first}x{second}"] = (right, (batch.group == group).float())
+        return found
+
+    def drawn(self) -> GroupedTokenBatch:
+        """Returns validation examples, equally many of each cell, which take turns."""
+        examples: Any = self.dataset("val")
+        batch: GroupedTokenBatch = examples.__getitems__(
+            list(range(len(self.cells) * min(PICTURED, self.validation)))
+        )
+        return batch
+
+    def draw(self, probability: Tensor, right: Tensor) -> Mapping[str, Figure]:
+        """Draws the accuracy by the lengths of both factors."""
+        digits, title = self.source.digits, f"{self.source.formula}: share of correct products"
+        accuracy = right.view(-1, len(self.cells)).mean(0).view(digits, digits)
+        return {"cells": draw_cells(accuracy, title)}
 
 
 class Products(DrawnDataset):

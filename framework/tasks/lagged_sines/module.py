@@ -12,7 +12,7 @@ from torch.nn.functional import huber_loss
 
 from components.data import SequenceBatch, SequenceSpec
 from framework.data.protocols import MarksTask
-from framework.modules.base import PredictiveModule, Ratio
+from framework.modules.base import PredictiveModule, WeightedValues
 from framework.tasks.lagged_sines.figures import draw_sequences
 
 
@@ -32,7 +32,7 @@ class SequenceModel(PredictiveModule):
     kind = SequenceSpec
     spec: SequenceSpec
 
-    def metrics(self, prediction: Any, batch: SequenceBatch) -> Mapping[str, Ratio]:
+    def metrics(self, prediction: Any, batch: SequenceBatch) -> Mapping[str, WeightedValues]:
         """Returns the Huber loss on all positions, on those of the task and beside it."""
         mean, task = prediction.mean, self._task(batch).to(batch.weight.dtype)
         loss, zero = (_huber(said, batch.target) for said in (mean, torch.zeros_like(mean)))

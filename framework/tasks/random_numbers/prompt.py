@@ -14,7 +14,7 @@ from components.metrics.densities import total_variation
 from framework.data.protocols import KnowsTruth, ReadsText
 from framework.evaluation.randomness import seeded
 from framework.figures import draw_densities
-from framework.modules.base import PredictiveModule, Ratio
+from framework.modules.base import PredictiveModule, WeightedValues
 from framework.tasks.random_numbers.histograms import cell_fractions, distinct, edges
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class PromptModel(PredictiveModule):
             )
         self.samples, self.cells, self.seed = samples, cells, seed
 
-    def metrics(self, prediction: Any, batch: PromptBatch) -> Mapping[str, Ratio]:
+    def metrics(self, prediction: Any, batch: PromptBatch) -> Mapping[str, WeightedValues]:
         """Returns the squared error of the mean and, where the truth is known, distances."""
         found = {"squared_error": ((prediction.mean - batch.target).square(), batch.weight)}
         truth = self._truth(batch)

@@ -18,7 +18,7 @@ from framework.evaluation.generation import (
     generate,
     prompt_lengths,
 )
-from framework.modules.base import Ratio
+from framework.modules.base import WeightedValues
 from framework.modules.language import LanguageModel
 from framework.tasks.random_numbers.histograms import cell_fractions, distinct, edges
 
@@ -69,7 +69,7 @@ class PromptWriter(LanguageModel):
             )
         self.samples, self.cells = samples, cells
 
-    def evaluate(self, batch: TokenBatch, dataloader_idx: int) -> Mapping[str, Ratio]:
+    def evaluate(self, batch: TokenBatch, dataloader_idx: int) -> Mapping[str, WeightedValues]:
         """Returns what a language model does, and how good the written numbers are."""
         found = dict(super().evaluate(batch, dataloader_idx))
         truth = self.data.truth(batch) if isinstance(self.data, KnowsTruth) else None

@@ -61,7 +61,7 @@ def test_a_run_ends_with_a_table_and_a_picture(logger, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "Metrics after 4 steps" in out
     shown = table_of(out)
-    for stage, name in (("train", "loss"), ("val", "nll"), ("val", "outside")):
+    for stage, name in (("train", "loss"), ("val", "nll"), ("val", "out_of_support")):
         value = float(runner.callback_metrics[f"{stage}/{name}"])
         assert float(shown[name, stage]) == pytest.approx(value, rel=1e-4)
     path = Path(re.search(r"Picture: (.*)", out)[1])
@@ -101,7 +101,7 @@ def test_evaluations_end_with_one_table(verb, tmp_path, capsys):
     runner = trainer(default_root_dir=tmp_path, callbacks=[MetricsReport()], limit_val_batches=1.0)
     getattr(runner, verb)(model, data())
     out = capsys.readouterr().out
-    assert out.count("outside") == 1, "and none of Lightning's own"
+    assert out.count("out_of_support") == 1, "and none of Lightning's own"
     stage = {"validate": "val", "test": "test"}[verb]
     assert float(table_of(out)["nll", stage]) == pytest.approx(
         float(runner.callback_metrics[f"{stage}/nll"]), rel=1e-4

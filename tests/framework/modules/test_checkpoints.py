@@ -11,7 +11,7 @@ from lightning.pytorch.cli import LightningCLI
 
 from framework.checkpoints import read
 from framework.modules.base import PredictiveModule
-from framework.modules.recipe import describe
+from framework.modules.construction import describe
 from framework.strategies import FullyShardedStrategy
 from tests.framework.modules import fakes
 from tests.ranks import run_ranks

@@ -119,7 +119,7 @@ def test_two_steps_validation_and_test(head, backbone):
     runner = trainer()
     runner.test(module, FixedData(batch()), verbose=False)
     tested = {name: float(value) for name, value in runner.callback_metrics.items()}
-    for name in ("nll", "outside", "mase", "wql", "coverage_80"):
+    for name in ("nll", "out_of_support", "mase", "wql", "coverage_80"):
         assert np.isfinite(metrics[f"val/{name}"])
         assert tested[f"test/{name}"] == pytest.approx(metrics[f"val/{name}"], rel=1e-5)
 
@@ -198,7 +198,7 @@ def test_each_benchmark_has_its_metrics_and_both_have_relative_ones():
     paths = Paths(samples=7)
     spec = dataclasses.replace(SPEC, benchmarks=NAIVE)
     metrics = scores_of(model(LinearHead, spec=spec, paths=paths), *sets)
-    names = ("nll", "outside", "mase", "wql", "coverage_80", "smoothness")
+    names = ("nll", "out_of_support", "mase", "wql", "coverage_80", "smoothness")
     assert metrics.keys() == {
         "test/mase_relative",
         "test/wql_relative",

@@ -52,7 +52,7 @@ def test_metrics_equal_brute_force(head):
     assert metrics["val/accuracy"] == pytest.approx(float(hits) / count)
     assert metrics["val/perplexity"] == pytest.approx(math.exp(nll / count), rel=1e-5)
     assert metrics["val/bits_per_byte"] == pytest.approx(nll / count / math.log(2) / 2.5, rel=1e-5)
-    assert metrics["val/outside"] == 0
+    assert metrics["val/out_of_support"] == 0
 
 
 class Letters(FixedData):

@@ -144,7 +144,7 @@ def test_terms_without_weight_may_be_anything():
     kept = [0, 2, 3]
     expected = (-distribution.log_prob(batch.target) * batch.weight)[kept].sum()
     torch.testing.assert_close(objective.add(distribution, batch), 2.0 * UNIT * expected)
-    objective.close([], step=0)
+    objective.finalize_step([], step=0)
     mean = float(expected / batch.weight.sum())
     assert objective.means() == pytest.approx({"loss": 2 * mean, "nll": mean})
     assert objective.means() == {}
@@ -171,7 +171,7 @@ def test_weights_are_counted_in_single_precision():
     objective.add(distribution, DensityBatch(ones, 0 * ones, ones))
     parameter = torch.zeros(1, requires_grad=True)
     parameter.grad = torch.full((1,), UNIT)
-    objective.close([parameter], step=0)
+    objective.finalize_step([parameter], step=0)
     assert parameter.grad.item() == pytest.approx(1 / 301)
 
 

@@ -81,11 +81,11 @@ def test_uneven_evaluation_counts_every_example_once(strategy):
         nll = -model(batch).log_prob(batch.target)
     expected = {
         "test/nll": float((nll * batch.weight).sum() / batch.weight.sum()),
-        "test/outside": float(
+        "test/out_of_support": float(
             ((batch.target.abs() > 2) * batch.weight).sum() / batch.weight.sum()
         ),
     }
-    assert 0 < expected["test/outside"] < 1
+    assert 0 < expected["test/out_of_support"] < 1
 
     def evaluate(world: int, strategy: object) -> dict:
         seed_everything(1, verbose=False)

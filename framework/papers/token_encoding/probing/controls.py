@@ -13,7 +13,7 @@ from torch import Tensor
 from framework.analysis.regression import regress
 from framework.checkpoints import read
 from framework.modules.base import PredictiveModule
-from framework.modules.recipe import unbuilt
+from framework.modules.construction import build_module
 from framework.papers.token_encoding.probing.examination import ProbeReport
 from framework.papers.token_encoding.probing.probe import Target, probe
 from framework.papers.token_encoding.readout import Readout, readout
@@ -50,7 +50,7 @@ def untrained(path: str | Path) -> PredictiveModule | None:
         ValueError: If the checkpoint cannot be read, or does not say how its model was built.
     """
     owner = f"The checkpoint {str(path)!r}"
-    empty: PredictiveModule = unbuilt(owner, read(path).get("hyper_parameters", {}))
+    empty: PredictiveModule = build_module(owner, read(path).get("hyper_parameters", {}))
     model, other = (_drawn(deepcopy(empty), seed) for seed in SEEDS)
     same = torch.equal(readout(model).weight, readout(other).weight)
     return None if same else model

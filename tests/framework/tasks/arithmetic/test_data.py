@@ -81,7 +81,7 @@ def test_what_is_no_token_is_refused(text):
 
 
 def test_all_equations_stand_in_the_order_of_their_pairs():
-    table = EquationData(ModularAddition(5), Square((2, 2), 1)).equations()
+    table = EquationData(ModularAddition(5), Square((2, 2), 1)).drawn()
     assert rows(table) == [(a, b, 5, (a + b) % 5) for a in range(5) for b in range(5)]
 
 

@@ -28,7 +28,7 @@ def data(**changes):
     return EquationData(ModularAddition(SIZE), HOLE, **{"batch_size": 16, **changes})
 
 
-TABLE = data().equations()
+TABLE = data().drawn()
 
 
 def model(kind=EquationModel, **changes):
@@ -55,15 +55,15 @@ def test_hole_and_seen_are_told_apart():
     assert metrics["val/seen_nll"] == pytest.approx(-math.log(RIGHT), rel=1e-5)
     mean = -(9 * math.log(WRONG) + 72 * math.log(RIGHT)) / 81
     assert metrics["val/nll"] == pytest.approx(mean, rel=1e-6)
-    assert metrics["val/outside"] == 0
+    assert metrics["val/out_of_support"] == 0
     parts = {f"{part}_{name}" for part in ("hole", "seen") for name in ("nll", "accuracy")}
     found = {name.partition("/")[2] for name in metrics if name.startswith("val/")}
-    assert found == {"nll", "outside", *parts}
+    assert found == {"nll", "out_of_support", *parts}
 
 
 def test_a_test_looks_into_the_hole_alone():
     [metrics] = trainer().test(model(CaseBased), data(), verbose=False)
-    names = ("nll", "outside", "hole_nll", "hole_accuracy")
+    names = ("nll", "out_of_support", "hole_nll", "hole_accuracy")
     assert metrics.keys() == {f"test/{name}" for name in names}
     assert metrics["test/hole_accuracy"] == 0
 
@@ -160,5 +160,5 @@ def test_options_survive_a_checkpoint(tmp_path):
 
 
 def test_other_data_are_refused():
-    with pytest.raises(ValueError, match=r"EquationModel answers the equations of EquationData, "):
+    with pytest.raises(ValueError, match=r"EquationModel answers equations, got FixedData; use"):
         trainer().fit(model(), FixedData(TABLE))

@@ -76,7 +76,7 @@ def test_a_model_that_is_not_drawn_is_none(trained, monkeypatch):
     """As that of a pretrained head, whose weights come from a file."""
     same = trained.module
     monkeypatch.setattr(
-        "framework.papers.token_encoding.probing.controls.unbuilt", lambda *_: same
+        "framework.papers.token_encoding.probing.controls.build_module", lambda *_: same
     )
     assert untrained(trained.path) is None
 

@@ -1,4 +1,4 @@
-"""How a module was built, in plain data: a checkpoint rebuilds it without YAML."""
+"""Descriptions of modules in plain data, from which a checkpoint rebuilds its module."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import instantiate_module
 
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
-"""Who rebuilds a module from its recipe; Lightning trusts this name."""
+"""What Lightning calls to build a module from a description; it trusts this name."""
 
 
 def describe(value: Any) -> Any:
@@ -58,28 +58,28 @@ def describe(value: Any) -> Any:
             return value
 
 
-def recipe(kind: type, options: Mapping[str, Any]) -> dict[str, Any]:
+def describe_module(kind: type, options: Mapping[str, Any]) -> dict[str, Any]:
     """Describes a module as the command line would.
 
     Args:
         kind: Class of the module.
-        options: Arguments of its constructor, factories or descriptions of them. The spec stays as
-            it is: a fact of the data, not an option.
+        options: Arguments of its constructor, factories or descriptions of them. The spec, a fact
+            of the data, stays as it is.
     """
     described = {name: describe(value) for name, value in options.items() if name != "spec"}
     facts = {"_class_path": _path(kind), "_instantiator": INSTANTIATOR, "spec": options["spec"]}
     return {**facts, **described}
 
 
-def unbuilt(owner: str, options: Mapping[str, Any]) -> Any:
-    """Makes the module of a checkpoint again, as it is evaluated; its parts are built later.
+def build_module(owner: str, options: Mapping[str, Any]) -> Any:
+    """Builds the module of a checkpoint for evaluation; `configure_model` then builds its parts.
 
     Args:
-        owner: Where the recipe is from, for the message.
+        owner: Where the description is from, for the message.
         options: The hyper-parameters of the checkpoint.
 
     Raises:
-        ValueError: If they do not say how the module was built.
+        ValueError: If they hold no description of the module.
     """
     if "_class_path" not in options:
         raise ValueError(
