@@ -1,26 +1,61 @@
-"""What verbs share that ask a checkpoint something: its options, and the data to ask it with."""
+"""Options of verbs that analyze a checkpoint: one frozen dataclass per verb, parsed by field."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-import yaml
-from jsonargparse import ArgumentError, ArgumentParser
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
+from lightning.fabric import Fabric
 
-from framework.checkpoints import recipe_of
 from framework.console.errors import UserError
+from framework.console.opened_checkpoint import OpenedCheckpoint, check_data
 from framework.console.parsing import explain
 from framework.data.module import PredictiveData
-from framework.modules.base import PredictiveModule
 
+__all__ = ["HELP", "asking", "beside", "check_data", "leading", "parse"]
 HELP = frozenset({"-h", "--help"})
 
 
+@dataclass(frozen=True)
+class CheckpointOptions:
+    """Options that all verbs share which analyze a checkpoint.
+
+    Args:
+        data: Data to read; those that the checkpoint was trained on if not given.
+        sequences: How many examples to read; null: all.
+        batch_size: Examples in a batch of one process.
+        accelerator: Device, as of the trainer.
+        devices: Processes to share the work.
+        folder: Where to write files; null: beside the checkpoint.
+    """
+
+    data: PredictiveData
+    sequences: int | None = None
+    batch_size: int = 32
+    accelerator: str = "auto"
+    devices: int = 1
+    folder: str | None = None
+
+    def launch(self) -> Fabric:
+        """Starts the processes that share the work."""
+        fabric = Fabric(accelerator=self.accelerator, devices=self.devices)
+        fabric.launch()
+        return fabric
+
+    def output_folder(self, checkpoint: OpenedCheckpoint, verb: str) -> Path:
+        """Returns where a verb writes files about a checkpoint."""
+        return Path(self.folder) if self.folder else checkpoint.folder(verb)
+
+
+Options = TypeVar("Options", bound=CheckpointOptions)
+
+
 def leading(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Parts words into those before the first option, and the rest.
+    """Splits words into those before the first option, and the rest.
 
     Example:
         >>> leading(["a.ckpt", "b.ckpt", "--split", "val"])
@@ -30,82 +65,64 @@ def leading(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return list(words[:count]), list(words[count:])
 
 
-def asking(prog: str, description: str) -> ArgumentParser:
-    """Makes a parser with the options that all such verbs have.
+def parse_options(
+    kind: type[Options],
+    program: str,
+    description: str,
+    checkpoint: OpenedCheckpoint | None,
+    words: Sequence[str],
+) -> Options:
+    """Parses options, with the data that a checkpoint was trained on unless others are given.
 
     Args:
-        prog: The command with its verb.
+        kind: The dataclass of options; its fields are the flags, its docstring is their help.
+        program: The command with its verb.
         description: What it does, one sentence or two.
+        checkpoint: The checkpoint; None if only help is requested.
+        words: The words to parse.
+
+    Raises:
+        UserError: If an option is wrong, or no data are known.
     """
     parser = ArgumentParser(
-        prog=prog,
-        description=description,
-        exit_on_error=False,
-        allow_abbrev=False,
+        prog=program, description=description, exit_on_error=False, allow_abbrev=False
     )
-    parser.add_subclass_arguments(PredictiveData, "data", required=True)
-    parser.add_argument(
-        "--sequences", type=int | None, default=None, help="How many examples to read; null: all."
+    parser.add_class_arguments(kind)
+    try:
+        config = parser.parse_args([*_data_words(checkpoint, words), *words])
+    except ArgumentError as error:
+        raise UserError(explain(error.message, parser)) from error
+    values = parser.instantiate_classes(config)
+    return kind(**{field.name: getattr(values, field.name) for field in fields(kind)})
+
+
+def _data_words(checkpoint: OpenedCheckpoint | None, words: Sequence[str]) -> list[str]:
+    """Returns the data of the recipe of the checkpoint, unless others are named."""
+    named = any(word == "--data" or word.startswith("--data=") for word in words)
+    if checkpoint is None or named or HELP & set(words):
+        return []
+    return ["--data", json.dumps(checkpoint.data())]
+
+
+def asking(prog: str, description: str) -> ArgumentParser:
+    """Makes a parser of the shared options, to which others may be added."""
+    parser = ArgumentParser(
+        prog=prog, description=description, exit_on_error=False, allow_abbrev=False
     )
-    parser.add_argument("--batch_size", type=int, default=32, help="Of one process.")
-    parser.add_argument("--accelerator", type=str, default="auto", help="As of the trainer.")
-    parser.add_argument("--devices", type=int, default=1, help="Processes to share the work.")
-    parser.add_argument(
-        "--folder", type=str | None, default=None, help="For files; null: beside the checkpoint."
-    )
+    parser.add_class_arguments(CheckpointOptions)
     return parser
 
 
-def parse(parser: ArgumentParser, path: str | None, words: Sequence[str]) -> Any:
-    """Parses options, with the data that a checkpoint was trained on if none are named.
-
-    Args:
-        parser: What `asking` made, and perhaps more options.
-        path: The checkpoint; None if help is wanted.
-        words: The options.
-
-    Returns:
-        Their values by name; classes are built.
-
-    Raises:
-        UserError: If an option is wrong, or nothing says which data to read.
-    """
+def parse(parser: ArgumentParser, path: str | None, words: Sequence[str]) -> Namespace:
+    """Parses options with a parser of `asking`; see `parse_options`."""
+    checkpoint = OpenedCheckpoint(Path(path)) if path else None
     try:
-        config = parser.parse_args([*_data_words(path, words), *words])
+        config = parser.parse_args([*_data_words(checkpoint, words), *words])
     except ArgumentError as error:
         raise UserError(explain(error.message, parser)) from error
     return parser.instantiate_classes(config)
 
 
-def check_data(path: str, module: PredictiveModule, data: PredictiveData) -> None:
-    """Checks that data are of the kind that a checkpoint predicts.
-
-    Raises:
-        ValueError: If they are not.
-    """
-    if (type(module.spec), module.spec.support) != (type(data.spec), data.spec.support):
-        raise ValueError(
-            f"The checkpoint {path!r} predicts {module.spec.support} of a "
-            f"{type(module.spec).__name__}, the data hold {data.spec.support} of a "
-            f"{type(data.spec).__name__}; choose the data that it was trained on."
-        )
-
-
 def beside(path: str, verb: str) -> Path:
-    """Returns the folder for what a verb writes about a checkpoint, if none is named."""
-    return Path(path).parent / f"{Path(path).stem}-{verb}"
-
-
-def _data_words(path: str | None, words: Sequence[str]) -> list[str]:
-    """Returns the data of the recipe of the checkpoint, unless others are named."""
-    named = any(word == "--data" or word.startswith("--data=") for word in words)
-    if path is None or named or HELP & set(words):
-        return []
-    recipe = recipe_of(path)
-    data = yaml.safe_load(recipe.read_text(encoding="utf-8")).get("data")
-    if not data:
-        raise UserError(
-            f"The recipe {recipe} of the checkpoint {path!r} names no data; say with --data "
-            "which to read."
-        )
-    return ["--data", json.dumps(data)]
+    """Returns the folder for what a verb writes; see `OpenedCheckpoint.folder`."""
+    return OpenedCheckpoint(Path(path)).folder(verb)

@@ -159,10 +159,10 @@ class TokenEncoding(Callback):
         with isolate_rng():
             try:
                 with trainer.precision_plugin.forward_context():
-                    reading = self._dynamics.read(module)
+                    snapshot = self._dynamics.read(module)
                 if self._start is None:
-                    self._start = reading.readout.weight.cpu()
-                return self._dynamics.measure(reading, self._start)
+                    self._start = snapshot.readout.weight.cpu()
+                return self._dynamics.measure(snapshot, self._start)
             finally:
                 module.eval()
                 for part in training:

@@ -24,7 +24,7 @@ CONTEXTS = 1  # that are kept: the fewest, as none is needed
 TARGETS: tuple[Target, ...] = ("alpha", "geometric", "frequency")
 
 
-class Reading(NamedTuple):
+class Snapshot(NamedTuple):
     """What scores are made of."""
 
     readout: Readout
@@ -84,7 +84,7 @@ class Dynamics:
                 f"{LEAST * width}, or a narrower model."
             )
 
-    def read(self, module: PredictiveModule) -> Reading:
+    def read(self, module: PredictiveModule) -> Snapshot:
         """Reads the examples once; all processes must ask together, and get the same.
 
         Args:
@@ -94,19 +94,19 @@ class Dynamics:
             ValueError: If a hidden state is not finite.
         """
         own, table = readout(module), embedding(module.stem)
-        return Reading(own, table, gather(module, self._sample, CONTEXTS))
+        return Snapshot(own, table, gather(module, self._sample, CONTEXTS))
 
-    def measure(self, reading: Reading, start: Tensor) -> Moment:
+    def measure(self, snapshot: Snapshot, start: Tensor) -> Moment:
         """Scores what was read.
 
         Args:
-            reading: What `read` returned.
+            snapshot: What `read` returned.
             start: The output embedding at the start, `[V, D]`.
 
         Raises:
             ValueError: If a row is not finite.
         """
-        own, table, found = reading
+        own, table, found = snapshot
         alpha, geometric, frequency = (
             probe(own, found, target, self.counts, self.known) for target in TARGETS
         )

@@ -96,9 +96,12 @@ def test_tables_that_cannot_be_read_get_one_sentence(tmp_path, name, content, me
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (gzip.compress(b'{"a": 1}\n[1]\n'), r"line 2: found list\); write one object a line"),
-        (gzip.compress(b'{"a": 1}\n{"a"\n'), r"line 2: Expecting"),
-        (gzip.compress(b'{"a": 1}\n' * 9)[:-9], r"x.gz' cannot be read as JSON lines"),
+        (
+            gzip.compress(b'{"a": 1}\n[1]\n', mtime=0),
+            r"line 2: found list\); write one object a line",
+        ),
+        (gzip.compress(b'{"a": 1}\n{"a"\n', mtime=0), r"line 2: Expecting"),
+        (gzip.compress(b'{"a": 1}\n' * 9, mtime=0)[:-9], r"x.gz' cannot be read as JSON lines"),
         (b"text", r"line 1: Not a gzipped file"),
     ],
 )

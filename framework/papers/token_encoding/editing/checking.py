@@ -11,7 +11,8 @@ from framework.analysis.sample import Sample
 from framework.modules.base import PredictiveModule
 from framework.papers.token_encoding.contexts import Contexts
 from framework.papers.token_encoding.editing.directions import GAINS, Known
-from framework.papers.token_encoding.editing.rules import EditRequest, Rule
+from framework.papers.token_encoding.editing.request import EditRequest
+from framework.papers.token_encoding.editing.rules import Rule
 from framework.papers.token_encoding.editing.shifts import Shifted
 from framework.papers.token_encoding.readout import Readout, readout, states
 
@@ -20,7 +21,7 @@ ROUNDED = 0.05  # share of a shift that rounding may take away or add
 
 
 def warnings(
-    rule: Rule, known: Known, own: Readout, contexts: Contexts, wish: EditRequest
+    rule: Rule, known: Known, own: Readout, contexts: Contexts, request: EditRequest
 ) -> Iterator[str]:
     """Yields what a user should know of an edit before trusting it, a sentence each.
 
@@ -29,28 +30,28 @@ def warnings(
         known: What its direction was made of.
         own: The read-out before.
         contexts: In which logits are shifted.
-        wish: Whose rows change.
+        request: Whose rows change.
     """
-    gain = rule.push.gain(known.mean)
+    gain = rule.per_nat.gain(known.mean)
     if not GAINS[0] <= gain <= GAINS[1]:
         yield (
             f"{rule.name} has a gain of {gain:.3f}: of each nat that it promises it shifts logits "
             f"by so much on average; {'whiten' if rule.name != 'whiten' else 'bias'} delivers it."
         )
-    rows = own.weight[wish.tokens].double()
-    change = rule.amount[:, None] * rule.push.row
+    rows = own.weight[request.tokens].double()
+    change = rule.amount[:, None] * rule.per_nat.row
     lengths = change.norm(dim=1) / rows.norm(dim=1)
-    for name, length in zip(wish.names, lengths.tolist(), strict=True):
+    for name, length in zip(request.names, lengths.tolist(), strict=True):
         if length > LONG:
             yield (
                 f"{rule} changes the row of {name} by {length:.1f} times its length, so that "
                 "contexts unlike those of the fit may see another shift."
             )
     lost = _rounding(rows + change, known.dtype)
-    level = _rounding(_bias(own, wish.tokens) + rule.amount * rule.push.bias, known.dtype)
+    level = _rounding(_bias(own, request.tokens) + rule.amount * rule.per_nat.bias, known.dtype)
     moved = contexts.hidden.double() @ lost.T + level
     shares = moved.square().mean(0).sqrt() / rule.amount.abs()
-    for name, share in zip(wish.names, shares.tolist(), strict=True):
+    for name, share in zip(request.names, shares.tolist(), strict=True):
         if share > ROUNDED:
             yield (
                 f"{known.dtype} cannot hold what {rule} makes of {name}: rounding moves its logit "
@@ -59,7 +60,7 @@ def warnings(
 
 
 def measured(
-    before: PredictiveModule, after: PredictiveModule, sample: Sample, wish: EditRequest
+    before: PredictiveModule, after: PredictiveModule, sample: Sample, request: EditRequest
 ) -> tuple[Tensor, Tensor]:
     """Measures averaged probabilities of edited tokens in a forward pass of the edited model.
 
@@ -67,15 +68,15 @@ def measured(
         before: The model before.
         after: The model as it was loaded from the edited checkpoint.
         sample: What both read.
-        wish: Which tokens.
+        request: Which tokens.
 
     Returns:
         Logs of averaged probabilities after the edit, `[W]` float64: of the forward pass, and in
         closed form of the rows that differ.
     """
     old, new = readout(before).cpu(), readout(after).cpu()
-    row = new.weight[wish.tokens].double() - old.weight[wish.tokens].double()
-    constant = _bias(new, wish.tokens) - _bias(old, wish.tokens)
+    row = new.weight[request.tokens].double() - old.weight[request.tokens].double()
+    constant = _bias(new, request.tokens) - _bias(old, request.tokens)
     forward, closed, positions = torch.zeros_like(constant), torch.zeros_like(constant), 0
     for _, batch in sample:
         counted = batch.weight > 0
@@ -83,13 +84,13 @@ def measured(
             distribution = after(batch)
             own = [
                 distribution.log_prob(torch.full_like(batch.target, w))
-                for w in wish.tokens.tolist()
+                for w in request.tokens.tolist()
             ]
             hidden = states(before, batch)[counted].float().cpu()
         forward += torch.stack([x[counted].double().exp().sum() for x in own]).cpu()
         contexts = Contexts(hidden, batch.target[counted].cpu())
         shift = hidden.double() @ row.T + constant
-        closed += Shifted(contexts.log_probs(old, wish.tokens), shift).log_moved.exp().sum(0)
+        closed += Shifted(contexts.log_probs(old, request.tokens), shift).log_moved.exp().sum(0)
         positions += len(hidden)
     return (forward / positions).log(), (closed / positions).log()
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 RIDGE = 1e-5  # of the covariance in `whiten`, times its mean variance
-DEFAULT = "whiten"
 GAINS = (0.8, 1.25)  # of a direction that delivers nearly what it says
 NULL = 1e-10  # share of the largest variance below which nothing varies but rounding errors
 SHORT = 1e-5  # share of what is read, in the root mean square, below which a constant is rounding
-PAPER = "mlr"  # the rule of the paper, taken literally
+PAPER: Final = "mlr"  # the rule of the paper, taken literally
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,8 +142,9 @@ def offset(known: Known) -> LogitShift:
 
 
 Direction = Callable[[Known], LogitShift]
+DirectionName = Literal["whiten", "mlr", "mlr-gain", "hbar", "ln-exact", "bias"]
 
-DIRECTIONS: dict[str, Direction] = {
+DIRECTIONS: dict[DirectionName, Direction] = {
     "whiten": whiten,
     "mlr": mlr,
     "mlr-gain": mlr_gain,

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from framework.analysis.report import Numbers, Report
 from framework.papers.token_encoding.editing.directions import PAPER
-from framework.papers.token_encoding.editing.rules import EditRequest, Effect, Rule, named
+from framework.papers.token_encoding.editing.request import EditRequest
+from framework.papers.token_encoding.editing.rules import Effect, Rule, named
 from framework.papers.token_encoding.editing.study import (
     SCALES,
     Agreement,
@@ -26,8 +27,8 @@ Effects = Mapping[str, Mapping[str, Effect]]
 """By split and name of the rule, what edits do there."""
 
 
-def tell_edits(
-    wish: EditRequest,
+def report_edits(
+    request: EditRequest,
     rules: Sequence[Rule],
     chosen: Rule,
     effects: Effects,
@@ -37,7 +38,7 @@ def tell_edits(
     """Arranges what an edit does: that which was chosen, the paper's beside it, then all others.
 
     Args:
-        wish: What was asked.
+        request: What was asked.
         rules: All that apply.
         chosen: One of them.
         effects: What each of them does.
@@ -48,46 +49,46 @@ def tell_edits(
     first = dict.fromkeys(map(str, (chosen, *paper)))
     rows = [(rule, split) for rule in first for split in effects]
     rows += [(str(rule), held_out) for rule in rules if str(rule) not in first]
-    head = ["rule", "on", *wish.names[:COLUMNS], "error", "KL", "JS", "NLL", "others", "most"]
-    asked = [f"{scale:.4g}" for scale in wish.scale[:COLUMNS].tolist()]
+    head = ["rule", "on", *request.names[:COLUMNS], "error", "KL", "JS", "NLL", "others", "most"]
+    asked = [f"{scale:.4g}" for scale in request.scale[:COLUMNS].tolist()]
     table = [head, ["asked", "", *asked, *[""] * 6]]
-    table += [_row(rule, split, effects[split][rule], wish, name) for rule, split in rows]
+    table += [_row(rule, split, effects[split][rule], request, name) for rule, split in rows]
     metrics: dict[str, float] = {}
     panels: dict[str, dict[tuple[str, bool], tuple[Tensor, Tensor]]] = {}
     for split, found in effects.items():
         for rule in rules:
             effect, prefix = found[str(rule)], f"edit/{split}/{rule}"
-            metrics |= {f"{prefix}/error": effect.error(wish), f"{prefix}/kl": effect.kl}
+            metrics |= {f"{prefix}/error": effect.error(request), f"{prefix}/kl": effect.kl}
             points = panels.setdefault(split, {})
-            points[rule.name, rule.calibrated] = (wish.scale, effect.scale)
-    return Report("edit", table, _numbers(wish, rules, effects), metrics, draw_edits(panels))
+            points[rule.name, rule.calibrated] = (request.scale, effect.scale)
+    return Report("edit", table, _numbers(request, rules, effects), metrics, draw_edits(panels))
 
 
 def _row(
-    rule: str, split: str, effect: Effect, wish: EditRequest, name: Callable[[int], str]
+    rule: str, split: str, effect: Effect, request: EditRequest, name: Callable[[int], str]
 ) -> list[str]:
     scales = [f"{scale:.4g}" for scale in effect.scale[:COLUMNS].tolist()]
     cost = [f"{effect.kl:.2g}", f"{effect.js:.2g}", f"{effect.nll:+.4f}"]
     most = f"{effect.largest:.4f} of {name(effect.token)}"
     return [
-        *(rule, split, *scales, f"{effect.error(wish):.3f}"),
+        *(rule, split, *scales, f"{effect.error(request):.3f}"),
         *(*cost, f"{effect.others:.4f}", most),
     ]
 
 
-def _numbers(wish: EditRequest, rules: Sequence[Rule], effects: Effects) -> Numbers:
+def _numbers(request: EditRequest, rules: Sequence[Rule], effects: Effects) -> Numbers:
     head = ["rule", "on", "token", "name", "asked", "amount", "actual"]
     numbers: list[list[str | float]] = [[*head, "kl", "js", "nll", "others", "most", "whose"]]
     for split, found in effects.items():
         for rule in rules:
             scale, *means = found[str(rule)]
-            for k, token in enumerate(wish.tokens.tolist()):
-                own = [float(x[k]) for x in (wish.scale, rule.amount, scale)]
-                numbers.append([str(rule), split, token, wish.names[k], *own, *means])
+            for k, token in enumerate(request.tokens.tolist()):
+                own = [float(x[k]) for x in (request.scale, rule.amount, scale)]
+                numbers.append([str(rule), split, token, request.names[k], *own, *means])
     return numbers
 
 
-def tell_study(trials: Sequence[Trial]) -> Report:
+def report_study(trials: Sequence[Trial]) -> Report:
     """Arranges how far edits hold: medians and mean errors by scale, a row a rule and split.
 
     Args:
@@ -113,7 +114,7 @@ def tell_study(trials: Sequence[Trial]) -> Report:
         metrics |= {f"{prefix}/{k}": x for k, x in vars(whole).items() if not math.isnan(x)}
     panels: dict[str, dict[tuple[str, bool], tuple[Tensor, Tensor]]] = {}
     for (direction, calibrated, split), group in rules.items():
-        asked = torch.cat([trial.asked for trial in group]).exp()
+        asked = torch.cat([trial.requested for trial in group]).exp()
         actual = torch.cat([trial.log_scale for trial in group]).exp()
         if len(asked):
             panels.setdefault(split, {})[direction, calibrated] = (asked, actual)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
@@ -11,7 +10,13 @@ import torch
 from torch import Tensor
 
 from framework.papers.token_encoding.contexts import Contexts
-from framework.papers.token_encoding.editing.directions import DIRECTIONS, Known, LogitShift
+from framework.papers.token_encoding.editing.directions import (
+    DIRECTIONS,
+    DirectionName,
+    Known,
+    LogitShift,
+)
+from framework.papers.token_encoding.editing.request import EditRequest
 from framework.papers.token_encoding.editing.shifts import Shifted, averages
 from framework.papers.token_encoding.editing.solving import solve
 from framework.papers.token_encoding.probing.probe import probe
@@ -20,48 +25,12 @@ from framework.papers.token_encoding.rewriting import Change
 from framework.papers.token_encoding.statistics import Statistics
 
 
-@dataclass(frozen=True, eq=False)
-class EditRequest:
-    """Tokens, and by what their averaged probabilities are to be multiplied.
-
-    Args:
-        tokens: Their ids, `[W]`, each once.
-        scale: The factors, `[W]` float64, positive.
-        names: What to call the tokens.
-
-    Raises:
-        ValueError: If there is none, a token comes twice, or a factor is not positive, or is 1.
-    """
-
-    tokens: Tensor
-    scale: Tensor
-    names: Sequence[str]
-
-    def __post_init__(self) -> None:
-        if not len(self.tokens):
-            raise ValueError("An edit needs a token; name one with --tokens or --ids.")
-        for name, scale in zip(self.names, self.scale.tolist(), strict=True):
-            if not 0 < scale < float("inf"):
-                raise ValueError(
-                    f"The scale {scale:g} of {name} is not positive and finite; use 0.5 to halve "
-                    "a probability, 2 to double it."
-                )
-            if scale == 1:
-                raise ValueError(
-                    f"The scale 1 of {name} would change nothing; give another, or leave it out."
-                )
-        ids = self.tokens.tolist()
-        for token, name in zip(ids, self.names, strict=True):
-            if ids.count(token) > 1:
-                raise ValueError(f"The token {token} ({name}) is named twice; give it one scale.")
-
-
 class Rule(NamedTuple):
     """A direction, and how far each of W rows goes along it."""
 
     name: str
     calibrated: bool
-    push: LogitShift
+    per_nat: LogitShift
     amount: Tensor  # [W], in nats
 
     def __str__(self) -> str:
@@ -70,24 +39,24 @@ class Rule(NamedTuple):
 
     def shift(self, hidden: Tensor) -> Tensor:
         """Returns by how much logits rise where `[N, D]` is read, `[N, W]`."""
-        return self.push.profile(hidden)[:, None] * self.amount
+        return self.per_nat.profile(hidden)[:, None] * self.amount
 
-    def change(self, own: Readout, wish: EditRequest, untie: bool) -> Change:
+    def change(self, own: Readout, request: EditRequest, untie: bool) -> Change:
         """Returns the read-out as it is to be written.
 
         Args:
             own: As it is.
-            wish: Whose rows change.
+            request: Whose rows change.
             untie: Whether it may become a matrix of its own.
         """
-        if not self.push.bias:
+        if not self.per_nat.bias:
             weight = own.weight.clone()
-            moved = weight[wish.tokens].double() + self.amount[:, None] * self.push.row
-            weight[wish.tokens] = moved.float()
+            moved = weight[request.tokens].double() + self.amount[:, None] * self.per_nat.row
+            weight[request.tokens] = moved.float()
             return Change(weight=weight, untie=untie)
         none = torch.zeros(len(own.weight))
         bias = none if own.bias is None else own.bias.clone()
-        bias[wish.tokens] += (self.amount * self.push.bias).float()
+        bias[request.tokens] += (self.amount * self.per_nat.bias).float()
         return Change(bias=bias, untie=untie)
 
 
@@ -102,9 +71,9 @@ class Effect(NamedTuple):
     largest: float  # the largest factor of an averaged probability, as a ratio of at least 1
     token: int  # whose that is
 
-    def error(self, wish: EditRequest) -> float:
+    def error(self, request: EditRequest) -> float:
         """Returns the mean over tokens of how far the log of the scale is from what was asked."""
-        return float((self.scale / wish.scale).log().abs().mean())
+        return float((self.scale / request.scale).log().abs().mean())
 
 
 def know(
@@ -130,7 +99,7 @@ def know(
 
 
 def rules(
-    known: Known, own: Readout, contexts: Contexts, wish: EditRequest
+    known: Known, own: Readout, contexts: Contexts, request: EditRequest
 ) -> tuple[list[Rule], dict[str, str]]:
     """Makes all rules that apply: each direction as it is, and calibrated on contexts.
 
@@ -138,7 +107,7 @@ def rules(
         known: What directions are made of.
         own: The read-out.
         contexts: To calibrate on.
-        wish: What is asked.
+        request: What is asked.
 
     Returns:
         The rules, and why others do not apply, by direction; by "NAME, calibrated" where a
@@ -147,18 +116,18 @@ def rules(
     Raises:
         ValueError: If what is asked adds up to a probability of 1 or more.
     """
-    log_probs = contexts.log_probs(own, wish.tokens)
-    _check_mass(log_probs, wish)
-    asked = wish.scale.log()
-    pushes, refused = applicable(known)
+    log_probs = contexts.log_probs(own, request.tokens)
+    _check_mass(log_probs, request)
+    asked = request.scale.log()
+    directions, refused = applicable(known)
     found = []
-    for name, push in pushes.items():
-        found.append(Rule(name, False, push, asked))
-        solution = solve(log_probs, push.profile(contexts.hidden), asked)
+    for name, per_nat in directions.items():
+        found.append(Rule(name, False, per_nat, asked))
+        solution = solve(log_probs, per_nat.profile(contexts.hidden), asked)
         if solution.reaches(asked).all():
-            found.append(Rule(name, True, push, solution.amount))
+            found.append(Rule(name, True, per_nat, solution.amount))
         else:
-            largest = _listed(wish, solution.log_scale.exp())
+            largest = _listed(request, solution.log_scale.exp())
             refused[named(name, True)] = (
                 f"{name} cannot scale as asked in these contexts, for its shift saturates or has "
                 f"both signs there; the largest scales that it reaches are {largest}."
@@ -166,7 +135,9 @@ def rules(
     return found, refused
 
 
-def applicable(known: Known) -> tuple[dict[str, LogitShift], dict[str, str]]:
+def applicable(
+    known: Known,
+) -> tuple[dict[DirectionName, LogitShift], dict[str, str]]:
     """Makes all directions that there are for a model.
 
     Args:
@@ -175,13 +146,14 @@ def applicable(known: Known) -> tuple[dict[str, LogitShift], dict[str, str]]:
     Returns:
         What each changes per nat, and why others do not apply, by name.
     """
-    pushes, refused = {}, {}
+    directions: dict[DirectionName, LogitShift] = {}
+    refused: dict[str, str] = {}
     for name, direction in DIRECTIONS.items():
         try:
-            pushes[name] = direction(known)
+            directions[name] = direction(known)
         except ValueError as error:
             refused[name] = str(error)
-    return pushes, refused
+    return directions, refused
 
 
 def named(direction: str, calibrated: bool) -> str:
@@ -195,24 +167,24 @@ def named(direction: str, calibrated: bool) -> str:
 
 
 def measure(
-    own: Readout, contexts: Contexts, wish: EditRequest, chosen: Sequence[Rule]
+    own: Readout, contexts: Contexts, request: EditRequest, chosen: Sequence[Rule]
 ) -> list[Effect]:
     """Computes what edits do on contexts, exactly.
 
     Args:
         own: The read-out before.
         contexts: Of it; other ones than those that rules were made with, to see what holds there.
-        wish: What was asked.
+        request: What was asked.
         chosen: The edits, each on its own.
     """
-    log_probs = contexts.log_probs(own, wish.tokens)
-    came = contexts.target[:, None] == wish.tokens
+    log_probs = contexts.log_probs(own, request.tokens)
+    came = contexts.target[:, None] == request.tokens
     shifted = [Shifted(log_probs, rule.shift(contexts.hidden)) for rule in chosen]
     nothing = torch.zeros(len(contexts), dtype=torch.float64)
     factors = torch.stack([nothing, *(edit.log_others for edit in shifted)], 1)
     alphas = averages(own, contexts, factors)  # [V, 1 + R]
     changes = (alphas[:, 1:] / alphas[:, :1]).nan_to_num(1.0)
-    changes[wish.tokens] = 1.0
+    changes[request.tokens] = 1.0
     return [
         Effect(
             edit.log_scale().exp(),
@@ -232,16 +204,16 @@ def _largest(change: Tensor) -> tuple[float, int]:
     return float(change[token]), token
 
 
-def _check_mass(log_probs: Tensor, wish: EditRequest) -> None:
-    asked = log_probs.exp().mean(0) * wish.scale
+def _check_mass(log_probs: Tensor, request: EditRequest) -> None:
+    asked = log_probs.exp().mean(0) * request.scale
     if asked.sum() >= 1:
-        largest = _listed(wish, wish.scale / asked.sum())
+        largest = _listed(request, request.scale / asked.sum())
         raise ValueError(
             f"The scales ask for averaged probabilities of {float(asked.sum()):.3g} in all, and "
             f"there is only 1; scales must stay below {largest}."
         )
 
 
-def _listed(wish: EditRequest, scale: Tensor) -> str:
-    pairs: Mapping[str, float] = dict(zip(wish.names, scale.tolist(), strict=True))
+def _listed(request: EditRequest, scale: Tensor) -> str:
+    pairs: Mapping[str, float] = dict(zip(request.names, scale.tolist(), strict=True))
     return ", ".join(f"{value:.4g} of {name}" for name, value in pairs.items())

@@ -50,7 +50,7 @@ class Trial:
     nll: float
 
     @property
-    def asked(self) -> Tensor:
+    def requested(self) -> Tensor:
         """The log of what was asked for, for each token, `[W]`."""
         return torch.full_like(self.log_scale, self.scale).log()
 
@@ -62,12 +62,12 @@ class Trial:
     @property
     def error(self) -> float:
         """The mean distance of the logs of actual and asked scales."""
-        return float((self.log_scale - self.asked).abs().mean())
+        return float((self.log_scale - self.requested).abs().mean())
 
     @property
     def close(self) -> float:
         """The share of tokens whose scale is off by 10 % at most."""
-        ratio = (self.log_scale - self.asked).exp()
+        ratio = (self.log_scale - self.requested).exp()
         return float(((ratio - 1).abs() <= CLOSE).double().mean())
 
 
@@ -92,7 +92,7 @@ def strata(alpha: Tensor, each: int = EACH) -> Tensor:
 
 def try_edits(
     own: Readout,
-    pushes: Mapping[str, LogitShift],
+    directions: Mapping[str, LogitShift],
     tokens: Tensor,
     splits: Mapping[str, Contexts],
 ) -> Iterator[Trial]:
@@ -100,15 +100,15 @@ def try_edits(
 
     Args:
         own: The read-out.
-        pushes: Directions by name.
+        directions: Directions by name.
         tokens: Ids, `[W]`.
         splits: Contexts by name; the first ones are those of the fit, on which is calibrated.
     """
     log_probs = {name: contexts.log_probs(own, tokens).T for name, contexts in splits.items()}
     came = {name: tokens[:, None] == contexts.target for name, contexts in splits.items()}
     fit = next(iter(splits))
-    for direction, push in pushes.items():
-        profiles = {name: push.profile(contexts.hidden) for name, contexts in splits.items()}
+    for direction, per_nat in directions.items():
+        profiles = {name: per_nat.profile(contexts.hidden) for name, contexts in splits.items()}
         for scale in SCALES:
             asked = torch.full((len(tokens),), scale, dtype=torch.float64).log()
             found = solve_each(log_probs[fit], profiles[fit], asked)
@@ -148,7 +148,7 @@ class Agreement:
 def agreement(trials: Iterable[Trial]) -> Agreement:
     """Compares logs of scales over trials that differ in what was asked for."""
     group = list(trials)
-    asked = torch.cat([trial.asked for trial in group])
+    asked = torch.cat([trial.requested for trial in group])
     actual = torch.cat([trial.log_scale for trial in group])
     near = ((actual - asked).exp() - 1).abs() <= CLOSE
     centered = asked - asked.mean()

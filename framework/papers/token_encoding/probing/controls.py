@@ -14,8 +14,8 @@ from framework.analysis.regression import regress
 from framework.checkpoints import read
 from framework.modules.base import PredictiveModule
 from framework.modules.construction import build_module
-from framework.papers.token_encoding.probing.examination import ProbeReport
 from framework.papers.token_encoding.probing.probe import Target, probe
+from framework.papers.token_encoding.probing.probe_report import ProbeReport
 from framework.papers.token_encoding.readout import Readout, readout
 from framework.papers.token_encoding.statistics import Statistics
 
@@ -65,7 +65,7 @@ def controls(found: ProbeReport, start: Start | None, table: Tensor | None) -> C
         table: The input embedding, `[V, D]`, if there is one.
     """
     named: dict[str, dict[Target, float]] = {UNTRAINED: {}, EMBEDDING: {}}
-    for target in found.asked:
+    for target in found.requested:
         if start is not None:
             given = (target, found.counts, found.known, found.ridge)
             fit = probe(start.readout, start.statistics, *given).regression

@@ -13,8 +13,8 @@ from framework.papers.token_encoding.figures.probes import (
     draw_saliency,
 )
 from framework.papers.token_encoding.probing.controls import Controls
-from framework.papers.token_encoding.probing.examination import ProbeReport
 from framework.papers.token_encoding.probing.probe import EncodingProbe, Target
+from framework.papers.token_encoding.probing.probe_report import ProbeReport
 
 NAMES: Mapping[Target, str] = {
     "alpha": "-log alpha",
@@ -37,7 +37,7 @@ ROWS: Mapping[str, Callable[[EncodingProbe], str]] = {
 }
 
 
-def tell_probe(found: ProbeReport, controls: Controls, decode: Callable[[int], str]) -> Report:
+def report_probe(found: ProbeReport, controls: Controls, decode: Callable[[int], str]) -> Report:
     """Arranges the probes: a column for each target; in numbers a row for each token.
 
     Args:
@@ -59,12 +59,12 @@ def tell_probe(found: ProbeReport, controls: Controls, decode: Callable[[int], s
     tokens = zip(found.statistics.alpha.tolist(), found.counts.tolist(), *values, strict=True)
     numbers: list[list[str | float]] = [["token", "text", "alpha", "count", *columns]]
     numbers += [[k, decode(k), *row] for k, row in enumerate(tokens) if k < found.known]
-    shown = found.asked or list(probes)
+    shown = found.requested or list(probes)
     fits = {NAMES[name]: (probes[name].target, probes[name].predicted) for name in shown}
     return Report("probe", table, numbers, _metrics(found, controls), draw_fits(fits))
 
 
-def tell_dimensions(found: ProbeReport) -> Report:
+def report_dimensions(found: ProbeReport) -> Report:
     """Arranges what each dimension carries in the first probe, and what few of them say."""
     fit, shares = found.main.regression, found.dimensions
     table = [["dimensions", *map(str, shares)], ["adjusted R²", *map(_share, shares.values())]]
@@ -82,7 +82,7 @@ def tell_dimensions(found: ProbeReport) -> Report:
     return Report("dimensions", table, numbers, metrics, draw_saliency(fit.saliency, shares))
 
 
-def tell_contexts(found: ProbeReport) -> Report:
+def report_contexts(found: ProbeReport) -> Report:
     """Arranges how close slopes from few contexts are to that from all."""
     cosines = found.contexts
     table = [["contexts", *map(str, cosines)], ["cosine", *map(_share, cosines.values())]]
@@ -92,7 +92,7 @@ def tell_contexts(found: ProbeReport) -> Report:
     return Report("contexts", table, numbers, metrics, draw_contexts(cosines))
 
 
-def tell_components(found: ProbeReport) -> Report:
+def report_components(found: ProbeReport) -> Report:
     """Arranges principal components of the rows, and how they go with probability."""
     scores, shares = found.components
     alpha = found.statistics.alpha[: found.known]

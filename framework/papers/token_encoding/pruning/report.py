@@ -28,7 +28,7 @@ Pairs = Mapping[str, tuple[Curve, Curve]]
 """Curves with zeros and with the mean folded, by order."""
 
 
-def tell_sweep(curves: Sequence[Curve]) -> Report:
+def report_sweep(curves: Sequence[Curve]) -> Report:
     """Arranges a sweep: KL and budgets in the table, everything in numbers and a picture.
 
     Args:

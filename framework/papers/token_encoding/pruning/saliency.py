@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from typing import Final, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -14,8 +15,14 @@ from framework.papers.token_encoding.pruning.orders import AxisOrder, Order, Rot
 from framework.papers.token_encoding.readout import Readout
 from framework.papers.token_encoding.statistics import Statistics
 
-PAPER = "absA_sd"  # what "by the slope of the regression" is read as
-RANDOM, REVERSE, ROTATED = "random", "reverse", "rotated"
+SaliencyName = Literal[
+    "absA_sd", "absA", "t", "energy", "energy_var", "random", "reverse", "rotated"
+]
+SALIENCIES: tuple[SaliencyName, ...] = get_args(SaliencyName)
+PAPER: Final = "absA_sd"  # how we read "by the slope of the regression"
+RANDOM: Final = "random"
+REVERSE: Final = "reverse"
+ROTATED: Final = "rotated"
 
 
 class Saliency:
@@ -100,4 +107,3 @@ SCORES: Mapping[str, Callable[[Saliency, int], Tensor]] = {
     RANDOM: lambda known, seed: _permutation(seed, len(known.deviation)),
     REVERSE: lambda known, _: -known.slope * known.deviation,
 }
-SALIENCIES = (*SCORES, ROTATED)

@@ -5,41 +5,41 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, restricted_number_type
 from lightning.fabric import Fabric
 
 from framework.analysis.report import Report
 from framework.analysis.sample import Sample
 from framework.callbacks.table import table
-from framework.console.checkpoint_options import HELP, beside, leading, parse
+from framework.console.checkpoint_options import HELP, leading, parse_options
 from framework.console.errors import UserError
+from framework.console.opened_checkpoint import OpenedCheckpoint
 from framework.data.module import PredictiveData
 from framework.data.protocols import CountsTokens, ReadsText
+from framework.papers.token_encoding.options import ProbeOptions
 from framework.papers.token_encoding.probing.controls import (
     UNTRAINED,
     Start,
     controls,
     untrained,
 )
-from framework.papers.token_encoding.probing.examination import ProbeReport, examine
+from framework.papers.token_encoding.probing.interpretation import interpret
 from framework.papers.token_encoding.probing.probe import Target
-from framework.papers.token_encoding.probing.remarks import remarks
+from framework.papers.token_encoding.probing.probe_report import ProbeReport, examine
 from framework.papers.token_encoding.probing.report import (
-    tell_components,
-    tell_contexts,
-    tell_dimensions,
-    tell_probe,
+    report_components,
+    report_contexts,
+    report_dimensions,
+    report_probe,
 )
 from framework.papers.token_encoding.readout import embedding, readout
-from framework.papers.token_encoding.readout_data import encoding_parser, evidence
+from framework.papers.token_encoding.readout_data import load_readout_data
 from framework.papers.token_encoding.spread import Spread
 from framework.papers.token_encoding.statistics import gather
 
 DESCRIPTION = (
-    "Tells how linearly the read-out of a checkpoint encodes averaged probabilities and corpus "
-    "frequencies of tokens, and tests itself. The checkpoint comes first, then options."
+    "Measures how linearly the read-out of a checkpoint encodes averaged probabilities and corpus "
+    "frequencies of tokens, with a self-test. The checkpoint comes first, then options."
 )
 TARGETS: dict[str, tuple[Target, ...]] = {
     "all": ("alpha", "frequency"),
@@ -51,86 +51,66 @@ TITLES = {  # of tables that are printed
     "dimensions": "The dimensions that carry most, alone",
     "contexts": "Slope of -log alpha from few contexts, and that from all",
 }
-SEQUENCES = 64  # that an untrained model reads, by default
 ALONE = (
-    "There is no untrained model to compare with, as the read-out of this one is not drawn but "
-    "read from a file."
+    "There is no untrained model to compare with, as the read-out of this one is not initialized "
+    "at random but read from a file."
 )
-Folds = restricted_number_type("Folds", int, (">=", 2))
 
 
-def run(words: list[str], prog: str) -> None:
+def run(words: list[str], program: str) -> None:
     """Runs `probe CHECKPOINT [--OPTION VALUE ...]`.
 
     Args:
         words: What follows `probe` on the command line.
-        prog: What the command is called.
+        program: Name of the command.
 
     Raises:
         UserError: If an option is wrong.
         ValueError: If the checkpoint, its statistics or the data cannot be used.
     """
-    paths, options = leading(words)
-    if len(paths) != 1 and not HELP & set(options):
+    paths, flags = leading(words)
+    if len(paths) != 1 and not HELP & set(flags):
         raise UserError(
-            f"probe asks one checkpoint, got {len(paths)}; say `probe CHECKPOINT`, then options."
+            f"probe takes one checkpoint, got {len(paths)}; write `probe CHECKPOINT`, then "
+            "options."
         )
-    given = _parse(paths[0] if paths else None, options, prog)
-    fabric = Fabric(accelerator=given.accelerator, devices=given.devices)
-    fabric.launch()
-    found = evidence(paths[0], given, fabric)
-    start, rows = _start(paths[0], given, fabric), embedding(found.module.stem)
+    checkpoint = OpenedCheckpoint(Path(paths[0])) if paths else None
+    options = parse_options(ProbeOptions, f"{program} probe", DESCRIPTION, checkpoint, flags)
+    assert checkpoint is not None
+    fabric = options.launch()
+    own = load_readout_data(checkpoint, options, fabric)
+    start, rows = _start(checkpoint, options, fabric), embedding(own.module.stem)
     if not fabric.is_global_zero:
         return
-    counted = given.data if isinstance(given.data, CountsTokens) else None
-    said = examine(
-        found.readout,
-        found.statistics,
-        TARGETS[given.target],
-        found.statistics.counts if counted is None else counted.counts(),
-        None if counted is None else counted.vocabulary_size,
-        given.ridge,
-        given.folds,
+    data = options.data
+    report = examine(
+        own.readout,
+        own.statistics,
+        TARGETS[options.target],
+        data.counts() if isinstance(data, CountsTokens) else own.statistics.counts,
+        options.vocabulary_size,
+        options.ridge,
+        options.folds,
     )
-    held = controls(said, start, rows)
-    findings = [tell_probe(said, held, _writer(given.data)), tell_dimensions(said)]
-    findings += [tell_contexts(said)] if said.contexts else []
-    findings += [tell_components(said)]
-    notes = [ALONE] if given.untrained and start is None else []
-    notes += remarks(said, held.get(UNTRAINED, {}))
-    _show(paths[0], said, findings, notes)
-    folder = Path(given.folder) if given.folder else beside(paths[0], "probe")
-    written = _write(folder, said, findings, kept=given.statistics is None)
+    others = controls(report, start, rows)
+    reports = [report_probe(report, others, _writer(data)), report_dimensions(report)]
+    reports += [report_contexts(report)] if report.contexts else []
+    reports += [report_components(report)]
+    notes = [ALONE] if options.untrained and start is None else []
+    notes += interpret(report, others.get(UNTRAINED, {}))
+    _show(checkpoint, report, reports, notes)
+    folder = options.output_folder(checkpoint, "probe")
+    written = _write(folder, report, reports, kept=options.statistics is None)
     print("\n" + "\n".join(map(str, written)), flush=True)
 
 
-def _parse(path: str | None, words: Sequence[str], prog: str) -> Any:
-    parser = encoding_parser(f"{prog} probe", DESCRIPTION)
-    parser.add_argument(
-        "--target", choices=tuple(TARGETS), default="all", help="What is looked for in the rows."
-    )
-    parser.add_argument(
-        "--ridge", type=NonNegativeFloat, default=0.0, help="Penalty of the slope; 1 is much."
-    )
-    parser.add_argument(
-        "--folds", type=Folds, default=5, help="Parts of the tokens, for cross-validation."
-    )
-    parser.add_argument(
-        "--untrained",
-        type=NonNegativeInt,
-        default=SEQUENCES,
-        help="Examples that a model of random weights reads, as a control; 0 for no such model.",
-    )
-    return parse(parser, path, words)
-
-
-def _start(path: str, given: Any, fabric: Fabric) -> Start | None:
+def _start(checkpoint: OpenedCheckpoint, options: ProbeOptions, fabric: Fabric) -> Start | None:
     """Reads some examples with the untrained model; all processes do so together."""
-    module = untrained(path) if given.untrained else None
+    module = untrained(checkpoint.path) if options.untrained else None
     if module is None:
         return None
-    examples = Spread(given.data.dataset(given.split), given.untrained)
-    sample = Sample(examples, None, given.batch_size, fabric.device)
+    examples = Spread(options.data.dataset(options.split), options.untrained)
+    sample = Sample(examples, None, options.batch_size, fabric.device)
     module = module.to(fabric.device)
     return Start(readout(module), gather(module, sample, contexts=1))
 
@@ -142,21 +122,26 @@ def _writer(data: PredictiveData) -> Callable[[int], str]:
     return lambda token: json.dumps(data.decode([token]), ensure_ascii=False)[1:-1]
 
 
-def _show(path: str, said: ProbeReport, findings: Sequence[Report], notes: Sequence[str]) -> None:
-    statistics, known = said.statistics, said.known
+def _show(
+    checkpoint: OpenedCheckpoint,
+    report: ProbeReport,
+    reports: Sequence[Report],
+    notes: Sequence[str],
+) -> None:
+    statistics, known = report.statistics, report.known
     of = f"{known:,} tokens, {statistics.positions:,} contexts"
-    print(table(f"Read-out of {path}: {of}", findings[0].table))
-    for finding in findings:
-        if finding.name in TITLES:
-            print(table(TITLES[finding.name], finding.table))
+    print(table(f"Read-out of {checkpoint.path}: {of}", reports[0].table))
+    for each in reports:
+        if each.name in TITLES:
+            print(table(TITLES[each.name], each.table))
     print("\n" + "\n".join(f"- {note}" for note in notes))
 
 
-def _write(folder: Path, said: ProbeReport, findings: Sequence[Report], kept: bool) -> list[Path]:
+def _write(folder: Path, report: ProbeReport, reports: Sequence[Report], kept: bool) -> list[Path]:
     """Writes all files; statistics only if they were gathered here."""
-    paths = [path for finding in findings for path in finding.write(folder)]
-    said.save(folder / "probe.safetensors")
+    paths = [path for each in reports for path in each.write(folder)]
+    report.save(folder / "probe.safetensors")
     if kept:
-        said.statistics.save(folder / "statistics.safetensors")
+        report.statistics.save(folder / "statistics.safetensors")
     names = ("statistics.safetensors", "probe.safetensors") if kept else ("probe.safetensors",)
     return [*(folder / name for name in names), *paths]

@@ -37,9 +37,9 @@ def built(**changes):
 
 def scores(module, data=None, sequences=30, start=None):
     dynamics = Dynamics(module, data or CountedText(batch_size=7), sequences)
-    reading = dynamics.read(module)
-    weight = reading.readout.weight
-    return dynamics.measure(reading, weight if start is None else start).scores
+    snapshot = dynamics.read(module)
+    weight = snapshot.readout.weight
+    return dynamics.measure(snapshot, weight if start is None else start).scores
 
 
 def adjusted(rows, target):

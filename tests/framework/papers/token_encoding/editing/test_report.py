@@ -5,7 +5,7 @@ import math
 
 import torch
 
-from framework.papers.token_encoding.editing.report import tell_study
+from framework.papers.token_encoding.editing.report import report_study
 from framework.papers.token_encoding.editing.study import SCALES, Trial
 
 
@@ -19,7 +19,7 @@ def trials(direction, scales, left_out):
 
 
 def test_scales_out_of_reach_are_told_as_such(tmp_path):
-    found = tell_study([*trials("whiten", [8.0, 12.5, 10.0], 2), *trials("mlr", [], 5)])
+    found = report_study([*trials("whiten", [8.0, 12.5, 10.0], 2), *trials("mlr", [], 5)])
     [head, whiten, mlr] = found.table
     place = head.index("x 10")
     error = (math.log(10 / 8) + math.log(1.25)) / 3

@@ -34,7 +34,7 @@ def refusals(module):
     return applicable(know(module, readout(module), statistics, torch.float32))[1]
 
 
-def wish(tokens, scale):
+def request(tokens, scale):
     return EditRequest(
         torch.tensor(tokens), torch.tensor(scale).double(), [f"t{w}" for w in tokens]
     )
@@ -76,12 +76,12 @@ def test_a_slope_needs_more_tokens_than_dimensions():
 )
 def test_wishes_that_make_no_sense(tokens, scale, said):
     with pytest.raises(ValueError, match=said):
-        wish(tokens, scale)
+        request(tokens, scale)
 
 
 def test_rules_scale_as_asked_and_say_what_they_cannot():
     own, contexts = make()
-    asked = wish([3, 17], [2.0, 0.5])
+    asked = request([3, 17], [2.0, 0.5])
     found, refused = rules(know_contexts(contexts), own, contexts, asked)
     assert set(refused) == {"ln-exact"}
     assert [str(rule) for rule in found[:2]] == ["whiten", "whiten, calibrated"]
@@ -92,7 +92,7 @@ def test_rules_scale_as_asked_and_say_what_they_cannot():
             assert effect.error(asked) < 1e-6
     across = torch.eye(16, dtype=torch.float64)[0] - torch.eye(16, dtype=torch.float64)[1]
     known = replace(know_contexts(contexts), slope=lambda: across)  # shifts of both signs
-    _, refused = rules(known, own, contexts, wish([3], [0.01]))
+    _, refused = rules(known, own, contexts, request([3], [0.01]))
     assert "largest scales that it reaches are" in refused[named("mlr", True)]
 
 
@@ -102,7 +102,7 @@ def test_scales_that_leave_nothing_are_refused():
     share = [0.5 / alpha[0].item(), 0.6 / alpha[1].item()]
     below = f"{share[0] / 1.1:.4g} of t3, {share[1] / 1.1:.4g} of t17"
     with pytest.raises(ValueError, match=f"must stay below {below}"):
-        rules(know_contexts(contexts), own, contexts, wish([3, 17], share))
+        rules(know_contexts(contexts), own, contexts, request([3, 17], share))
 
 
 def test_strata_hold_tokens_of_all_probabilities():

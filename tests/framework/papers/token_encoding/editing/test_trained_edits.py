@@ -38,15 +38,15 @@ def known(trained):
 @pytest.fixture(scope="module")
 def trials(trained, known):
     """Trials of 60 tokens by direction, calibrated or not, split and scale."""
-    pushes = {name: DIRECTIONS[name](known) for name in ("whiten", "mlr", "hbar", "ln-exact")}
+    directions = {name: DIRECTIONS[name](known) for name in ("whiten", "mlr", "hbar", "ln-exact")}
     splits = {"fit": trained.fit.contexts, "val": trained.held_out.contexts}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(edit_study, "SCALES", SCALES)
-        found = list(try_edits(trained.readout, pushes, strata(trained.fit.alpha), splits))
+        found = list(try_edits(trained.readout, directions, strata(trained.fit.alpha), splits))
     return {(t.direction, t.calibrated, t.split, t.scale): t for t in found}
 
 
-def wish(trained, scales, texts=(" return", " import", "self", " in")):
+def request(trained, scales, texts=(" return", " import", "self", " in")):
     ids = [trained.data.encode(text)[0] for text in texts[: len(scales)]]
     return EditRequest(torch.tensor(ids), torch.tensor(scales).double(), texts[: len(scales)])
 
@@ -63,7 +63,7 @@ def test_whiten_delivers_what_it_says_on_text_that_it_has_not_seen(trials):
 def test_calibrated_edits_are_exact_where_they_are_fitted_and_close_elsewhere(trials):
     for scale in SCALES:
         fit = trials["whiten", True, "fit", scale]
-        assert (fit.log_scale - fit.asked).abs().max() < 1e-6
+        assert (fit.log_scale - fit.requested).abs().max() < 1e-6
     assert trials["whiten", True, "val", 10.0].error <= 0.1
     assert trials["whiten", True, "val", 2.0].error <= 0.03
 
@@ -80,9 +80,9 @@ def test_ln_exact_shifts_equally_everywhere(trained, known):
 
 
 def test_the_papers_rule_falls_short_and_is_warned_of(trained, known):
-    asked = wish(trained, [10.0])
+    asked = request(trained, [10.0])
     rule = Rule("mlr", False, DIRECTIONS["mlr"](known), asked.scale.log())
-    gain = rule.push.gain(known.mean)
+    gain = rule.per_nat.gain(known.mean)
     assert 0.3 < gain < 0.8
     assert gain == pytest.approx(probe(trained.readout, trained.fit).gain, rel=1e-9)
     [first, *_] = warnings(rule, known, trained.readout, trained.fit.contexts, asked)
@@ -96,7 +96,7 @@ def test_the_papers_rule_falls_short_and_is_warned_of(trained, known):
 
 def test_rows_that_half_precision_cannot_hold_are_warned_of(trained, known):
     """A thousandth of a nat is lost in the rounding of bfloat16, not in that of float32."""
-    asked = wish(trained, [1.001])
+    asked = request(trained, [1.001])
     for dtype, lost in ((torch.float32, False), (torch.bfloat16, True)):
         stored = replace(known, dtype=dtype)
         rule = Rule("whiten", False, DIRECTIONS["whiten"](stored), asked.scale.log())
@@ -112,7 +112,7 @@ def test_the_written_model_says_what_the_closed_form_says(
 
     Float32 rounds logits of longer rows more.
     """
-    asked = wish(trained, [10.0, 0.5, 2.0, 0.1])
+    asked = request(trained, [10.0, 0.5, 2.0, 0.1])
     every, refused = rules(known, trained.readout, trained.fit.contexts, asked)
     assert not refused
     [rule] = [rule for rule in every if (rule.name, rule.calibrated) == (direction, True)]
@@ -148,7 +148,7 @@ def test_the_written_model_says_what_the_closed_form_says(
 
 def test_effects_are_those_of_all_tokens(trained, known):
     """The averaged probability that changes most, against a softmax of all logits."""
-    asked = wish(trained, [10.0, 0.5])
+    asked = request(trained, [10.0, 0.5])
     rule = Rule("whiten", False, DIRECTIONS["whiten"](known), asked.scale.log())
     contexts = replace(
         trained.held_out.contexts,
@@ -158,7 +158,7 @@ def test_effects_are_those_of_all_tokens(trained, known):
     [effect] = measure(trained.readout, contexts, asked, [rule])
     moved = trained.readout.weight.double()
     before = (contexts.hidden.double() @ moved.T).softmax(-1).mean(0)
-    moved[asked.tokens] += rule.amount[:, None] * rule.push.row
+    moved[asked.tokens] += rule.amount[:, None] * rule.per_nat.row
     after = (contexts.hidden.double() @ moved.T).softmax(-1).mean(0)
     ratio = after / before
     torch.testing.assert_close(effect.scale, ratio[asked.tokens], rtol=1e-4, atol=0)
@@ -168,15 +168,15 @@ def test_effects_are_those_of_all_tokens(trained, known):
 
 
 def test_what_is_infeasible_is_refused_with_what_is_not(trained, known):
-    asked = wish(trained, [5000.0])
+    asked = request(trained, [5000.0])
     alpha = trained.fit.contexts.log_probs(trained.readout, asked.tokens).exp().mean().item()
     with pytest.raises(ValueError, match=f"must stay below {1 / alpha:.4g} of  return"):
         rules(known, trained.readout, trained.fit.contexts, asked)
-    pushes, refused = applicable(
+    directions, refused = applicable(
         replace(known, covariance=known.covariance + torch.eye(128).double())
     )
     assert "ln-exact" in refused
-    assert "ln-exact" not in pushes
+    assert "ln-exact" not in directions
 
 
 def test_agreement_of_all_scales(trials):

@@ -6,8 +6,8 @@ from framework.papers.token_encoding.pruning.deletion import Deletion
 from framework.papers.token_encoding.pruning.divergence import diverge
 from framework.papers.token_encoding.pruning.report import (
     MEASURES,
+    report_sweep,
     sweep_table,
-    tell_sweep,
     verdict,
 )
 from framework.papers.token_encoding.pruning.saliency import SALIENCIES, Saliency
@@ -57,7 +57,7 @@ def test_every_order_is_measured_in_both_ways(swept):
 
 def test_tables_and_numbers_hold_them(swept):
     *_, curves = swept
-    finding = tell_sweep(curves)
+    finding = report_sweep(curves)
     for measure in MEASURES:
         table = sweep_table(curves, measure)
         named = [row[0] for row in table[1:]]

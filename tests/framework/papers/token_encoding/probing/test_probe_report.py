@@ -8,8 +8,8 @@ import torch
 from safetensors import safe_open
 
 from framework.papers.token_encoding import Readout, probe
-from framework.papers.token_encoding.probing.examination import examine, self_test
-from framework.papers.token_encoding.probing.remarks import remarks
+from framework.papers.token_encoding.probing.interpretation import interpret
+from framework.papers.token_encoding.probing.probe_report import examine, self_test
 from tests.framework.papers.token_encoding.probing.measured import draw, measure
 
 
@@ -22,7 +22,7 @@ def test_the_self_test_passes(bias):
     own, hidden = draw(bias=bias)
     found = examined(own, measure(own, hidden))
     assert found.failures == []
-    assert found.asked == ["alpha", "frequency"]
+    assert found.requested == ["alpha", "frequency"]
     assert list(found.probes) == ["alpha", "frequency", "geometric"]
     assert found.main is found.probes["alpha"]
 
@@ -51,7 +51,7 @@ def test_a_wrong_regression_is_noticed():
     assert "R² of the geometric mean misses 1 by 1.0e-03." in failures
     assert any("misses -h by" in failure for failure in failures)
     found = replace(examined(own, statistics), failures=failures)
-    first = next(iter(remarks(found, {})))
+    first = next(iter(interpret(found, {})))
     assert first.startswith("SELF-TEST FAILED, trust no number here. R² of the geometric")
 
 
@@ -63,7 +63,7 @@ def test_dependent_columns_are_no_failure():
     twice = Readout(weight, None)
     found = examined(twice, measure(twice, hidden))
     assert found.failures == []
-    said = "\n".join(remarks(found, {}))
+    said = "\n".join(interpret(found, {}))
     assert "The rows depend on each other" in said
     assert "Self-test passed" in said
 
@@ -96,4 +96,4 @@ def test_a_target_alone():
     assert not alone.contexts
     tested = examine(own, statistics, ())
     assert tested.main is tested.probes["geometric"]
-    assert not tested.asked
+    assert not tested.requested

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import torch
 
-from framework.papers.token_encoding.probing.examination import examine
-from framework.papers.token_encoding.probing.remarks import remarks
+from framework.papers.token_encoding.probing.interpretation import interpret
+from framework.papers.token_encoding.probing.probe_report import examine
 from tests.framework.papers.token_encoding.probing.measured import draw, measure
 
 
@@ -16,7 +16,7 @@ def found(scale=1.0, **options):
 
 
 def said(examination, untrained=None):
-    return "\n".join(remarks(examination, untrained or {}))
+    return "\n".join(interpret(examination, untrained or {}))
 
 
 def test_concentrated_logits_look_untrained():

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from framework.analysis.regression import COLLINEAR
 from framework.papers.token_encoding.editing.directions import GAINS
-from framework.papers.token_encoding.probing.examination import ProbeReport
 from framework.papers.token_encoding.probing.probe import Target
+from framework.papers.token_encoding.probing.probe_report import ProbeReport
 
 NOTHING = 0.05  # adjusted R² of a control that is still about 0
 SCORED = 0.02  # by which adjusted R² may exceed that of tokens that were left out
@@ -17,7 +17,7 @@ ENOUGH = 0.95  # share of R² that counts as the most of it
 ASKED = 10  # scale of the example
 
 
-def remarks(found: ProbeReport, untrained: Mapping[Target, float]) -> Iterator[str]:
+def interpret(found: ProbeReport, untrained: Mapping[Target, float]) -> Iterator[str]:
     """Yields what a reader should know, the worst first.
 
     Args:

@@ -59,7 +59,7 @@ class ProbeReport:
     failures: Sequence[str]
 
     @property
-    def asked(self) -> list[Target]:
+    def requested(self) -> list[Target]:
         """The targets without that of the self-test."""
         return [target for target in self.probes if target != "geometric"]
 
