@@ -32,7 +32,7 @@ from framework.modules.construction import describe_module
 from framework.modules.objective import Objective
 from framework.modules.weighted_means import WeightedMeans
 from framework.optimization import by_name, by_number, groups, matrices, numbering
-from framework.schedules import ScheduleFactory
+from framework.schedules import Constant, ScheduleFactory
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,7 +56,7 @@ class PredictiveModule(LightningModule):
         head: Turns hidden states into a predictive distribution.
         losses: Terms of the objective, by the name under which they are logged.
         optimizer: The optimizer. Its weight decay is applied to matrices only.
-        schedule: The learning rate over the steps of the run.
+        schedule: The learning rate over the steps of the run; constant if not given.
         execution: Whether to compile, to recompute activations, to build on the meta device.
         initialization: Sets the initial parameters; None leaves each part its own.
         decay_embeddings: Whether weight decay is applied to embeddings, too.
@@ -79,7 +79,7 @@ class PredictiveModule(LightningModule):
         head: HeadFactory,
         losses: dict[str, LossFactory],
         optimizer: OptimizerCallable,
-        schedule: ScheduleFactory,
+        schedule: ScheduleFactory = Constant,
         execution: Execution = PLAIN,
         initialization: Initialization | None = None,
         decay_embeddings: bool = True,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from framework.papers.token_encoding.contexts import Contexts
-from framework.papers.token_encoding.editing.directions import LogitShift
+from framework.papers.token_encoding.editing.directions import DirectionName, LogitShift
 from framework.papers.token_encoding.editing.shifts import Shifted
 from framework.papers.token_encoding.editing.solving import solve_each
 from framework.papers.token_encoding.readout import Readout
@@ -92,7 +92,7 @@ def strata(alpha: Tensor, each: int = EACH) -> Tensor:
 
 def try_edits(
     own: Readout,
-    directions: Mapping[str, LogitShift],
+    directions: Mapping[DirectionName, LogitShift],
     tokens: Tensor,
     splits: Mapping[str, Contexts],
 ) -> Iterator[Trial]:
