@@ -1,13 +1,13 @@
-"""What FANformer costs: against the plain Transformer, and its layer against the formula.
+"""Costs of FANformer, relative to the plain Transformer, and of its layer to the formula.
 
-A step is a pass forward and backward, in float32 on two threads, of backbones without what is the
-same in both, embedding and read-out. At equal parameters the feed-forward networks of FANformer
-are narrower by what its FAN layers add. Contestants take turns in one process, and what counts is
-the median over rounds of the ratio of their times: a machine that slows down slows both.
+A step is a pass forward and backward, in float32 on two threads, of backbones without embedding
+and read-out, which are the same in both. At equal parameters the feed-forward networks of
+FANformer are narrower by what its FAN layers add. Both sides take turns in one process, and the
+figure is the median over rounds of the ratio of their times, so that a slow machine slows both.
 
 Kept bytes are those of the distinct storages that autograd holds for the pass backward, without
 parameters, in units of the features of a FAN layer. Feed-forward networks are equally wide there,
-for narrower ones would hide what is kept.
+because narrower ones would hide what is kept.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Formula(FanLayer):
 
 
 def stopwatch(module: nn.Module) -> Callable[[], float]:
-    """Makes what times a pass forward and backward, after a first one that is not timed."""
+    """Returns a function that times a forward and backward pass, after an untimed one."""
     states = torch.randn(BATCH, LENGTH, DIM, requires_grad=True)
     direction = torch.randn(BATCH, LENGTH, DIM)
 
@@ -79,7 +79,7 @@ def stopwatch(module: nn.Module) -> Callable[[], float]:
 
 
 def ratio(first: nn.Module, second: nn.Module, rounds: int) -> float:
-    """Returns how long the first takes, in units of the second; who starts alternates."""
+    """Returns how long the first takes, in units of the second; the order alternates."""
     clocks = stopwatch(first), stopwatch(second)
     ratios = []
     for round_ in range(rounds):

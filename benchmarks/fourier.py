@@ -1,11 +1,10 @@
-"""What the Fourier head costs: against the linear head it replaces, and the authors' algorithm.
+"""Costs of the Fourier head, relative to the linear head and to the algorithm of the authors.
 
 A step is the mean negative log-likelihood of a batch and its gradients to weights, bias and
-hidden states, in float32 on one thread. Contestants take turns in one process, and what counts
-is the ratio of the medians of their processor time, in which others who use the machine have
-no part: a step that is interrupted would count as a slow one, the more often the longer it is.
-Large shapes come first: from then on the allocator hands out small blocks without asking the
-system for pages, as it does in any training.
+hidden states, in float32 on one thread. Both sides take turns in one process, and the
+figure is the ratio of the medians of their processor time, which other users of the machine do
+not change. Large shapes come first: after them the allocator has the pages for small blocks, as
+in any training.
 """
 
 from __future__ import annotations
@@ -23,10 +22,8 @@ from torch.nn.functional import cross_entropy, pad
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.scoreboard import Figure, interleaved, report
-from components import FourierHead, LinearHead
-from components.interfaces import Head
+from components import FourierHead, Head, LinearHead, Tokens
 from components.metrics.smoothness import smoothness
-from components.supports import Tokens
 
 Step = Callable[[], Tensor]
 
@@ -35,7 +32,7 @@ MOST, FEW = 550, 64  # frequencies there
 POLICY = (4096, 128, 18)  # rows, width and actions of a decision transformer on Atari
 POLICY_FREQUENCIES = 8
 OFFICIAL_ROWS = 4  # its complex table of rows x cells x frequencies has 72 MB
-LAWS = 64
+DISTRIBUTIONS = 64
 
 
 def step_of(head: Head, rows: int, dim: int, cells: int, compiled: bool = False) -> Step:
@@ -70,7 +67,7 @@ def linear(rows: int, dim: int, cells: int, compiled: bool = False) -> Step:
 
 
 def official(rows: int, dim: int, cells: int, frequencies: int) -> Step:
-    """Makes a step of the authors' algorithm, written down as the dense formulas that it is."""
+    """Makes a step of the authors' algorithm, as dense formulas."""
     projection = torch.nn.Linear(dim, 2 * (frequencies + 1))
     hidden = torch.randn(rows, dim, requires_grad=True)
     target = torch.randint(cells, (rows,))
@@ -132,13 +129,13 @@ def peak(step: Step) -> int:
 
 def smoothness_of_distributions() -> float:
     """Returns the milliseconds that the smoothness of one distribution over many cells takes."""
-    distributions = torch.rand(LAWS, FORECAST[-1]).softmax(-1)
+    distributions = torch.rand(DISTRIBUTIONS, FORECAST[-1]).softmax(-1)
     seconds = stopwatch(lambda: smoothness(distributions))
-    return 1e3 * sorted(seconds() for _ in range(5))[2] / LAWS
+    return 1e3 * sorted(seconds() for _ in range(5))[2] / DISTRIBUTIONS
 
 
 def figures() -> Iterator[Figure]:
-    """Measures time, memory and what the metric costs."""
+    """Measures time and memory of the head, and the time of the metric."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     most, few, dense = fourier(*FORECAST, MOST), fourier(*FORECAST, FEW), linear(*FORECAST)
@@ -147,8 +144,8 @@ def figures() -> Iterator[Figure]:
     yield Figure("memory_over_linear_550_frequencies", peak(most) / peak(dense), "<=", 0.40)
     _, dim, cells = FORECAST
     authors = official(OFFICIAL_ROWS, dim, cells, MOST)
-    share = FORECAST[0] / OFFICIAL_ROWS
-    yield Figure("authors_time_over_ours_per_row", share * ratio(authors, most, 3), ">=", 50)
+    rows = FORECAST[0] / OFFICIAL_ROWS
+    yield Figure("authors_time_over_ours_per_row", rows * ratio(authors, most, 3), ">=", 50)
     yield Figure("smoothness_ms_per_distribution", smoothness_of_distributions(), "<=", 1)
     for name, compiled, bound in (("eager", False, 1.5), ("compiled", True, 1.2)):
         ours = fourier(*POLICY, POLICY_FREQUENCIES, compiled)

@@ -44,7 +44,7 @@ def assert_drawn(weight, std):
     assert weight.abs().max() <= CUTOFF * std
 
 
-def test_matrices_keep_the_size_of_what_they_read(parts):
+def test_matrices_scale_with_the_width_of_their_input(parts):
     stem, backbone, head = parts
     assert_drawn(stem.embedding.weight, 1 / math.sqrt(DIM))
     assert_drawn(head.projection.weight, 1 / math.sqrt(DIM))
@@ -61,7 +61,7 @@ def test_later_blocks_add_less_to_the_stream(parts):
         assert_drawn(block.feedforward.down.weight, 1 / math.sqrt(2 * HIDDEN * (position + 1)))
 
 
-def test_constants_start_at_zero_and_gains_at_one(parts):
+def test_biases_start_at_zero_and_gains_at_one(parts):
     named = {name: p for part in parts for name, p in part.named_parameters() if p.ndim == 1}
     assert len(named) > 10
     for name, parameter in named.items():

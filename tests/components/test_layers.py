@@ -183,16 +183,16 @@ def test_standardize_equals_its_formula():
     assert not standardize.state_dict()
 
 
-def test_pixels_share_one_scale_and_are_not_squashed():
+def test_pixels_share_one_scale_without_asinh():
     pixels = torch.randint(256, (3, 2, 4, 5), dtype=torch.uint8)
     shared = Standardize([0.0], [255.0], [2, 4, 5])
     torch.testing.assert_close(shared(pixels), pixels / 255)
-    single = Standardize([0.0], [255.0], [1])  # one component of its own, which is squashed
+    single = Standardize([0.0], [255.0], [1])  # one component: asinh is applied
     torch.testing.assert_close(single(torch.tensor([510.0])), torch.tensor([math.asinh(2.0)]))
 
 
 def buckets(distance, bidirectional, size, reach):
-    """Sorts one distance as the paper describes it: exact, then logarithmic, then all alike."""
+    """Returns the bucket of one distance as in the paper: exact, then logarithmic, then last."""
     if bidirectional:
         half = size // 2
         return buckets(abs(distance), False, half, reach) + (half if distance < 0 else 0)

@@ -31,7 +31,7 @@ def panel():
 
 
 @pytest.mark.parametrize("bins", BINNINGS, ids=str)
-def test_words_are_cells_of_scaled_values_shifted_by_one(bins):
+def test_tokens_are_cells_of_scaled_values_shifted_by_one(bins):
     stem, batch = BinnedSeriesStem(4, SPEC, bins), panel()
     edges = SPEC.support.divide(bins).edges
     embedded = stem(batch)

@@ -112,7 +112,7 @@ def prompts():
 
 
 def hide_text(batch, t):
-    """Changes a batch as if the world had gone another way from target t on."""
+    """Changes targets from t on, and what is observed after them."""
     tokens, target = batch.tokens.clone(), batch.target.clone()
     tokens[:, t + 1 :] = (tokens[:, t + 1 :] + 3) % 7
     target[:, t:] = (target[:, t:] + 3) % 7
@@ -262,7 +262,7 @@ def test_trajectories_interleave_return_observation_and_action(support):
     )
 
 
-def test_times_beyond_the_longest_episode_share_its_last():
+def test_times_are_clamped_to_the_longest_episode():
     stem = TrajectoryStem(DIM, trajectory_spec(Tokens(4)))
     batch = episodes(Tokens(4))
     last = stem(batch._replace(time=torch.full_like(batch.time, 19))).states

@@ -1,4 +1,4 @@
-"""Supports: what they contain, how they describe it, what they refuse."""
+"""Supports: what they contain, how they encode it, which errors they raise."""
 
 import math
 

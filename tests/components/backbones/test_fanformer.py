@@ -1,4 +1,4 @@
-"""FANformer is the Decoder with a FAN layer in front: golden values, and what follows from it."""
+"""FANformer is the Decoder with a FAN layer in front: golden values and consequences."""
 
 import json
 import math
@@ -22,7 +22,7 @@ GOLDEN = json.loads(Path(__file__).with_name("fanformer.json").read_text())
 IDS = torch.tensor(GOLDEN["definition"]["ids"])
 KEY_VALUE = "attention.key_value.weight"
 ACTIVATIONS = {"identity": nn.Identity, "gelu": nn.GELU}
-OURS = {  # of a block, by the authors' name: which filler it has, and our parameters, row by row
+OURS = {  # of a block, by the authors' name: which number fills it, and our parameters, row by row
     "attn_norm.weight": (2, ["attention_norm.weight"]),
     "att_proj.fanlayer.input_linear.weight": (3, ["attention.projection.weight"]),
     "att_proj.fanlayer.input_linear.bias": (4, ["attention.projection.bias"]),
@@ -200,18 +200,18 @@ def test_a_cache_of_plain_shape_continues_it_exactly(value, states):
         assert layer.values.shape == expected.values.shape
 
 
-@pytest.mark.parametrize(("p", "share"), [(0.0, 1.0), (0.125, 0.875), (0.25, 0.75), (0.5, 0.5)])
-def test_a_layer_adds_the_parameters_of_the_formula(p, share):
+@pytest.mark.parametrize(("p", "fraction"), [(0.0, 1.0), (0.125, 0.875), (0.25, 0.75), (0.5, 0.5)])
+def test_a_layer_adds_the_parameters_of_the_formula(p, fraction):
     def count(model):
         return sum(each.numel() for each in model.parameters())
 
     dim, depth = 32, 3
     added = count(fanformer(dim, depth, p=p)) - count(plain(dim, depth))
-    assert added == depth * share * (dim**2 + dim)
+    assert added == depth * fraction * (dim**2 + dim)
     # as many as 2/3 (1 - p) d rows of the matrix that widens in SwiGLU, but for constants
-    narrower = 12 * dim - share * dim / 3
+    narrower = 12 * dim - fraction * dim / 3
     saved = depth * 3 * dim * (12 * dim - narrower)
-    assert added - saved == pytest.approx(depth * share * dim)
+    assert added - saved == pytest.approx(depth * fraction * dim)
 
 
 def test_has_no_constants_but_those_of_the_layer():

@@ -129,7 +129,7 @@ def test_roughness_between_edges_is_that_of_the_density_there():
     torch.testing.assert_close(roughness(distribution), roughness(density))
 
 
-def test_roughness_of_special_outcomes_is_that_of_the_others_share():
+def test_roughness_with_special_outcomes_is_that_of_the_ordered_ones():
     ordered = FourierCategorical(randn(3, 10), 4000)
     distribution = CategoricalWithSpecials(randn(3, 3), ordered)
     bare = (

@@ -1,4 +1,4 @@
-"""Outcomes beside an order, against the product of two softmaxes; order statistics of indices."""
+"""Special outcomes against the product of two softmaxes; order statistics of indices."""
 
 import pytest
 import torch
@@ -10,8 +10,8 @@ from components.distributions import Categorical, CategoricalWithSpecials
 def test_probabilities_are_products():
     logits, cells = randn(4, 3), randn(4, 6, seed=1)
     distribution = CategoricalWithSpecials(logits, Categorical(cells))
-    shares, within = logits.softmax(-1), cells.softmax(-1)
-    expected = torch.cat((shares[:, :2], shares[:, 2:] * within), -1)
+    weights, within = logits.softmax(-1), cells.softmax(-1)
+    expected = torch.cat((weights[:, :2], weights[:, 2:] * within), -1)
     torch.testing.assert_close(distribution.probs, expected)
     every = torch.arange(8).unsqueeze(-1)
     torch.testing.assert_close(distribution.log_prob(every).exp(), expected.T)
@@ -24,8 +24,8 @@ def test_gradient_is_that_of_the_product():
     CategoricalWithSpecials(logits, Categorical(cells)).log_prob(target).sum().backward()
     found = logits.grad.clone(), cells.grad.clone()
     logits.grad = cells.grad = None
-    shares, within = logits.log_softmax(-1), cells.log_softmax(-1)
-    whole = torch.cat((shares[:, :2], shares[:, 2:] + within), -1)
+    weights, within = logits.log_softmax(-1), cells.log_softmax(-1)
+    whole = torch.cat((weights[:, :2], weights[:, 2:] + within), -1)
     whole.gather(-1, target.unsqueeze(-1)).sum().backward()
     torch.testing.assert_close(found, (logits.grad, cells.grad))
     assert (found[1][:2] == 0).all()  # a special outcome says nothing about the others

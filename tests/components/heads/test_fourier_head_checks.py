@@ -46,8 +46,8 @@ def largest_tensor(head, rows):
 def test_training_builds_nothing_of_the_size_of_rows_times_cells(frequencies, eps):
     rows = 256
     head = FourierHead(16, Tokens(CELLS), frequencies, eps=eps)
-    share = largest_tensor(head, rows) / (4 * rows * CELLS)
-    assert share <= 2 * (frequencies + 1) / CELLS  # the coefficients, and their gradient
+    fraction = largest_tensor(head, rows) / (4 * rows * CELLS)
+    assert fraction <= 2 * (frequencies + 1) / CELLS  # the coefficients, and their gradient
     assert largest_tensor(LinearHead(16, Tokens(CELLS)), rows) >= 4 * rows * CELLS
 
 

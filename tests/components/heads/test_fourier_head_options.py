@@ -1,4 +1,4 @@
-"""The options of the Fourier head: exact masses, special tokens, what stands before it, warps."""
+"""The options of the Fourier head: exact masses, special tokens, a layer in front, warps."""
 
 import math
 import pickle
@@ -117,7 +117,7 @@ def test_training_starts_close_to_the_uniform_distribution_whatever_is_special(s
 
 
 @pytest.mark.parametrize("projection", [FanLayer, FeedForward])
-def test_what_stands_before_changes_the_map_and_not_the_start(projection):
+def test_a_layer_in_front_changes_the_map_and_not_the_initial_distribution(projection):
     head = FourierHead(4, Tokens(20), 3, projection=projection)
     hidden = torch.randn(50, 4)
     first, last = head.projection
@@ -140,7 +140,7 @@ def test_outcomes_without_bounds_are_measured_in_the_interval(warp):
     torch.testing.assert_close(found.mean, 200 + 100 * expected.mean)
 
 
-def test_outcomes_beyond_the_bounds_teach_a_warped_head_their_distance():
+def test_outcomes_beyond_the_bounds_give_a_warped_head_a_gradient():
     head = FourierHead(4, Interval(-1.0, 1.0), 3, warp=TanhWarp)
     near, far = head(torch.zeros(4)).log_prob(torch.tensor([3.0, 30.0]))
     assert far < near - 20

@@ -1,4 +1,4 @@
-"""Heads over tokens that end in a linear map tell it; all others refuse in one sentence."""
+"""Heads over tokens that end in a linear map return it; all others raise an error."""
 
 from functools import partial
 

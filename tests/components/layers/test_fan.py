@@ -109,9 +109,9 @@ def test_a_frozen_layer_passes_gradients_on():
 
 def test_gate_weighs_the_two_kinds_of_outputs():
     layer = FanLayer(4, 8, gated=True)
-    share = torch.sigmoid(layer.gate)
+    weight = torch.sigmoid(layer.gate)
     plain = naive(layer, torch.ones(4))
-    expected = torch.cat((plain[:4] * share, plain[4:] * (1 - share)))
+    expected = torch.cat((plain[:4] * weight, plain[4:] * (1 - weight)))
     torch.testing.assert_close(layer(torch.ones(4)), expected)
 
 
@@ -187,7 +187,7 @@ def test_parameters_can_be_made_late():
 
 
 @pytest.mark.parametrize("p", [-0.1, 0.6, float("nan")])
-def test_impossible_shares_are_refused(p):
+def test_impossible_fractions_are_refused(p):
     with pytest.raises(ValueError, match=r"FanLayer: p=\S+ is not between 0 and 0.5"):
         FanLayer(4, p=p)
 

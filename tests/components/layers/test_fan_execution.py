@@ -26,7 +26,7 @@ def _seed():
 
 
 class Trace(TorchDispatchMode):
-    """Notes which operations compute something."""
+    """Records the operations that compute something."""
 
     def __init__(self):
         super().__init__()

@@ -66,7 +66,7 @@ PREDICTIONS = TOKENS | REALS | VECTORS | MOVED
 
 
 def raw_for(name):
-    """Raw parameters from which the distribution of a name is made, with gradient."""
+    """Raw parameters of the distribution of a name, with gradient."""
     shape = (B, T, A, K) if name.startswith("vector") else (B, T, K)
     return torch.randn(shape, dtype=torch.float32, requires_grad=True)
 

@@ -74,7 +74,7 @@ def test_one_finite_value_per_position_with_a_gradient(loss, distribution):
 
 
 @pytest.mark.parametrize(("loss", "distribution"), [pair for pair in PAIRS if refused(*pair)])
-def test_what_a_distribution_has_not_got_is_refused_in_one_sentence(loss, distribution):
+def test_a_loss_that_a_distribution_cannot_have_is_refused_in_one_sentence(loss, distribution):
     prediction = PREDICTIONS[distribution](raw_for(distribution))
     inner = (
         "histogram" if kind(distribution) in HISTOGRAMS else kind(distribution).replace("_", "")

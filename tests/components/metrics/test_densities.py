@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from itertools import chain, combinations
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from components.metrics.densities import (
     log_density,
     measure,
     read_cells,
+    total_variation,
 )
 from components.metrics.smoothness import smoothness
 from components.supports import Interval
@@ -69,8 +71,8 @@ def test_a_density_is_read_in_a_thousand_cells():
     p = scipy.stats.norm(TRUTH.mean.numpy()[..., None], 0.1)
     q = scipy.stats.norm(0.1, 0.3)
     centers = (np.arange(1000) + 0.5) / 500 - 1
-    shares = p.pdf(centers) / p.pdf(centers).sum(-1, keepdims=True)
-    expected = (shares * np.log(shares / (q.pdf(centers) * 2 / 1000 + 1e-10))).sum(-1)
+    masses = p.pdf(centers) / p.pdf(centers).sum(-1, keepdims=True)
+    expected = (masses * np.log(masses / (q.pdf(centers) * 2 / 1000 + 1e-10))).sum(-1)
     wide = Normal(torch.full((3, 2), 0.1, dtype=torch.float64), 0.3)
     found = divergence_of_cells(TRUTH, read_cells(wide, INTERVAL))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
@@ -96,13 +98,13 @@ def test_divergence_of_a_histogram_is_a_sum():
 
 
 def test_errors_of_cells():
-    """Four cells of width ½, shares .1 .2 .3 .4: the mean index 2.0 is cell 2, the mode cell 3."""
-    shares = torch.tensor([[0.1, 0.2, 0.3, 0.4]])
-    cells = Histogram(Categorical(shares.log()), torch.linspace(-1, 1, 5))
+    """Four cells of width ½, masses .1 .2 .3 .4: the mean index 2.0 is cell 2, the mode cell 3."""
+    masses = torch.tensor([[0.1, 0.2, 0.3, 0.4]])
+    cells = Histogram(Categorical(masses.log()), torch.linspace(-1, 1, 5))
     found = errors_of_cells(cells, torch.tensor([-0.9]))
     assert found["squared_error_of_mean_cell"].item() == pytest.approx((0.25 + 0.75) ** 2)
     assert found["squared_error_of_mode_cell"].item() == pytest.approx((0.75 + 0.75) ** 2)
-    torch.testing.assert_close(found["smoothness"], smoothness(shares))
+    torch.testing.assert_close(found["smoothness"], smoothness(masses))
     assert errors_of_cells(Normal(0.0, 1.0), torch.tensor(0.0)) == {}
 
 
@@ -121,3 +123,28 @@ def test_what_is_measured(name):
 def test_the_grid_has_the_centers_of_cells():
     values, width = grid(Interval(0.0, 1.0), 4, torch.device("cpu"))
     assert (values.tolist(), width) == ([0.125, 0.375, 0.625, 0.875], 0.25)
+
+
+def events(cells):
+    return chain.from_iterable(combinations(range(cells), k) for k in range(cells + 1))
+
+
+@pytest.mark.parametrize("mass", [1.0, 0.9])
+def test_total_variation_is_the_largest_difference_over_all_events(mass):
+    torch.manual_seed(0)
+    first = torch.rand(6, dtype=torch.float64).softmax(0)
+    second = mass * torch.rand(6, dtype=torch.float64).mul(3).softmax(0)
+    whole = [
+        torch.cat((distribution, 1 - distribution.sum(0, keepdim=True)))
+        for distribution in (first, second)
+    ]
+    largest = max(sum(whole[0][k] - whole[1][k] for k in event) for event in events(7))
+    torch.testing.assert_close(total_variation(first, second), torch.as_tensor(largest))
+
+
+def test_total_variation_of_equal_and_of_disjoint_distributions():
+    distributions = torch.eye(3)
+    expected = 1 - torch.eye(3)
+    torch.testing.assert_close(
+        total_variation(distributions.unsqueeze(1), distributions), expected
+    )
