@@ -6,7 +6,7 @@ command line can name them.
 
 from framework.data.density.module import DensityData
 from framework.data.density.problems import Problem, Table
-from framework.data.module import Dataset, PredictiveData
+from framework.data.module import Dataset, InMemory, PredictiveData
 from framework.data.series.kernel_synth import KernelSynth
 from framework.data.series.mixup import TSMixup
 from framework.data.series.module import SeriesData
@@ -16,7 +16,7 @@ from framework.data.series.scaling import MeanScaling, Scaling, StandardScaling
 from framework.data.series.tables import LongTable, WideTable
 from framework.data.series.zero_shot import SeriesCorpus, ZeroShotData
 from framework.data.tokens.bundled import PythonFiles, PythonLibrary, StateOfTheUnion
-from framework.data.tokens.corpora import Corpus, JsonLines, TextFiles, TokenFiles
+from framework.data.tokens.corpora import Corpus, JsonLines, TextCorpus, TextFiles, TokenFiles
 from framework.data.tokens.hub import HubText, SavedText
 from framework.data.tokens.module import TokenData
 from framework.data.tokens.tokenizer import (
@@ -52,6 +52,7 @@ __all__ = [
     "FppTable",
     "Hopper",
     "HubText",
+    "InMemory",
     "JsonLines",
     "KernelSynth",
     "LongTable",
@@ -76,6 +77,7 @@ __all__ = [
     "TSMixup",
     "Table",
     "TableEpisodes",
+    "TextCorpus",
     "TextFiles",
     "TokenData",
     "TokenFiles",

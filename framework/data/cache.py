@@ -19,7 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-FORMAT = 1  # part of every key: raise it when what is stored changes its meaning
+FORMAT = 1  # part of every key: increase it when the meaning of stored files changes
 MANIFEST = "manifest.json"
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)  # the last: a read-only file system
 PROBE = 1 << 16  # bytes at either end of a file that are checked whenever an entry is opened
@@ -33,7 +33,7 @@ def cached(kind: str, key: Mapping[str, object], build: Callable[[Path], None]) 
     An entry that was damaged (files missing, cut or overwritten) is built again.
 
     Args:
-        kind: Name of what is stored, a folder in the cache.
+        kind: Kind of entry, a folder in the cache.
         key: Everything the content depends on, as plain values: fingerprints of inputs, options.
         build: Fills an empty directory.
 

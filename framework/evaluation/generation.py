@@ -60,9 +60,7 @@ class Sampling:
         if self.top_k is not None:
             scaled[..., self.top_k :] = -torch.inf
         probs = scaled.softmax(-1)
-        before = (
-            probs.cumsum(-1) - probs
-        )  # mass of more likely tokens; the first token always stays
+        before = probs.cumsum(-1) - probs  # of more likely tokens; the first always stays
         probs = torch.where(before < self.top_p, probs, 0.0)
         probs = probs / probs.sum(-1, keepdim=True)
         return torch.empty_like(probs).scatter(-1, order, probs)

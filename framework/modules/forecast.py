@@ -20,8 +20,7 @@ from components.metrics.forecasting import (
     weighted_quantile_loss,
 )
 from components.metrics.smoothness import smoothness_of
-from framework.evaluation.comparison import relative_score
-from framework.evaluation.forecasting import PATHS, Paths, sample_paths
+from framework.evaluation.forecasting import PATHS, Paths, relative_score, sample_paths
 from framework.figures import draw_forecasts
 from framework.modules.base import PredictiveModule, WeightedValues
 

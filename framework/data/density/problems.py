@@ -122,7 +122,7 @@ class Table(Problem):
         )
 
     def truth(self, features: Tensor) -> None:
-        """Returns `None`: the distribution behind a table is not known."""
+        """Returns `None`: the true distribution of a table is unknown."""
         return None
 
     def _values(self) -> NDArray[np.float64]:

@@ -97,19 +97,6 @@ class PanelSource(ABC):
         return [self]
 
 
-def _trim(name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cuts missing values off both ends."""
-    if np.isinf(values).any():
-        raise ValueError(
-            f"Series {name!r} has an infinite value at position {np.isinf(values).argmax()}; "
-            "mark missing values as NaN."
-        )
-    (observed,) = np.nonzero(~np.isnan(values))
-    if not len(observed):
-        raise ValueError(f"Series {name!r} has no finite value; leave it out.")
-    return values[observed[0] : observed[-1] + 1]
-
-
 class Arrays(PanelSource):
     """Series given as lists of numbers.
 
@@ -181,6 +168,19 @@ def read_spans(path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         first.append(begin + offsets[:-1])
         length.append(np.diff(offsets))
     return np.concatenate(first), np.concatenate(length)
+
+
+def _trim(name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cuts missing values off both ends."""
+    if np.isinf(values).any():
+        raise ValueError(
+            f"Series {name!r} has an infinite value at position {np.isinf(values).argmax()}; "
+            "mark missing values as NaN."
+        )
+    (observed,) = np.nonzero(~np.isnan(values))
+    if not len(observed):
+        raise ValueError(f"Series {name!r} has no finite value; leave it out.")
+    return values[observed[0] : observed[-1] + 1]
 
 
 def _rows(panel: Panel) -> Any:

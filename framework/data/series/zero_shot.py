@@ -13,8 +13,7 @@ from torch.utils.data import DataLoader
 from components.data import Batch, Benchmark, SeriesSpec
 from components.supports import Interval
 from framework.data.mapped import MappedArray
-from framework.data.module import Dataset, PredictiveData
-from framework.data.sampling import EndlessSampler
+from framework.data.module import Dataset, EndlessData
 from framework.data.series.benchmarks import BenchmarkSet, competitions
 from framework.data.series.overlaps import refuse_overlaps
 from framework.data.series.panels import PanelSource, map_values, read_spans, store_panel
@@ -51,7 +50,7 @@ class SeriesCorpus:
             )
 
 
-class ZeroShotData(PredictiveData):
+class ZeroShotData(EndlessData):
     """Serves windows of corpora for training, and the ends of benchmark series for tests.
 
     Training windows are drawn anywhere in any series; no two steps see the same ones. Some series
@@ -132,9 +131,6 @@ class ZeroShotData(PredictiveData):
     def test_dataloader(self) -> list[DataLoader[Batch]]:
         """Makes the loaders of the examples of this process, one for each benchmark set."""
         return [self._evaluation(self.dataset(name)) for name in self.benchmarks]
-
-    def _order(self, dataset: Dataset) -> EndlessSampler:
-        return EndlessSampler(self.batch_size, *self._place(), self._step)
 
     def _pool(self, corpus: SeriesCorpus, kept: bool) -> SeriesPool:
         """Returns the training series of a corpus, or those that are held out."""

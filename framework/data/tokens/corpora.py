@@ -113,7 +113,7 @@ class JsonLines(TextCorpus):
         kept = [path for path in files if path not in held_out]
         if not kept:
             raise ValueError(
-                f"JsonLines: train={train!r} leaves no file beside those for validation; give "
+                f"JsonLines: train={train!r} leaves no file besides those for validation; give "
                 "more files, or others as val."
             )
         tested = held_out if test is None else matching_files(test, "JsonLines: test")

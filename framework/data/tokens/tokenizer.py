@@ -34,7 +34,7 @@ class Vocabulary(ABC):
 
     @abstractmethod
     def digest(self) -> str:
-        """Identifies the vocabulary in the key of what is encoded with it."""
+        """Identifies the vocabulary in the keys of texts encoded with it."""
 
 
 class Tokenizer(ABC):

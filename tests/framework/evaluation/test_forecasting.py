@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,7 +13,8 @@ from components.distributions import Categorical, Histogram
 from components.interfaces import Embedded
 from components.stems import BinnedSeriesStem, SeriesStem
 from components.supports import Interval
-from framework.evaluation.forecasting import Paths, sample_paths
+from framework.evaluation.forecasting import Paths, relative_score, sample_paths
+from tests.framework.evaluation.chronos_results import results
 from tests.framework.evaluation.fakes import Gaussian, Series, Sum
 
 HORIZON = 5
@@ -129,3 +131,61 @@ def test_nothing_to_draw_is_one_sentence(wrong):
 def test_impossible_draws_are_one_sentence(wrong):
     with pytest.raises(ValueError, match=r"Paths cannot draw with .*\.$"):
         Paths(**wrong)
+
+
+LEFT_OUT = {
+    "ETTh",
+    "ETTm",
+    "dominick",
+    "ercot",
+    "exchange_rate",
+    "monash_covid_deaths",
+    "monash_fred_md",
+}
+"""Of the 27 zero-shot sets of Chronos, those that Gillman et al. (arXiv:2410.22269) leave out."""
+
+
+@pytest.mark.parametrize(
+    ("size", "mase", "wql"),
+    [
+        ("tiny", 0.8862, 0.7553),
+        ("mini", 0.8635, 0.7558),
+        ("small", 0.8557, 0.7431),
+        ("base", 0.8323, 0.7235),
+        ("large", 0.8244, 0.7125),
+    ],
+)
+def test_published_scores_of_chronos_are_reproduced(size, mase, wql):
+    naive, model = results("seasonal-naive"), results(f"chronos-t5-{size}")
+    names = sorted(naive.keys() - LEFT_OUT)
+    assert len(names) == 20
+    for metric, expected in (("MASE", mase), ("WQL", wql)):
+        scores, references = (
+            [float(table[name][metric]) for name in names] for table in (model, naive)
+        )
+        assert relative_score(scores, references) == pytest.approx(expected, abs=5e-5)
+
+
+def test_a_relative_score_is_a_geometric_mean():
+    scores, references = np.random.default_rng(0).gamma(2, size=(2, 7))
+    expected = np.prod(scores / references) ** (1 / 7)
+    assert relative_score(list(scores), list(references)) == pytest.approx(expected)
+
+
+def test_odd_scores():
+    assert relative_score([0.0, 3.0], [1.0, 1.0]) == 0
+    assert math.isnan(relative_score([math.nan, 3.0], [1.0, 1.0]))
+    assert math.isnan(relative_score([1.0, 3.0], [1.0, math.nan]))
+
+
+@pytest.mark.parametrize(
+    ("scores", "references", "message"),
+    [
+        ([], [], "has no scores to average"),
+        ([-1.0], [1.0], "at least 0"),
+        ([1.0], [0.0], "references=\\[0.0\\] positive"),
+    ],
+)
+def test_scores_out_of_range_are_one_sentence(scores, references, message):
+    with pytest.raises(ValueError, match=message):
+        relative_score(scores, references)

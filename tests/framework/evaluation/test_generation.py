@@ -49,7 +49,7 @@ def test_distribution_equals_a_loop(sampling):
     torch.testing.assert_close(sampling.distribution(LOGITS), expected)
 
 
-def test_zero_temperature_takes_the_likeliest():
+def test_zero_temperature_takes_the_most_likely_token():
     distribution = Sampling(temperature=0.0).distribution(LOGITS)
     assert distribution.argmax(-1).tolist() == LOGITS.argmax(-1).tolist()
     assert distribution.max(-1).values.tolist() == [1.0] * 5
@@ -110,7 +110,7 @@ def test_padding_on_the_left_changes_nothing(parts):
     tokens, mask = torch.randint(SIZE, (3, 6)), torch.arange(6) >= torch.tensor([[0], [2], [5]])
     sampling = Sampling(8, temperature=0.0)
     for parameter in parts[1].parameters():
-        parameter.mul_(8)  # what comes first must matter for what is likeliest
+        parameter.mul_(8)  # the first tokens must matter for the most likely one
     together = generate(*parts, tokens, sampling, mask=mask)
     for row, first in enumerate((0, 2, 5)):
         alone = generate(*parts, tokens[row : row + 1, first:], sampling)

@@ -167,7 +167,7 @@ POLES = EpisodeBatch(torch.tensor([3, 8]), torch.tensor([20.0, 90.0]))
 
 
 class Whole(TrajectoryStem):
-    """Does not tell that its states depend on little."""
+    """Does not declare that its states depend on few steps."""
 
     reach = None
 

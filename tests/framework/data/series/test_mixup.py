@@ -23,7 +23,7 @@ def test_a_mixture_of_one_is_a_stretch_by_its_mean_size():
 
 
 def test_weights_are_those_of_a_dirichlet_distribution():
-    """Levels ±1 tell which source a segment is from; a mixture of both has the level 2 w - 1.
+    """Levels ±1 show which source a segment is from; a mixture of both has the level 2 w - 1.
 
     The variance of a weight of Dirichlet(a, a) is 1 / (4 (2a + 1)).
     """

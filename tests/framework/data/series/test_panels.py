@@ -1,4 +1,4 @@
-"""Panels on disk: what is written is what is read, in place, by anybody's Arrow."""
+"""Panels on disk: what is written is what is read, in place, by any Arrow tool."""
 
 import numpy as np
 import pyarrow as pa

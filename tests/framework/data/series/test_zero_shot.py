@@ -22,7 +22,7 @@ from framework.data.series.module import SeriesData
 
 
 def ramps(count, steps, offset=0.0):
-    """Series whose values tell which one they are, and the step: thousands and the rest."""
+    """Series whose values encode their number (thousands) and the step (the rest)."""
     return Arrays([1000 * (k + 1) + np.arange(steps) + offset for k in range(count)])
 
 

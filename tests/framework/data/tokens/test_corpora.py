@@ -1,4 +1,4 @@
-"""Every corpus serves the documents it was given; what cannot be read is told in a sentence."""
+"""Every corpus serves the documents it was given; unreadable files get one sentence."""
 
 import gzip
 import json
@@ -126,7 +126,7 @@ def test_shards_of_json_are_known_by_their_ends(shards):
 def test_json_that_cannot_be_used(shards):
     with pytest.raises(ValueError, match=r"JsonLines: val='.*gone' matches no file"):
         JsonLines(str(shards / "*.gz"), str(shards / "gone"))
-    with pytest.raises(ValueError, match="leaves no file beside those for validation"):
+    with pytest.raises(ValueError, match="leaves no file besides those for validation"):
         JsonLines(str(shards / "a*"))
     with pytest.raises(ValueError, match=r"plain.jsonl': line 1 has no 'text'; .* of body"):
         text_of(JsonLines(str(shards / "plain*"), str(shards / "a*")), "train")

@@ -1,4 +1,4 @@
-"""Vocabularies write any text and read it back; their digest tells what they are made from."""
+"""Vocabularies encode any text and decode it; their digest identifies their origin."""
 
 import pytest
 from tokenizers import Tokenizer, models

@@ -25,7 +25,7 @@ class Fixed(EpisodeSource):
 
 
 def made(lengths=(7, 3, 12, 1, 8, 5), observation=(2,), action=(), seed=0):
-    """Episodes whose every step can be told: the first component of what is seen counts steps."""
+    """Episodes whose steps can be identified: observations count them in a component."""
     rng = np.random.default_rng(seed)
     steps = sum(lengths)
     seen = rng.normal(size=(steps, *observation))

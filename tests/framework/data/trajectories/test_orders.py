@@ -22,20 +22,20 @@ ORDER = [2, 0, 3, 1]
 
 
 class Recorder(gymnasium.Env):
-    """Four choices numbered from 5 on; writes down what it was told."""
+    """Four choices numbered from 5 on; records its actions."""
 
     observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,))
     action_space = gymnasium.spaces.Discrete(4, start=5)
-    told: list[int]
+    taken: list[int]
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
-        type(self).told = []
+        type(self).taken = []
         return np.zeros(2, np.float32), {}
 
     def step(self, action):
-        self.told.append(action)
-        return np.zeros(2, np.float32), 0.0, len(self.told) == 8, False, {}
+        self.taken.append(action)
+        return np.zeros(2, np.float32), 0.0, len(self.taken) == 8, False, {}
 
 
 gymnasium.register("Recorder-v0", Recorder)
@@ -75,7 +75,7 @@ def test_the_environment_hears_its_numbers_and_the_window_keeps_places():
         return window.time[:, -1] % 4
 
     play(policy, spec, EpisodeBatch(torch.tensor([0]), torch.zeros(1)))
-    assert Recorder.told == [5 + ORDER[time % 4] for time in range(8)]
+    assert Recorder.taken == [5 + ORDER[time % 4] for time in range(8)]
     for time, window in enumerate(windows):
         places = [past % 4 if past >= 0 else 0 for past in range(time - 3, time)]
         assert window[0].tolist() == [*places, 0]

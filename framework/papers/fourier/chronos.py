@@ -1,71 +1,13 @@
-"""Relative scores over many data sets, and forecasts beside those that Chronos published."""
+"""Own forecasts beside those that the authors of Chronos published, on the same eight sets."""
 
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import NamedTuple
 
-
-def relative_score(scores: Sequence[float], references: Sequence[float]) -> float:
-    r"""Averages the ratios of errors to those of a reference, by the geometric mean.
-
-    .. math:: \Big(\prod_{i=1}^n s_i / r_i\Big)^{1/n}
-
-    Below 1 the model beats the reference on average. Unlike with other means, the order of two
-    models does not depend on the reference, and no data set counts more because its errors are
-    large.
-
-    Args:
-        scores: Error on each data set, at least 0.
-        references: Error of the reference on each, positive.
-
-    Returns:
-        The relative score; `nan` if a score or a reference is.
-
-    Raises:
-        ValueError: If there is nothing to average, or an error is out of its range.
-
-    Source: Ansari et al., "Chronos" (arXiv:2403.07815), section 5.3, after Fleming and Wallace,
-        "How not to lie with statistics" (1986).
-
-    Example:
-        >>> relative_score([2.0, 0.5], [1.0, 1.0])
-        1.0
-    """
-    if not scores:
-        raise ValueError("relative_score has no scores to average; give that of at least one set.")
-    if min(scores) < 0 or min(references) <= 0:
-        raise ValueError(
-            f"relative_score: scores={list(scores)} must be at least 0, and "
-            f"references={list(references)} positive."
-        )
-    ratios = [score / reference for score, reference in zip(scores, references, strict=True)]
-    return 0.0 if 0.0 in ratios else math.exp(math.fsum(map(math.log, ratios)) / len(ratios))
-
-
-class Published(NamedTuple):
-    """A published score of a model on a benchmark set."""
-
-    model: str
-    benchmark: str
-    mase: float
-    wql: float
-
-
-def published_scores() -> list[Published]:
-    """Reads what the authors of Chronos published for the eight sets of `competitions`.
-
-    Models are `seasonal-naive` and `chronos-t5-{tiny,mini,small,base,large}`, zero-shot.
-
-    Source: results of github.com/amazon-science/chronos-forecasting (Apache-2.0).
-    """
-    text = files("framework.evaluation").joinpath("published.csv").read_text(encoding="utf-8")
-    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
-    return [Published(r["model"], r["benchmark"], float(r["mase"]), float(r["wql"])) for r in rows]
-
+from framework.evaluation.forecasting import relative_score
 
 NAIVE = "seasonal-naive"
 SHOWN = (NAIVE, "chronos-t5-tiny", "chronos-t5-mini", "chronos-t5-small")
@@ -123,3 +65,24 @@ def _ours(metric: str, model: str, scores: Scores, published: Mapping[str, Score
 
 def _relative(scores: Scores, naive: Scores) -> float:
     return relative_score([scores[name] for name in naive], list(naive.values()))
+
+
+class Published(NamedTuple):
+    """A published score of a model on a benchmark set."""
+
+    model: str
+    benchmark: str
+    mase: float
+    wql: float
+
+
+def published_scores() -> list[Published]:
+    """Reads what the authors of Chronos published for the eight sets of `competitions`.
+
+    Models are `seasonal-naive` and `chronos-t5-{tiny,mini,small,base,large}`, zero-shot.
+
+    Source: results of github.com/amazon-science/chronos-forecasting (Apache-2.0).
+    """
+    text = files(__package__).joinpath("chronos.csv").read_text(encoding="utf-8")
+    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
+    return [Published(r["model"], r["benchmark"], float(r["mase"]), float(r["wql"])) for r in rows]
