@@ -1,4 +1,4 @@
-"""Checkpoints as they are found: read, or refused in one sentence, and the recipe beside them."""
+"""Reads checkpoint files, validates them, and finds the recipe saved beside them."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def read(path: str | Path) -> dict[str, Any]:
     except (RuntimeError, EOFError, OSError) as error:
         raise ValueError(
             f"The checkpoint {str(path)!r} is damaged (perhaps its writing was interrupted) or "
-            "none at all; use an earlier one."
+            "not a checkpoint; use an earlier one."
         ) from error
     if "pytorch-lightning_version" not in checkpoint:
         raise ValueError(
-            f"The file {str(path)!r} is no checkpoint of a run; "
+            f"The file {str(path)!r} is not the checkpoint of a run; "
             "use one that was saved by Overtone."
         )
     return checkpoint
@@ -103,7 +103,7 @@ def parameters(path: Path) -> Mapping[str, Tensor]:
 
 
 def load_parameters(path: Path) -> dict[str, Tensor]:
-    """Returns parameters and buffers by name; this process reads all of them.
+    """Returns all parameters and buffers by name, unsharded.
 
     Args:
         path: The checkpoint: a file, or a folder of shards, whose list is a trusted pickle.
@@ -131,7 +131,7 @@ def compare(owner: str, expected: Mapping[str, Any], found: Mapping[str, Any]) -
     """Checks that a state dict fits.
 
     Args:
-        owner: Whose parameters are to be loaded, for the message.
+        owner: Name of the module that loads them, for the message.
         expected: Parameters and buffers of the model, by name.
         found: Those of the checkpoint.
 

@@ -1,4 +1,4 @@
-"""How a model is run: compiled, checkpointed, sharded; applied from outside, in one order."""
+"""Compiles, checkpoints and shards a model, from outside and in one order."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Execution:
     """Choices that change speed and memory of training, not its result.
 
     Args:
-        compile: Compile every block of the backbone. Pays where steps are long and many; the first
-            step then takes seconds to minutes.
-        checkpoint: Keep only the inputs of each block for the backward pass and compute the rest
-            again: less memory for about a third more time.
-        meta: Where parameters are sharded, let only the first process build the model and send
-            each other process its share, so that a host need not hold it once per process.
+        compile: Compile every block of the backbone. Worthwhile for long runs; the first step then
+            takes seconds to minutes.
+        checkpoint: Keep only the inputs of each block for the backward pass and recompute the
+            rest: less memory for about a third more time.
+        meta: Where parameters are sharded, build the model in the first process only, which sends
+            the others their shards, so that a host does not hold it once per process.
     """
 
     compile: bool = False
@@ -36,15 +36,15 @@ class Execution:
 
 
 PLAIN = Execution()
-"""Nothing is compiled or computed again."""
+"""Nothing is compiled or recomputed."""
 
 
 def parallelize(
     stem: Stem, backbone: Backbone, head: Head, execution: Execution, mesh: DeviceMesh | None
 ) -> None:
-    """Applies what `execution` asks for, in place: compile, then checkpoint, then shard.
+    """Applies `execution` in place: compiles, then checkpoints, then shards.
 
-    No parameter changes its name, so that checkpoints do not depend on how a model was run.
+    Parameters keep their names, so that checkpoints do not depend on how a model was run.
 
     Args:
         stem: The stem; one unit of sharding.
@@ -65,14 +65,14 @@ def parallelize(
     if mesh is not None:
         # A linear layer returns a view of its product; nothing of ours is changed in place.
         warnings.filterwarnings("ignore", r".*FSDP2-wrapped module .* returned a view tensor")
-        # A part that is no part of another stays gathered after its forward pass, so that a
-        # read-out can share the vectors of the stem.
+        # A root module stays gathered after its forward pass, so that a read-out can share the
+        # embedding of the stem.
         for part in (stem, backbone, head.projection):
             fully_shard(part, mesh=mesh)
 
 
 class Checkpointed:
-    """Computes activations again in the backward pass instead of keeping them.
+    """Recomputes activations in the backward pass instead of keeping them.
 
     An object, not a closure: a copy of its block then recomputes with the parameters of the copy.
 

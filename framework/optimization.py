@@ -1,4 +1,4 @@
-"""Which parameters decay (matrices do), and states of optimizers that go by name."""
+"""Parameter groups (weight decay for matrices only), and optimizer states by parameter name."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ FLATTENED = "_fsdp_wrapped_module."  # what FSDP1 puts into names; it also flatt
 
 
 def matrices(module: nn.Module, embeddings: bool = True) -> frozenset[str]:
-    """Returns the names of parameters with at least two axes; ask before anything is sharded.
+    """Returns the names of parameters with at least two axes; call it before sharding.
 
     Args:
         module: The module to be trained.
-        embeddings: Whether the vectors of embeddings count too, also where a read-out shares them.
+        embeddings: Whether to include embedding matrices, also those that a read-out shares.
     """
     tables = (part for part in module.modules() if isinstance(part, nn.Embedding))
     left_out = set() if embeddings else {id(table.weight) for table in tables}
@@ -25,7 +25,7 @@ def matrices(module: nn.Module, embeddings: bool = True) -> frozenset[str]:
 
 
 def groups(module: nn.Module, decayed: Set[str]) -> list[dict[str, Any]]:
-    """Divides the parameters to be trained into those that decay and those that do not.
+    """Divides the trainable parameters into those with weight decay and those without.
 
     Args:
         module: The module to be trained.
@@ -49,11 +49,11 @@ def numbering(module: nn.Module, decayed: Set[str]) -> list[str]:
 def by_name(state: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """Replaces the numbers of parameters in the state of an optimizer by names.
 
-    Numbers depend on how parameters were grouped, and Lightning takes them for the order in the
-    model when a run goes on with sharded parameters.
+    Numbers depend on the parameter groups, and Lightning takes them for the order in the model
+    when a run resumes with sharded parameters.
 
     Args:
-        state: State dict of an optimizer; one that goes by names already is returned as it is.
+        state: State dict of an optimizer; names in it stay as they are.
         names: The name of each number.
     """
     return _rekey(state, lambda key: names[key] if isinstance(key, int) else key)

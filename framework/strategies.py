@@ -1,4 +1,4 @@
-"""Strategies of parallel training that Lightning's trainer cannot be told by options alone."""
+"""Parallel strategies that the options of Lightning's trainer cannot express."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decision models: actions are predicted from what was seen and done, and the return asked for."""
+"""Decision models: actions are predicted from the past and the requested return."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from framework.modules.options import ModuleOptions
 
-EPISODES = 1  # the second loader of the data serves episodes to be played
+EPISODES = 1  # number of the loader that serves episodes to be played
 CELLS = 48  # into which a figure divides the range of an action
 
 
@@ -38,7 +38,7 @@ class DecisionModel(PredictiveModule):
     and the data (`return_random`, `return_data`), if both are known.
 
     Args:
-        act: How an action is taken from its distribution: drawn (`sample`), the likeliest
+        act: How an action is taken from its distribution: drawn (`sample`), the most likely
             (`mode`), or the average (`mean`, for quantities only).
         options: Options of every module, see `PredictiveModule`.
 
@@ -83,7 +83,7 @@ class DecisionModel(PredictiveModule):
                 }
 
     def summarize(self, means: Mapping[str, float]) -> Mapping[str, float]:
-        """Puts the returns of a random policy and of the data beside the one that was reached."""
+        """Returns the returns of a random policy and of the data, for comparison."""
         known = {"return_random": self.spec.random_return, "return_data": self.spec.data_return}
         if "return" not in means:
             return {}
@@ -92,11 +92,13 @@ class DecisionModel(PredictiveModule):
     def predict_step(
         self, batch: EpisodeBatch, batch_idx: int, dataloader_idx: int = 0
     ) -> list[dict[str, Any]]:
-        """Plays episodes: one row each, with the return asked for and the one that came."""
+        """Plays episodes: one row each, with the requested and the achieved return."""
         columns = (batch.seed, batch.return_to_go, self.play(batch))
         return [
-            {"seed": seed, "return_to_go": asked, "return": came}
-            for seed, asked, came in zip(*(column.tolist() for column in columns), strict=True)
+            {"seed": seed, "return_to_go": requested, "return": achieved}
+            for seed, requested, achieved in zip(
+                *(column.tolist() for column in columns), strict=True
+            )
         ]
 
     def play(self, episodes: EpisodeBatch) -> Tensor:

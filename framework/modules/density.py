@@ -16,15 +16,15 @@ from framework.data.protocols import KnowsMean, KnowsTruth
 from framework.figures import draw_densities, draw_function
 from framework.modules.base import PredictiveModule, WeightedValues
 
-POINTS = 1000  # of a picture of the prediction against the feature
+POINTS = 1000  # of a figure of the prediction against the feature
 
 
 class DensityModel(PredictiveModule):
     """Trains and evaluates a model of conditional densities.
 
     Reports the CRPS, the squared error of the mean and the perplexity exp(nll); where the data
-    know the truth, the KL divergence of the prediction from it, in nats, `kl` of densities and
-    `kl_cells` of cells; and of distributions over cells their smoothness.
+    know the true distribution, the KL divergence of the prediction from it in nats, `kl` of
+    densities and `kl_cells` of cells; for distributions over cells also their smoothness.
     """
 
     kind = DensitySpec
@@ -38,13 +38,13 @@ class DensityModel(PredictiveModule):
 
     def summarize(self, means: Mapping[str, float]) -> Mapping[str, float]:
         """Returns the perplexity, in units of the outcome."""
-        return {"perplexity": math.exp(min(means["nll"], 700.0))}  # beyond is no double
+        return {"perplexity": math.exp(min(means["nll"], 700.0))}  # float64 overflows beyond
 
     def figures(self, batch: DensityBatch) -> Mapping[str, Figure]:
         """Draws predicted densities of some examples and of the whole batch.
 
-        Of a single feature the prediction is a function: then that, on twice the range of the
-        batch.
+        With a single feature, draws the prediction as a function of it instead, on twice the range
+        of the batch.
         """
         if self.spec.features == 1:
             return {"function": self._function(batch)}

@@ -39,10 +39,10 @@ class Forecaster(PredictiveModule):
     Training and `nll` are teacher-forced: each value is predicted from the true values before it.
     Tests draw whole futures and report MASE, WQL and the coverage of the 80 % interval.
 
-    If the data name several benchmark sets, the metrics of tests bear their names, such as
-    `mase/m3_monthly`. `mase_relative` and `wql_relative` are geometric means over the sets, of the
-    ratios to the seasonal naive forecast. Of distributions over cells, tests report the
-    `smoothness`, each value being predicted from the true ones before it.
+    If the data name several benchmark sets, test metrics carry their names, such as
+    `mase/m3_monthly`. `mase_relative` and `wql_relative` are geometric means over the sets of the
+    ratios to the seasonal naive forecast. For distributions over cells, tests also report the
+    teacher-forced `smoothness`.
 
     Args:
         paths: How many futures are drawn of each series.
@@ -65,7 +65,7 @@ class Forecaster(PredictiveModule):
         return (~self.spec.support.contains((batch.target - batch.loc) / batch.scale)).float()
 
     def validation_step(self, batch: SeriesBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Adds the likelihood of a batch to the metrics, and its forecasts if asked to."""
+        """Adds the likelihood of a batch to the metrics, and its forecasts if `paths` says so."""
         super().validation_step(batch, batch_idx, dataloader_idx)
         if self.paths.in_validation:
             self._score(batch, batch_idx)
@@ -151,7 +151,7 @@ def score(quantiles: Tensor, batch: SeriesBatch) -> dict[str, Ratio]:
 
     Args:
         quantiles: Forecasts at `LEVELS`, `[B, H, 9]`.
-        batch: What came.
+        batch: What truly happened.
 
     Returns:
         Numerators and denominators, whose sums over all batches make the metric: `mase`, the mean

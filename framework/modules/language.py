@@ -27,17 +27,16 @@ PANELS = 6  # positions of a text that a figure shows
 class LanguageModel(PredictiveModule):
     """Trains and evaluates a model of text.
 
-    Reports accuracy, perplexity and bits per byte, which compares between tokenizers. Prediction
-    continues the beginning of each window, all but its last `sampling.length` tokens.
+    Reports accuracy, perplexity and bits per byte, which is comparable between tokenizers.
+    Prediction continues each window from all but its last `sampling.length` tokens.
 
     Args:
         sampling: How texts are continued.
-        tied: Whether the head reads out with the vectors of the embedding, in place of a matrix of
-            its own.
+        tied: Whether the head shares the matrix of the input embedding.
         options: Options of every module, see `PredictiveModule`.
 
     Raises:
-        ValueError: If the head or the stem has nothing to tie.
+        ValueError: If the head or the stem has no matrix to share.
 
     Source: tied read-out: Press and Wolf, "Using the Output Embedding to Improve Language Models"
         (arXiv:1608.05859).
@@ -61,7 +60,7 @@ class LanguageModel(PredictiveModule):
             head.tie(stem.lookup())
 
     def metrics(self, prediction: Any, batch: TokenBatch) -> Mapping[str, WeightedValues]:
-        """Returns the accuracy of the likeliest token."""
+        """Returns the accuracy of the most likely token."""
         return {"accuracy": ((prediction.mode == batch.target).float(), batch.weight)}
 
     def summarize(self, means: Mapping[str, float]) -> Mapping[str, float]:
@@ -97,7 +96,7 @@ class LanguageModel(PredictiveModule):
         ]
 
     def _generator(self, batch_idx: int) -> torch.Generator:
-        """Seeds the choices by what part of the data this is, whichever process has it."""
+        """Seeds sampling by the position of the batch in the data, whichever process has it."""
         part = batch_idx * self.trainer.world_size + self.global_rank
         return torch.Generator(self.device).manual_seed(self.sampling.seed + part)
 

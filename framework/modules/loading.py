@@ -1,4 +1,4 @@
-"""Builds the model of a checkpoint again."""
+"""Rebuilds the model of a checkpoint."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from framework.modules.construction import build_module
 
 
 def load_module(path: str | Path) -> PredictiveModule:
-    """Builds the model of a checkpoint, for evaluation, whole on the CPU.
+    """Builds the unsharded model of a checkpoint on the CPU, for evaluation.
 
     Args:
         path: A checkpoint of ours, a file or a folder of shards.
 
     Raises:
-        ValueError: If it cannot be read, or does not say how its model was built.
+        ValueError: If it cannot be read, or holds no description of its model.
     """
     options = read(path).get("hyper_parameters", {})
     module: PredictiveModule = build_module(f"The checkpoint {str(path)!r}", options)

@@ -16,7 +16,7 @@ from components.interfaces import Loss
 
 UNIT = 2.0**-12
 """Factor of the sums that are differentiated: about one over the positions of a usual batch, which
-keeps float16 gradients in range. A power of two, so it rounds nothing, and it cancels."""
+keeps float16 gradients in range. A power of two, so it is exact, and it cancels."""
 
 
 class Objective:
@@ -25,13 +25,13 @@ class Objective:
     .. math:: \sum_{\text{terms } l} \lambda_l \frac{\sum_i w_i \, l_i}{\sum_i w_i}
 
     where i runs over the positions of *all* processes and *all* micro-batches of an optimizer
-    step. The denominator is known only after the last micro-batch, so sums are differentiated, and
-    the gradients are divided before they are clipped. Averaging the means of micro-batches instead
-    would give short batches too much weight.
+    step. The denominator is known only after the last micro-batch, so sums are differentiated and
+    gradients divided before clipping. Averaging the means of micro-batches instead would give
+    short batches too much weight.
 
     Args:
         losses: The terms, by the name under which they are reported.
-        owner: Whose objective it is, for messages.
+        owner: Name of the module, for messages.
     """
 
     def __init__(self, losses: Mapping[str, Loss], owner: str) -> None:
@@ -41,11 +41,11 @@ class Objective:
         self._totals = [0.0] * (1 + len(self.losses))
 
     def add(self, prediction: Distribution, batch: Batch) -> Tensor:
-        """Adds a micro-batch, and returns what to differentiate: UNIT times its weighted sums.
+        """Adds a micro-batch, and returns what to differentiate: UNIT times its weighted sum.
 
         Args:
-            prediction: What was predicted, batch shape `[B, T]`.
-            batch: What happened.
+            prediction: The predictive distribution, batch shape `[B, T]`.
+            batch: Targets and weights.
         """
         counts = batch.weight > 0
         terms = torch.stack(
@@ -61,7 +61,7 @@ class Objective:
         return terms @ factors
 
     def finalize_step(self, parameters: Iterable[Tensor], step: int) -> None:
-        """Ends an optimizer step: divides the gradients by the total weight.
+        """Divides the gradients of an optimizer step by the total weight.
 
         Args:
             parameters: Those whose gradients hold the sum over processes and micro-batches.
@@ -90,7 +90,7 @@ class Objective:
     def means(self) -> dict[str, float]:
         """Returns the mean of each term since the last call, and the objective as "loss".
 
-        They are the same in every process; there are none where nothing had weight.
+        They are the same in every process; empty where nothing had weight.
         """
         weight, *sums = self._totals
         self._totals = [0.0] * len(self._totals)

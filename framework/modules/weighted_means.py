@@ -11,29 +11,29 @@ class WeightedMeans:
     """Accumulates values and weights by name; a mean is the ratio of their sums.
 
     Unlike a mean of the means of batches, or of processes, the result does not depend on how the
-    data were divided. Nothing waits for the device until `means` is asked for.
+    data were divided. Nothing synchronizes with the device until `means` is called.
     """
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
 
     def add(self, name: str, value: Tensor, weight: Tensor) -> None:
-        """Adds values that count as much as their weights; values of weight 0 may be anything.
+        """Adds weighted values; those of weight 0 may be anything, `nan` too.
 
         Args:
-            name: What is averaged.
+            name: Name of the mean.
             value: Values, any shape.
-            weight: How much each counts, of the same shape.
+            weight: Weight of each, of the same shape.
         """
         exact = _exact(value.device)
         value, weight = value.detach().to(exact), weight.detach().to(exact)
         self.add_ratio(name, torch.where(weight != 0, value * weight, 0), weight)
 
     def add_ratio(self, name: str, numerator: Tensor, denominator: Tensor) -> None:
-        """Adds the parts of a metric that is a ratio of sums; a part counts without the other.
+        """Adds to both sums of a metric that is a ratio of sums.
 
         Args:
-            name: What is measured.
+            name: Name of the metric.
             numerator: Values, any shape.
             denominator: Values, any shape.
         """
@@ -42,7 +42,7 @@ class WeightedMeans:
         self._sums[name] = self._sums[name] + sums if name in self._sums else sums
 
     def means(self, device: torch.device) -> dict[str, float]:
-        """Returns the mean of each name over all processes (`nan` of no weight), and starts anew.
+        """Returns the means over all processes by name (`nan` without weight), and resets.
 
         Args:
             device: Where processes exchange tensors.
@@ -61,7 +61,7 @@ class WeightedMeans:
         }
 
     def _names(self) -> list[str]:
-        """Returns the names that any process has seen, in the same order everywhere."""
+        """Returns the names in any process, in the same order everywhere."""
         names = [list(self._sums)]
         if dist.is_initialized():
             names = [[]] * dist.get_world_size()
@@ -70,5 +70,5 @@ class WeightedMeans:
 
 
 def _exact(device: torch.device) -> torch.dtype:
-    """Chooses the type of sums: over a data set they outgrow the 24 bits of float32."""
-    return torch.float32 if device.type == "mps" else torch.float64  # Apple's GPUs have no other
+    """Returns the type of sums, float64: over a data set 24 bits do not suffice."""
+    return torch.float32 if device.type == "mps" else torch.float64  # has no float64

@@ -1,4 +1,4 @@
-"""Arithmetic in writing: equations of numbers, whose answers are right or wrong."""
+"""Arithmetic as text: equations of numbers, whose answers are correct or not."""
 
 from framework.tasks.arithmetic.data import EquationData, Square
 from framework.tasks.arithmetic.digits import Multiplication

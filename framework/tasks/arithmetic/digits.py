@@ -17,21 +17,21 @@ MOST_DIGITS = 9  # of a factor: products of longer ones do not fit into int64
 
 
 class Multiplication(Equation):
-    """Multiplies two numbers that are written out in digits.
+    """Multiplication of two numbers, written digit by digit.
 
     73 · 45 = 3285 is `3 7 0 0 * 5 4 0 0 = 5 8 2 3 0 0 0 0` with the least significant digits
-    first, in which order products are found from left to right. Zeros fill factors and product up
-    to fixed widths. More of them than numbers need give a model places to compute at before the
-    answer is due.
+    first, in which order products are computed from left to right. Factors and product are padded
+    with zeros to fixed widths. Extra padding gives a model positions to compute at before the
+    answer.
 
     Args:
         digits: Digits of the longest factors, from 1 to 9.
         order: Whether numbers begin with their least or their most significant digit.
-        padding: Digits that factors are filled up to, `digits` if not given.
-        product: Digits that the product is filled up to, twice `digits` if not given.
+        padding: Digits that factors are padded to, `digits` if not given.
+        product: Digits that the product is padded to, twice `digits` if not given.
 
     Raises:
-        ValueError: If numbers have more digits than there is room for.
+        ValueError: If numbers have more digits than the padding holds.
 
     Source: Wu, Morris and Levine, "Do language models plan ahead for future tokens?"
         (arXiv:2404.00859v2), appendix D.3; there digits are tokens of GPT-2.
@@ -52,7 +52,7 @@ class Multiplication(Equation):
     ) -> None:
         if not 1 <= digits <= MOST_DIGITS:
             raise ValueError(
-                f"Multiplication: digits={digits} is no length of a factor; use 1 to "
+                f"Multiplication: digits={digits} is not the length of a factor; use 1 to "
                 f"{MOST_DIGITS}."
             )
         self.padding = digits if padding is None else padding
@@ -72,7 +72,7 @@ class Multiplication(Equation):
 
     @property
     def formula(self) -> str:
-        """The distribution as people write it."""
+        """The formula."""
         return "c = a · b"
 
     def written(self, first: Tensor, second: Tensor) -> TokenBatch:
@@ -86,10 +86,10 @@ class Multiplication(Equation):
         return TokenBatch(row[:, :-1].contiguous(), row[:, 1:].contiguous(), weight)
 
     def encode(self, text: str) -> list[int]:
-        """Writes a text such as "73*45=" or "73*45=3285" as tokens, numbers at their widths.
+        """Converts a text such as "73*45=" or "73*45=3285" to tokens, numbers padded.
 
         Raises:
-            ValueError: If it holds something else, or a number that is too long.
+            ValueError: If it holds anything else, or a number that is too long.
         """
         tokens: list[int] = []
         for word in re.findall(r"[0-9]+|\S", text):
@@ -107,7 +107,7 @@ class Multiplication(Equation):
         return tokens
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """Reads tokens as text, digits between signs as numbers without the zeros that fill them.
+        """Converts tokens to text, digits between signs to numbers without padding.
 
         Example:
             >>> Multiplication(digits=4).decode([3, 7, 0, 0, 10, 5, 4, 0, 0, 11])
@@ -119,11 +119,11 @@ class Multiplication(Equation):
 
     @property
     def _step(self) -> int:
-        """Direction in which people would have to read."""
+        """Step through the digits that begins with the most significant one."""
         return -1 if self.order == "least" else 1
 
     def _digits(self, number: Tensor, width: int) -> Tensor:
-        """Writes numbers `[N]` as digits `[N, width]`, zeros where they have none."""
+        """Returns the digits `[N, width]` of numbers `[N]`, padded with zeros."""
         digits = []
         for _ in range(width):
             digits.append(number % 10)

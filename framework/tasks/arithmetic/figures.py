@@ -8,17 +8,17 @@ from torch import Tensor
 
 from framework.figures.style import TRUTH, array, grid, label, legend
 
-DARK = 0.6  # share from which on a number is written in white
+DARK = 0.6  # accuracy from which on a number is written in white
 
 
 def draw_equations(probability: Tensor, corner: tuple[int, int], side: int, title: str) -> Figure:
-    """Shows the probability of the right answer for every pair of numbers, and the hole.
+    """Draws the probability of the correct answer for every pair of numbers, and the hole.
 
     Args:
-        probability: Probability of the right answer by first and second number, `[A, B]`.
+        probability: Probability of the correct answer by first and second number, `[A, B]`.
         corner: The smallest first and second number of the hole.
         side: How many numbers the hole covers in each direction.
-        title: What the equations are.
+        title: Formula of the equations.
 
     Returns:
         A figure of one panel.
@@ -49,17 +49,17 @@ def draw_equations(probability: Tensor, corner: tuple[int, int], side: int, titl
     bar = figure.colorbar(image, ax=axes, pad=0.02)
     bar.set_label("probability", fontsize=8)
     bar.ax.tick_params(labelsize=7)
-    label(axes, f"{title}: how likely the right answer is", "a (number)", "b (number)")
+    label(axes, f"{title}: probability of the correct answer", "a (number)", "b (number)")
     legend(figure, axes)
     return figure
 
 
 def draw_cells(accuracy: Tensor, title: str) -> Figure:
-    """Shows the share of right answers for every pair of lengths, as color and as a number.
+    """Draws the accuracy for every pair of lengths, as a color and as a number.
 
     Args:
-        accuracy: Share by digits of the first number, from 1 on, and of the second, `[A, B]`.
-        title: What is shown.
+        accuracy: Accuracy by digits of the first number, from 1, and of the second, `[A, B]`.
+        title: Title of the figure.
 
     Returns:
         A figure of one panel.

@@ -71,7 +71,7 @@ class ProductData(EndlessData, Equations):
         super().__init__(source=source, **options)
         if validation < 1:
             raise ValueError(
-                f"ProductData: validation={validation} draws nothing; use at least 1 a cell."
+                f"ProductData: validation={validation} draws nothing; use at least 1 per cell."
             )
         self.loss, self.validation = loss, validation
 

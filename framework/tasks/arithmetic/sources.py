@@ -1,4 +1,4 @@
-"""Equations: a rule that answers each pair of numbers, and how both are written as tokens."""
+"""Equations: a rule that maps a pair of numbers to an answer, and their encoding as tokens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from components.data import TokenBatch
 
 
 class Equation(ABC):
-    """A rule that answers each pair of numbers, and how all three are written as tokens.
+    """A rule that maps a pair of numbers to an answer, and the encoding of all three as tokens.
 
     Both numbers run from 0 to `size` - 1.
     """
@@ -28,7 +28,7 @@ class Equation(ABC):
     @property
     @abstractmethod
     def formula(self) -> str:
-        """The distribution as people write it, for pictures."""
+        """The formula, for titles of figures."""
 
     @abstractmethod
     def written(self, first: Tensor, second: Tensor) -> TokenBatch:
@@ -36,18 +36,18 @@ class Equation(ABC):
 
     @abstractmethod
     def encode(self, text: str) -> list[int]:
-        """Writes a text such as "17+20=" as tokens."""
+        """Converts a text such as "17+20=" to tokens."""
 
     @abstractmethod
     def decode(self, tokens: Sequence[int]) -> str:
-        """Reads tokens as text."""
+        """Converts tokens to text."""
 
 
 class NumberTokens(Equation):
     """Equations in which every number is one token: `[a, b, =]`, then `c`.
 
-    Token k is the number k; the last one is the sign "=". The sign between the numbers is no
-    token, it is part of the text.
+    Token k is the number k; the last token is "=". The "+" between the numbers has no token and
+    occurs in texts only.
     """
 
     @property
@@ -73,10 +73,10 @@ class NumberTokens(Equation):
         return TokenBatch(row[:, :-1].contiguous(), row[:, 1:].contiguous(), weight)
 
     def encode(self, text: str) -> list[int]:
-        """Writes a text such as "17+20=" as tokens.
+        """Converts a text such as "17+20=" to tokens.
 
         Raises:
-            ValueError: If it holds something else than numbers that are tokens, "+" and "=".
+            ValueError: If it holds anything but numbers in the vocabulary, "+" and "=".
         """
         known = {str(number): number for number in range(self.largest + 1)}
         known["="] = self.largest + 1
@@ -89,7 +89,7 @@ class NumberTokens(Equation):
         return [known[word] for word in words]
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """Reads tokens as text, with "+" between neighboring numbers.
+        """Converts tokens to text, with "+" between adjacent numbers.
 
         Example:
             >>> ModularAddition(31).decode([17, 20, 31])
@@ -101,7 +101,7 @@ class NumberTokens(Equation):
 
 
 class ModularAddition(NumberTokens):
-    """Adds two numbers and keeps the rest: c = (a + b) mod m.
+    """Modular addition: c = (a + b) mod m.
 
     Args:
         modulus: The modulus m, at least 2; a and b run from 0 to m - 1.
@@ -110,7 +110,7 @@ class ModularAddition(NumberTokens):
         ValueError: If `modulus` is below 2.
 
     Source: Hu et al., "Case-Based or Rule-Based: How Do Transformers Do the Math?"
-        (arXiv:2402.17709), whose tasks Dong et al., "FANformer" (arXiv:2502.21309), take up.
+        (arXiv:2402.17709), whose tasks Dong et al., "FANformer" (arXiv:2502.21309), use too.
     """
 
     def __init__(self, modulus: int = 113) -> None:
@@ -122,21 +122,21 @@ class ModularAddition(NumberTokens):
 
     @property
     def largest(self) -> int:
-        """The largest rest."""
+        """The largest remainder."""
         return self.size - 1
 
     @property
     def formula(self) -> str:
-        """The distribution as people write it."""
+        """The formula."""
         return f"c = (a + b) mod {self.size}"
 
     def answer(self, first: Tensor, second: Tensor) -> Tensor:
-        """Computes the rests."""
+        """Computes the remainders."""
         return (first + second) % self.size
 
 
 class LinearEquation(NumberTokens):
-    """Weighs two numbers and adds them: c = u a + v b + w.
+    """Linear equation in two numbers: c = u a + v b + w.
 
     Args:
         first: Factor u of the first number, at least 0.
@@ -148,14 +148,14 @@ class LinearEquation(NumberTokens):
         ValueError: If an option is out of its range.
 
     Source: Hu et al., "Case-Based or Rule-Based: How Do Transformers Do the Math?"
-        (arXiv:2402.17709), whose tasks Dong et al., "FANformer" (arXiv:2502.21309), take up.
+        (arXiv:2402.17709), whose tasks Dong et al., "FANformer" (arXiv:2502.21309), use too.
     """
 
     def __init__(self, first: int = 1, second: int = 2, offset: int = 3, size: int = 100) -> None:
         if min(first, second, offset) < 0 or size < 2:
             raise ValueError(
                 f"LinearEquation: first={first}, second={second}, offset={offset}, size={size} "
-                "give numbers that are no tokens, or no pairs; use at least 0, and a size of 2."
+                "give negative numbers or no pairs; use at least 0, and a size of at least 2."
             )
         self.factors, self.offset, self.size = (first, second), offset, size
 
@@ -166,7 +166,7 @@ class LinearEquation(NumberTokens):
 
     @property
     def formula(self) -> str:
-        """The distribution as people write it."""
+        """The formula."""
         first, second = ("" if factor == 1 else f"{factor} " for factor in self.factors)
         return f"c = {first}a + {second}b + {self.offset}"
 

@@ -1,4 +1,4 @@
-"""Lagged sines: sequences in which some positions must use what an earlier one could prepare."""
+"""Lagged sines: outcomes depend on features of earlier positions, which models can precompute."""
 
 from framework.tasks.lagged_sines.data import SequenceData
 from framework.tasks.lagged_sines.module import SequenceModel

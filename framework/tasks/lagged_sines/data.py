@@ -1,4 +1,4 @@
-"""Sequences as data: feature vectors with an outcome each, drawn without end from a process."""
+"""Endless sequences of feature vectors and outcomes, drawn from a process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class SequenceData(EndlessData):
-    """Serves sequences of a process; none is ever trained on twice.
+    """Serves sequences of a process; no training sequence occurs twice.
 
     Training sequence k is a function of the seed and of k alone: resumed, divided among processes
     or read by models of any kind, a run sees the same. Those to validate and test on are the same
@@ -60,11 +60,11 @@ class SequenceData(EndlessData):
         return DrawnSequences(self.source, self.length, split, self.seed, self.validation)
 
     def task(self, batch: SequenceBatch) -> Tensor:
-        """Tells which positions are the task, booleans `[B, T]`; others are beside it."""
+        """Returns which positions belong to the task, `[B, T]` bool."""
         return self.source.task(batch.features)
 
     def regressors(self, batch: SequenceBatch) -> dict[str, Tensor]:
-        """Returns what a hidden state may hold ahead of its use, `[B, T]` each, by name."""
+        """Returns quantities that a hidden state may hold before they are needed, `[B, T]`."""
         return self.source.regressors(batch.features)
 
 

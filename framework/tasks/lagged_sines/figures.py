@@ -1,4 +1,4 @@
-"""Draws outcomes along sequences, and what was predicted of each."""
+"""Draws outcomes along sequences, and the predicted means."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ PANELS = 4  # sequences that a figure shows, at most
 
 
 def draw_sequences(target: Tensor, mean: Tensor, task: Tensor) -> Figure:
-    """Shows some sequences: what happened at each position, and the mean that was predicted.
+    """Draws some sequences: outcome and predicted mean at each position.
 
     Args:
-        target: What happened, `[B, T]`, in the units of the data.
+        target: Outcomes, `[B, T]`, in the units of the data.
         mean: Predicted means, `[B, T]`.
-        task: Which positions are the task, `[B, T]` bool; others are beside it, drawn hollow.
+        task: Which positions belong to the task, `[B, T]` bool; others are drawn hollow.
 
     Returns:
         A figure of a panel for each of the first sequences.
     """
     count = min(PANELS, len(target))
     figure, panels = grid(count, columns=2, width=5.2, height=2.4)
-    places = range(1, target.shape[1] + 1)
+    positions = range(1, target.shape[1] + 1)
     for k, axes in enumerate(panels):
-        happened, said, asked = array(target[k]), array(mean[k]), task[k].cpu().numpy()
-        axes.vlines(places, happened, said, color=CONTEXT, linewidth=0.6, alpha=0.6)
-        for shown, fill, name in ((asked, TRUTH, "task"), (~asked, "none", "beside the task")):
+        outcome, predicted, marked = array(target[k]), array(mean[k]), task[k].cpu().numpy()
+        axes.vlines(positions, outcome, predicted, color=CONTEXT, linewidth=0.6, alpha=0.6)
+        for shown, fill, name in ((marked, TRUTH, "task"), (~marked, "none", "other")):
             axes.scatter(
-                [n for n, there in zip(places, shown, strict=True) if there],
-                happened[shown],
+                [n for n, there in zip(positions, shown, strict=True) if there],
+                outcome[shown],
                 s=18,
                 facecolors=fill,
                 edgecolors=TRUTH,
                 linewidths=1.0,
-                label=f"what happened, {name}",
+                label=f"outcome ({name})",
             )
-        axes.plot(places, said, "_", color=PREDICTED, markersize=7, label="predicted mean")
+        axes.plot(positions, predicted, "_", color=PREDICTED, markersize=7, label="predicted mean")
         label(axes, f"sequence {k + 1}", "position", "outcome (units of the data)")
     legend(figure, panels[0])
     return figure

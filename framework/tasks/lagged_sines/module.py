@@ -1,4 +1,4 @@
-"""Sequence models: an outcome is predicted at every position, from the features up to it."""
+"""Sequence models: an outcome is predicted at every position from the features so far."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class SequenceModel(PredictiveModule):
     """Trains and evaluates a model of outcomes along sequences.
 
     Reports the Huber loss of the mean with delta 1, in squared units of the outcome: `huber` at
-    all positions, and where the data tell which of them are the task, there (`task_huber`), beside
-    it (`rest_huber`), and for one who says 0 at each of the task (`zero_huber`). Divided by the
-    latter, `normalized_huber` is 1 for who has learned nothing; `huber_per_task` is `huber`
-    divided by the share of positions that are the task, the number of the paper's table.
+    all positions and, where the data mark the positions of the task, `task_huber` at these,
+    `rest_huber` at the others, and `zero_huber`, that of predicting 0 throughout the task.
+    `normalized_huber` is their ratio, 1 for a model that has learned nothing; `huber_per_task` is
+    `huber` divided by the share of positions in the task, the number in the paper's table.
 
     Source: Wu, Morris and Levine, "Do language models plan ahead for future tokens?"
         (arXiv:2404.00859), synthetic data, table 1.
@@ -33,20 +33,20 @@ class SequenceModel(PredictiveModule):
     spec: SequenceSpec
 
     def metrics(self, prediction: Any, batch: SequenceBatch) -> Mapping[str, WeightedValues]:
-        """Returns the Huber loss on all positions, on those of the task and beside it."""
+        """Returns the Huber loss at all positions, at those of the task and at the others."""
         mean, task = prediction.mean, self._task(batch).to(batch.weight.dtype)
-        loss, zero = (_huber(said, batch.target) for said in (mean, torch.zeros_like(mean)))
-        asked, rest = batch.weight * task, batch.weight * (1 - task)
+        loss, zero = (_huber(x, batch.target) for x in (mean, torch.zeros_like(mean)))
+        due, rest = batch.weight * task, batch.weight * (1 - task)
         found = {"huber": (loss, batch.weight), "task_share": (task, batch.weight)}
-        if asked.any():
-            found |= {"task_huber": (loss, asked), "zero_huber": (zero, asked)}
+        if due.any():
+            found |= {"task_huber": (loss, due), "zero_huber": (zero, due)}
         if rest.any():
             found["rest_huber"] = (loss, rest)
         return found
 
     def summarize(self, means: Mapping[str, float]) -> Mapping[str, float]:
-        """Divides the Huber loss by that of the zero predictor, and by the share of the task."""
-        if not means.get("zero_huber"):  # no task, or one whose every answer is 0
+        """Divides the Huber loss by that of predicting 0, and by the share of the task."""
+        if not means.get("zero_huber"):  # no task, or every outcome is 0
             return {}
         return {
             "normalized_huber": means["task_huber"] / means["zero_huber"],
@@ -61,7 +61,7 @@ class SequenceModel(PredictiveModule):
     def predict_step(
         self, batch: SequenceBatch, batch_idx: int, dataloader_idx: int = 0
     ) -> list[dict[str, Any]]:
-        """Returns the predicted mean at each position, and what happened; a row a sequence."""
+        """Returns predicted means and outcomes at each position, a row per sequence."""
         prediction: Any = self(batch)
         columns = (prediction.mean, batch.target, self._task(batch))
         return [
@@ -70,7 +70,7 @@ class SequenceModel(PredictiveModule):
         ]
 
     def _task(self, batch: SequenceBatch) -> Tensor:
-        """Returns which positions are the task, `[B, T]` bool: all if the data mark none."""
+        """Returns which positions belong to the task, `[B, T]` bool: all if the data mark none."""
         if isinstance(self.data, MarksTask):
             return self.data.task(batch)
         return torch.ones_like(batch.weight, dtype=torch.bool)

@@ -1,4 +1,4 @@
-"""Processes: sequences in which an outcome depends on features of the past."""
+"""Processes that generate sequences whose outcomes depend on past features."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ NORMAL_REACH = 5.0  # a standard normal variable lies beyond it once in two mill
 
 
 class SequenceProcess(ABC):
-    """A distribution of sequences: features at each position, and an outcome of those so far.
+    """A distribution of sequences: features at each position, and an outcome given those so far.
 
-    Some positions are the task, of which a model must have found out something; those beside it
-    show that it works at all.
+    Some positions are the task proper; the others are easy, and show that training works.
     """
 
     features: int
@@ -32,11 +31,11 @@ class SequenceProcess(ABC):
 
     @abstractmethod
     def task(self, features: Tensor) -> Tensor:
-        """Tells which positions of features `[..., T, F]` are the task, booleans `[..., T]`."""
+        """Returns which positions of features `[..., T, F]` are the task, `[..., T]` bool."""
 
     @abstractmethod
     def regressors(self, features: Tensor) -> dict[str, Tensor]:
-        """Returns what a hidden state may hold ahead of its use, `[..., T]` each, by name.
+        """Returns quantities that a hidden state may hold before they are needed, `[..., T]`.
 
         Args:
             features: Features `[..., T, F]`.
@@ -50,12 +49,12 @@ class LaggedSines(SequenceProcess):
               x_n \sim N(0, 1),\ z_n \sim \mathrm{Bernoulli}(p)
 
     Features are x and z; numbers before the start contribute 0. No position needs the sine of its
-    own number, but all later ones do where the switch is on: a model that plans ahead computes it
-    once for all of them. For large b the sine is all but uncorrelated with the number, so that
-    none gets it for free.
+    own number, but later ones do where the switch is on: a model that plans ahead computes it once
+    for all of them. For large b the sine is nearly uncorrelated with the number, so that a linear
+    map does not give it.
 
     Args:
-        lags: How many numbers the sum looks back, a, at least 1.
+        lags: Number of terms in the sum, a, at least 1.
         frequency: Factor b of the numbers, radians per unit.
         share: Probability p that the switch is on.
 
@@ -70,13 +69,13 @@ class LaggedSines(SequenceProcess):
 
     def __init__(self, lags: int = 10, frequency: float = 10.0, share: float = 0.3) -> None:
         if lags < 1:
-            raise ValueError(f"LaggedSines: lags={lags} sums nothing; look back at least 1.")
+            raise ValueError(f"LaggedSines: lags={lags} sums nothing; use at least 1.")
         if not math.isfinite(frequency) or frequency == 0:
             raise ValueError(
-                f"LaggedSines: frequency={frequency} has no sines; use a finite number but 0."
+                f"LaggedSines: frequency={frequency} gives no sines; use a finite number, not 0."
             )
         if not 0 <= share <= 1:
-            raise ValueError(f"LaggedSines: share={share} is a probability; use one of [0, 1].")
+            raise ValueError(f"LaggedSines: share={share} is not in [0, 1]; use a probability.")
         self.lags, self.frequency, self.share = lags, frequency, share
         reach = max(float(lags), NORMAL_REACH)
         self.support = Interval(-reach, reach)
@@ -90,7 +89,7 @@ class LaggedSines(SequenceProcess):
         return np.stack([number, switch], -1), np.where(switch, before, number)
 
     def task(self, features: Tensor) -> Tensor:
-        """Tells where the switch is on."""
+        """Returns where the switch is on."""
         return features[..., 1] > 0
 
     def regressors(self, features: Tensor) -> dict[str, Tensor]:
@@ -107,6 +106,6 @@ class LaggedSines(SequenceProcess):
 
 
 def _later(values: Tensor, lag: int) -> Tensor:
-    """Moves values `[..., T]` by `lag` positions to the end; zeros come in front."""
+    """Shifts values `[..., T]` by `lag` positions to the right, filling with zeros."""
     front = torch.zeros_like(values[..., :lag])
     return torch.cat((front, values[..., : values.shape[-1] - lag]), -1)

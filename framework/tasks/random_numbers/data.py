@@ -1,4 +1,4 @@
-"""Prompts as data: each asks for one number, as a real value or written out as text."""
+"""Prompts as data: each is answered by one number, as a real value or written as text."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from framework.data.module import DataOptions
 
 
-class Asking(PredictiveData):
-    """What both kinds of prompts share: their texts, and the tokens that these are written in.
+class DescribedData(PredictiveData):
+    """Serves prompts: what both kinds share, texts and their tokens.
 
-    A text begins with the token that stands between documents. Validation looks at the prompts for
-    testing, for the experiment keeps none apart.
+    A text begins with the token that separates documents. Validation uses the test prompts, as in
+    the experiment.
 
     Args:
         source: Where the prompts come from.
@@ -43,8 +43,8 @@ class Asking(PredictiveData):
         self.source, self.tokenizer = source, tokenizer
 
     @abstractmethod
-    def asked(self, batch: Any) -> list[list[int]]:
-        """Returns the tokens of the text of each example."""
+    def prompt_tokens(self, batch: Any) -> list[list[int]]:
+        """Returns the prompt tokens of each example."""
 
     def dataset(self, split: str) -> Dataset:
         """Returns the prompts of a split."""
@@ -60,11 +60,11 @@ class Asking(PredictiveData):
 
     def truth(self, batch: Any) -> Distribution | None:
         """Returns the true distribution of each number, batch shape `[B, 1]`, or `None`."""
-        return self.source.truth([self.decode(ids) for ids in self.asked(batch)])
+        return self.source.truth([self.decode(ids) for ids in self.prompt_tokens(batch)])
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
-        """The tokens that the texts are written in."""
+        """The vocabulary of the texts."""
         texts = [prompt.text for prompt in self.prompts["train"]]
         return (self.tokenizer or ByteTokenizer()).fit(fingerprint(*texts), lambda: texts)
 
@@ -82,8 +82,8 @@ class Asking(PredictiveData):
         """All examples of each split, as one batch."""
 
 
-class PromptData(Asking):
-    """Serves texts that ask for one number each; the number is the target, as it is.
+class PromptData(DescribedData):
+    """Serves prompts whose target is the number itself.
 
     Args:
         source: Where the prompts come from.
@@ -97,7 +97,7 @@ class PromptData(Asking):
         length = max(batch.tokens.shape[1] for batch in self._batches.values())
         return PromptSpec(self.source.support, self.vocabulary.size, length)
 
-    def asked(self, batch: PromptBatch) -> list[list[int]]:
+    def prompt_tokens(self, batch: PromptBatch) -> list[list[int]]:
         """Returns the tokens of each text."""
         rows = zip(batch.tokens, batch.mask, strict=True)
         return [tokens[mask].tolist() for tokens, mask in rows]
@@ -118,8 +118,8 @@ class PromptData(Asking):
         return PromptBatch(tokens, mask, target, torch.ones_like(target))
 
 
-class PromptTokenData(Asking):
-    """Serves the same texts for a language model, the number written behind in two decimals.
+class PromptTokenData(DescribedData):
+    """Serves the same prompts for a language model, each followed by its number in two decimals.
 
     Only the tokens of the number count, with the comma that ends it.
 
@@ -137,7 +137,7 @@ class PromptTokenData(Asking):
         length = max(batch.tokens.shape[1] for batch in self._batches.values())
         return TokenSpec(Tokens(self.vocabulary.size), length, size / batch.weight.sum().item())
 
-    def asked(self, batch: TokenBatch) -> list[list[int]]:
+    def prompt_tokens(self, batch: TokenBatch) -> list[list[int]]:
         """Returns the tokens of each text, without the number."""
         rows = zip(batch.tokens.tolist(), prompt_lengths(batch.weight).tolist(), strict=True)
         return [tokens[:length] for tokens, length in rows]
@@ -147,12 +147,12 @@ class PromptTokenData(Asking):
         return {split: self._batch(prompts) for split, prompts in self.prompts.items()}
 
     def _batch(self, prompts: list[Prompt]) -> TokenBatch:
-        asked = self._encode([prompt.text for prompt in prompts])
+        questions = self._encode([prompt.text for prompt in prompts])
         answers = self.vocabulary.encode([written(prompt.number) for prompt in prompts])
-        rows = [text + answer for text, answer in zip(asked, answers, strict=True)]
+        rows = [text + answer for text, answer in zip(questions, answers, strict=True)]
         tokens = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.int64)
         weight = torch.zeros(tokens.shape)
-        for k, (row, text) in enumerate(zip(rows, asked, strict=True)):
+        for k, (row, text) in enumerate(zip(rows, questions, strict=True)):
             tokens[k, : len(row)] = torch.tensor(row)
             weight[k, len(text) : len(row)] = 1
         return TokenBatch(tokens[:, :-1], tokens[:, 1:], weight[:, 1:])

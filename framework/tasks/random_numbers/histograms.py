@@ -17,14 +17,14 @@ def edges(interval: Interval, cells: int) -> Tensor:
 
 
 def cell_fractions(samples: Tensor, borders: Tensor) -> Tensor:
-    """Counts which part of the samples lies in each of equal cells, lower border included.
+    """Returns the fraction of samples in each of equal cells, lower border included.
 
     Args:
-        samples: Numbers, `[N, ...]`; those beyond the borders, and `nan`, are in no cell.
+        samples: Numbers, `[N, ...]`; those outside the borders, and `nan`, are in no cell.
         borders: Borders of K cells, `[K + 1]`.
 
     Returns:
-        Shares `[..., K]`, whose sum is less than 1 by what is in no cell.
+        Fractions `[..., K]`, whose sum is below 1 if some samples are in no cell.
     """
     cells = len(borders) - 1
     place = (samples - borders[0]) / (borders[-1] - borders[0]) * cells + SLACK
@@ -33,9 +33,9 @@ def cell_fractions(samples: Tensor, borders: Tensor) -> Tensor:
 
 
 def distinct(samples: Tensor) -> Tensor:
-    """Counts the different numbers among samples `[N, ...]`, in two decimals: `[...]`.
+    """Counts the different numbers among samples `[N, ...]`, to two decimals: `[...]`.
 
-    What is no number is not counted.
+    `nan` is not counted.
     """
     ordered = samples.round(decimals=DECIMALS).sort(0).values
     new = ordered.diff(dim=0) > 0

@@ -1,4 +1,4 @@
-"""Prompts that describe a distribution in a sentence, followed by some numbers drawn from it."""
+"""Prompts that describe a distribution in a sentence, followed by numbers drawn from it."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ DESCRIBED = re.compile(r"with mean (-?\d\.\d\d) and standard deviation (\d\.\d\d
 
 
 class Prompt(NamedTuple):
-    """A text and the number that is due at its end."""
+    """A text and the number that follows it."""
 
     text: str
     number: float
 
 
 class Prompts(ABC):
-    """Where prompts come from."""
+    """A source of prompts."""
 
     @property
     @abstractmethod
@@ -50,15 +50,15 @@ class Prompts(ABC):
 
 
 class DescribedNormals(Prompts):
-    """Announces normally distributed numbers in [-1, 1] and shows some of them, in two decimals.
+    """Describes a normal distribution on [-1, 1] and lists some draws, in two decimals.
 
-    Prompts go around four distributions; each shows up to `shown` numbers, how many is drawn too.
-    The number to predict is not rounded.
+    Prompts cycle through four distributions; each lists up to `shown` numbers, uniformly many. The
+    number to predict is not rounded.
 
     Args:
         train: Number of prompts to train on.
         test: Number of prompts to test on.
-        shown: Most numbers that a prompt shows.
+        shown: Largest number of draws in a prompt.
         seed: Seed of all draws.
 
     Raises:
@@ -72,8 +72,8 @@ class DescribedNormals(Prompts):
     def __init__(self, train: int = 256, test: int = 4, shown: int = 9, seed: int = 0) -> None:
         if train < 1 or test < 1 or shown < 0:
             raise ValueError(
-                f"DescribedNormals: train={train}, test={test}, shown={shown} leave nothing to "
-                "learn from or to test on; use at least one prompt of each."
+                f"DescribedNormals: train={train}, test={test}, shown={shown} leave no prompts to "
+                "train or to test on; use at least one prompt of each."
             )
         self.sizes, self.shown, self.seed = {"train": train, "test": test}, shown, seed
 
@@ -83,7 +83,7 @@ class DescribedNormals(Prompts):
         return Interval(-1.0, 1.0)
 
     def prompts(self, split: str) -> list[Prompt]:
-        """Draws the prompts of a split; they are the same whenever it is asked for."""
+        """Draws the prompts of a split, the same at every call."""
         generator = np.random.default_rng([self.seed, list(self.sizes).index(split)])
         return [
             self._prompt(generator, *NORMALS[k % len(NORMALS)]) for k in range(self.sizes[split])
@@ -100,7 +100,7 @@ class DescribedNormals(Prompts):
             if distribution is None:
                 raise ValueError(
                     f"DescribedNormals: the text {text!r} describes no normal distribution; use a "
-                    "tokenizer that gives back what it has read."
+                    "tokenizer whose decoding inverts its encoding."
                 )
         numbers = [
             [float(part) for part in distribution.groups()]
@@ -118,7 +118,7 @@ class DescribedNormals(Prompts):
 
 
 def written(number: float) -> str:
-    """Writes a number as lists do: a space, two decimals, a comma."""
+    """Writes a number as in a list: a space, two decimals, a comma."""
     return f" {number:.2f},"
 
 

@@ -1,6 +1,6 @@
 """Toy densities: regression problems whose true conditional distribution is known."""
 
-from framework.tasks.toy_densities.periodic import Periodic
+from framework.tasks.toy_densities.data import Periodic, Synthetic
 from framework.tasks.toy_densities.processes import Gaussian, Process, SignedBeta, TwoGaussians
 from framework.tasks.toy_densities.signals import (
     MixedPeriods,
@@ -13,7 +13,6 @@ from framework.tasks.toy_densities.signals import (
     Signal,
     Sine,
 )
-from framework.tasks.toy_densities.synthetic import Synthetic
 
 __all__ = [
     "Gaussian",

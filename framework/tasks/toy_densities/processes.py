@@ -49,7 +49,7 @@ class Gaussian(Process):
 
 
 class TwoGaussians(Process):
-    """An even mixture: x and y uniform and independent, z ~ ½ N(x, 0.01) + ½ N(y, 0.01)."""
+    """An equal mixture: x and y uniform and independent, z ~ ½ N(x, 0.01) + ½ N(y, 0.01)."""
 
     def draw(self, generator: np.random.Generator, size: int) -> tuple[Values, Values]:
         """Draws x and y, which of them z follows, then z."""

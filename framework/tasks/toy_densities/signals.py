@@ -1,7 +1,7 @@
-"""Signals: functions of one number that repeat, for asking whether a network sees the pattern.
+"""Periodic functions of one number, to test whether a network learns the period.
 
 Source: Dong et al., "FAN: Fourier Analysis Networks" (arXiv:2410.02675), tasks of periodicity
-    modeling. They do not say how many harmonics their saw-tooth has.
+    modeling. The number of harmonics of their saw-tooth is not given.
 """
 
 from __future__ import annotations

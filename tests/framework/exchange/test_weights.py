@@ -94,7 +94,7 @@ def test_a_path_that_is_not_there(published, tmp_path):
     with pytest.raises(ValueError, match=r"^Weights: there is no path='/no/such'; check it, or"):
         module(Weights("/no/such")).configure_model()
     torch.save([1], tmp_path / "x.ckpt")
-    with pytest.raises(ValueError, match="is no checkpoint of a run"):
+    with pytest.raises(ValueError, match="is not the checkpoint of a run"):
         module(Weights(str(tmp_path / "x.ckpt"))).configure_model()
 
 

@@ -126,7 +126,7 @@ def test_a_hole_that_cannot_be_learned_around_is_refused(source, hole, message):
     [
         (lambda: Square((5, 5), -1), "Square: reach=-1 is negative; use at least 0"),
         (lambda: ModularAddition(1), "ModularAddition: modulus=1 leaves a single number"),
-        (lambda: LinearEquation(-1), "LinearEquation: first=-1, .* numbers that are no tokens"),
+        (lambda: LinearEquation(-1), "LinearEquation: first=-1, .* negative numbers or no pairs"),
         (lambda: LinearEquation(size=1), "LinearEquation: .* size=1 give .* or no pairs"),
     ],
 )

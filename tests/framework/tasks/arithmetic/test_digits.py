@@ -87,8 +87,8 @@ def test_what_is_no_token_is_refused(wrong):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"digits": 0}, "digits=0 is no length of a factor; use 1 to 9"),
-        ({"digits": 10}, "digits=10 is no length of a factor; use 1 to 9"),
+        ({"digits": 0}, "digits=0 is not the length of a factor; use 1 to 9"),
+        ({"digits": 10}, "digits=10 is not the length of a factor; use 1 to 9"),
         ({"digits": 4, "padding": 3}, "digits=4 .* do not fit into padding=3 .* at least 4 and 8"),
         ({"digits": 4, "product": 7}, "digits=4 .* product=7; use at least 4 and 8"),
     ],

@@ -112,11 +112,11 @@ def test_outcomes_lie_in_the_support(lags):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"lags": 0}, "lags=0 sums nothing; look back at least 1"),
-        ({"frequency": math.inf}, "frequency=inf has no sines; use a finite"),
-        ({"frequency": math.nan}, "frequency=nan has no sines; use a finite"),
-        ({"share": 1.5}, r"share=1.5 is a probability; use one of \[0, 1\]"),
-        ({"share": math.nan}, "share=nan is a probability"),
+        ({"lags": 0}, "lags=0 sums nothing; use at least 1"),
+        ({"frequency": math.inf}, "frequency=inf gives no sines; use a finite"),
+        ({"frequency": math.nan}, "frequency=nan gives no sines; use a finite"),
+        ({"share": 1.5}, r"share=1.5 is not in \[0, 1\]; use a"),
+        ({"share": math.nan}, r"share=nan is not in \[0, 1\]"),
     ],
 )
 def test_bad_options_are_one_sentence(options, message):

@@ -79,7 +79,7 @@ def test_batches_are_padded_on_the_left_and_keep_the_number():
         assert bytes(batch.tokens[row, 1 - length :].tolist()).decode() == prompts[k].text
         assert batch.target[row].item() == pytest.approx(prompts[k].number)
     assert data.spec.length >= batch.tokens.shape[1]
-    assert data.asked(batch)[0] == [ByteTokenizer.end, *prompts[5].text.encode()]
+    assert data.prompt_tokens(batch)[0] == [ByteTokenizer.end, *prompts[5].text.encode()]
     assert data.truth(batch).cdf(torch.zeros(3, 1)).shape == (3, 1)
 
 
@@ -90,7 +90,7 @@ def test_only_the_written_number_counts():
     for row, k in enumerate([2, 3, 9]):
         counted = batch.target[row][batch.weight[row] > 0].tolist()
         assert bytes(counted).decode() == f" {prompts[k].number:.2f},"
-        assert data.decode(data.asked(batch)[row]) == prompts[k].text
+        assert data.decode(data.prompt_tokens(batch)[row]) == prompts[k].text
     assert data.spec.bytes_per_token == 1.0
     together = PromptData(SOURCE).truth(
         PromptData(SOURCE).dataset("train").__getitems__([2, 3, 9])

@@ -83,7 +83,7 @@ def test_no_distance_from_an_unknown_truth():
     metrics = train(model(), FixedData(batch))
     assert not {"val/tvd", "val/tvd_exact", "val/unique"} & set(metrics)
     rows = trainer().predict(model(), FixedData(batch))[0]
-    assert rows[0]["prompt"] == data().asked(batch)[0], "tokens where nothing decodes"
+    assert rows[0]["prompt"] == data().prompt_tokens(batch)[0], "tokens where nothing decodes"
 
 
 def test_nothing_to_compare_is_refused():

@@ -8,7 +8,7 @@ from components.stems import TokenStem
 from framework.evaluation.generation import Sampling, aligned_prompts
 from framework.tasks.random_numbers import DescribedNormals, PromptTokenData, PromptWriter
 from framework.tasks.random_numbers.histograms import cell_fractions, edges
-from framework.tasks.random_numbers.writer import number
+from framework.tasks.random_numbers.module import number
 from tests.framework.modules.parts import options, train, trainer
 
 SHORT = Sampling(length=6, top_p=0.95)
