@@ -8,15 +8,14 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TypeVar
 
-from jsonargparse import ArgumentError, ArgumentParser, Namespace
+from jsonargparse import ArgumentError, ArgumentParser
 from lightning.fabric import Fabric
 
 from framework.console.errors import UserError
-from framework.console.opened_checkpoint import OpenedCheckpoint, check_data
+from framework.console.opened_checkpoint import OpenedCheckpoint
 from framework.console.parsing import explain
 from framework.data.module import PredictiveData
 
-__all__ = ["HELP", "asking", "beside", "check_data", "leading", "parse"]
 HELP = frozenset({"-h", "--help"})
 
 
@@ -102,27 +101,3 @@ def _data_words(checkpoint: OpenedCheckpoint | None, words: Sequence[str]) -> li
     if checkpoint is None or named or HELP & set(words):
         return []
     return ["--data", json.dumps(checkpoint.data())]
-
-
-def asking(prog: str, description: str) -> ArgumentParser:
-    """Makes a parser of the shared options, to which others may be added."""
-    parser = ArgumentParser(
-        prog=prog, description=description, exit_on_error=False, allow_abbrev=False
-    )
-    parser.add_class_arguments(CheckpointOptions)
-    return parser
-
-
-def parse(parser: ArgumentParser, path: str | None, words: Sequence[str]) -> Namespace:
-    """Parses options with a parser of `asking`; see `parse_options`."""
-    checkpoint = OpenedCheckpoint(Path(path)) if path else None
-    try:
-        config = parser.parse_args([*_data_words(checkpoint, words), *words])
-    except ArgumentError as error:
-        raise UserError(explain(error.message, parser)) from error
-    return parser.instantiate_classes(config)
-
-
-def beside(path: str, verb: str) -> Path:
-    """Returns the folder for what a verb writes; see `OpenedCheckpoint.folder`."""
-    return OpenedCheckpoint(Path(path)).folder(verb)

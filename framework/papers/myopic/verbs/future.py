@@ -5,24 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from lightning.fabric import Fabric
+from typing import Any, Literal
 
 from framework.analysis.report import Report
 from framework.analysis.sample import Sample
 from framework.callbacks.table import table
-from framework.checkpoints import read
-from framework.console.checkpoint_options import HELP, asking, beside, check_data, leading, parse
+from framework.console.checkpoint_options import HELP, CheckpointOptions, leading, parse_options
 from framework.console.errors import UserError
+from framework.console.opened_checkpoint import OpenedCheckpoint
 from framework.data.module import PredictiveData
 from framework.data.protocols import KnowsRegressors
-from framework.modules.loading import load_module
 from framework.papers.myopic.gradients import FutureGradient
 from framework.papers.myopic.positions import NLL, measure_positions
 from framework.papers.myopic.probes import RIDGE, probe_layers
 from framework.papers.myopic.reports import report_gradients, report_positions, report_probes
-from framework.papers.myopic.twin import CONSTANTS
 
 QUESTIONS = {
     "positions": "Measures the loss at each position of the window; for several checkpoints also "
@@ -31,25 +27,61 @@ QUESTIONS = {
     "gradients": "Splits the gradient into a part for the present and one for the future; for "
     "several checkpoints of a run over its steps.",
 }
-SPLITS = ("val", "test")
 
 
 @dataclass(frozen=True)
-class Options:
-    """Options of the command line, with defaults for those of other questions."""
+class FutureOptions(CheckpointOptions):
+    """Options of all questions.
 
-    data: PredictiveData
-    sequences: int | None
-    batch_size: int
-    accelerator: str
-    devices: int
-    folder: str | None
-    split: str
+    Args:
+        split: Split to read.
+    """
+
+    split: Literal["val", "test"] = "val"
+
+
+@dataclass(frozen=True)
+class PositionsOptions(FutureOptions):
+    """Options of positions.
+
+    Args:
+        loss: Term of the objective, or nll.
+    """
+
     loss: str = NLL
+
+
+@dataclass(frozen=True)
+class ProbesOptions(FutureOptions):
+    """Options of probes.
+
+    Args:
+        first: First position to probe.
+        ridge: Ridge penalty, at least 0.
+    """
+
     first: int = 0
     ridge: float = RIDGE
-    constant: str = "hidden"
+
+
+@dataclass(frozen=True)
+class GradientsOptions(FutureOptions):
+    """Options of gradients.
+
+    Args:
+        constant: What is constant in the past.
+        everything: Measure stem, head and embeddings too.
+    """
+
+    constant: Literal["hidden", "keys"] = "hidden"
     everything: bool = False
+
+
+OPTIONS: dict[str, type[FutureOptions]] = {
+    "positions": PositionsOptions,
+    "probes": ProbesOptions,
+    "gradients": GradientsOptions,
+}
 
 
 def run(words: list[str], prog: str) -> None:
@@ -79,67 +111,47 @@ def run(words: list[str], prog: str) -> None:
         raise UserError(
             f"future probes reads one checkpoint, got {len(paths)}; give one at a time."
         )
-    given = _parse(question, paths, options, prog)
-    fabric = Fabric(accelerator=given.accelerator, devices=given.devices)
-    fabric.launch()
-    report = _report(question, paths, given, fabric)
-    if fabric.is_global_zero:
+    checkpoints = [OpenedCheckpoint(Path(path)) for path in paths]
+    given = parse_options(
+        OPTIONS[question],
+        f"{prog} future {question}",
+        f"{QUESTIONS[question]} Checkpoints come first, then options.",
+        checkpoints[0] if checkpoints else None,
+        options,
+    )
+    report = _report(checkpoints, given)
+    if report is not None:
         print(table(f"{report.name.capitalize()} of {', '.join(paths)}", report.table))
-        folder = Path(given.folder) if given.folder else beside(paths[0], "future")
+        folder = given.output_folder(checkpoints[0], "future")
         print("\n" + "\n".join(str(path) for path in report.write(folder)), flush=True)
 
 
-def _report(question: str, paths: Sequence[str], given: Options, fabric: Fabric) -> Report:
-    data = given.data
-    modules = {path: load_module(path).to(fabric.device) for path in paths}
-    for path, module in modules.items():
-        check_data(path, module, data)
-    sample = Sample(data.dataset(given.split), given.sequences, given.batch_size, fabric.device)
-    match question:
-        case "positions":
-            losses, weight = measure_positions(list(modules.values()), sample, given.loss)
-            return report_positions(_names(paths), losses, weight)
-        case "probes":
-            [module] = modules.values()
-            known = _regressors(data)
-            return report_probes(probe_layers(module, sample, known, given.first, given.ridge))
-    measured = {}
-    for path, module in modules.items():
-        gradient = FutureGradient(module, given.constant, given.everything)
-        measured[int(read(path)["global_step"])] = gradient.measure(batch for _, batch in sample)
-    return report_gradients(measured)
-
-
-def _parse(question: str, paths: Sequence[str], words: Sequence[str], prog: str) -> Options:
-    parser = asking(
-        f"{prog} future {question}",
-        f"{QUESTIONS[question]} Checkpoints come first, then options.",
-    )
-    parser.add_argument("--split", choices=SPLITS, default="val", help="Split to read.")
-    match question:
-        case "positions":
-            parser.add_argument(
-                "--loss", type=str, default=NLL, help="Term of the objective, or nll."
-            )
-        case "probes":
-            parser.add_argument("--first", type=int, default=0, help="First position to probe.")
-            parser.add_argument(
-                "--ridge", type=float, default=RIDGE, help="Ridge penalty, at least 0."
-            )
-        case "gradients":
-            parser.add_argument(
-                "--constant",
-                choices=CONSTANTS,
-                default="hidden",
-                help="What is constant in the past.",
-            )
-            parser.add_argument(
-                "--everything",
-                type=bool,
-                default=False,
-                help="Measure stem, head and embeddings too.",
-            )
-    return Options(**vars(parse(parser, paths[0] if paths else None, words)))
+def _report(checkpoints: Sequence[OpenedCheckpoint], options: FutureOptions) -> Report | None:
+    """Answers the question; None on all processes but the first."""
+    fabric = options.launch()
+    for checkpoint in checkpoints:
+        checkpoint.require_data(options.data)
+    modules = [checkpoint.module.to(fabric.device) for checkpoint in checkpoints]
+    examples = options.data.dataset(options.split)
+    sample = Sample(examples, options.sequences, options.batch_size, fabric.device)
+    match options:
+        case PositionsOptions():
+            losses, weight = measure_positions(modules, sample, options.loss)
+            names = _names([str(checkpoint.path) for checkpoint in checkpoints])
+            report = report_positions(names, losses, weight)
+        case ProbesOptions():
+            known = _regressors(options.data)
+            [module] = modules
+            scores = probe_layers(module, sample, known, options.first, options.ridge)
+            report = report_probes(scores)
+        case GradientsOptions():
+            measured = {}
+            for checkpoint, module in zip(checkpoints, modules, strict=True):
+                gradient = FutureGradient(module, options.constant, options.everything)
+                step = int(checkpoint.contents["global_step"])
+                measured[step] = gradient.measure(batch for _, batch in sample)
+            report = report_gradients(measured)
+    return report if fabric.is_global_zero else None
 
 
 def _regressors(data: PredictiveData) -> Any:
