@@ -1,4 +1,4 @@
-"""What statistics of a read-out cost: a pass that gathers them against one that validates.
+"""Cost of statistics of a read-out: a pass that gathers them against one that validates.
 
 Both read the same windows of random tokens with a model as it starts, in float32 on one thread.
 What validates is what the module does with a batch of `lightning validate`: likelihood, accuracy,
@@ -97,16 +97,16 @@ def language_model(size: Size) -> LanguageModel:
 @torch.no_grad()
 def validate(module: LanguageModel, sample: Sample) -> None:
     """Adds up all metrics, as a validation does."""
-    tally = WeightedMeans()
+    means = WeightedMeans()
     for _, batch in sample:
         for name, (value, weight) in module.evaluate(batch, 0).items():
-            tally.add(name, value, weight)
-    tally.means(torch.device("cpu"))
+            means.add(name, value, weight)
+    means.means(torch.device("cpu"))
 
 
 @torch.no_grad()
 def score(module: LanguageModel, sample: Sample) -> None:
-    """Adds up the likelihood of what came, and nothing else."""
+    """Adds up the likelihood of the targets, and nothing else."""
     sum((-module(batch).log_prob(batch.target)).sum(dtype=torch.float64) for _, batch in sample)
 
 

@@ -1,4 +1,4 @@
-"""What analyses of a trained model share: a sample, states by layer, least squares and reports."""
+"""Shared parts of analyses: samples, hidden states by layer, least squares and reports."""
 
 from framework.analysis.least_squares import LeastSquares
 from framework.analysis.regression import Regression, regress

@@ -17,7 +17,7 @@ SINGLE, DOUBLE = torch.finfo(torch.float32).eps, torch.finfo(torch.float64).eps
 
 @dataclass(frozen=True, eq=False)
 class LinearFit:
-    """What least squares found for K outputs.
+    """A linear fit of K outputs.
 
     Args:
         slope: `[D, K]`.

@@ -1,4 +1,4 @@
-"""Report: what an analysis says in a table, in numbers for programs, and in a picture."""
+"""Report: results of an analysis as a table, as numbers for programs, and as a picture."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Numbers = Sequence[Sequence[str | float]]
 
 
 class Report(NamedTuple):
-    """What an analysis found."""
+    """Results of an analysis."""
 
     name: str
     table: list[list[str]]  # to be read; the first row is the head

@@ -1,4 +1,4 @@
-"""What a model knows at each depth: the stream of states in front of and after each block."""
+"""Hidden states of each layer: the residual stream before and after each block."""
 
 from __future__ import annotations
 

@@ -77,23 +77,14 @@ class OpenedCheckpoint:
         Raises:
             ValueError: If they are not.
         """
-        check_data(str(self.path), self.module, data)
+        own = self.module.spec
+        if (type(own), own.support) != (type(data.spec), data.spec.support):
+            raise ValueError(
+                f"The checkpoint {str(self.path)!r} predicts {own.support} of a "
+                f"{type(own).__name__}, the data hold {data.spec.support} of a "
+                f"{type(data.spec).__name__}; choose the data that it was trained on."
+            )
 
     def folder(self, verb: str) -> Path:
         """Returns the folder beside the checkpoint for what a verb writes about it."""
         return self.path.parent / f"{self.path.stem}-{verb}"
-
-
-def check_data(path: str, module: PredictiveModule, data: PredictiveData) -> None:
-    """Checks that data are of the kind that the model of a checkpoint predicts.
-
-    Raises:
-        ValueError: If they are not.
-    """
-    own = module.spec
-    if (type(own), own.support) != (type(data.spec), data.spec.support):
-        raise ValueError(
-            f"The checkpoint {path!r} predicts {own.support} of a {type(own).__name__}, the data "
-            f"hold {data.spec.support} of a {type(data.spec).__name__}; choose the data that it "
-            "was trained on."
-        )

@@ -33,9 +33,9 @@ LATEST = 40  # binary logarithm of the last step that is measured
 
 
 class TokenEncoding(Callback):
-    """Tells at log-spaced steps how the output embedding encodes frequencies and probabilities.
+    """Measures at log-spaced steps how the output embedding encodes probabilities of tokens.
 
-    It regresses them on the rows of the embedding; `Dynamics` says what the scores are, which all
+    It regresses them on the rows of the embedding; `Dynamics` defines the scores, which all
     loggers get as `encoding/…`. Pictures go to TensorBoard at the same steps, those of the last
     one into the log directory at the end, beside one of R² over the steps and all scores as
     `figures/encoding.csv`. Steps are 0, 1, 2, 4, 8, … and the last one.
@@ -72,7 +72,7 @@ class TokenEncoding(Callback):
         self._moment: Moment | None = None  # the last one
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Forgets another run, before the state of this one is loaded."""
+        """Resets, before the state of a resumed run is loaded."""
         self._history, self._start, self._moment = {}, None, None
 
     def state_dict(self) -> dict[str, Any]:
@@ -80,7 +80,7 @@ class TokenEncoding(Callback):
         return {"history": dict(self._history), "start": self._start}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes up what was measured until a checkpoint was written."""
+        """Restores what was measured until the checkpoint was written."""
         self._history, self._start = dict(state_dict["history"]), state_dict["start"]
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -110,7 +110,7 @@ class TokenEncoding(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Measures the model after a step whose time has come."""
+        """Measures the model after a selected step."""
         step = trainer.global_step
         if step in self._steps or step == trainer.max_steps:
             pl_module.log_dict(self._measure(trainer, pl_module), logger=False)
@@ -139,7 +139,7 @@ class TokenEncoding(Callback):
             return {}
         assert isinstance(module, PredictiveModule)
         try:
-            moment = self._moment = self._ask(trainer, module)
+            moment = self._moment = self._measured(trainer, module)
         except ValueError as error:
             if not self._history:
                 raise
@@ -153,7 +153,7 @@ class TokenEncoding(Callback):
             show(trainer, _draw(moment))
         return found
 
-    def _ask(self, trainer: Trainer, module: PredictiveModule) -> Moment:
+    def _measured(self, trainer: Trainer, module: PredictiveModule) -> Moment:
         """Measures the model, and leaves it and all generators as they were."""
         training = [part for part in module.modules() if part.training]
         with isolate_rng():
@@ -177,7 +177,7 @@ class TokenEncoding(Callback):
 
 
 def _draw(moment: Moment) -> dict[str, Figure]:
-    """Draws how linear targets are, what dimensions carry, and where tokens are."""
+    """Draws fits of the targets, saliency of dimensions, and principal components of rows."""
     probes = {"-log alpha": moment.alpha, "-log frequency": moment.frequency}
     fits = {name: (each.target, each.predicted) for name, each in probes.items()}
     return {

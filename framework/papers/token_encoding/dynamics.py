@@ -10,14 +10,13 @@ from torch.nn.functional import cosine_similarity
 
 from framework.analysis.processes import exact, place
 from framework.analysis.regression import LEAST, regress
-from framework.analysis.sample import Sample
+from framework.analysis.sample import Sample, Spread
 from framework.data.module import Dataset, PredictiveData
 from framework.data.protocols import CountsTokens
 from framework.modules.base import PredictiveModule
 from framework.papers.token_encoding.components import Components, principal_components
 from framework.papers.token_encoding.probing.probe import EncodingProbe, Target, probe
 from framework.papers.token_encoding.readout import Readout, embedding, readout
-from framework.papers.token_encoding.spread import Spread
 from framework.papers.token_encoding.statistics import Statistics, gather
 
 CONTEXTS = 1  # that are kept: the fewest, as none is needed
@@ -25,7 +24,7 @@ TARGETS: tuple[Target, ...] = ("alpha", "geometric", "frequency")
 
 
 class Snapshot(NamedTuple):
-    """What scores are made of."""
+    """What scores are computed from."""
 
     readout: Readout
     table: Tensor | None  # the input embedding, `[V, D]`, if there is one
@@ -85,7 +84,7 @@ class Dynamics:
             )
 
     def read(self, module: PredictiveModule) -> Snapshot:
-        """Reads the examples once; all processes must ask together, and get the same.
+        """Reads the examples once; all processes must call this together, and get the same.
 
         Args:
             module: The model.

@@ -153,7 +153,7 @@ class PruneOptions(EncodingOptions):
 
     @property
     def amounts(self) -> dict[str, float | None]:
-        """The options that say how much to delete, by name."""
+        """The options of which one sets how much to delete, by name."""
         return {
             "fraction": self.fraction,
             "kl_budget": self.kl_budget,

@@ -31,7 +31,7 @@ class Readout:
     bias: Tensor | None
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Returns logits `[..., V]` of vectors `[..., D]` in float32, whatever autocast says."""
+        """Returns logits `[..., V]` of vectors `[..., D]` in float32, also under autocast."""
         with torch.autocast(hidden.device.type, enabled=False):
             return torch.nn.functional.linear(hidden.float(), self.weight, self.bias)
 
@@ -49,7 +49,7 @@ class Readout:
 
 
 def readout(module: PredictiveModule) -> Readout:
-    """Copies the output embedding of a model; of a sharded one, all processes must ask together.
+    """Copies the output embedding of a model; all processes must call this if it is sharded.
 
     Args:
         module: The model, built.
@@ -73,7 +73,7 @@ def states(module: PredictiveModule, batch: Batch) -> Tensor:
     """Computes what the output embedding reads where a batch is predicted, `[B, T, D]`.
 
     That is the vector behind the last norm of the backbone and whatever the head puts in front of
-    its linear map; logits are not computed. Of a sharded model, all processes must ask together.
+    its linear map; logits are not computed. Of a sharded model, all processes must call this.
 
     Args:
         module: The model, built.
@@ -91,7 +91,7 @@ def states(module: PredictiveModule, batch: Batch) -> Tensor:
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """Copies a parameter in float32; of a sharded one, all processes must ask together."""
+    """Copies a parameter in float32; of a sharded one, all processes must call this together."""
     return _gathered(tensor).detach().to(torch.float32, copy=True)
 
 

@@ -10,14 +10,13 @@ from typing import NamedTuple
 import torch
 from lightning.fabric import Fabric
 
-from framework.analysis.sample import Sample
+from framework.analysis.sample import Sample, Spread
 from framework.console.opened_checkpoint import OpenedCheckpoint
 from framework.data.module import PredictiveData
 from framework.data.protocols import HasSource
 from framework.modules.base import PredictiveModule
 from framework.papers.token_encoding.options import EncodingOptions
 from framework.papers.token_encoding.readout import Readout, readout
-from framework.papers.token_encoding.spread import Spread
 from framework.papers.token_encoding.statistics import Statistics, gather
 
 

@@ -29,7 +29,7 @@ COPIED = ("epoch", "global_step", "pytorch-lightning_version")
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """What a read-out becomes.
+    """The new read-out.
 
     Args:
         weight: Its rows, `[V, D]`, or `[V, K]` where dimensions are left out; None to leave them.
@@ -52,7 +52,7 @@ def rewrite(source: Path, target: Path, change: Change, note: Mapping[str, Any])
     Args:
         source: The checkpoint, a file or a folder of shards; it is not changed.
         target: The file to write.
-        change: What the read-out becomes; numbers take on the type of the present ones.
+        change: The new read-out; numbers take on the type of the present ones.
         note: What to add to the list `edits` of the checkpoint, in plain data.
 
     Returns:

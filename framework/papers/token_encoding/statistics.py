@@ -1,4 +1,4 @@
-"""Statistics: what a linear read-out says over many contexts, gathered in one pass and kept."""
+"""Statistics of a linear read-out over many contexts, gathered in one pass and stored."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LEAST = torch.finfo(torch.float32).tiny  # of a mean of float32 probabilities th
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """What a read-out says over N contexts, on the CPU.
+    """Statistics of a read-out over N contexts, on the CPU.
 
     Args:
         positions: N.
@@ -59,7 +59,7 @@ class Statistics:
 
     @property
     def resolved(self) -> Tensor:
-        """Tells whose alpha float32 resolves, `[V]` bool: below 1e-38, P(w|x) is cut off.
+        """Tokens whose alpha float32 resolves, `[V]` bool: below 1e-38, P(w|x) is cut off.
 
         Others may have an alpha of 0, whose logarithm is infinite; leave them out of regressions.
         """
@@ -161,7 +161,7 @@ def gather(
     contexts: int = CONTEXTS,
     provenance: Mapping[str, str] | None = None,
 ) -> Statistics:
-    """Reads a sample once, and returns what the model says in it.
+    """Reads a sample once, and gathers statistics of the read-out.
 
     Positions of weight 0 are left out. The model computes in evaluation mode, in the type of its
     parameters; its mode is restored. Every process gets the same result.

@@ -1,4 +1,4 @@
-"""Sums over contexts of what a linear read-out says of each token, and of what it reads."""
+"""Sums over contexts of predicted probabilities, and moments of what a read-out reads."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class TokenStatistics(Metric):
 def normalize(logits: Tensor) -> tuple[Tensor, Tensor]:
     """Returns probabilities `[..., V]` in the type of the logits, and log Z `[...]` in float64.
 
-    log Z is taken from the likeliest token, which spares a second sum of exponentials and the
+    log Z is taken from the most likely token, which spares a second sum of exponentials and the
     rounding of log Z to float32.
     """
     probability = logits.softmax(-1)

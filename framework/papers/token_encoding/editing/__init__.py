@@ -1,1 +1,1 @@
-"""What moves averaged probabilities of tokens, and how far that holds."""
+"""Edits of averaged probabilities of tokens, and how well they work."""

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
+from framework.papers.token_encoding.probing.probe import probe
+from framework.papers.token_encoding.readout import Readout
+from framework.papers.token_encoding.statistics import Statistics
+
 RIDGE = 1e-5  # of the covariance in `whiten`, times its mean variance
-GAINS = (0.8, 1.25)  # of a direction that delivers nearly what it says
+GAINS = (0.8, 1.25)  # of a direction that delivers nearly what it promises
 NULL = 1e-10  # share of the largest variance below which nothing varies but rounding errors
 SHORT = 1e-5  # share of what is read, in the root mean square, below which a constant is rounding
 PAPER: Final = "mlr"  # the rule of the paper, taken literally
@@ -18,13 +23,13 @@ PAPER: Final = "mlr"  # the rule of the paper, taken literally
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """What is known of a read-out and of what it reads, on the CPU.
+    """What directions are computed from: moments of hidden states, and the slope; on the CPU.
 
     Args:
         mean: Of what is read, `[D]` float64.
         covariance: Its covariance over contexts, `[D, D]` float64.
-        slope: Computes the slope `[D]` of -log alpha over rows, or raises a ValueError that says
-            why there is none.
+        slope: Computes the slope `[D]` of -log alpha over rows, or raises a ValueError
+            with the reason why there is none.
         positions: Number of these contexts.
         dtype: In which the rows are stored.
     """
@@ -37,10 +42,10 @@ class Known:
 
 
 class LogitShift(NamedTuple):
-    """What one nat changes: a row of the read-out, or its bias.
+    """Change of a row of the read-out, or of its bias, per nat.
 
     The logit of the token rises by `h · row + bias` in a context: by one nat on average, if the
-    rule delivers what it says.
+    direction delivers what it promises.
     """
 
     row: Tensor  # [D] float64
@@ -60,8 +65,8 @@ def mlr(known: Known) -> LogitShift:
 
     .. math:: \Delta E = -A / \|A\|^2
 
-    solves its linear model, A · ΔE = -1, by the smallest change. The slope tells rows apart; it
-    does not say what one row does when it is moved, so that less than a nat is delivered.
+    solves its linear model, A · ΔE = -1, by the smallest change. The slope describes how
+    rows differ, not the effect of moving one row, so that less than a nat is delivered.
 
     Source: Cho et al. (arXiv:2406.01468), the rule for editing. How the paper inverts A and weighs
         dimensions is not known to us; this is the pseudo-inverse.
@@ -152,3 +157,46 @@ DIRECTIONS: dict[DirectionName, Direction] = {
     "ln-exact": ln_exact,
     "bias": offset,
 }
+
+
+def know(
+    own: Readout,
+    statistics: Statistics,
+    dtype: torch.dtype,
+    size: int | None = None,
+) -> Known:
+    """Collects what directions are computed from.
+
+    Args:
+        own: The read-out.
+        statistics: Its statistics over contexts.
+        dtype: In which the rows are stored.
+        size: Of the vocabulary without the tokens that fill it up; None for all.
+    """
+
+    @cache
+    def slope() -> Tensor:
+        return probe(own, statistics, known=size).regression.slope
+
+    return Known(statistics.mean, statistics.covariance, slope, statistics.positions, dtype)
+
+
+def applicable(
+    known: Known,
+) -> tuple[dict[DirectionName, LogitShift], dict[str, str]]:
+    """Makes all directions that there are for a model.
+
+    Args:
+        known: What directions are computed from.
+
+    Returns:
+        What each changes per nat, and why others do not apply, by name.
+    """
+    directions: dict[DirectionName, LogitShift] = {}
+    refused: dict[str, str] = {}
+    for name, direction in DIRECTIONS.items():
+        try:
+            directions[name] = direction(known)
+        except ValueError as error:
+            refused[name] = str(error)
+    return directions, refused

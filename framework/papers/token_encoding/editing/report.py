@@ -1,4 +1,4 @@
-"""What is found about edits, arranged: in tables, numbers and pictures."""
+"""Reports of edits: tables, numbers and pictures."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch import Tensor
 
 from framework.analysis.report import Numbers, Report
 from framework.papers.token_encoding.editing.directions import PAPER
-from framework.papers.token_encoding.editing.request import EditRequest
-from framework.papers.token_encoding.editing.rules import Effect, Rule, named
+from framework.papers.token_encoding.editing.effects import Effect
+from framework.papers.token_encoding.editing.rules import EditRequest, Rule, named
 from framework.papers.token_encoding.editing.study import (
     SCALES,
     Agreement,
@@ -35,10 +35,10 @@ def report_edits(
     held_out: str,
     name: Callable[[int], str],
 ) -> Report:
-    """Arranges what an edit does: that which was chosen, the paper's beside it, then all others.
+    """Reports effects of an edit: the chosen one, that of the paper, then all others.
 
     Args:
-        request: What was asked.
+        request: What was requested.
         rules: All that apply.
         chosen: One of them.
         effects: What each of them does.
@@ -50,8 +50,8 @@ def report_edits(
     rows = [(rule, split) for rule in first for split in effects]
     rows += [(str(rule), held_out) for rule in rules if str(rule) not in first]
     head = ["rule", "on", *request.names[:COLUMNS], "error", "KL", "JS", "NLL", "others", "most"]
-    asked = [f"{scale:.4g}" for scale in request.scale[:COLUMNS].tolist()]
-    table = [head, ["asked", "", *asked, *[""] * 6]]
+    requested = [f"{scale:.4g}" for scale in request.scale[:COLUMNS].tolist()]
+    table = [head, ["requested", "", *requested, *[""] * 6]]
     table += [_row(rule, split, effects[split][rule], request, name) for rule, split in rows]
     metrics: dict[str, float] = {}
     panels: dict[str, dict[tuple[str, bool], tuple[Tensor, Tensor]]] = {}
@@ -77,7 +77,7 @@ def _row(
 
 
 def _numbers(request: EditRequest, rules: Sequence[Rule], effects: Effects) -> Numbers:
-    head = ["rule", "on", "token", "name", "asked", "amount", "actual"]
+    head = ["rule", "on", "token", "name", "requested", "amount", "actual"]
     numbers: list[list[str | float]] = [[*head, "kl", "js", "nll", "others", "most", "whose"]]
     for split, found in effects.items():
         for rule in rules:
@@ -89,16 +89,16 @@ def _numbers(request: EditRequest, rules: Sequence[Rule], effects: Effects) -> N
 
 
 def report_study(trials: Sequence[Trial]) -> Report:
-    """Arranges how far edits hold: medians and mean errors by scale, a row a rule and split.
+    """Reports edits of many tokens: median and mean error by scale, a row per rule and split.
 
     Args:
-        trials: What was tried.
+        trials: The edits.
     """
     rules = by_rule(trials)
     scales = [f"x {scale:g}" for scale in SCALES]
     table = [["rule", "on", *scales, "close", "Pearson", "Spearman"]]
     metrics: dict[str, float] = {}
-    head = ["rule", "on", "asked", "median", "error", "close", "left out", "kl", "js", "nll"]
+    head = ["rule", "on", "requested", "median", "error", "close", "left out", "kl", "js", "nll"]
     numbers: list[list[str | float]] = [list(head)]
     for (direction, calibrated, split), group in rules.items():
         rule = named(direction, calibrated)
@@ -114,10 +114,10 @@ def report_study(trials: Sequence[Trial]) -> Report:
         metrics |= {f"{prefix}/{k}": x for k, x in vars(whole).items() if not math.isnan(x)}
     panels: dict[str, dict[tuple[str, bool], tuple[Tensor, Tensor]]] = {}
     for (direction, calibrated, split), group in rules.items():
-        asked = torch.cat([trial.requested for trial in group]).exp()
+        requested = torch.cat([trial.requested for trial in group]).exp()
         actual = torch.cat([trial.log_scale for trial in group]).exp()
-        if len(asked):
-            panels.setdefault(split, {})[direction, calibrated] = (asked, actual)
+        if len(requested):
+            panels.setdefault(split, {})[direction, calibrated] = (requested, actual)
     return Report("edits", table, numbers, metrics, draw_edits(panels))
 
 

@@ -1,28 +1,109 @@
-"""Edits of a read-out: rows moved along a direction, and what that does on several contexts."""
+"""Edits of a read-out: which tokens by which factors, and rules that move their rows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from components.supports import Tokens
+from framework.console.errors import UserError
+from framework.data.module import PredictiveData
+from framework.data.protocols import ReadsText
 from framework.papers.token_encoding.contexts import Contexts
-from framework.papers.token_encoding.editing.directions import (
-    DIRECTIONS,
-    DirectionName,
-    Known,
-    LogitShift,
-)
-from framework.papers.token_encoding.editing.request import EditRequest
-from framework.papers.token_encoding.editing.shifts import Shifted, averages
-from framework.papers.token_encoding.editing.solving import solve
-from framework.papers.token_encoding.probing.probe import probe
+from framework.papers.token_encoding.editing.directions import Known, LogitShift, applicable
+from framework.papers.token_encoding.editing.shifts import solve
 from framework.papers.token_encoding.readout import Readout
 from framework.papers.token_encoding.rewriting import Change
-from framework.papers.token_encoding.statistics import Statistics
+
+
+@dataclass(frozen=True, eq=False)
+class EditRequest:
+    """Tokens, and factors by which their averaged probabilities are to be multiplied.
+
+    Args:
+        tokens: Their ids, `[W]`, each once.
+        scale: The factors, `[W]` float64, positive.
+        names: Names of the tokens, for messages.
+
+    Raises:
+        ValueError: If there is none, a token comes twice, or a factor is not positive, or is 1.
+    """
+
+    tokens: Tensor
+    scale: Tensor
+    names: Sequence[str]
+
+    def __post_init__(self) -> None:
+        if not len(self.tokens):
+            raise ValueError("An edit needs a token; name one with --tokens or --ids.")
+        for name, scale in zip(self.names, self.scale.tolist(), strict=True):
+            if not 0 < scale < float("inf"):
+                raise ValueError(
+                    f"The scale {scale:g} of {name} is not positive and finite; use 0.5 to halve "
+                    "a probability, 2 to double it."
+                )
+            if scale == 1:
+                raise ValueError(
+                    f"The scale 1 of {name} would change nothing; give another, or leave it out."
+                )
+        ids = self.tokens.tolist()
+        for token, name in zip(ids, self.names, strict=True):
+            if ids.count(token) > 1:
+                raise ValueError(f"The token {token} ({name}) is named twice; give it one scale.")
+
+
+def parse_request(
+    tokens: Mapping[str, float], ids: Mapping[int, float], data: PredictiveData
+) -> EditRequest | None:
+    """Parses requested tokens and scale factors; None if no token is named.
+
+    Args:
+        tokens: Scale factors by text.
+        ids: Scale factors by id.
+        data: Data that know the vocabulary.
+
+    Raises:
+        UserError: If data are not of tokens, or there is no such token.
+        ValueError: If a scale is not positive or 1, or a token is named twice.
+    """
+    support = data.spec.support
+    if not isinstance(support, Tokens):
+        raise UserError(
+            f"{type(data).__name__} holds {support}, and an edit changes probabilities of "
+            "tokens; choose a model of tokens."
+        )
+    pairs = [(_id_of(text, data), scale) for text, scale in tokens.items()]
+    pairs += ids.items()
+    for token, _ in pairs:
+        if not 0 <= token < support.size:
+            raise UserError(f"There is no token {token}; --ids are from 0 to {support.size - 1}.")
+    if not pairs:
+        return None
+    numbers, scale = zip(*pairs, strict=True)
+    names = [token_name(data, token) for token in numbers]
+    return EditRequest(torch.tensor(numbers), torch.tensor(scale, dtype=torch.float64), names)
+
+
+def token_name(data: PredictiveData, token: int) -> str:
+    """Returns the text of a token in quotes, or its id if the data hold no text."""
+    return repr(data.decode([token])) if isinstance(data, ReadsText) else f"token {token}"
+
+
+def _id_of(text: str, data: PredictiveData) -> int:
+    """Returns the id of the token that has a text."""
+    if not isinstance(data, ReadsText):
+        raise UserError(f"{type(data).__name__} reads no text; name tokens by --ids.")
+    ids = data.encode(text)
+    if len(ids) > 1:
+        pieces = ", ".join(f"{data.decode([piece])!r} is {piece}" for piece in ids)
+        raise UserError(f"{text!r} is not one token but {len(ids)}: {pieces}; name one by --ids.")
+    if not ids or data.decode(ids) != text:
+        raise UserError(f"The vocabulary has no token {text!r}; name another, or one by --ids.")
+    return ids[0]
 
 
 class Rule(NamedTuple):
@@ -60,100 +141,41 @@ class Rule(NamedTuple):
         return Change(bias=bias, untie=untie)
 
 
-class Effect(NamedTuple):
-    """What an edit does on some contexts; divergences and losses in nats per context."""
-
-    scale: Tensor  # [W], of the averaged probabilities of the tokens
-    kl: float  # KL(P‖P'), of the distribution P before and the distribution P' after
-    js: float  # Jensen-Shannon divergence
-    nll: float  # by how much less likely the tokens that came are
-    others: float  # mean factor of the probability of any other token
-    largest: float  # the largest factor of an averaged probability, as a ratio of at least 1
-    token: int  # whose that is
-
-    def error(self, request: EditRequest) -> float:
-        """Returns the mean over tokens of how far the log of the scale is from what was asked."""
-        return float((self.scale / request.scale).log().abs().mean())
-
-
-def know(
-    own: Readout,
-    statistics: Statistics,
-    dtype: torch.dtype,
-    size: int | None = None,
-) -> Known:
-    """Collects what directions are made of.
-
-    Args:
-        own: The read-out.
-        statistics: What that says over contexts.
-        dtype: In which the rows are stored.
-        size: Of the vocabulary without the tokens that fill it up; None for all.
-    """
-
-    @cache
-    def slope() -> Tensor:
-        return probe(own, statistics, known=size).regression.slope
-
-    return Known(statistics.mean, statistics.covariance, slope, statistics.positions, dtype)
-
-
 def rules(
     known: Known, own: Readout, contexts: Contexts, request: EditRequest
 ) -> tuple[list[Rule], dict[str, str]]:
     """Makes all rules that apply: each direction as it is, and calibrated on contexts.
 
     Args:
-        known: What directions are made of.
+        known: What directions are computed from.
         own: The read-out.
         contexts: To calibrate on.
-        request: What is asked.
+        request: What is requested.
 
     Returns:
         The rules, and why others do not apply, by direction; by "NAME, calibrated" where a
         direction applies and cannot be calibrated.
 
     Raises:
-        ValueError: If what is asked adds up to a probability of 1 or more.
+        ValueError: If what is requested adds up to a probability of 1 or more.
     """
     log_probs = contexts.log_probs(own, request.tokens)
     _check_mass(log_probs, request)
-    asked = request.scale.log()
+    requested = request.scale.log()
     directions, refused = applicable(known)
     found = []
     for name, per_nat in directions.items():
-        found.append(Rule(name, False, per_nat, asked))
-        solution = solve(log_probs, per_nat.profile(contexts.hidden), asked)
-        if solution.reaches(asked).all():
+        found.append(Rule(name, False, per_nat, requested))
+        solution = solve(log_probs, per_nat.profile(contexts.hidden), requested)
+        if solution.reaches(requested).all():
             found.append(Rule(name, True, per_nat, solution.amount))
         else:
             largest = _listed(request, solution.log_scale.exp())
             refused[named(name, True)] = (
-                f"{name} cannot scale as asked in these contexts, for its shift saturates or has "
-                f"both signs there; the largest scales that it reaches are {largest}."
+                f"{name} cannot scale as requested in these contexts, as its shift saturates or "
+                f"changes sign there; the largest scales that it reaches are {largest}."
             )
     return found, refused
-
-
-def applicable(
-    known: Known,
-) -> tuple[dict[DirectionName, LogitShift], dict[str, str]]:
-    """Makes all directions that there are for a model.
-
-    Args:
-        known: What directions are made of.
-
-    Returns:
-        What each changes per nat, and why others do not apply, by name.
-    """
-    directions: dict[DirectionName, LogitShift] = {}
-    refused: dict[str, str] = {}
-    for name, direction in DIRECTIONS.items():
-        try:
-            directions[name] = direction(known)
-        except ValueError as error:
-            refused[name] = str(error)
-    return directions, refused
 
 
 def named(direction: str, calibrated: bool) -> str:
@@ -166,51 +188,13 @@ def named(direction: str, calibrated: bool) -> str:
     return f"{direction}, calibrated" if calibrated else direction
 
 
-def measure(
-    own: Readout, contexts: Contexts, request: EditRequest, chosen: Sequence[Rule]
-) -> list[Effect]:
-    """Computes what edits do on contexts, exactly.
-
-    Args:
-        own: The read-out before.
-        contexts: Of it; other ones than those that rules were made with, to see what holds there.
-        request: What was asked.
-        chosen: The edits, each on its own.
-    """
-    log_probs = contexts.log_probs(own, request.tokens)
-    came = contexts.target[:, None] == request.tokens
-    shifted = [Shifted(log_probs, rule.shift(contexts.hidden)) for rule in chosen]
-    nothing = torch.zeros(len(contexts), dtype=torch.float64)
-    factors = torch.stack([nothing, *(edit.log_others for edit in shifted)], 1)
-    alphas = averages(own, contexts, factors)  # [V, 1 + R]
-    changes = (alphas[:, 1:] / alphas[:, :1]).nan_to_num(1.0)
-    changes[request.tokens] = 1.0
-    return [
-        Effect(
-            edit.log_scale().exp(),
-            float(edit.kl()),
-            float(edit.js()),
-            float(edit.nll(came)),
-            float(edit.log_others.exp().mean()),
-            *_largest(change),
-        )
-        for edit, change in zip(shifted, changes.T, strict=True)
-    ]
-
-
-def _largest(change: Tensor) -> tuple[float, int]:
-    """Returns the factor that is farthest from 1, and whose it is."""
-    token = int(change.log().abs().argmax())
-    return float(change[token]), token
-
-
 def _check_mass(log_probs: Tensor, request: EditRequest) -> None:
-    asked = log_probs.exp().mean(0) * request.scale
-    if asked.sum() >= 1:
-        largest = _listed(request, request.scale / asked.sum())
+    requested = log_probs.exp().mean(0) * request.scale
+    if requested.sum() >= 1:
+        largest = _listed(request, request.scale / requested.sum())
         raise ValueError(
-            f"The scales ask for averaged probabilities of {float(asked.sum()):.3g} in all, and "
-            f"there is only 1; scales must stay below {largest}."
+            f"The scales request averaged probabilities of {float(requested.sum()):.3g} in all, "
+            f"and there is only 1; scales must stay below {largest}."
         )
 
 

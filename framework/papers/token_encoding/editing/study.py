@@ -1,4 +1,4 @@
-"""How far edits hold: many tokens, each by many factors, along every direction, one by one."""
+"""A study of edits: many tokens, each by many factors, along every direction, one by one."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from torch import Tensor
 
 from framework.papers.token_encoding.contexts import Contexts
 from framework.papers.token_encoding.editing.directions import DirectionName, LogitShift
-from framework.papers.token_encoding.editing.shifts import Shifted
-from framework.papers.token_encoding.editing.solving import solve_each
+from framework.papers.token_encoding.editing.shifts import Shifted, solve_each
 from framework.papers.token_encoding.readout import Readout
 
 SCALES = (1 / 20, 1 / 10, 1 / 2, 2.0, 10.0, 20.0, 50.0)
@@ -31,12 +30,12 @@ class Trial:
         direction: Its name.
         calibrated: Whether shifts were solved for on the contexts of the fit.
         split: Where it was measured.
-        scale: What was asked for.
+        scale: What was requested.
         log_scale: What came of it, `[W]`; without tokens that cannot be scaled so.
         left_out: How many tokens these are.
         kl: KL(P‖P') of an edit, in nats per context, on average.
         js: Their Jensen-Shannon divergence.
-        nll: How much less likely the tokens that came are, in nats.
+        nll: Increase of the mean loss of the observed tokens, in nats.
     """
 
     direction: str
@@ -51,7 +50,7 @@ class Trial:
 
     @property
     def requested(self) -> Tensor:
-        """The log of what was asked for, for each token, `[W]`."""
+        """The log of what was requested, for each token, `[W]`."""
         return torch.full_like(self.log_scale, self.scale).log()
 
     @property
@@ -61,7 +60,7 @@ class Trial:
 
     @property
     def error(self) -> float:
-        """The mean distance of the logs of actual and asked scales."""
+        """The mean distance of the logs of actual and requested scales."""
         return float((self.log_scale - self.requested).abs().mean())
 
     @property
@@ -96,7 +95,7 @@ def try_edits(
     tokens: Tensor,
     splits: Mapping[str, Contexts],
 ) -> Iterator[Trial]:
-    """Edits tokens one by one, uncalibrated and calibrated, and tells what comes of it.
+    """Edits tokens one by one, uncalibrated and calibrated, and measures the effects.
 
     Args:
         own: The read-out.
@@ -110,11 +109,11 @@ def try_edits(
     for direction, per_nat in directions.items():
         profiles = {name: per_nat.profile(contexts.hidden) for name, contexts in splits.items()}
         for scale in SCALES:
-            asked = torch.full((len(tokens),), scale, dtype=torch.float64).log()
-            found = solve_each(log_probs[fit], profiles[fit], asked)
+            requested = torch.full((len(tokens),), scale, dtype=torch.float64).log()
+            found = solve_each(log_probs[fit], profiles[fit], requested)
             for calibrated, amount, kept in (
-                (False, asked, torch.ones_like(asked, dtype=torch.bool)),
-                (True, found.amount, found.reaches(asked)),
+                (False, requested, torch.ones_like(requested, dtype=torch.bool)),
+                (True, found.amount, found.reaches(requested)),
             ):
                 for split, profile in profiles.items():
                     shifted = Shifted(
@@ -136,7 +135,7 @@ def try_edits(
 
 @dataclass(frozen=True)
 class Agreement:
-    """How scales that came and that were asked for agree over all trials of a rule, in logs."""
+    """Agreement of actual and requested scales over all trials of a rule, in logs."""
 
     slope: float
     pearson: float
@@ -146,17 +145,17 @@ class Agreement:
 
 
 def agreement(trials: Iterable[Trial]) -> Agreement:
-    """Compares logs of scales over trials that differ in what was asked for."""
+    """Compares logs of scales over trials that differ in what was requested."""
     group = list(trials)
-    asked = torch.cat([trial.requested for trial in group])
+    requested = torch.cat([trial.requested for trial in group])
     actual = torch.cat([trial.log_scale for trial in group])
-    near = ((actual - asked).exp() - 1).abs() <= CLOSE
-    centered = asked - asked.mean()
+    near = ((actual - requested).exp() - 1).abs() <= CLOSE
+    centered = requested - requested.mean()
     return Agreement(
         slope=float(centered @ actual / centered.square().sum()),
-        pearson=_correlation(asked, actual),
-        spearman=_correlation(_ranks(asked), _ranks(actual)),
-        error=float((actual - asked).abs().mean()),
+        pearson=_correlation(requested, actual),
+        spearman=_correlation(_ranks(requested), _ranks(actual)),
+        error=float((actual - requested).abs().mean()),
         close=float(near.double().mean()),
     )
 

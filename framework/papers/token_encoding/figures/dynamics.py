@@ -1,4 +1,4 @@
-"""Draws what a read-out comes to encode while a model is trained, beside its loss."""
+"""Draws how well a read-out encodes quantities over the steps of training, with the loss."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from matplotlib.ticker import ScalarFormatter
 
 from framework.figures.style import CONTEXT, grid, label, legend, looks
 
-FLOOR = -0.1  # lowest R² that is shown: what no line explains says no more
+FLOOR = -0.1  # lowest R² that is shown
 
 
 def draw_dynamics(
     steps: Sequence[int], scores: Mapping[str, Sequence[float]], losses: Sequence[float]
 ) -> Figure:
-    """Shows shares of explained variance against the logarithm of the step, and the loss beside.
+    """Shows explained variance and the loss against the logarithm of the step.
 
     Args:
         steps: When it was measured, N optimizer steps; 0 stands at the left edge.
@@ -30,7 +30,7 @@ def draw_dynamics(
     axes.set_xlim(left=0)
     axes.set_ylim(FLOOR, 1.05)
     axes.axhline(0, color=CONTEXT, linewidth=0.6)
-    label(axes, "What the rows of tokens tell", "optimizer steps", "R²")
+    label(axes, "What rows of tokens encode", "optimizer steps", "R²")
     twin = axes.twinx()
     twin.plot(steps, losses, ":", color=CONTEXT, linewidth=1.4)
     axes.plot([], [], ":", color=CONTEXT, linewidth=1.4, label="loss")  # for the one legend

@@ -11,14 +11,14 @@ from torch import Tensor
 from framework.figures.style import CONTEXT, grid, label, legend, looks
 
 Points = tuple[Tensor, Tensor]
-"""Scales that were asked for and scales that came, `[P]` each, both positive."""
+"""Requested and actual scales, `[P]` each, both positive."""
 
 Rule = tuple[str, bool]
 """A direction, and whether shifts along it are calibrated."""
 
 
 def draw_edits(panels: Mapping[str, Mapping[Rule, Points]]) -> Figure:
-    """Shows scales against what was asked for: their medians, and the middle half of them.
+    """Shows actual against requested scales: medians, and the middle half.
 
     Args:
         panels: For each panel, the edits by rule: a color for each direction, dashed lines for
@@ -32,23 +32,24 @@ def draw_edits(panels: Mapping[str, Mapping[Rule, Points]]) -> Figure:
         }
         axes.set_xscale("log")
         axes.set_yscale("log")
-        for rule, (asked, actual) in edits.items():
-            _draw(axes, rule, colors[rule[0]], asked, actual)
-        ends = [float(end) for asked, _ in edits.values() for end in asked.aminmax()]
+        for rule, (requested, actual) in edits.items():
+            _draw(axes, rule, colors[rule[0]], requested, actual)
+        ends = [float(end) for requested, _ in edits.values() for end in requested.aminmax()]
         axes.axline((min(ends), min(ends)), (1, 1), color=CONTEXT, linewidth=0.8)
-        label(axes, name, "scale that was asked for", "scale that came")
+        label(axes, name, "requested scale", "actual scale")
     legend(figure, every[0], columns=4)
     return figure
 
 
-def _draw(axes: Axes, rule: Rule, color: str, asked: Tensor, actual: Tensor) -> None:
+def _draw(axes: Axes, rule: Rule, color: str, requested: Tensor, actual: Tensor) -> None:
     direction, calibrated = rule
-    scales = sorted(set(asked.tolist()))
-    groups = [actual[asked == scale] for scale in scales]
+    scales = sorted(set(requested.tolist()))
+    groups = [actual[requested == scale] for scale in scales]
     low, middle, high = (
         [float(group.quantile(share)) for group in groups] for share in (0.25, 0.5, 0.75)
     )
-    line = "" if len(asked) == len(scales) else "--" if calibrated else "-"  # one token a scale
+    single = len(requested) == len(scales)  # one token per scale
+    line = "" if single else "--" if calibrated else "-"
     marker = "x" if calibrated else "o"
     name = f"{direction}, calibrated" if calibrated else direction
     axes.fill_between(scales, low, high, color=color, alpha=0.1, linewidth=0)

@@ -35,7 +35,7 @@ def draw_fits(fits: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
 
 
 def draw_saliency(saliency: Tensor, shares: Mapping[int, float] | None = None) -> Figure:
-    """Shows how much each dimension carries, and how few of them suffice.
+    """Shows the saliency of each dimension, and R² of the k most salient ones.
 
     Args:
         saliency: Slope times standard deviation of each dimension, `[D]`; the sign is ignored.

@@ -23,12 +23,12 @@ def draw_pruning(
     controls: Sequence[str],
     claim: float,
 ) -> Figure:
-    """Shows KL divergences and how often the likeliest token stays, a column a way to delete.
+    """Shows KL divergences and how often the most likely token stays, a column a way to delete.
 
     Args:
         fractions: Shares of deleted dimensions.
         costs: KL divergences in nats, by the way to delete.
-        agreement: Shares of contexts in which the likeliest token stays, by the same ways.
+        agreement: Shares of contexts in which the most likely token stays, by the same ways.
         controls: The orders that are random; they look alike.
         claim: Share of dimensions that is said to go without effect.
     """
@@ -42,8 +42,8 @@ def draw_pruning(
     for axes, (way, curves) in zip(panels[len(costs) :], agreement.items(), strict=True):
         _lines(axes, shares, curves, controls)
         axes.set_ylim(0, 1.03)
-        label(axes, f"Likeliest token, {way}", "deleted, %", "share that stays")
-    said = f"{claim:.0%}, of which the paper says that they are free"
+        label(axes, f"Most likely token, {way}", "deleted, %", "share that stays")
+    said = f"{claim:.0%}, which the paper claims to be free"
     for axes in panels:
         axes.axvline(PERCENT * claim, color=CONTEXT, linewidth=0.8, linestyle=":", label=said)
     legend(figure, panels[0], columns=5)

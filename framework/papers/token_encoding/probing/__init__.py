@@ -1,1 +1,1 @@
-"""What the rows of a read-out tell of the probabilities of its tokens."""
+"""Regressions of the probabilities of tokens on their rows, with controls and a self-test."""

@@ -1,4 +1,4 @@
-"""What the numbers of an examination mean, and where they mean nothing: sentences for a reader."""
+"""Interpretation of a probe in sentences: what its numbers show, and where they show nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ASKED = 10  # scale of the example
 
 
 def interpret(found: ProbeReport, untrained: Mapping[Target, float]) -> Iterator[str]:
-    """Yields what a reader should know, the worst first.
+    """Yields sentences, the worst first.
 
     Args:
         found: What was found.
@@ -112,7 +112,7 @@ def _claims(found: ProbeReport, untrained: Mapping[Target, float]) -> Iterator[s
     width = len(found.main.regression.slope)
     yield (
         f"The paper: few dimensions carry it. Here: {few} of {width} reach {ENOUGH:.0%} of R²; "
-        "whether the others can go, `prune` tells."
+        "whether the others can be deleted, `prune` measures."
     )
     if found.contexts:
         count, cosine = next(

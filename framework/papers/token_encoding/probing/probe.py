@@ -1,4 +1,4 @@
-"""The probe: how linearly the rows of a read-out encode what is known of their tokens."""
+"""The probe: how linearly the rows of a read-out encode a quantity of their tokens."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class EncodingProbe:
         cosine: Of the slope A and -h̄, which it should be.
         kept: Which tokens are regressed, `[V]` bool.
         target: The quantity, `[V]` float64; `nan` where it is not defined.
-        predicted: What the fit says, `[V]` float64.
+        predicted: Prediction of the fit, `[V]` float64.
         adjusted_r2_seen: That of the same fit among kept tokens that came in the text;
             `nan` if there are fewer than two.
         adjusted_r2_frequent: Among the 1,000 kept tokens that came most often.
@@ -63,7 +63,7 @@ class EncodingProbe:
 
     @property
     def numbers(self) -> dict[str, float]:
-        """What is said of all kept tokens, by name."""
+        """Scores over all kept tokens, by name."""
         fit = {name: getattr(self.regression, name) for name in NUMBERS}
         return {**fit, "gain": self.gain, "cosine": self.cosine}
 
@@ -89,11 +89,11 @@ def probe(
     - `frequency`: :math:`-\log` of the share of a token in the text, its count and 0.5, of tokens
       that occur there. It knows nothing of the model, and of no bias.
 
-    At random weights R² of `alpha` is nearly 1: it says little alone, that of `frequency` does.
+    At random weights R² of `alpha` is nearly 1: it shows little alone, that of `frequency` does.
 
     Args:
         own: The read-out, with which the statistics were gathered.
-        statistics: What it says over contexts.
+        statistics: Its statistics over contexts.
         target: The quantity.
         counts: How often each token occurs in the training text, `[V]`; None for the text that the
             statistics were gathered in.
@@ -162,7 +162,7 @@ QUANTITIES: Mapping[Target, Callable[[Readout, Statistics, Tensor], Tensor]] = {
 
 
 def _moved(own: Readout, values: Tensor) -> Tensor:
-    """Adds the bias of a token, which its row says nothing of."""
+    """Adds the bias of a token, which its row does not encode."""
     return values if own.bias is None else values + own.bias.cpu().double()
 
 

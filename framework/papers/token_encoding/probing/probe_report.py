@@ -1,4 +1,4 @@
-"""ProbeReport: all that is asked of a read-out about the probabilities of its tokens."""
+"""ProbeReport: all that is measured of how a read-out encodes the probabilities of its tokens."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from framework.papers.token_encoding.probing.theory import (
 from framework.papers.token_encoding.readout import Readout
 from framework.papers.token_encoding.statistics import Statistics
 
-KIND = "overtone token probe 1"  # says in a file what it holds
+KIND = "overtone token probe 1"  # marks the file
 LINEAR = 1e-12  # what R² of the geometric mean may miss
 EXACT = 1e-8  # error of its slope, and of the constant
 WHOLE = 1e-5  # error of the sum of probabilities, from float32 logits
@@ -32,7 +32,7 @@ JENSEN = 1e-3  # nats by which a mean may seem less than the geometric one
 
 @dataclass(frozen=True, eq=False)
 class ProbeReport:
-    """What was found.
+    """Results of a probe.
 
     Args:
         probes: By target; that of the geometric mean is always there, without ridge.
@@ -65,7 +65,7 @@ class ProbeReport:
 
     @property
     def main(self) -> EncodingProbe:
-        """The probe of the target that was asked for first."""
+        """The probe of the target that was requested first."""
         return next(iter(self.probes.values()))
 
     def save(self, path: Path) -> None:
@@ -104,7 +104,7 @@ def examine(
 
     Args:
         own: The read-out.
-        statistics: What it says over contexts.
+        statistics: Its statistics over contexts.
         targets: What to look for, the most important first.
         counts: How often each token occurs in the training text; see `probe`.
         known: Size of the vocabulary without the tokens that fill it up; see `probe`.
@@ -144,7 +144,7 @@ def self_test(own: Readout, statistics: Statistics, tested: EncodingProbe) -> li
 
     Args:
         own: The read-out.
-        statistics: What it says over contexts.
+        statistics: Its statistics over contexts.
         tested: Its probe of the geometric mean.
 
     Returns:

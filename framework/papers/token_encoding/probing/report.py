@@ -1,4 +1,4 @@
-"""What an examination found, arranged: in tables, numbers, pictures and sentences."""
+"""Reports of a probe: tables, numbers and pictures."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ROWS: Mapping[str, Callable[[EncodingProbe], str]] = {
 
 
 def report_probe(found: ProbeReport, controls: Controls, decode: Callable[[int], str]) -> Report:
-    """Arranges the probes: a column for each target; in numbers a row for each token.
+    """Reports the probes: a column for each target; in numbers a row for each token.
 
     Args:
         found: What was found.
@@ -65,7 +65,7 @@ def report_probe(found: ProbeReport, controls: Controls, decode: Callable[[int],
 
 
 def report_dimensions(found: ProbeReport) -> Report:
-    """Arranges what each dimension carries in the first probe, and what few of them say."""
+    """Reports the saliency of each dimension in the first probe, and R² of few of them."""
     fit, shares = found.main.regression, found.dimensions
     table = [["dimensions", *map(str, shares)], ["adjusted R²", *map(_share, shares.values())]]
     columns = (
@@ -83,7 +83,7 @@ def report_dimensions(found: ProbeReport) -> Report:
 
 
 def report_contexts(found: ProbeReport) -> Report:
-    """Arranges how close slopes from few contexts are to that from all."""
+    """Reports the cosine between slopes from few contexts and that from all."""
     cosines = found.contexts
     table = [["contexts", *map(str, cosines)], ["cosine", *map(_share, cosines.values())]]
     numbers: list[list[str | float]] = [["contexts", "cosine"]]
@@ -93,7 +93,7 @@ def report_contexts(found: ProbeReport) -> Report:
 
 
 def report_components(found: ProbeReport) -> Report:
-    """Arranges principal components of the rows, and how they go with probability."""
+    """Reports principal components of the rows, colored by probability."""
     scores, shares = found.components
     alpha = found.statistics.alpha[: found.known]
     table = [["component", "share of variance"]]

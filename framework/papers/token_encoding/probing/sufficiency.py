@@ -1,4 +1,4 @@
-"""How little suffices to know the slope of a probe: few contexts, few dimensions."""
+"""How few contexts and how few dimensions suffice for a probe."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FEWEST, MOST, FACTOR = 16, 4_096, 4  # contexts
 
 
 def few_contexts(own: Readout, contexts: Contexts, found: EncodingProbe) -> dict[int, float]:
-    """Tells how close the slope of -log alpha from n contexts is to that from all.
+    """Compares the slope of -log alpha from n contexts with that from all.
 
     Args:
         own: The read-out.
@@ -42,7 +42,7 @@ def few_contexts(own: Readout, contexts: Contexts, found: EncodingProbe) -> dict
 
 
 def few_dimensions(own: Readout, found: EncodingProbe) -> dict[int, float]:
-    """Tells how well the k dimensions that carry most in a probe do alone.
+    """Measures how well the k most salient dimensions predict the target alone.
 
     Args:
         own: The read-out.

@@ -1,4 +1,4 @@
-"""What averaged probabilities should be, from moments of what is read: nothing is fitted."""
+"""Averaged probabilities predicted from moments of hidden states, without any fit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Agreement(NamedTuple):
 
 
 def first_order(own: Readout, statistics: Statistics) -> Tensor:
-    r"""Predicts -log alpha, less what the bias says of it: linear in the rows, `[V]` float64.
+    r"""Predicts -log alpha without its bias: linear in the rows, `[V]` float64.
 
     .. math:: -\log \alpha_w + b_w \approx -\bar h \cdot E_w + \overline{\log Z}
 

@@ -1,4 +1,4 @@
-"""Pruning: deletes dimensions of what a read-out reads, and asks how many a budget allows."""
+"""Deletion of dimensions that a read-out reads, and how many a budget allows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Divergence: how far the distributions of the next token move when something is deleted."""
+"""Divergence of the next-token distributions before and after a deletion."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ class Divergence(NamedTuple):
 
     kl: float  # KL(P‖Q) in nats
     js: float  # Jensen-Shannon divergence in nats, ln 2 at most
-    nll: float  # how much less likely the tokens that came are, in nats
-    agreement: float  # share of contexts in which both hold the same token for the likeliest
+    nll: float  # mean increase of the loss of the observed tokens, in nats
+    agreement: float  # share of contexts in which the most likely token is the same
 
 
 def diverge(
     own: Readout, contexts: Contexts, deletions: Sequence[Deletion], rows: int = ROWS
 ) -> list[Divergence]:
-    """Measures what deletions cost, in one pass over contexts.
+    """Measures the cost of deletions, in one pass over contexts.
 
     The logits of all tokens are held for some contexts at a time, in float32 without what all
     tokens share; sums are float64.
 
     Args:
         own: The read-out, on the device that computes.
-        contexts: What it reads, and what came.
-        deletions: What is deleted.
+        contexts: What it reads, and the observed tokens.
+        deletions: The deletions.
         rows: Contexts whose logits are held at once, at least 1.
     """
     weight = centered(exact(own.weight)).to(own.weight)
@@ -62,7 +62,7 @@ def diverge(
 def by_forward_pass(
     before: PredictiveModule, after: PredictiveModule, sample: Sample
 ) -> tuple[Divergence, Contexts]:
-    """Measures how far the distributions of two models are apart.
+    """Measures the divergence between the distributions of two models.
 
     Args:
         before: The one.

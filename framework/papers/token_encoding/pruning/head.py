@@ -1,12 +1,12 @@
-"""The pruned head: a linear read-out of some dimensions of the hidden state."""
+"""PrunedHead: a linear read-out of some dimensions of the hidden state."""
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from components.heads.linear import LogitsHead, number_of_logits
 from components.supports import Support
-from framework.papers.token_encoding.pruning.selection import Selection
 
 
 class PrunedHead(LogitsHead):
@@ -53,3 +53,40 @@ class PrunedHead(LogitsHead):
             f"PrunedHead reads out with {self.kept} dimensions of its own choice, the embedding "
             f"has vectors of width {table.embedding_dim}; choose LinearHead, or drop tied."
         )
+
+
+class Selection(nn.Module):
+    """Reads `kept` of `dim` dimensions, the first ones until another choice is stored in `index`.
+
+    The choice is part of a state dictionary, for it belongs to the weights that read what is left.
+
+    Args:
+        dim: Width of a state.
+        kept: How many dimensions are read, from 1 to `dim`.
+
+    Raises:
+        ValueError: If `kept` is out of range.
+
+    Example:
+        >>> Selection(dim=4, kept=2)(torch.tensor([5.0, 6.0, 7.0, 8.0]))
+        tensor([5., 6.])
+    """
+
+    index: Tensor
+
+    def __init__(self, dim: int, kept: int) -> None:
+        super().__init__()
+        if not 1 <= kept <= dim:
+            raise ValueError(
+                f"Selection: kept={kept} of {dim} dimensions; keep at least 1 and at most {dim}."
+            )
+        self.register_buffer("index", torch.empty(kept, dtype=torch.int64))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Chooses the first dimensions, also after the module was made without memory."""
+        torch.arange(len(self.index), out=self.index)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Selects from `[..., dim]`, to `[..., kept]`."""
+        return states.index_select(-1, self.index)

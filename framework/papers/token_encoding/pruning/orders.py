@@ -12,7 +12,7 @@ NULL = 1e-10  # share of the largest variance below which a direction holds roun
 
 
 class Order(ABC):
-    """Says what is left of a vector h of width D once its first dimensions are deleted: P h.
+    """Projects a vector h of width D onto what is left after deleting its first dimensions: P h.
 
     Orders are nested: more deletions delete the same dimensions, and others.
     """

@@ -1,4 +1,4 @@
-"""Tells what a sweep found: tables, numbers, a picture, and whether the paper's claim holds."""
+"""Reports of a sweep: tables, numbers, a picture, and whether the paper's claim holds."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from framework.papers.token_encoding.pruning.saliency import PAPER, RANDOM, ROTA
 from framework.papers.token_encoding.pruning.sweep import BUDGETS, STEPS, Curve
 
 SHOWN = (1, 2, 4, 6, 8, 10)  # of `STEPS` parts, in tables
-CLAIM = 6  # parts that go without significant effect, says the abstract of the paper
+CLAIM = 6  # parts that can be deleted without significant effect, by the abstract of the paper
 FREE = 0.05  # nats of KL that we call no significant effect; the paper names no number
 WAYS = {False: "zeros", True: "mean folded"}
 MEASURES = {
     "kl": "KL(before‖after) in nats, and dimensions that fit a budget",
     "js": "Jensen-Shannon divergence in nats",
     "nll": "Added loss of the tokens that came, in nats",
-    "agreement": "Share of contexts whose likeliest token stays",
+    "agreement": "Share of contexts whose most likely token stays",
 }
 
 Pairs = Mapping[str, tuple[Curve, Curve]]
@@ -29,7 +29,7 @@ Pairs = Mapping[str, tuple[Curve, Curve]]
 
 
 def report_sweep(curves: Sequence[Curve]) -> Report:
-    """Arranges a sweep: KL and budgets in the table, everything in numbers and a picture.
+    """Reports a sweep: KL and budgets in the table, everything in numbers and a picture.
 
     Args:
         curves: Every order, with zeros and with the mean.
@@ -49,7 +49,7 @@ def report_sweep(curves: Sequence[Curve]) -> Report:
 
 
 def sweep_table(curves: Sequence[Curve], measure: str) -> list[list[str]]:
-    """Arranges a measure by order and share of dimensions, `zeros | mean folded` in a cell.
+    """Returns a table of a measure by order and share, `zeros | mean folded` in a cell.
 
     Args:
         curves: Every order, with zeros and with the mean.
@@ -66,7 +66,7 @@ def sweep_table(curves: Sequence[Curve], measure: str) -> list[list[str]]:
 
 
 def verdict(curves: Sequence[Curve]) -> str:
-    """Says what the paper claims, and whether it holds here.
+    """Compares the claim of the paper with the measurement, in sentences.
 
     Args:
         curves: Every order, with zeros and with the mean.
@@ -80,7 +80,7 @@ def verdict(curves: Sequence[Curve]) -> str:
     return (
         f"The paper says that more than {part} of dimensions can be deleted without significant "
         f"effect (arXiv:2406.01468). Here {part} by {PAPER}, set to zero, cost {cost.kl:.4f} nats "
-        f"of KL and {cost.nll:.4f} nats of loss, and change the likeliest token in "
+        f"of KL and {cost.nll:.4f} nats of loss, and change the most likely token in "
         f"{1 - cost.agreement:.1%} of contexts: if more than {FREE} nats of KL is significant, "
         f"the claim {holds}. That order is {than} than random ones ({chance:.4f} nats on "
         f"average). The cheapest order of dimensions there is {best.name}, {WAYS[best.folded]}: "

@@ -26,7 +26,7 @@ ROTATED: Final = "rotated"
 
 
 class Saliency:
-    """Scores dimensions from what is known of a read-out; high scores are deleted last.
+    """Scores dimensions of a read-out from its statistics; high scores are deleted last.
 
     With A the slope that predicts -log alpha from rows E, sd and var over tokens, h what is read:
 

@@ -1,4 +1,4 @@
-"""Sweep: what each order of deletion costs at each share of dimensions, random ones beside."""
+"""Sweep: the cost of each order of deletion, random ones included, by share of dimensions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BUDGETS = (0.01, 0.05, 0.1)  # nats of KL
 
 @dataclass(frozen=True)
 class Curve:
-    """What an order costs.
+    """Costs of an order of deletion.
 
     Args:
         name: Of the order.

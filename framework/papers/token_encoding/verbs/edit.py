@@ -10,7 +10,7 @@ from pathlib import Path
 from lightning.fabric import Fabric
 
 from framework.analysis.report import Report
-from framework.analysis.sample import Sample
+from framework.analysis.sample import Sample, Spread
 from framework.callbacks.table import table
 from framework.console.checkpoint_options import HELP, leading, parse_options
 from framework.console.errors import UserError
@@ -19,21 +19,16 @@ from framework.data.module import PredictiveData
 from framework.data.protocols import ReadsCorpora
 from framework.modules.loading import load_module
 from framework.papers.token_encoding.contexts import Contexts
-from framework.papers.token_encoding.editing.checking import measured, warnings
-from framework.papers.token_encoding.editing.directions import PAPER, Known
+from framework.papers.token_encoding.editing.directions import PAPER, Known, applicable, know
+from framework.papers.token_encoding.editing.effects import measure, measured, warnings
 from framework.papers.token_encoding.editing.report import report_edits, report_study
-from framework.papers.token_encoding.editing.request import (
-    EditRequest,
-    parse_request,
-    token_name,
-)
 from framework.papers.token_encoding.editing.rules import (
+    EditRequest,
     Rule,
-    applicable,
-    know,
-    measure,
     named,
+    parse_request,
     rules,
+    token_name,
 )
 from framework.papers.token_encoding.editing.study import strata, try_edits
 from framework.papers.token_encoding.options import EditOptions
@@ -44,7 +39,6 @@ from framework.papers.token_encoding.readout_data import (
     versions,
 )
 from framework.papers.token_encoding.rewriting import rewrite
-from framework.papers.token_encoding.spread import Spread
 
 DESCRIPTION = (
     "Multiplies averaged probabilities of tokens by changing their rows of the read-out: "

@@ -9,7 +9,7 @@ from pathlib import Path
 from lightning.fabric import Fabric
 
 from framework.analysis.report import Report
-from framework.analysis.sample import Sample
+from framework.analysis.sample import Sample, Spread
 from framework.callbacks.table import table
 from framework.console.checkpoint_options import HELP, leading, parse_options
 from framework.console.errors import UserError
@@ -34,7 +34,6 @@ from framework.papers.token_encoding.probing.report import (
 )
 from framework.papers.token_encoding.readout import embedding, readout
 from framework.papers.token_encoding.readout_data import load_readout_data
-from framework.papers.token_encoding.spread import Spread
 from framework.papers.token_encoding.statistics import gather
 
 DESCRIPTION = (

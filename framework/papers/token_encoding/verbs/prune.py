@@ -9,7 +9,7 @@ from typing import NamedTuple
 from lightning.fabric import Fabric
 from torch import Tensor
 
-from framework.analysis.sample import Sample
+from framework.analysis.sample import Sample, Spread
 from framework.callbacks.table import table
 from framework.console.checkpoint_options import HELP, leading, parse_options
 from framework.console.errors import UserError
@@ -43,7 +43,6 @@ from framework.papers.token_encoding.readout_data import (
     versions,
 )
 from framework.papers.token_encoding.rewriting import Change, rewrite
-from framework.papers.token_encoding.spread import Spread
 
 DESCRIPTION = (
     "Deletes dimensions of a read-out: CHECKPOINT NEW --fraction 0.3 writes the model to NEW, "

@@ -8,11 +8,11 @@ import pytest
 
 import cli
 from framework.analysis import Sample
+from framework.analysis.sample import Spread
 from framework.data import PythonLibrary, TokenData
 from framework.modules.base import PredictiveModule
 from framework.modules.loading import load_module
 from framework.papers.token_encoding import Readout, Statistics, gather, readout
-from framework.papers.token_encoding.spread import Spread
 
 STEPS = 280
 

@@ -10,7 +10,7 @@ from framework.papers.token_encoding.editing.study import SCALES, Trial
 
 
 def trials(direction, scales, left_out):
-    """One trial for each scale that is asked for, in which the tokens came out scaled so."""
+    """One trial for each scale that is requested, in which the tokens came out scaled so."""
     log_scale = torch.tensor(scales, dtype=torch.float64).log()
     return [
         Trial(direction, True, "val", scale, log_scale, left_out, 0.1, 0.02, 0.3)

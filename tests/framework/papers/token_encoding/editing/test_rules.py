@@ -11,14 +11,9 @@ from components.heads import FanHead
 from components.layers.norms import LayerNorm, RMSNorm
 from framework.analysis import Sample
 from framework.papers.token_encoding import gather, readout
-from framework.papers.token_encoding.editing.rules import (
-    EditRequest,
-    applicable,
-    know,
-    measure,
-    named,
-    rules,
-)
+from framework.papers.token_encoding.editing.directions import applicable, know
+from framework.papers.token_encoding.editing.effects import measure
+from framework.papers.token_encoding.editing.rules import EditRequest, named, rules
 from framework.papers.token_encoding.editing.study import strata
 from framework.papers.token_encoding.pruning.head import PrunedHead
 from tests.framework.papers.myopic.models import Windows
@@ -81,15 +76,15 @@ def test_wishes_that_make_no_sense(tokens, scale, said):
 
 def test_rules_scale_as_asked_and_say_what_they_cannot():
     own, contexts = make()
-    asked = request([3, 17], [2.0, 0.5])
-    found, refused = rules(know_contexts(contexts), own, contexts, asked)
+    requested = request([3, 17], [2.0, 0.5])
+    found, refused = rules(know_contexts(contexts), own, contexts, requested)
     assert set(refused) == {"ln-exact"}
     assert [str(rule) for rule in found[:2]] == ["whiten", "whiten, calibrated"]
-    for rule, effect in zip(found, measure(own, contexts, asked, found), strict=True):
+    for rule, effect in zip(found, measure(own, contexts, requested, found), strict=True):
         assert effect.kl > 0
         assert 0 < effect.js < torch.tensor(2.0).log()
         if rule.calibrated:
-            assert effect.error(asked) < 1e-6
+            assert effect.error(requested) < 1e-6
     across = torch.eye(16, dtype=torch.float64)[0] - torch.eye(16, dtype=torch.float64)[1]
     known = replace(know_contexts(contexts), slope=lambda: across)  # shifts of both signs
     _, refused = rules(known, own, contexts, request([3], [0.01]))

@@ -5,7 +5,8 @@ import torch
 from torch.distributions import Categorical, kl_divergence
 
 from framework.papers.token_encoding.editing.directions import whiten
-from framework.papers.token_encoding.editing.shifts import Shifted, averages
+from framework.papers.token_encoding.editing.effects import averages
+from framework.papers.token_encoding.editing.shifts import Shifted
 from framework.papers.token_encoding.readout import Readout
 from tests.framework.papers.token_encoding.editing.readouts import know, make
 

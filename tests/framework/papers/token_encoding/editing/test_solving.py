@@ -1,4 +1,4 @@
-"""Calibration: against scipy, in closed form, and where no shift gives what is asked."""
+"""Calibration: against scipy, in closed form, and where no shift gives what is requested."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,7 @@ import torch
 from scipy.optimize import brentq, minimize
 
 from framework.papers.token_encoding.editing.directions import DIRECTIONS
-from framework.papers.token_encoding.editing.shifts import Shifted
-from framework.papers.token_encoding.editing.solving import ENOUGH, solve, solve_each
+from framework.papers.token_encoding.editing.shifts import ENOUGH, Shifted, solve, solve_each
 from tests.framework.papers.token_encoding.editing.readouts import know, make
 
 OWN, CONTEXTS = make()
@@ -110,9 +109,9 @@ def test_saturation_is_told():
 def test_several_that_cannot_be_reached_end_at_a_common_power():
     log_probs = torch.tensor([[0.1, 0.2], [0.1, 0.2]]).double().log()
     half = torch.tensor([1.0, 0.0]).double()
-    asked = torch.tensor([4.0, 2.0]).double().log()  # 0.8 in all, and half of the rest is fixed
-    found = solve(log_probs, half, asked)
-    powers = found.log_scale / asked
+    requested = torch.tensor([4.0, 2.0]).double().log()  # 0.8 in all, half of the rest is fixed
+    found = solve(log_probs, half, requested)
+    powers = found.log_scale / requested
     assert powers[0].item() == pytest.approx(powers[1].item(), abs=1e-6)
     reached = (found.log_scale.exp() * torch.tensor([0.1, 0.2]).double()).sum().item()
     assert reached == pytest.approx((1 + 0.3) / 2, rel=0.01)

@@ -7,22 +7,16 @@ import torch
 
 import framework.papers.token_encoding.editing.study as edit_study
 from framework.analysis import Sample
+from framework.analysis.sample import Spread
 from framework.checkpoints import read
 from framework.modules.loading import load_module
 from framework.papers.token_encoding import states
-from framework.papers.token_encoding.editing.checking import measured, warnings
-from framework.papers.token_encoding.editing.directions import DIRECTIONS, Known
-from framework.papers.token_encoding.editing.rules import (
-    EditRequest,
-    Rule,
-    applicable,
-    measure,
-    rules,
-)
+from framework.papers.token_encoding.editing.directions import DIRECTIONS, Known, applicable
+from framework.papers.token_encoding.editing.effects import measure, measured, warnings
+from framework.papers.token_encoding.editing.rules import EditRequest, Rule, rules
 from framework.papers.token_encoding.editing.study import agreement, by_rule, strata, try_edits
 from framework.papers.token_encoding.probing.probe import probe
 from framework.papers.token_encoding.rewriting import rewrite
-from framework.papers.token_encoding.spread import Spread
 
 SCALES = (0.1, 0.5, 2.0, 10.0)
 
@@ -80,27 +74,27 @@ def test_ln_exact_shifts_equally_everywhere(trained, known):
 
 
 def test_the_papers_rule_falls_short_and_is_warned_of(trained, known):
-    asked = request(trained, [10.0])
-    rule = Rule("mlr", False, DIRECTIONS["mlr"](known), asked.scale.log())
+    requested = request(trained, [10.0])
+    rule = Rule("mlr", False, DIRECTIONS["mlr"](known), requested.scale.log())
     gain = rule.per_nat.gain(known.mean)
     assert 0.3 < gain < 0.8
     assert gain == pytest.approx(probe(trained.readout, trained.fit).gain, rel=1e-9)
-    [first, *_] = warnings(rule, known, trained.readout, trained.fit.contexts, asked)
+    [first, *_] = warnings(rule, known, trained.readout, trained.fit.contexts, requested)
     assert f"mlr has a gain of {gain:.3f}" in first
     exact = DIRECTIONS["mlr-gain"](known).gain(known.mean)
     assert exact == pytest.approx(1, abs=1e-9)
-    whiten = Rule("whiten", False, DIRECTIONS["whiten"](known), asked.scale.log())
-    said = list(warnings(whiten, known, trained.readout, trained.fit.contexts, asked))
+    whiten = Rule("whiten", False, DIRECTIONS["whiten"](known), requested.scale.log())
+    said = list(warnings(whiten, known, trained.readout, trained.fit.contexts, requested))
     assert not any("gain" in sentence for sentence in said)
 
 
 def test_rows_that_half_precision_cannot_hold_are_warned_of(trained, known):
     """A thousandth of a nat is lost in the rounding of bfloat16, not in that of float32."""
-    asked = request(trained, [1.001])
+    requested = request(trained, [1.001])
     for dtype, lost in ((torch.float32, False), (torch.bfloat16, True)):
         stored = replace(known, dtype=dtype)
-        rule = Rule("whiten", False, DIRECTIONS["whiten"](stored), asked.scale.log())
-        said = list(warnings(rule, stored, trained.readout, trained.fit.contexts, asked))
+        rule = Rule("whiten", False, DIRECTIONS["whiten"](stored), requested.scale.log())
+        said = list(warnings(rule, stored, trained.readout, trained.fit.contexts, requested))
         assert any("cannot hold" in sentence for sentence in said) == lost
 
 
@@ -112,15 +106,15 @@ def test_the_written_model_says_what_the_closed_form_says(
 
     Float32 rounds logits of longer rows more.
     """
-    asked = request(trained, [10.0, 0.5, 2.0, 0.1])
-    every, refused = rules(known, trained.readout, trained.fit.contexts, asked)
+    requested = request(trained, [10.0, 0.5, 2.0, 0.1])
+    every, refused = rules(known, trained.readout, trained.fit.contexts, requested)
     assert not refused
     [rule] = [rule for rule in every if (rule.name, rule.calibrated) == (direction, True)]
-    change = rule.change(trained.readout, asked, False)
+    change = rule.change(trained.readout, requested, False)
     [path, _] = rewrite(trained.path, tmp_path / "new.ckpt", change, {"verb": "edit"})
     after = load_module(path)
     sample = Sample(Spread(trained.data.dataset("val"), 8), None, 8)
-    forward, closed = measured(trained.module, after, sample, asked)
+    forward, closed = measured(trained.module, after, sample, requested)
     torch.testing.assert_close(forward, closed, rtol=0, atol=1e-5)
 
     [(_, batch)] = list(sample)
@@ -131,9 +125,9 @@ def test_the_written_model_says_what_the_closed_form_says(
     own = trained.readout
     log_probs = torch.nn.functional.linear(hidden.double(), own.weight.double()).log_softmax(-1)
     shift = rule.shift(hidden.flatten(0, 1)).unflatten(0, hidden.shape[:2])
-    edit = edit_study.Shifted(log_probs[..., asked.tokens], shift)
-    assert (edit.log_moved.exp() - new[..., asked.tokens]).abs().max() < rounding
-    rest = [token for token in range(0, 4096, 5) if token not in asked.tokens]
+    edit = edit_study.Shifted(log_probs[..., requested.tokens], shift)
+    assert (edit.log_moved.exp() - new[..., requested.tokens]).abs().max() < rounding
+    rest = [token for token in range(0, 4096, 5) if token not in requested.tokens]
     factor = edit.log_others.exp()[..., None]
     assert (factor * old[..., rest] - new[..., rest]).abs().max() < rounding
 
@@ -143,35 +137,35 @@ def test_the_written_model_says_what_the_closed_form_says(
         assert written[other].equal(before[other])
     if direction == "whiten":
         differs = (written[name] != before[name]).any(1).nonzero()[:, 0]
-        assert differs.tolist() == sorted(asked.tokens.tolist())
+        assert differs.tolist() == sorted(requested.tokens.tolist())
 
 
 def test_effects_are_those_of_all_tokens(trained, known):
     """The averaged probability that changes most, against a softmax of all logits."""
-    asked = request(trained, [10.0, 0.5])
-    rule = Rule("whiten", False, DIRECTIONS["whiten"](known), asked.scale.log())
+    requested = request(trained, [10.0, 0.5])
+    rule = Rule("whiten", False, DIRECTIONS["whiten"](known), requested.scale.log())
     contexts = replace(
         trained.held_out.contexts,
         hidden=trained.held_out.contexts.hidden[:200],
         target=trained.held_out.contexts.target[:200],
     )
-    [effect] = measure(trained.readout, contexts, asked, [rule])
+    [effect] = measure(trained.readout, contexts, requested, [rule])
     moved = trained.readout.weight.double()
     before = (contexts.hidden.double() @ moved.T).softmax(-1).mean(0)
-    moved[asked.tokens] += rule.amount[:, None] * rule.per_nat.row
+    moved[requested.tokens] += rule.amount[:, None] * rule.per_nat.row
     after = (contexts.hidden.double() @ moved.T).softmax(-1).mean(0)
     ratio = after / before
-    torch.testing.assert_close(effect.scale, ratio[asked.tokens], rtol=1e-4, atol=0)
-    ratio[asked.tokens] = 1
+    torch.testing.assert_close(effect.scale, ratio[requested.tokens], rtol=1e-4, atol=0)
+    ratio[requested.tokens] = 1
     assert effect.token == ratio.log().abs().argmax()
     assert effect.largest == pytest.approx(ratio[effect.token].item(), rel=1e-4)
 
 
 def test_what_is_infeasible_is_refused_with_what_is_not(trained, known):
-    asked = request(trained, [5000.0])
-    alpha = trained.fit.contexts.log_probs(trained.readout, asked.tokens).exp().mean().item()
+    requested = request(trained, [5000.0])
+    alpha = trained.fit.contexts.log_probs(trained.readout, requested.tokens).exp().mean().item()
     with pytest.raises(ValueError, match=f"must stay below {1 / alpha:.4g} of  return"):
-        rules(known, trained.readout, trained.fit.contexts, asked)
+        rules(known, trained.readout, trained.fit.contexts, requested)
     directions, refused = applicable(
         replace(known, covariance=known.covariance + torch.eye(128).double())
     )

@@ -5,11 +5,11 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 from framework.analysis import Sample
+from framework.analysis.sample import Spread
 from framework.papers.token_encoding import gather, probe, readout
 from framework.papers.token_encoding.probing.controls import Start, controls, untrained
 from framework.papers.token_encoding.probing.probe_report import examine
 from framework.papers.token_encoding.readout import embedding
-from framework.papers.token_encoding.spread import Spread
 
 SEQUENCES = 64
 

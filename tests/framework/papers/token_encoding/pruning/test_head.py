@@ -6,8 +6,7 @@ from torch import nn
 
 from components.heads.linear import LinearHead
 from components.supports import Tokens
-from framework.papers.token_encoding.pruning.head import PrunedHead
-from framework.papers.token_encoding.pruning.selection import Selection
+from framework.papers.token_encoding.pruning.head import PrunedHead, Selection
 
 DIM, SIZE = 8, 5
 KEPT = torch.tensor([6, 1, 4])

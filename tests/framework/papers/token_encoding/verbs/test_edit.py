@@ -67,13 +67,13 @@ def test_an_edit_is_told_written_and_read_again(path, tmp_path, capsys):
     edit(path, new, *TOKENS, *OTHER, "--folder", folder)
     said = capsys.readouterr().out
     assert "whiten, calibrated" in said
-    assert "which the closed form says, too" in said
+    assert "of the closed form" in said
     table = rows(folder / "edit.csv")
     assert {row["on"] for row in table} == {"fit", "val", "other"}
     assert {row["rule"] for row in table} >= {"whiten", "mlr", "mlr-gain", "hbar", "bias"}
     for row in table:
         if row["rule"] == "whiten, calibrated" and row["on"] == "fit":
-            assert float(row["actual"]) == pytest.approx(float(row["asked"]), rel=1e-6)
+            assert float(row["actual"]) == pytest.approx(float(row["requested"]), rel=1e-6)
     metrics = json.loads((folder / "edit.json").read_text())
     assert metrics["edit/fit/whiten, calibrated/error"] < 1e-6
 
@@ -123,7 +123,7 @@ def test_a_tied_read_out_is_untied_on_request_only(tied, tmp_path, capsys):
 def test_without_a_new_name_nothing_is_written(path, tmp_path, capsys):
     there = set(path.parent.iterdir())
     edit(path, *TOKENS, "--folder", tmp_path)
-    assert "asked" in capsys.readouterr().out
+    assert "requested" in capsys.readouterr().out
     assert set(path.parent.iterdir()) == there
 
 
@@ -131,7 +131,7 @@ def test_the_study_tries_all_rules_on_many_tokens(path, tmp_path, capsys):
     edit(path, "--folder", tmp_path)
     assert "x 0.05" in capsys.readouterr().out
     table = rows(tmp_path / "edits.csv")
-    assert len({row["asked"] for row in table}) == 7
+    assert len({row["requested"] for row in table}) == 7
     mine = [row for row in table if (row["rule"], row["on"]) == ("whiten, calibrated", "fit")]
     assert all(float(row["error"]) < 1e-6 for row in mine)
     assert {row["on"] for row in table} == {"fit", "val"}

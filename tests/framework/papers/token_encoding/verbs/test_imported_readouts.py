@@ -68,4 +68,4 @@ def test_it_is_pruned(imported, tmp_path, capsys):
 def test_data_are_to_be_named(imported, capsys):
     with pytest.raises(SystemExit):
         cli.main(["probe", str(imported)])
-    assert "names no data; say with --data which to read." in capsys.readouterr().err
+    assert "names no data; choose some with --data." in capsys.readouterr().err

@@ -154,8 +154,8 @@ def test_help(capsys):
 
 def test_mistakes(path, tmp_path, capsys):
     folder = f"--folder={tmp_path / 'none'}"
-    assert "probe asks one checkpoint, got 0" in told(capsys)
-    assert "probe asks one checkpoint, got 2" in told(capsys, path, path)
+    assert "probe takes one checkpoint, got 0" in told(capsys)
+    assert "probe takes one checkpoint, got 2" in told(capsys, path, path)
     assert "There is no checkpoint" in told(capsys, tmp_path / "x.ckpt")
     assert "target" in told(capsys, path, folder, "--target=beta")
     assert "ridge" in told(capsys, path, folder, "--ridge=-1")

@@ -10,7 +10,11 @@ import cli
 from tests.framework.papers.token_encoding.verbs.byte_models import fit
 
 ROOT = Path(cli.__file__).parent
-PAGES = ("README.md", "recipes/language/token_encoding/README.md")
+PAGES = (
+    "README.md",
+    "framework/papers/token_encoding/README.md",
+    "recipes/language/token_encoding/README.md",
+)
 QUICK = ["--accelerator=cpu", "--sequences=12", "--contexts=150"]
 SHOWN = [
     line

@@ -1,8 +1,9 @@
-"""Checks of an edit: what to be warned of, and whether the file does what was computed."""
+"""Effects of an edit: exact ones in closed form, warnings, and those of the written model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,23 +12,98 @@ from framework.analysis.sample import Sample
 from framework.modules.base import PredictiveModule
 from framework.papers.token_encoding.contexts import Contexts
 from framework.papers.token_encoding.editing.directions import GAINS, Known
-from framework.papers.token_encoding.editing.request import EditRequest
-from framework.papers.token_encoding.editing.rules import Rule
+from framework.papers.token_encoding.editing.rules import EditRequest, Rule
 from framework.papers.token_encoding.editing.shifts import Shifted
 from framework.papers.token_encoding.readout import Readout, readout, states
 
+CHUNK = 1 << 24  # logits that are held at once
 LONG = 4.0  # lengths of a row that a change should not exceed
 ROUNDED = 0.05  # share of a shift that rounding may take away or add
+
+
+class Effect(NamedTuple):
+    """Effects of an edit on some contexts; divergences and losses in nats per context."""
+
+    scale: Tensor  # [W], of the averaged probabilities of the tokens
+    kl: float  # KL(P‖P'), of the distribution P before and the distribution P' after
+    js: float  # Jensen-Shannon divergence
+    nll: float  # increase of the mean loss of the observed tokens
+    others: float  # mean factor of the probability of any other token
+    largest: float  # the largest factor of an averaged probability, as a ratio of at least 1
+    token: int  # whose that is
+
+    def error(self, request: EditRequest) -> float:
+        """Returns the mean absolute error over tokens of the log of the scale."""
+        return float((self.scale / request.scale).log().abs().mean())
+
+
+def measure(
+    own: Readout, contexts: Contexts, request: EditRequest, chosen: Sequence[Rule]
+) -> list[Effect]:
+    """Computes what edits do on contexts, exactly.
+
+    Args:
+        own: The read-out before.
+        contexts: Of it; other ones than those that rules were made with, to see what holds there.
+        request: What was requested.
+        chosen: The edits, each on its own.
+    """
+    log_probs = contexts.log_probs(own, request.tokens)
+    came = contexts.target[:, None] == request.tokens
+    shifted = [Shifted(log_probs, rule.shift(contexts.hidden)) for rule in chosen]
+    nothing = torch.zeros(len(contexts), dtype=torch.float64)
+    factors = torch.stack([nothing, *(edit.log_others for edit in shifted)], 1)
+    alphas = averages(own, contexts, factors)  # [V, 1 + R]
+    changes = (alphas[:, 1:] / alphas[:, :1]).nan_to_num(1.0)
+    changes[request.tokens] = 1.0
+    return [
+        Effect(
+            edit.log_scale().exp(),
+            float(edit.kl()),
+            float(edit.js()),
+            float(edit.nll(came)),
+            float(edit.log_others.exp().mean()),
+            *_largest(change),
+        )
+        for edit, change in zip(shifted, changes.T, strict=True)
+    ]
+
+
+def _largest(change: Tensor) -> tuple[float, int]:
+    """Returns the factor that is farthest from 1, and whose it is."""
+    token = int(change.log().abs().argmax())
+    return float(change[token]), token
+
+
+def averages(own: Readout, contexts: Contexts, log_factors: Tensor) -> Tensor:
+    """Returns the mean over contexts of P(v|x) times some factors, of all tokens.
+
+    Args:
+        own: The read-out before the edits, V tokens.
+        contexts: N of them.
+        log_factors: Logs of what each of R edits does to tokens other than its own, `[N, R]`.
+
+    Returns:
+        `[V, R]` float64: the averaged probabilities after each edit, of tokens that it leaves.
+    """
+    size = len(own.weight)
+    total = torch.zeros(size, log_factors.shape[1], dtype=torch.float64)
+    step = max(1, CHUNK // size)
+    parts = torch.split(contexts.hidden, step), torch.split(log_factors, step)
+    for hidden, log_factor in zip(*parts, strict=True):
+        probability = own.logits(hidden).softmax(-1)
+        total += (probability.T @ log_factor.exp().float()).double()
+    return total / len(contexts)
 
 
 def warnings(
     rule: Rule, known: Known, own: Readout, contexts: Contexts, request: EditRequest
 ) -> Iterator[str]:
-    """Yields what a user should know of an edit before trusting it, a sentence each.
+    """Yields warnings about an edit, a sentence each.
 
     Args:
         rule: The edit.
-        known: What its direction was made of.
+        known: What its direction was computed from.
         own: The read-out before.
         contexts: In which logits are shifted.
         request: Whose rows change.

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from framework.papers.token_encoding.spread import Spread
+from framework.analysis.sample import Spread
 from tests.framework.papers.myopic.models import Windows
 
 
