@@ -1,4 +1,4 @@
-"""Callbacks: what happens around training and evaluation, each independent of the others."""
+"""Callbacks of every run, each independent of the others."""
 
 from framework.callbacks.checkpoint import Checkpoint
 from framework.callbacks.parameters import ParameterTable

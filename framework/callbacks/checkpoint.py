@@ -1,4 +1,4 @@
-"""The checkpoints of a run: the best one by validation, and always the last one."""
+"""The checkpoints of a run: the best by validation, and the last."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 class Checkpoint(ModelCheckpoint):
     """Keeps the best model (`best.ckpt`) and the last one (`last.ckpt`).
 
-    Lightning's own updates `last.ckpt` only when the monitored metric improved, and not at the end
-    of a run.
+    Lightning's `ModelCheckpoint` updates `last.ckpt` only when the monitored metric improves, and
+    not at the end of a run.
 
     Args:
-        monitor: Logged metric that tells which model is best.
-        mode: Whether a small or a large value is good.
+        monitor: Logged metric by which models are compared.
+        mode: Whether a small or a large value is better.
         save_top_k: How many of the best models to keep; 0 keeps the last one only.
-        every_n_train_steps: Optimizer steps after which the last model is written, besides after
-            validation and at the end.
+        every_n_train_steps: Interval in optimizer steps at which the last model is also written;
+            it always is after validation and at the end.
         dirpath: Folder, by default `checkpoints` in the folder of the run.
     """
 
@@ -43,7 +43,7 @@ class Checkpoint(ModelCheckpoint):
         self._last_step = -1
 
     def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
-        """Writes the last one when its time has come."""
+        """Writes the last one every `every_n_train_steps`."""
         step = trainer.global_step
         if self._every and step and step % self._every == 0:
             self._write_last(trainer)
@@ -55,12 +55,12 @@ class Checkpoint(ModelCheckpoint):
             self._write_last(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes the last one if the run went on after it had been written."""
+        """Writes the last one, unless no step was taken since."""
         if trainer.global_step:
             self._write_last(trainer)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes up the record of a run in the same folder; another folder starts its own."""
+        """Restores the record of the best models, if the run resumes in the same folder."""
         if state_dict.get("dirpath") == self.dirpath:
             super().load_state_dict(state_dict)
 

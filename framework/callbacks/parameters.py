@@ -15,8 +15,8 @@ from framework.callbacks.table import table
 class ParameterTable(Callback):
     """Prints how many parameters each part of the module has, and how many of them are trained.
 
-    Below the backbone stands what its blocks are made of, without norms, and how wide that is. A
-    parameter that two parts share counts for the first of them.
+    Below the backbone are the layers of its blocks, without norms, with their sizes. A parameter
+    that two parts share is counted in the first of them.
     """
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -35,12 +35,12 @@ class Count(NamedTuple):
         return Count(self.all + other.all, self.trained + other.trained)
 
     def cells(self) -> list[str]:
-        """Writes the numbers."""
+        """Formats both numbers."""
         return [f"{self.all:,}", f"{self.trained:,}"]
 
 
 def count_parameters(module: nn.Module) -> list[list[str]]:
-    """Counts the parameters of the direct parts of a module, as rows of a table with its head."""
+    """Counts the parameters of the children of a module, as rows of a table, the header first."""
     rows, total, seen = [["part", "class", "parameters", "trained"]], Count(), set[int]()
     for name, part in module.named_children():
         count = _count(part.parameters(), seen)
@@ -52,22 +52,22 @@ def count_parameters(module: nn.Module) -> list[list[str]]:
 
 
 def _rows_of_blocks(blocks: Iterable[nn.Module]) -> list[list[str]]:
-    """Makes a row for each kind of part that the blocks have, and says how often they have it."""
+    """Returns a row for each kind of layer in the blocks, with how often it occurs."""
     counts: dict[tuple[str, str], list[Count]] = {}
     seen = set[int]()
     for block in blocks:
         for name, part in _parts(block):
             if any(parameter.ndim > 1 for parameter in part.parameters()):
                 count = _count(part.parameters(), seen)
-                counts.setdefault((name, _described(part)), []).append(count)
+                counts.setdefault((name, _with_sizes(part)), []).append(count)
     return [
-        [f"  {len(each)} x {name}", described, *sum(each, Count()).cells()]
-        for (name, described), each in counts.items()
+        [f"  {len(each)} x {name}", layer, *sum(each, Count()).cells()]
+        for (name, layer), each in counts.items()
     ]
 
 
 def _parts(block: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Names the parts of a block; a layer within one comes before it, linear maps belong to it."""
+    """Yields the layers of a block by name, inner ones first; linear maps stay in their layer."""
     if not any(list(child.parameters()) for child in block.children()):
         yield "block", block
     for name, part in block.named_children():
@@ -78,13 +78,13 @@ def _parts(block: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 def _count(parameters: Iterable[nn.Parameter], seen: set[int]) -> Count:
-    """Counts the parameters that were not seen before, which are then."""
+    """Counts the parameters that are not in `seen`, and adds them to it."""
     new = {id(parameter): parameter for parameter in parameters if id(parameter) not in seen}
     seen.update(new)
     trained = (parameter.numel() for parameter in new.values() if parameter.requires_grad)
     return Count(sum(parameter.numel() for parameter in new.values()), sum(trained))
 
 
-def _described(part: nn.Module) -> str:
+def _with_sizes(part: nn.Module) -> str:
     sizes = part.extra_repr()
     return f"{type(part).__name__}({sizes})" if sizes else type(part).__name__

@@ -1,4 +1,4 @@
-"""Pictures of a run: shown in TensorBoard while it lasts, written as files when it ends."""
+"""Pictures of a run: sent to TensorBoard while it lasts, saved as PNG files when it ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FOLDER = "figures"  # in the log directory
 
 
 def show(trainer: Trainer, figures: Mapping[str, Figure]) -> None:
-    """Sends figures to TensorBoard, by name; the first process calls this."""
+    """Sends figures to TensorBoard, by name; called on the first process."""
     for logger in boards(trainer):
         for name, figure in figures.items():
             logger.experiment.add_image(
@@ -25,16 +25,16 @@ def show(trainer: Trainer, figures: Mapping[str, Figure]) -> None:
 
 
 def boards(trainer: Trainer) -> list[TensorBoardLogger]:
-    """Lists the loggers that take pictures; others have no common way to."""
+    """Returns the TensorBoard loggers; other loggers have no common way to take pictures."""
     return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
 
 
 def save(directory: str | None, figures: Mapping[str, Figure]) -> None:
-    """Writes figures as PNG files, and prints their paths; the first process calls this.
+    """Saves figures as PNG files and prints their paths; called on the first process.
 
     Args:
         directory: The log directory.
-        figures: What to write, by name.
+        figures: Figures by name.
     """
     for name, figure in figures.items():
         path = Path(directory or ".").resolve() / FOLDER / f"{name}.png"
@@ -44,7 +44,7 @@ def save(directory: str | None, figures: Mapping[str, Figure]) -> None:
 
 
 def pixels(figure: Figure) -> np.ndarray:
-    """Renders a figure without any global state, `[height, width, 3]` bytes."""
+    """Renders a figure as bytes `[height, width, 3]`, without global state."""
     figure.set_dpi(DPI)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()

@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 class Progress(TQDMProgressBar):
     """Shows training as steps out of `max_steps`, with loss and predicted positions per second.
 
-    Quiet where nobody looks: when the output is not a terminal.
+    There is no bar where the output is not a terminal.
 
     Args:
         every: Steps between updates, at least 1; 0 shows no bar.
@@ -27,13 +27,13 @@ class Progress(TQDMProgressBar):
         self._rate = math.nan
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Turns the bar off on other processes than the first, and without a terminal."""
+        """Turns the bar off without a terminal, and on all processes but the first."""
         super().setup(trainer, pl_module, stage)
         if not sys.stdout.isatty():
             self.disable()
 
     def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
-        """Starts the bar at the step of the run, which may have been resumed."""
+        """Starts the bar at the current step, which is not 0 in a resumed run."""
         self.train_progress_bar.reset()
         self.train_progress_bar.total = trainer.max_steps if trainer.max_steps > 0 else None
         self.train_progress_bar.initial = self.train_progress_bar.n = trainer.global_step
@@ -48,7 +48,7 @@ class Progress(TQDMProgressBar):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Counts positions and moves the bar to the step of the optimizer."""
+        """Counts positions and moves the bar to the current optimizer step."""
         self._positions += batch.weight.numel() * trainer.world_size
         step, bar = trainer.global_step, self.train_progress_bar
         if step > bar.n and self._should_update(step, trainer.max_steps):
@@ -58,7 +58,7 @@ class Progress(TQDMProgressBar):
             bar.set_postfix(self.get_metrics(trainer, pl_module))
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Takes up training again; the time of the validation does not count as training."""
+        """Restarts the clock: the time of validation does not count."""
         super().on_validation_end(trainer, pl_module)
         self._positions, self._since = 0, perf_counter()
 

@@ -1,4 +1,4 @@
-"""What a run leaves to look at: a table of its last metrics, and pictures of what it predicts."""
+"""A table of the last metrics of a run, and pictures of its predictions."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from torch import Tensor, nn
 from framework.callbacks.pictures import save, show
 from framework.callbacks.table import table
 
-METRICS = "metrics.json"  # in the log directory: the numbers of the table, for programs
+METRICS = "metrics.json"  # in the log directory: the numbers of the table
 
 
 class MetricsReport(Callback):
-    """Prints the last metrics when a run ends, and shows `module.figures` of one fixed batch.
+    """Prints the last metrics when a run ends, and draws `module.figures` of one fixed batch.
 
-    The batch is the first of the first validation (or test) loader. Its figures go to TensorBoard
-    at every validation, and as PNG files into the log directory at the end; their paths are
-    printed, and the metrics stand in `metrics.json` there, beside the number of parameters. All
-    processes compute, the first one writes.
+    The batch is the first of the first validation (or test) loader. Its figures are sent to
+    TensorBoard after each validation, and saved as PNG files in the log directory at the end. The
+    metrics and the number of parameters are saved there as `metrics.json`. All processes compute
+    the figures, the first one writes.
     """
 
     def __init__(self) -> None:
         self._figures: Mapping[str, Figure] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Leaves the table to this callback: Lightning would print one of its own."""
+        """Turns off the table that Lightning prints itself."""
         trainer.validate_loop.verbose = trainer.test_loop.verbose = False
 
     def on_validation_batch_end(
@@ -64,12 +64,12 @@ class MetricsReport(Callback):
         self._close(trainer, pl_module, f"Metrics after {trainer.global_step} steps")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Ends a run that only validates."""
+        """Prints the metrics of `validate`, and saves the pictures."""
         if trainer.state.fn == "validate":
             self._close(trainer, pl_module, "Metrics of the validation")
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Prints the metrics of the test, and saves the pictures."""
+        """Prints the metrics of `test`, and saves the pictures."""
         self._close(trainer, pl_module, "Metrics of the test")
 
     def _draw(self, trainer: Trainer, pl_module: LightningModule, batch: Any) -> None:
@@ -82,30 +82,30 @@ class MetricsReport(Callback):
             show(trainer, self._figures)
 
     def _close(self, trainer: Trainer, module: nn.Module, title: str) -> None:
-        directory = trainer.log_dir  # a collective: every process asks
+        directory = trainer.log_dir  # collective: called on every process
         if not trainer.is_global_zero:
             return
-        rows = arrange(trainer.callback_metrics)
+        rows = rows_by_stage(trainer.callback_metrics)
         if len(rows) > 1:
             print(table(title, rows), flush=True)
             numbers = {k: float(v) for k, v in trainer.callback_metrics.items() if "/" in k}
             numbers["parameters"] = sum(parameter.numel() for parameter in module.parameters())
-            _keep(numbers, Path(directory or "."))
+            _save_numbers(numbers, Path(directory or "."))
         save(directory, self._figures)
         self._figures = {}
 
 
-def _keep(numbers: Mapping[str, float], directory: Path) -> None:
+def _save_numbers(numbers: Mapping[str, float], directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     (directory / METRICS).write_text(json.dumps(numbers, indent=1), encoding="utf-8")
 
 
-def arrange(metrics: dict[str, Tensor]) -> list[list[str]]:
-    """Arranges metrics named "stage/name" as rows of a table, one column per stage, with its head.
+def rows_by_stage(metrics: dict[str, Tensor]) -> list[list[str]]:
+    """Returns metrics named "stage/name" as rows of a table with a column per stage, header first.
 
     Example:
         >>> import torch
-        >>> arrange({"train/nll": torch.tensor(2.5), "val/nll": torch.tensor(3.0)})
+        >>> rows_by_stage({"train/nll": torch.tensor(2.5), "val/nll": torch.tensor(3.0)})
         [['metric', 'train', 'val'], ['nll', '2.5', '3']]
     """
     pairs = [key.split("/", 1) for key in metrics if "/" in key]

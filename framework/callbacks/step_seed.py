@@ -1,4 +1,4 @@
-"""Randomness that resumes: every batch has its own seed."""
+"""Randomness that resumes exactly: each batch has its own seed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 class StepSeed(Callback):
     """Seeds torch before each training batch, so that dropout resumes exactly.
 
-    What is drawn is a function of seed, optimizer step, micro-batch and rank: neither an
-    interruption nor an evaluation in between changes it, and no generator needs to be saved.
+    Random numbers depend on seed, optimizer step, micro-batch and rank only: neither an
+    interruption nor an evaluation in between changes them, and no state of a generator needs to be
+    saved.
 
     Args:
         seed: Seed of the run; if not given, that of `seed_everything`.
@@ -26,7 +27,7 @@ class StepSeed(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Seeds the CPU and the accelerator."""
+        """Seeds torch on the CPU and the accelerator."""
         seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if self.seed is None else self.seed
         micro = batch_idx % trainer.accumulate_grad_batches
         where = (seed, trainer.global_step, micro, trainer.global_rank)

@@ -1,4 +1,4 @@
-"""Aligned tables of text for the terminal."""
+"""Aligned tables for the terminal."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 
 def table(title: str, rows: Sequence[Sequence[str]]) -> str:
-    """Aligns a table: the first row is the head, the first column to the left, others right.
+    """Formats a table: header in the first row, first column aligned left, the others right.
 
     Args:
-        title: What stands above the table.
+        title: A line above the table.
         rows: Cells, all rows of one length.
 
     Returns:

@@ -87,9 +87,8 @@ def equal_width(backbone: str, plain: int) -> int:
     width = MULTIPLE * round((plain - (whole - bare) / unit) / MULTIPLE)
     if width < MULTIPLE:
         raise ValueError(
-            f"{RESOLVER}:{plain} leaves nothing for the feed-forward network: what stands in "
-            f"front of attention costs as much as {(whole - bare) / unit:.0f} of its width; give "
-            "more."
+            f"{RESOLVER}:{plain} leaves nothing for the feed-forward network: what precedes "
+            f"attention costs {(whole - bare) / unit:.0f} of its width; give more."
         )
     return width
 

@@ -143,14 +143,14 @@ def _missing(names: list[str], parser: ArgumentParser) -> str:
 def _unknown_option(option: str, parser: ArgumentParser) -> str:
     name = option.partition("=")[0]
     dashes = "--" if name.startswith("-") else ""
-    words = (word.lstrip("-") for word in parser._option_string_actions)
-    known = {word for word in words if not word.endswith(".help")}
+    options = (option.lstrip("-") for option in parser._option_string_actions)
+    known = {option for option in options if not option.endswith(".help")}
     bare = name.lstrip("-")
     close = get_close_matches(bare, known, n=2) or get_close_matches(
         bare.partition(".")[0], known, n=1
     )
     hint = (
-        f"did you mean {' or '.join(dashes + word for word in close)}?"
+        f"did you mean {' or '.join(dashes + option for option in close)}?"
         if close
         else "--help lists all."
     )

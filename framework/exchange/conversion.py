@@ -1,4 +1,4 @@
-"""Makes checkpoints of ours from directories of published models, and such directories of ours."""
+"""Converts directories of published models into checkpoints of ours, and back."""
 
 from __future__ import annotations
 

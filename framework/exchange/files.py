@@ -16,8 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-INDEX = ".index.json"  # ends the name of a file that lists the files that tensors are spread over
-LAYOUTS = (  # files of tensors, and the configuration that belongs to each
+INDEX = ".index.json"  # suffix of a file that lists the shards
+LAYOUTS = (  # a file of tensors and its configuration
     ("model.pt", "config.yaml"),
     ("model.safetensors", "config.json"),
     ("model.safetensors", "config.yaml"),
@@ -29,13 +29,13 @@ LAYOUTS = (  # files of tensors, and the configuration that belongs to each
 
 @dataclass(frozen=True)
 class Published:
-    """What a directory of a published model holds.
+    """The contents of a directory of a published model.
 
     Args:
         config: Name of the configuration.
-        texts: Files of text by name: the configuration, and an index where there is one.
-        files: Tensors by name, for each file in its order.
-        metadata: What a file of safetensors says besides, by the name of the file.
+        texts: Text files by name: the configuration, and the index of shards if there is one.
+        files: Tensors by name, in the order of each file.
+        metadata: Metadata of each safetensors file.
     """
 
     config: str
@@ -49,7 +49,7 @@ class Published:
         return {name: tensor for held in self.files.values() for name, tensor in held.items()}
 
     def write(self, folder: Path) -> None:
-        """Writes the files into a folder, which is made if there is none.
+        """Writes the files into a folder, which is created if missing.
 
         Raises:
             ValueError: If the folder holds a published model already.
@@ -94,16 +94,16 @@ def read(folder: Path) -> Published:
 
 
 def parse(path: Path | str, text: str) -> dict[str, Any]:
-    """Reads the text of a configuration or index, YAML or JSON by the name of its file.
+    """Parses a configuration or index: JSON or YAML, by the name of its file.
 
     Raises:
-        ValueError: If it is damaged, or no mapping.
+        ValueError: If it is damaged or not a mapping.
     """
     try:
         value = json.loads(text) if str(path).endswith(".json") else yaml.safe_load(text)
     except (ValueError, yaml.YAMLError) as error:
-        said = " ".join(str(error).split())
-        raise ValueError(f"{path} is damaged ({said}); get it again.") from error
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path} is damaged ({reason}); get it again.") from error
     if not isinstance(value, dict):
         raise ValueError(f"{path} holds no keys and values; get it again.")
     return value
@@ -132,7 +132,7 @@ def _text(path: Path) -> str:
 
 
 def _shards(path: Path, text: str) -> list[str]:
-    """Lists the files that an index names, in its order."""
+    """Returns the files that an index lists, in its order."""
     listed = parse(path, text).get("weight_map")
     if not isinstance(listed, dict) or not listed:
         raise ValueError(f"{path} lists no files under weight_map; get it again.")

@@ -105,7 +105,7 @@ def _norm(theirs: str, ours: str, dim: int) -> list[TensorMap]:
 
 
 def _linear(theirs: str, ours: Mapping[str, int], reads: int) -> list[TensorMap]:
-    """Maps a layer whose matrix is the transpose of ours; we may have several for its outputs."""
+    """Maps a linear layer, whose matrix is transposed; several of ours may share its outputs."""
     total = sum(ours.values())
     matrices: dict[str, Shape] = {name + "weight": (rows, reads) for name, rows in ours.items()}
     biases: dict[str, Shape] = {name + "bias": (rows,) for name, rows in ours.items()}

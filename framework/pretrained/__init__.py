@@ -1,7 +1,7 @@
-"""Pretrained language models: their parts in the places of ours, read from a local directory.
+"""Pretrained language models as stem, backbone and head, read from a local directory or the hub.
 
-They need the package transformers (`pip install 'overtone[hf]'`), which is imported when a part is
-built, and not before.
+They need the package transformers (`pip install 'overtone[hf]'`), which is imported when the first
+part is built.
 """
 
 from framework.pretrained.decoder import PretrainedDecoder

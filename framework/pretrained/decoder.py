@@ -14,22 +14,22 @@ from framework.pretrained.tuning import Full, TuningFactory, leave_out_frozen
 
 
 class PretrainedDecoder(Backbone):
-    """Reads a sequence with a language model whose read-out is left to the head.
+    """The blocks of a causal language model of transformers, without embedding and output matrix.
 
-    It is everything between the embedding and the output matrix, the last norm included, and takes
-    any causal model that transformers knows. A checkpoint of a run holds only what was trained;
-    the directory is read again when it is loaded.
+    The last norm is included. Checkpoints hold only the parameters that are trained; the others
+    are read from the directory again when a checkpoint is loaded.
 
     Args:
-        path: Directory that `save_pretrained` of transformers wrote, or the name of a model on the
+        path: Directory written by `save_pretrained` of transformers, or the name of a model on the
             hub.
-        depth: Blocks to keep, from the first; all of them if not given.
-        tuning: What of it is trained.
-        dtype: Type in which parameters are kept; that of the run if not given. With "bfloat16" a
-            frozen model takes half the memory.
+        depth: How many of the first blocks to keep; all if not given.
+        tuning: Which parameters are trained.
+        dtype: Type of the parameters; that of the run if not given. In "bfloat16" a frozen model
+            takes half the memory.
 
     Raises:
-        ValueError: If transformers is missing, there is no such model, or it is of another kind.
+        ValueError: If transformers is missing, there is no such model, or it is not a causal
+            language model.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class PretrainedDecoder(Backbone):
         leave_out_frozen(self)
 
     @property
-    def blocks(self) -> nn.ModuleList:  # type: ignore[override]  # a second name in no state dict
+    def blocks(self) -> nn.ModuleList:  # type: ignore[override]  # a second name, not in the state dict
         """The blocks of the model."""
         return _blocks(self.model)
 
@@ -62,7 +62,7 @@ class PretrainedDecoder(Backbone):
         """Computes hidden states `[B, S, D]` of the states; see `Backbone.forward`.
 
         Raises:
-            ValueError: If there is a context, which it does not know how to read.
+            ValueError: If there is a context: these models read a single sequence.
         """
         states, mask = inputs.states, inputs.mask
         if inputs.context is not None:
@@ -73,13 +73,13 @@ class PretrainedDecoder(Backbone):
         past = None
         if isinstance(cache, PretrainedCache):
             past, mask = cache.past, cache.grow(states, mask)
-        places = None  # of padded rows: the first token that counts is at 0
+        positions = None  # in padded rows the first token that counts is at 0
         if mask is not None:
-            places = (mask.cumsum(1) - 1).clamp_min(0)[:, -states.shape[1] :]
+            positions = (mask.cumsum(1) - 1).clamp_min(0)[:, -states.shape[1] :]
         hidden: Tensor = self.model(
             inputs_embeds=states.to(self.model.dtype),
             attention_mask=None if mask is None else mask.long(),
-            position_ids=places,
+            position_ids=positions,
             past_key_values=past,
             use_cache=past is not None,
         ).last_hidden_state
@@ -87,12 +87,12 @@ class PretrainedDecoder(Backbone):
 
 
 class PretrainedCache(Cache):
-    """What a pretrained model keeps, in the form of its library.
+    """Past keys and values of a pretrained model, as transformers stores them.
 
     Args:
-        past: Its keys and values.
+        past: Keys and values.
         batch_size: Number of examples.
-        length: Number of positions there is room for.
+        length: Capacity in positions.
     """
 
     def __init__(self, past: Any, batch_size: int, length: int) -> None:
@@ -110,7 +110,7 @@ class PretrainedCache(Cache):
 
 
 def _blocks(model: Any) -> nn.ModuleList:
-    """Finds the list of blocks, whatever a library calls it."""
+    """Finds the list of blocks, which has another name in each architecture."""
     lists = (part for part in model.children() if isinstance(part, nn.ModuleList))
     found = [blocks for blocks in lists if len(blocks) == model.config.num_hidden_layers]
     if not found:

@@ -1,4 +1,4 @@
-"""Reads language models that the library transformers saved, from a directory or the hub."""
+"""Reads language models and tokenizers of transformers, from a directory or the hub."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def library(owner: str) -> Any:
 def language_model(
     owner: str, path: str, depth: int | None = None, dtype: torch.dtype | None = None
 ) -> nn.Module:
-    """Reads a causal language model; where tensors are made empty, its shapes only.
+    """Reads a causal language model; on the device "meta" only its shapes.
 
     Args:
         owner: Who needs it, for messages.
-        path: Directory that `save_pretrained` wrote, or the name of a model on the hub.
-        depth: Blocks to keep, from the first; all of them if not given. What is not kept is not
-            read.
+        path: Directory written by `save_pretrained`, or the name of a model on the hub.
+        depth: How many of the first blocks to keep; all if not given. The others are not read.
         dtype: Type of its parameters; the default type of torch if not given.
 
     Raises:
-        ValueError: If transformers is missing, there is no such model, or it is of another kind.
+        ValueError: If transformers is missing, there is no such model, or it is not a causal
+            language model.
     """
     models = library(owner)
     dtype = torch.get_default_dtype() if dtype is None else dtype
@@ -54,13 +54,13 @@ def language_model(
             f"{owner}: path={path!r} is an encoder with a decoder ({config.model_type}); "
             "give a causal language model."
         )
-    _keep(owner, config, depth)
+    _shorten(owner, config, depth)
     with _reading(owner, path, models):
         if torch.get_default_device().type == "meta":
             made: nn.Module = models.AutoModelForCausalLM.from_config(config, dtype=dtype)
         else:
             made = models.AutoModelForCausalLM.from_pretrained(path, config=config, dtype=dtype)
-    return made.train()  # like any part that is new; it was read to be used
+    return made.train()  # as new modules are; from_pretrained returns it in evaluation mode
 
 
 def tokenizer(owner: str, path: str) -> Any:
@@ -68,7 +68,7 @@ def tokenizer(owner: str, path: str) -> Any:
 
     Args:
         owner: Who needs it, for messages.
-        path: Directory that `save_pretrained` wrote, or the name of a model on the hub.
+        path: Directory written by `save_pretrained`, or the name of a model on the hub.
 
     Raises:
         ValueError: If transformers is missing, or there is no such tokenizer.
@@ -78,8 +78,8 @@ def tokenizer(owner: str, path: str) -> Any:
         return models.AutoTokenizer.from_pretrained(path)
 
 
-def _keep(owner: str, config: Any, depth: int | None) -> None:
-    """Shortens a configuration to its first blocks."""
+def _shorten(owner: str, config: Any, depth: int | None) -> None:
+    """Reduces a configuration to its first blocks."""
     if depth is None:
         return
     if not 0 <= depth <= config.num_hidden_layers:
@@ -94,7 +94,7 @@ def _keep(owner: str, config: Any, depth: int | None) -> None:
 
 @contextmanager
 def _reading(owner: str, path: str, models: Any) -> Iterator[None]:
-    """Keeps the library quiet about what is left out on purpose; says in a sentence what fails."""
+    """Silences the library about parts left out on purpose; reports failures in one sentence."""
     local = Path(path).expanduser()
     if not local.is_dir() and (local.is_absolute() or path.startswith(".") or path.count("/") > 1):
         raise ValueError(f"{owner}: there is no directory path={path!r}; check the path.")

@@ -1,4 +1,4 @@
-"""PretrainedEmbedding: the vectors that a pretrained language model looks up for tokens."""
+"""PretrainedEmbedding: the token embedding of a pretrained language model."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from framework.pretrained.tuning import leave_out_frozen
 
 
 class PretrainedEmbedding(nn.Embedding):
-    """Looks up the vectors of a pretrained language model; for the stem in front of its blocks.
+    """The token embedding of a pretrained language model, for the stem before its blocks.
 
-    A model that reads and writes with one matrix has two here, the other in `PretrainedHead`.
+    If the model ties embedding and output matrix, both are separate here: see `PretrainedHead`.
 
     Args:
-        size: Number of tokens; the model may know more.
+        size: Number of tokens in the data; the model may have more.
         dim: Width of a vector.
-        path: Directory that `save_pretrained` of transformers wrote, or the name of a model on the
+        path: Directory written by `save_pretrained` of transformers, or the name of a model on the
             hub.
-        frozen: Whether the vectors stay as they are; checkpoints then do not hold them.
+        frozen: Whether the vectors are not trained; checkpoints then do not hold them.
 
     Raises:
-        ValueError: If there is no such model, it knows fewer tokens, or is of another width.
+        ValueError: If there is no such model, or it has fewer tokens or another width.
     """
 
     def __init__(self, size: int, dim: int, path: str, frozen: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""PretrainedHead: the read-out that a pretrained language model came with."""
+"""PretrainedHead: the output layer of a pretrained language model."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from framework.pretrained.tuning import leave_out_frozen
 
 
 class PretrainedHead(Head):
-    """Predicts the next token as the language model itself does: what other heads replace.
+    """The output layer of a pretrained language model: the baseline of other heads.
 
     Args:
         dim: Width of the hidden states.
-        support: The vocabulary; the model may know more tokens.
-        path: Directory that `save_pretrained` of transformers wrote, or the name of a model on the
+        support: The vocabulary of the data; the model may have more tokens.
+        path: Directory written by `save_pretrained` of transformers, or the name of a model on the
             hub.
-        frozen: Whether the matrix stays as it is; checkpoints then do not hold it.
+        frozen: Whether the matrix is not trained; checkpoints then do not hold it.
 
     Raises:
         ValueError: If there is no such model, the data are no tokens, or sizes do not fit.
@@ -49,7 +49,7 @@ class PretrainedHead(Head):
         leave_out_frozen(self)
 
     def output_embedding(self) -> OutputEmbedding:
-        """Returns the rows of the tokens that the data know; see `Head.output_embedding`."""
+        """Returns the rows of the tokens in the data; see `Head.output_embedding`."""
         readout: Any = self.projection
         bias = None if readout.bias is None else readout.bias[: self.size]
         return OutputEmbedding(nn.Sequential(), readout.weight[: self.size], bias)

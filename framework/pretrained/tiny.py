@@ -1,8 +1,8 @@
-"""Writes a tiny language model of Llama's architecture with random weights, to try things offline.
+"""Writes a tiny Llama with random weights, to try out pretrained models offline.
 
     python -m framework.pretrained.tiny DIRECTORY
 
-It has learned nothing. What runs with it runs with a real model in its place.
+What runs with it also runs with a real model.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from framework.pretrained.directory import library
 def write(
     folder: str | Path, dim: int = 64, depth: int = 2, heads: int = 4, seed: int = 0
 ) -> Path:
-    """Writes the model and a tokenizer of bytes into a directory, as `save_pretrained` does.
+    """Writes the model and a byte tokenizer into a directory, as `save_pretrained` does.
 
     Args:
-        folder: The directory; made if there is none.
+        folder: The directory; created if missing.
         dim: Width of the hidden states.
         depth: Number of blocks.
         heads: Number of attention heads, a divisor of `dim`.
@@ -54,7 +54,7 @@ def write(
 
 
 def _bytes() -> Engine:
-    """Makes a tokenizer whose tokens are bytes, and the one between documents."""
+    """Builds a tokenizer of bytes and the token between documents."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     engine = Engine(models.BPE(vocab={letter: k for k, letter in enumerate(alphabet)}, merges=[]))
     engine.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

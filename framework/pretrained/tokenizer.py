@@ -1,4 +1,4 @@
-"""PretrainedTokenizer: the tokenizer that a pretrained language model came with."""
+"""PretrainedTokenizer: the tokenizer of a pretrained language model."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from framework.pretrained.directory import tokenizer
 
 
 class PretrainedTokenizer(Tokenizer, Vocabulary):
-    """Reads text as a pretrained language model does.
+    """The tokenizer of a pretrained language model.
 
-    The token between documents is the one that the model has at the beginning of a text, or, where
-    it has none, at the end.
+    The token between documents is the one that begins a text or, if there is none, the one that
+    ends it.
 
     Args:
-        path: Directory that `save_pretrained` of transformers wrote, or the name of a model on the
+        path: Directory written by `save_pretrained` of transformers, or the name of a model on the
             hub.
 
     Raises:
@@ -28,23 +28,23 @@ class PretrainedTokenizer(Tokenizer, Vocabulary):
         begin, end = self._engine.bos_token_id, self._engine.eos_token_id
         if begin is None and end is None:
             raise ValueError(
-                f"PretrainedTokenizer: path={path!r} has no token for the begin or the end of a "
-                "text; set bos_token in its tokenizer_config.json."
+                f"PretrainedTokenizer: path={path!r} has no token for the beginning or the end of "
+                "a text; set bos_token in its tokenizer_config.json."
             )
         self.end = end if begin is None else begin
         self.size = len(self._engine)
 
     def fit(self, digest: str, documents: Callable[[], Iterable[str]]) -> Vocabulary:
-        """Returns itself: the vocabulary is in the directory."""
+        """Returns itself: the vocabulary is fixed."""
         return self
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Writes each text as token ids."""
+        """Encodes each text as token ids."""
         ids: list[list[int]] = self._engine(list(texts), add_special_tokens=False)["input_ids"]
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Reads token ids as text; special tokens are left out."""
+        """Decodes token ids into text, without special tokens."""
         return str(
             self._engine.decode(
                 list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
@@ -52,6 +52,6 @@ class PretrainedTokenizer(Tokenizer, Vocabulary):
         )
 
     def digest(self) -> str:
-        """Identifies the vocabulary by its tokens."""
+        """Returns a fingerprint of the vocabulary."""
         words = sorted(self._engine.get_vocab().items(), key=lambda pair: pair[1])
         return fingerprint(repr(words), str(self.end))

@@ -15,7 +15,7 @@ class Tuning(ABC):
 
     @abstractmethod
     def apply(self, model: nn.Module) -> None:
-        """Prepares a model in place; parameters that are not trained require no gradient."""
+        """Prepares a model in place; only parameters to be trained keep `requires_grad`."""
 
 
 class TuningFactory(Protocol):
@@ -34,7 +34,7 @@ class Full(Tuning):
 
 
 class Frozen(Tuning):
-    """Trains nothing: the model only reads."""
+    """Trains no parameter."""
 
     def apply(self, model: nn.Module) -> None:
         """Freezes all parameters."""
@@ -46,15 +46,15 @@ class LowRank(Tuning):
 
     .. math:: W x + \frac{\alpha}{r} B A x
 
-    A is r by the width of x and random, B is zero in the beginning, so that training starts at the
-    pretrained model. Needs `pip install 'overtone[lora]'`.
+    A has shape `[r, width of x]` and starts random, B starts at zero, so that training starts at
+    the pretrained model. Needs `pip install 'overtone[lora]'`.
 
     Args:
-        rank: Rank r of the additions, at least 1.
-        alpha: Numerator of their factor.
-        dropout: Probability to drop a component of what an addition reads, while training.
-        targets: Names of the linear maps that get one: queries and values by default, in the names
-            of Llama and its kin.
+        rank: Rank r, at least 1.
+        alpha: Scale; the additions are multiplied by alpha / rank.
+        dropout: Probability to drop an input of the additions in training.
+        targets: Names of the linear maps that get one; the default are queries and values of
+            Llama and similar models.
 
     Raises:
         ValueError: If peft is missing, an option is out of its range, or there is no such map.
@@ -96,14 +96,14 @@ class LowRank(Tuning):
         model.requires_grad_(False)
         peft.inject_adapter_in_model(config, model)
         for parameter in model.parameters():
-            if parameter.requires_grad:  # beside weights of 16 bits they would be of 16 too
+            if parameter.requires_grad:  # peft gives them the dtype of the weights
                 parameter.data = parameter.data.to(torch.get_default_dtype())
 
 
 def leave_out_frozen(module: nn.Module) -> None:
-    """Makes the state dict of a module hold what is trained; the rest is read where it came from.
+    """Leaves frozen parameters out of the state dict; they keep their values when it is loaded.
 
-    Checkpoints of a large model with a small trained part are small.
+    So checkpoints of a large model with few trained parameters are small.
     """
     hooked: Any = module  # torch declares no types for its hooks
     hooked.register_state_dict_post_hook(_drop)

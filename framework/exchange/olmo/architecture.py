@@ -28,11 +28,11 @@ class Architecture:
         size: Rows of the embedding.
         length: Positions of the longest sequence.
         tied: Whether the read-out is the embedding.
-        eps: Of the norms.
-        theta: Base of the wavelengths of positions.
+        eps: Epsilon of the norms.
+        theta: Base of the wavelengths of rotary positions.
         phases: Of the FAN layer in front of queries, keys and values; None if there is none.
         value_phases: Of the FAN layer that makes the values; None if they have a matrix.
-        activation: Of what is not periodic in a FAN layer.
+        activation: Applied to the non-periodic outputs of FAN layers.
     """
 
     dim: int

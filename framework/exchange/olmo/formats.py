@@ -1,4 +1,4 @@
-"""The two ways to write an OLMo or FANformer: as its own code does, and for Hugging Face."""
+"""The two formats of OLMo and FANformer: that of their own code, and that for Hugging Face."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ KEYS = (  # of OLMo's configurations, and of FANformer's
 
 
 class OlmoFormat(Format):
-    """A format of OLMo, in which FANformer is published.
+    """A format of OLMo, in which FANformer is published too.
 
     `prefix` starts the names of tensors; `weights` and `config` are the files that are written.
     """

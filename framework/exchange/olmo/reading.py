@@ -50,7 +50,8 @@ def architecture(
     dim, heads = config.size("d_model"), config.size("n_heads")
     if dim % heads:
         raise ValueError(
-            f"{config.path} says d_model: {dim}, which n_heads: {heads} does not divide; mend it."
+            f"{config.path} says d_model: {dim}, which n_heads: {heads} does not divide; "
+            "correct it."
         )
     block = prefix + "blocks.0."
     kv_heads = _kv_heads(config, heads)
@@ -93,7 +94,7 @@ def _kv_heads(config: Configuration, heads: int) -> int:
     if heads % kv_heads:
         raise ValueError(
             f"{config.path} says n_heads: {heads}, which n_kv_heads: {kv_heads} does not divide; "
-            "mend it."
+            "correct it."
         )
     return kv_heads
 
@@ -104,7 +105,7 @@ def _fans(config: Configuration, tensors: Mapping[str, Tensor], block: str) -> t
     if config.flag("use_ATF", fan) != fan:
         raise ValueError(
             f"{config.path} says use_ATF: {str(not fan).lower()}, but the tensors "
-            f"{'have' if fan else 'lack'} a FAN layer ({block}att_proj.{FAN_WEIGHT}); mend the "
+            f"{'have' if fan else 'lack'} a FAN layer ({block}att_proj.{FAN_WEIGHT}); correct the "
             "configuration, or get the tensors that belong to it."
         )
     own = f"{block}v_fan.input_linear.weight" in tensors
@@ -114,8 +115,8 @@ def _fans(config: Configuration, tensors: Mapping[str, Tensor], block: str) -> t
         raise ValueError(
             f"{config.path} says block_type: {said}, but the tensors "
             f"{'have' if own else 'lack'} a FAN layer that makes values "
-            f"({block}v_fan.input_linear.weight); mend the configuration, or get the tensors that "
-            "belong to it."
+            f"({block}v_fan.input_linear.weight); correct the configuration, or get the tensors "
+            "that belong to it."
         )
     return fan, own
 
@@ -137,7 +138,7 @@ def _phases(config: Configuration, tensors: Mapping[str, Tensor], name: str, wid
             raise ValueError(
                 f"{config.path} says p_ratio: {said}, which gives {phases(said, width)} phases, "
                 f"but the tensor {name} has {rows} rows of {width}, which is p = "
-                f"{p_of(count, width):g} ({count} phases); mend the configuration, or get the "
+                f"{p_of(count, width):g} ({count} phases); correct the configuration, or get the "
                 "tensors that belong to it."
             )
     return count

@@ -50,9 +50,10 @@ def assert_equal(found, expected):
         assert torch.equal(*bits), name
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-@pytest.mark.parametrize("file", ["model.pt", "model.safetensors"])
-def test_native_files_come_back_byte_for_byte(options, dtype, file, tmp_path):
+@pytest.mark.parametrize(
+    ("file", "dtype"), [("model.pt", torch.bfloat16), ("model.safetensors", torch.float32)]
+)
+def test_native_files_come_back_byte_for_byte(options, file, dtype, tmp_path):
     tensors = drawn(dtype, **options)
     first = write_native(tmp_path / "first", config_of(**options), tensors, file)
     export(checkpoint(first, tmp_path / "one.ckpt")).write(tmp_path / "second")
@@ -122,7 +123,7 @@ def test_one_format_becomes_the_other_and_back(form, options, tmp_path):
 
 
 def test_a_checkpoint_that_was_not_imported_is_exported_too(options, tmp_path):
-    """Without what it came from, names and sizes follow from the recipe alone."""
+    """Without what it came from, names and sizes follow from the hyper-parameters alone."""
     tensors, config = drawn(**options), config_of(**options)
     held = import_directory(write_native(tmp_path / "first", config, tensors)).checkpoint
     del held["published"]

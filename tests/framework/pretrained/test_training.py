@@ -153,12 +153,14 @@ def test_two_ranks_train_what_one_does(strategy, execution, tiny, tmp_path):
     assert run_ranks(resume, 2) == [3, 3]
 
 
-@pytest.mark.parametrize("precision", ["bf16", "bf16_true"])
 @pytest.mark.parametrize(
-    ("recipe", "more"),
-    [("random_numbers", []), ("written_numbers", ["--config", "models/pretrained_readout"])],
+    ("recipe", "precision", "more"),
+    [
+        ("random_numbers", "bf16_true", []),
+        ("written_numbers", "bf16", ["--config", "models/pretrained_readout"]),
+    ],
 )
-def test_recipes_take_a_pretrained_model(recipe, more, precision, tiny, tmp_path, capsys):
+def test_recipes_take_a_pretrained_model(recipe, precision, more, tiny, tmp_path, capsys):
     words = ["fit", "--config", recipe, "--config", "models/pretrained", *more]
     words += ["--config", f"precision/{precision}", "--config", "smoke"]
     words += ["--model.samples", "3", f"--model.backbone.path={tiny}"]
