@@ -173,7 +173,7 @@ class Command(LightningCLI):
 
 
 def _silence() -> None:
-    """Hides what Lightning prints of no use: advertisements, and of `srun` outside Slurm jobs."""
+    """Hides advertisements of Lightning and, outside Slurm jobs, its warning about `srun`."""
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
     if "SLURM_JOB_ID" not in os.environ:
         warnings.filterwarnings("ignore", "The `srun` command is available on your system")
