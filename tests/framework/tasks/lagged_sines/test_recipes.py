@@ -1,6 +1,7 @@
 """Recipes of the experiments on planning ahead, against the set-ups that were published."""
 
 from contextlib import redirect_stdout
+from functools import cache
 from io import StringIO
 
 import pytest
@@ -19,6 +20,7 @@ PUBLISHED = SequenceData(LaggedSines(10, 10.0, 0.3), length=64)
 PRODUCTS = ProductData(Multiplication(5))
 
 
+@cache
 def printed(name, *words):
     """What the command line prints as the configuration of a recipe."""
     with pytest.raises(SystemExit), redirect_stdout(StringIO()) as out:
