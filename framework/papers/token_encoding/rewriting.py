@@ -21,7 +21,7 @@ from framework.modules.construction import build_module
 EDITS = "edits"
 """Where a checkpoint notes how its read-out was changed: a list of plain data."""
 
-PRUNED = "components.PrunedHead"
+PRUNED = "framework.papers.token_encoding.PrunedHead"
 NARROWED = ("LinearHead", "PrunedHead")  # heads whose read-out can leave out dimensions
 FACTS = ("_class_path", "_instantiator", "spec")  # of a checkpoint, that are no options of it
 COPIED = ("epoch", "global_step", "pytorch-lightning_version")

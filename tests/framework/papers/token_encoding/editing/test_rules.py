@@ -1,4 +1,4 @@
-"""Edits: what is known of a model, wishes that make no sense, and rules that do not apply."""
+"""Edits: invalid requests, and rules that do not apply."""
 
 from dataclasses import replace
 from functools import partial
@@ -26,7 +26,7 @@ DECODER = partial(Decoder, dim=8, depth=1, heads=2)
 
 def refusals(module):
     statistics = gather(module, Sample(Windows(20)))
-    return applicable(know(module, readout(module), statistics, torch.float32))[1]
+    return applicable(know(readout(module), statistics, torch.float32))[1]
 
 
 def request(tokens, scale):
@@ -69,7 +69,7 @@ def test_a_slope_needs_more_tokens_than_dimensions():
         ([3, 3], [2.0, 0.5], "token 3 .* is named twice"),
     ],
 )
-def test_wishes_that_make_no_sense(tokens, scale, said):
+def test_invalid_requests(tokens, scale, said):
     with pytest.raises(ValueError, match=said):
         request(tokens, scale)
 

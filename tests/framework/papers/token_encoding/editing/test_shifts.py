@@ -59,7 +59,7 @@ def test_divergences_and_losses_are_those_of_whole_distributions(edit):
 def test_averages_of_all_other_tokens(edit, monkeypatch):
     own, contexts, shifted, before, after = edit
     monkeypatch.setattr(
-        "framework.papers.token_encoding.editing.shifts.CHUNK", 50 * 7
+        "framework.papers.token_encoding.editing.effects.CHUNK", 50 * 7
     )  # seven at once
     factors = torch.stack((torch.zeros_like(shifted.log_others), shifted.log_others), 1)
     found = averages(own, contexts, factors)
