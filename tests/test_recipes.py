@@ -33,7 +33,7 @@ KINDS = {  # one recipe for each kind of data and module, with the heads that ca
 }
 SIBLINGS = {  # which differ by numbers only from a recipe that is always run
     *("300m", "600m", "3b", "7b", "chronos", "gaussian", "two_gaussians"),
-    *("gpt2", "pythia", "lagged_sines_paper", "multiplication_paper"),
+    *("gpt2", "pythia", "small", "lagged_sines_paper", "multiplication_paper"),
 }
 OFTEN = ("pendulum", "quickstart", "sotu", "two_peaks")  # with every head, and in bfloat16
 

@@ -33,12 +33,18 @@ def weights(folder):
     return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
 
 
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    """The weights that one process ends with."""
+    folder = tmp_path_factory.mktemp("alone")
+    run_ranks(train, 1, folder, 1)
+    return weights(folder)
+
+
 @pytest.mark.parametrize("overlay", ["strategy/ddp", "strategy/fsdp2"])
-def test_two_processes_end_with_the_weights_of_one(overlay, tmp_path):
-    alone, together = tmp_path / "alone", tmp_path / "together"
-    run_ranks(train, 1, alone, 1)
-    run_ranks(train, 2, together, 2, "--config", overlay)
-    expected, found = weights(alone), weights(together)
+def test_two_processes_end_with_the_weights_of_one(overlay, expected, tmp_path):
+    run_ranks(train, 2, tmp_path, 2, "--config", overlay)
+    found = weights(tmp_path)
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6, msg=name)
