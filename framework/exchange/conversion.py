@@ -39,7 +39,7 @@ class Imported:
 
     Args:
         format: The format of its files.
-        plan: What became of it.
+        plan: The model that its configuration describes.
         checkpoint: What Lightning would have saved, and under `published` all that it takes to
             write the model again as it was.
         parameters: Number of its parameters.

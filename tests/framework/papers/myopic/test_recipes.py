@@ -99,6 +99,16 @@ def test_an_overlay_changes_the_attention_alone(name):
     [
         ("lagged_sines", "hidden"),
         ("quickstart", "bigram"),
+        *(
+            pytest.param(recipe, overlay, marks=pytest.mark.slow)
+            for recipe, overlay in [
+                ("planning", "hidden"),
+                ("planning", "bigram"),
+                ("quickstart", "hidden"),
+                ("pendulum", "keys"),
+                ("tiny", "keys"),
+            ]
+        ),
     ],
 )
 def test_two_steps_of_every_kind(recipe, overlay, tmp_path, capsys):
