@@ -8,12 +8,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TypeVar
 
-from jsonargparse import ArgumentError, ArgumentParser
 from lightning.fabric import Fabric
 
-from framework.console.errors import UserError
 from framework.console.opened_checkpoint import OpenedCheckpoint
-from framework.console.parsing import explain
+from framework.console.parsing import VerbParser
 from framework.data.module import PredictiveData
 
 HELP = frozenset({"-h", "--help"})
@@ -83,14 +81,9 @@ def parse_options(
     Raises:
         UserError: If an option is wrong, or no data are known.
     """
-    parser = ArgumentParser(
-        prog=program, description=description, exit_on_error=False, allow_abbrev=False
-    )
+    parser = VerbParser(prog=program, description=description)
     parser.add_class_arguments(kind)
-    try:
-        config = parser.parse_args([*_data_words(checkpoint, words), *words])
-    except ArgumentError as error:
-        raise UserError(explain(error.message, parser)) from error
+    config = parser.parse([*_data_words(checkpoint, words), *words])
     values = parser.instantiate_classes(config)
     return kind(**{field.name: getattr(values, field.name) for field in fields(kind)})
 
