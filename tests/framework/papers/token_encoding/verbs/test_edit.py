@@ -154,7 +154,9 @@ def test_mistakes(path, tmp_path, capsys):
     assert "token 101 ('e') is named twice" in said
     said = told(capsys, path, new, *TOKENS, "--held_out=train")
     assert "is the split that the edit is fitted to" in said
-    assert "direction: expected one of" in told(capsys, path, new, *TOKENS, "--direction=up")
+    assert "direction: expected one of 'whiten'" in told(
+        capsys, path, new, *TOKENS, "--direction=up"
+    )
     assert "there is only 1; scales must stay below" in told(
         capsys, path, new, "--tokens", '{"e": 100000}'
     )
