@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from framework.console.checkpoint_options import CheckpointOptions
+from framework.console.checkpoint_options import (
+    HELP,
+    CheckpointOptions,
+    Options,
+    leading,
+    parse_options,
+)
 from framework.console.errors import UserError
 from framework.console.opened_checkpoint import OpenedCheckpoint
 from framework.data.protocols import CountsTokens
@@ -209,6 +215,36 @@ class PruneOptions(EncodingOptions):
                 f"--held_out {self.held_out} is the split that the order is computed from; choose "
                 "another."
             )
+
+
+def parse_rewriting(
+    kind: type[Options], words: Sequence[str], command: str, description: str, example: str
+) -> tuple[OpenedCheckpoint, Path | None, Options]:
+    """Parses `CHECKPOINT [NEW] [--OPTION VALUE ...]`.
+
+    Args:
+        kind: The dataclass of options.
+        words: What follows the verb on the command line.
+        command: The command with its verb.
+        description: What the verb does.
+        example: How to write it, for the error.
+
+    Returns:
+        The checkpoint, the file to write if there is one, and the options.
+
+    Raises:
+        UserError: If an option is wrong, or there are too few paths or too many.
+    """
+    paths, flags = leading(words)
+    if not 1 <= len(paths) <= 2 and not HELP & set(flags):
+        raise UserError(
+            f"{command.split()[-1]} takes a checkpoint and the name of a new one, got "
+            f"{len(paths)} of them; write {example}."
+        )
+    checkpoint = OpenedCheckpoint(Path(paths[0])) if paths else None
+    options = parse_options(kind, command, description, checkpoint, flags)
+    assert checkpoint is not None  # help has ended the process
+    return checkpoint, Path(paths[1]) if len(paths) == 2 else None, options
 
 
 def _require_new(target: Path) -> None:

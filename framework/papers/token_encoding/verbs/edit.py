@@ -12,7 +12,6 @@ from lightning.fabric import Fabric
 from framework.analysis.report import Report
 from framework.analysis.sample import Sample, Spread
 from framework.callbacks.table import table
-from framework.console.checkpoint_options import HELP, leading, parse_options
 from framework.console.errors import UserError
 from framework.console.opened_checkpoint import OpenedCheckpoint
 from framework.data.module import PredictiveData
@@ -31,7 +30,7 @@ from framework.papers.token_encoding.editing.rules import (
     token_name,
 )
 from framework.papers.token_encoding.editing.study import strata, try_edits
-from framework.papers.token_encoding.options import EditOptions
+from framework.papers.token_encoding.options import EditOptions, parse_rewriting
 from framework.papers.token_encoding.readout_data import (
     ReadoutData,
     load_readout_data,
@@ -62,17 +61,11 @@ def run(words: list[str], program: str) -> None:
         UserError: If an option is wrong, or excludes another.
         ValueError: If the checkpoint, the data or the request cannot be used.
     """
-    paths, flags = leading(words)
-    if not 1 <= len(paths) <= 2 and not HELP & set(flags):
-        raise UserError(
-            f"edit takes a checkpoint and the name of a new one, got {len(paths)} of them; write "
-            "`edit CHECKPOINT NEW --tokens ...`."
-        )
-    checkpoint = OpenedCheckpoint(Path(paths[0])) if paths else None
-    options = parse_options(EditOptions, f"{program} edit", DESCRIPTION, checkpoint, flags)
-    assert checkpoint is not None
+    command, example = f"{program} edit", "`edit CHECKPOINT NEW --tokens ...`"
+    checkpoint, target, options = parse_rewriting(
+        EditOptions, words, command, DESCRIPTION, example
+    )
     request = parse_request(options.tokens or {}, options.ids or {}, options.data)
-    target = Path(paths[1]) if len(paths) == 2 else None
     options.check(checkpoint, target, request is not None)
     other = _other_corpus(options)
     fabric = options.launch()

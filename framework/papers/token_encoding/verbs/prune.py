@@ -11,12 +11,10 @@ from torch import Tensor
 
 from framework.analysis.sample import Sample, Spread
 from framework.callbacks.table import table
-from framework.console.checkpoint_options import HELP, leading, parse_options
-from framework.console.errors import UserError
 from framework.console.opened_checkpoint import OpenedCheckpoint
 from framework.modules.loading import load_module
 from framework.papers.token_encoding.contexts import Contexts
-from framework.papers.token_encoding.options import PruneOptions
+from framework.papers.token_encoding.options import PruneOptions, parse_rewriting
 from framework.papers.token_encoding.pruning.deletion import Deletion, affordable, share
 from framework.papers.token_encoding.pruning.divergence import Divergence, by_forward_pass, diverge
 from framework.papers.token_encoding.pruning.orders import Order
@@ -86,16 +84,10 @@ def run(words: list[str], program: str) -> None:
         UserError: If an option is wrong, or excludes another.
         ValueError: If the checkpoint, the data or the request cannot be used.
     """
-    paths, flags = leading(words)
-    if not 1 <= len(paths) <= 2 and not HELP & set(flags):
-        raise UserError(
-            f"prune takes a checkpoint and the name of a new one, got {len(paths)} of them; write "
-            "`prune CHECKPOINT NEW --fraction 0.3`, or `prune CHECKPOINT`."
-        )
-    checkpoint = OpenedCheckpoint(Path(paths[0])) if paths else None
-    options = parse_options(PruneOptions, f"{program} prune", DESCRIPTION, checkpoint, flags)
-    assert checkpoint is not None
-    target = Path(paths[1]) if len(paths) == 2 else None
+    example = "`prune CHECKPOINT NEW --fraction 0.3`, or `prune CHECKPOINT`"
+    checkpoint, target, options = parse_rewriting(
+        PruneOptions, words, f"{program} prune", DESCRIPTION, example
+    )
     options.check(checkpoint, target)
     fabric = options.launch()
     pruning = _prepare(checkpoint, options, fabric)
