@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -157,3 +158,26 @@ def _test(candidates: Sequence[Candidate], models: Sequence[Any]) -> GroupResult
 
 def _rounded(values: Tensor) -> Any:
     return (values.double() * 1e6).round().div(1e6).tolist()
+
+
+class Progress:
+    """Prints the progress of a group, and the time that is left.
+
+    Args:
+        name: Name of the group.
+        steps: Number of its steps.
+    """
+
+    def __init__(self, name: str, steps: int) -> None:
+        self.name, self.steps, self.start = name, steps, time.monotonic()
+        self.printed = {max(1, steps // 100), *(steps * k // 10 for k in range(1, 11))}
+
+    def __call__(self, step: int) -> None:
+        """Prints after a hundredth of the steps, and after every tenth."""
+        if step in self.printed:
+            spent = time.monotonic() - self.start
+            left = spent * (self.steps - step) / step
+            print(
+                f"{self.name}: step {step} of {self.steps}, {spent:.0f} s, {left:.0f} s to go",
+                flush=True,
+            )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,7 +20,13 @@ from framework.callbacks.table import table
 from framework.data.density.module import DensityData
 from framework.data.density.problems import Problem
 from framework.papers.fourier.figures import draw_distributions, draw_frequencies
-from framework.papers.fourier.groups import Candidate, ExampleDensities, Group, GroupResult
+from framework.papers.fourier.groups import (
+    Candidate,
+    ExampleDensities,
+    Group,
+    GroupResult,
+    Progress,
+)
 from framework.schedules import ScheduleFactory
 from framework.studies.results import Published, Result, markdown, summary, write
 from framework.studies.study import Study
@@ -274,29 +279,6 @@ class ToyTable(Study):
             for problem in self.problems:
                 figure = draw_distributions(densities, problem, training)
                 figure.savefig(folder / f"distributions-{problem}-{training}.png", dpi=150)
-
-
-class Progress:
-    """Prints the progress of a group, and the time that is left.
-
-    Args:
-        name: Name of the group.
-        steps: Number of its steps.
-    """
-
-    def __init__(self, name: str, steps: int) -> None:
-        self.name, self.steps, self.start = name, steps, time.monotonic()
-        self.printed = {max(1, steps // 100), *(steps * k // 10 for k in range(1, 11))}
-
-    def __call__(self, step: int) -> None:
-        """Prints after a hundredth of the steps, and after every tenth."""
-        if step in self.printed:
-            spent = time.monotonic() - self.start
-            left = spent * (self.steps - step) / step
-            print(
-                f"{self.name}: step {step} of {self.steps}, {spent:.0f} s, {left:.0f} s to go",
-                flush=True,
-            )
 
 
 def _place(folder: Path, group: Group) -> Path:

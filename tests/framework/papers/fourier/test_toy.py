@@ -14,8 +14,8 @@ from components.heads import EvenMixtureHead, FourierHead, LinearHead
 from components.losses import NegativeLogLikelihood
 from components.stems import FeatureStem, Unscaled
 from framework.papers.fourier import ToyTable
-from framework.papers.fourier.groups import Group, GroupResult
-from framework.papers.fourier.toy import METRICS, Progress, ToyProblem, Training
+from framework.papers.fourier.groups import Group, GroupResult, Progress
+from framework.papers.fourier.toy import METRICS, ToyProblem, Training
 from framework.schedules import Constant
 from framework.studies import read
 from framework.tasks.toy_densities import Gaussian, Synthetic, TwoGaussians
