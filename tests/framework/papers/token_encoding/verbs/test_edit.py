@@ -173,6 +173,9 @@ def test_a_direction_that_does_not_apply(path, tmp_path, capsys, monkeypatch):
 
 
 def test_data_that_cannot_read_another_corpus(path, tmp_path, capsys, monkeypatch):
-    monkeypatch.delattr("framework.data.TokenData.elsewhere")
+    class ReadsCorpora:
+        """Which TokenData is none of; what it has is remembered once it was tested for."""
+
+    monkeypatch.setattr("framework.papers.token_encoding.verbs.edit.ReadsCorpora", ReadsCorpora)
     said = told(capsys, path, tmp_path / "new.ckpt", *TOKENS, *OTHER)
     assert "TokenData cannot read another corpus; drop --other" in said
