@@ -85,6 +85,7 @@ def test_the_recipe_is_of_size_mini_and_one_overlay_makes_it_decoder_only():
 
 
 @pytest.mark.parametrize("overlay", [(), ("overlays/chronos/decoder_only.yaml",)])
+@pytest.mark.slow
 def test_tiny_models_learn_from_a_step(overlay):
     torch.manual_seed(0)
     reader = backbone(
@@ -137,5 +138,5 @@ def test_a_checkpoint_holds_the_cells_and_forecasts_with_them(tmp_path, capsys):
 def test_a_binning_chosen_in_python_is_described_as_the_command_line_does():
     described = describe(partial(components.LinearHead, bins=MixedBins(64)))
     options = {"size": 64, "low": -1.0, "high": 10.0, "share": 0.2}
-    binning = {"class_path": "components.binnings.MixedBins", "init_args": options}
+    binning = {"class_path": "components.MixedBins", "init_args": options}
     assert described["init_args"] == {"bins": binning}

@@ -88,10 +88,7 @@ PAPER = {  # dim, depth, whether the read-out is tied, and millions without embe
 
 @pytest.mark.parametrize(
     "recipe",
-    [
-        pytest.param(name, marks=pytest.mark.slow if name in ("300m", "600m", "3b") else ())
-        for name in PAPER
-    ],
+    [pytest.param(name, marks=pytest.mark.slow if name != "1b" else ()) for name in PAPER],
 )
 def test_sizes_of_the_paper(recipe):
     """Table 10: attention has 4 d² entries in a layer and SwiGLU of width 4 d has 12 d²."""
@@ -107,6 +104,7 @@ def test_sizes_of_the_paper(recipe):
     assert f"{size(fan):,}" == re.search(r"([\d,]+) parameters, counted", header)[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_one_line_of_a_recipe_keeps_the_size(overlay):
     """But for biases, and half of the step of 4 between widths."""
@@ -151,6 +149,7 @@ def test_matrices_decay_but_no_biases_norms_and_embeddings(recipe):
     assert "backbone.blocks.0.attention.projection.bias" in rest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", PAPER)
 def test_a_step_of_the_large_recipes_sees_as_much_as_in_the_paper(recipe):
     """Appendix M and the authors' configurations: 2,048 windows of as many tokens, or 1,024."""

@@ -194,7 +194,7 @@ def test_a_file_that_is_no_checkpoint(capsys, tmp_path):
     other = tmp_path / "other.ckpt"
     torch.save({"weights": torch.zeros(1)}, other)
     told = fails(capsys, *PEAKS, "--config", "smoke", "--ckpt_path", str(other))
-    assert "is no checkpoint of a run; use one that was saved by Overtone" in told
+    assert "is not the checkpoint of a run; use one that was saved by Overtone" in told
 
 
 def test_a_module_for_other_data(capsys):

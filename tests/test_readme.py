@@ -28,6 +28,7 @@ RUNS = [
     # several processes start by running the script again, so they are tested on ranks
     if line.startswith("lightning fit") and "--trainer.devices" not in line
 ]
+OWN = [run for run in RUNS if "--data.source" in run]
 
 
 @pytest.fixture
@@ -69,7 +70,13 @@ def test_commands_are_what_is_installed():
     assert "torch==2.13.0" in constraints
 
 
-@pytest.mark.parametrize("run", [["fit", "--config", "quickstart"], *RUNS], ids=" ".join)
+@pytest.mark.parametrize(
+    "run",
+    [
+        pytest.param(run, id=" ".join(run), marks=[] if run in OWN else [pytest.mark.slow])
+        for run in [["fit", "--config", "quickstart"], *RUNS]
+    ],
+)
 @pytest.mark.usefixtures("own_files")
 def test_runs_that_are_shown(run, capsys):
     cli.main([*run, "--config", "smoke"])
@@ -80,7 +87,8 @@ def test_a_checkpoint_is_tested_and_predicts_as_is_shown(tmp_path, monkeypatch, 
     shown = [line for line in COMMANDS if re.match("lightning (test|predict) ", line)]
     monkeypatch.chdir(tmp_path)
     short = ["--trainer.max_steps", "2", "--trainer.val_check_interval", "2"]
-    cli.main(["fit", "--config", "quickstart", *short, "--trainer.limit_val_batches", "1"])
+    few = ["--data.eval_batch_size", "4", "--model.paths.samples", "2"]
+    cli.main(["fit", "--config", "quickstart", *short, *few, "--trainer.limit_val_batches", "1"])
     for line in shown:
         verb = line.split()[1]
         cli.main([*shlex.split(line)[1:], f"--trainer.limit_{verb}_batches", "1"])

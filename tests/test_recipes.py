@@ -35,7 +35,7 @@ SIBLINGS = {  # which differ by numbers only from a recipe that is always run
     *("300m", "600m", "3b", "7b", "chronos", "gaussian", "two_gaussians"),
     *("gpt2", "pythia", "small", "lagged_sines_paper", "multiplication_paper"),
 }
-OFTEN = ("pendulum", "quickstart", "sotu", "two_peaks")  # with every head, and in bfloat16
+OFTEN = ("quickstart", "two_peaks")  # with every head, and in bfloat16
 
 FEW_SERIES = {"few": {"source": {"class_path": "KernelSynth", "init_args": {"number": 20}}}}
 ONE_SET = {"m1": {"class_path": "Competition", "init_args": {"name": "M1", "frequency": "yearly"}}}

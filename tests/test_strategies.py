@@ -57,6 +57,7 @@ def test_two_processes_end_with_the_weights_of_one(overlay, expected, tmp_path):
         pytest.param(["--model.execution.meta=true"], id="sent"),
     ],
 )
+@pytest.mark.slow
 def test_a_tied_fanformer_is_sharded(more, tmp_path):
     """Stem and head read one embedding, whose gradients come from both."""
     alone, together = tmp_path / "alone", tmp_path / "together"

@@ -12,7 +12,13 @@ STUDIES = {path.stem: yaml.safe_load(path.read_text())["study"] for path in reci
 VARIED = [name for name, study in STUDIES.items() if "variants" in study["init_args"]]
 
 
-@pytest.mark.parametrize("name", VARIED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if number % 4 else ())
+        for number, name in enumerate(VARIED)
+    ],
+)
 def test_variants_are_legal_commands(name, capsys):
     """Reads all of them as one command, each from the recipe on: every word is checked in turn."""
     options = STUDIES[name]["init_args"]

@@ -71,7 +71,7 @@ def test_studies_and_recipes_of_one_name_do_not_collide(folder, capsys):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["study"], "study needs the name of one"),
+        (["study"], "study needs the name of a study"),
         (["study", "ecko"], "did you mean echo"),
         (["study", "echo", "--jobs", "0"], "--jobs 0 runs nothing"),
         (["study", "echo", "--study.number", "x"], "study.number: expected"),

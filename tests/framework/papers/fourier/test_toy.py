@@ -68,6 +68,7 @@ def trained(monkeypatch):
     return names
 
 
+@pytest.mark.slow
 def test_a_table_has_all_heads_seeds_and_pictures(folder):
     results = read(folder / "results.csv")
     heads = ("fourier-1", "fourier-2", "fourier-3", "linear", "mixture")
@@ -84,6 +85,7 @@ def test_a_table_has_all_heads_seeds_and_pictures(folder):
     ]
 
 
+@pytest.mark.slow
 def test_finished_groups_are_kept_unless_their_settings_change(trained, folder, tmp_path):
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     small().run(tmp_path, jobs=1)
@@ -92,6 +94,7 @@ def test_finished_groups_are_kept_unless_their_settings_change(trained, folder, 
     assert trained == ["way/fourier", "way/linear", "way/mixture-1", "way/mixture-2"]
 
 
+@pytest.mark.slow
 def test_processes_share_the_groups(folder, tmp_path, monkeypatch):
     kept = []
     monkeypatch.setattr(ToyTable, "_report", lambda _, folder, groups: kept.extend(groups))
@@ -167,6 +170,7 @@ def adam(options):
     return options["optimizer"]["class_path"], settings
 
 
+@pytest.mark.slow
 def test_a_recipe_takes_two_steps_by_likelihood(tmp_path, capsys):
     """Without cells there is no smoothness."""
     quiet = ["--config", "smoke", f"--trainer.default_root_dir={tmp_path}"]

@@ -131,6 +131,7 @@ def validation(capsys):
     return {name: float(numbers[-1]) for name, *numbers in rows if name not in ("loss", "lr")}
 
 
+@pytest.mark.slow
 def test_a_local_model_of_a_trained_one(tmp_path, capsys):
     """It validates and draws with the past of the other; with equal weights it is that.
 

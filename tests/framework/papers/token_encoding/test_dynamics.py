@@ -101,7 +101,7 @@ def test_a_tied_table_tells_as_much_and_a_stem_without_one_nothing():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"head": partial(FourierHead, frequencies=3)}, "FourierHead reads no logit"),
+        ({"head": partial(FourierHead, frequencies=3)}, "FourierHead has no row of a matrix"),
         ({"dim": 12}, "different tokens, too few to regress on rows of width 12.*at least 60"),
     ],
 )

@@ -54,7 +54,9 @@ def test_logits_are_float32_under_autocast():
 def test_a_head_without_rows_is_refused():
     module, batch = language_model(head=FourierHead), Windows(2).batch
     for ask in (lambda: readout(module), lambda: states(module, batch)):
-        with pytest.raises(ValueError, match=r"FourierHead reads no logit of each token .* Lin"):
+        with pytest.raises(
+            ValueError, match=r"FourierHead has no row of a matrix for each token.* Lin"
+        ):
             ask()
 
 

@@ -10,6 +10,8 @@ import cli
 from framework.checkpoints import read
 from framework.modules.loading import load_module
 
+pytestmark = pytest.mark.slow  # each trains a model or more, and runs verbs on it
+
 QUICK = ["--accelerator=cpu", "--sequences=12", "--contexts=300"]
 TOKENS = ["--tokens", '{"e": 1.4, " ": 0.8}']
 OTHER = ["--other=PythonLibrary", "--other.limit=9000"]

@@ -11,6 +11,8 @@ from components.data import TokenBatch
 from framework.checkpoints import read
 from framework.modules.loading import load_module
 
+pytestmark = pytest.mark.slow  # each trains a model or more, and runs verbs on it
+
 BYTES = [
     *("--data", "TokenData", "--data.source", "PythonLibrary", "--data.source.limit", "40000"),
     *("--data.tokenizer", "ByteTokenizer", "--data.length", "16"),

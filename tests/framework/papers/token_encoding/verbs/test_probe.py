@@ -86,6 +86,7 @@ def test_what_is_told_is_left_beside_the_checkpoint(path, capsys):
     assert logged.value == pytest.approx(found.gain, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_controls_stand_in_the_table(path, tmp_path, capsys):
     ask(path, f"--folder={tmp_path}", "--target=alpha")
     said = capsys.readouterr().out
@@ -97,6 +98,7 @@ def test_controls_stand_in_the_table(path, tmp_path, capsys):
     assert kept["probe/alpha/control: untrained model"] > 0.5  # which is why it is there
 
 
+@pytest.mark.slow
 def test_statistics_are_read_instead_of_gathered(path, tmp_path, capsys):
     ask(path, f"--folder={tmp_path / 'first'}")
     file = tmp_path / "first" / "statistics.safetensors"
@@ -113,6 +115,7 @@ def test_statistics_are_read_instead_of_gathered(path, tmp_path, capsys):
     assert torch.equal(*slopes)
 
 
+@pytest.mark.slow
 def test_options_change_the_distribution(path, tmp_path):
     """Ridge and folds are those of `probe`; the self-test has no ridge."""
     ask(path, f"--folder={tmp_path}", "--ridge=0.5", "--folds=3", "--target=frequency")
@@ -136,6 +139,7 @@ def test_the_self_test_alone(path, tmp_path, capsys):
     assert imread(tmp_path / "probe.png").std() > 0
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_drawn_has_no_such_control(path, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("framework.papers.token_encoding.verbs.probe.untrained", lambda path: None)
     ask(path, f"--folder={tmp_path}")
@@ -169,6 +173,7 @@ def test_mistakes(path, tmp_path, capsys):
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.slow
 def test_statistics_of_another_model_are_refused(path, tmp_path, capsys):
     other = fit(tmp_path, "--seed_everything=2")
     ask(other, f"--folder={tmp_path}", "--untrained=0")
@@ -179,6 +184,7 @@ def test_statistics_of_another_model_are_refused(path, tmp_path, capsys):
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.slow
 def test_a_width_that_is_too_large_is_refused(tmp_path, capsys):
     wide = fit(tmp_path, "--model.backbone.dim=64", "--trainer.callbacks=null")
     said = told(capsys, wide, f"--folder={tmp_path / 'none'}")

@@ -16,6 +16,8 @@ from framework.modules.loading import load_module
 from framework.papers.token_encoding.pruning.head import PrunedHead
 from tests.framework.papers.token_encoding.verbs.byte_models import fit
 
+pytestmark = pytest.mark.slow  # each trains a model or more, and runs verbs on it
+
 QUICK = ["--accelerator=cpu", "--sequences=12", "--contexts=150", "--measured=100"]
 MATRIX = "head.projection.weight"
 

@@ -9,6 +9,8 @@ import pytest
 import cli
 from tests.framework.papers.token_encoding.verbs.byte_models import fit
 
+pytestmark = pytest.mark.slow  # each trains a model or more, and runs verbs on it
+
 ROOT = Path(cli.__file__).parent
 PAGES = (
     "README.md",
