@@ -105,6 +105,7 @@ def test_tiny_models_learn_from_a_step(overlay):
         assert -head(reader(stem(batch))).log_prob(batch.target).mean() < before
 
 
+@pytest.mark.slow
 def test_mini_takes_a_step(capsys):
     words = ["fit", "--config", "chronos", "--config", "chronos/penalty", *SHORT]
     words += ["--trainer.limit_val_batches", "0", "--trainer.logger", "false"]
@@ -114,6 +115,7 @@ def test_mini_takes_a_step(capsys):
     assert "Metrics after 1 steps" in out
 
 
+@pytest.mark.slow
 def test_a_checkpoint_holds_the_cells_and_forecasts_with_them(tmp_path, capsys):
     """A swapped head keeps the binning of the recipe; flags change a part of it, or all."""
     place = f"--trainer.default_root_dir={tmp_path}"

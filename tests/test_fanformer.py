@@ -69,6 +69,7 @@ SAME = {"hidden": 8192}
         (["own_values"], SAME, 1_210_435_584, 1_107_412_992),
     ],
 )
+@pytest.mark.slow
 def test_parameters_of_the_authors_models(overlays, options, total, without_embedding):
     """Counted on the classes of the authors' code at its configurations for 1B."""
     model = built("1b", *overlays, **options)
@@ -131,6 +132,7 @@ def test_the_overlay_of_what_is_published_is_the_recipe_itself():
 
 
 @pytest.mark.parametrize("recipe", ["1b", "7b"])
+@pytest.mark.slow
 def test_matrices_decay_but_no_biases_norms_and_embeddings(recipe):
     model = built(recipe)
     names = {id(p): name for name, p in model.named_parameters()}

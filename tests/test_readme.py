@@ -83,6 +83,7 @@ def test_runs_that_are_shown(run, capsys):
     assert "Metrics after 2 steps" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_tested_and_predicts_as_is_shown(tmp_path, monkeypatch, capsys):
     shown = [line for line in COMMANDS if re.match("lightning (test|predict) ", line)]
     monkeypatch.chdir(tmp_path)

@@ -31,11 +31,11 @@ KINDS = {  # one recipe for each kind of data and module, with the heads that ca
     **dict.fromkeys(("multiplication", "random_numbers", "written_numbers"), CATEGORICAL),
     **dict.fromkeys(("linear_equation", "tiny"), TIED),
 }
-SIBLINGS = {  # which differ by numbers only from a recipe that is always run
-    *("300m", "600m", "3b", "7b", "chronos", "gaussian", "two_gaussians"),
-    *("gpt2", "pythia", "small", "lagged_sines_paper", "multiplication_paper"),
-}
-OFTEN = ("quickstart", "two_peaks")  # with every head, and in bfloat16
+ALWAYS = (  # one recipe for each data module and module; the others are left to the slow tests
+    *("quickstart", "chronos_small", "sotu", "cartpole", "two_peaks", "lagged_sines"),
+    *("multiplication", "modular_addition", "random_numbers", "written_numbers"),
+)
+OFTEN = ("quickstart",)  # with every head, and in bfloat16
 
 FEW_SERIES = {"few": {"source": {"class_path": "KernelSynth", "init_args": {"number": 20}}}}
 ONE_SET = {"m1": {"class_path": "Competition", "init_args": {"name": "M1", "frequency": "yearly"}}}
@@ -107,7 +107,7 @@ def runs(names: Iterable[tuple[str, str]], often: Container[str]) -> list[Parame
 @pytest.mark.parametrize(
     "recipe",
     [
-        pytest.param(path, id=path.stem, marks=pytest.mark.slow if path.stem in SIBLINGS else ())
+        pytest.param(path, id=path.stem, marks=() if path.stem in ALWAYS else pytest.mark.slow)
         for path in RECIPE_FILES
     ],
 )
@@ -133,7 +133,7 @@ def test_two_steps_with_every_head(recipe, head, tmp_path, capsys):
     ("recipe", "head"),
     [
         ("quickstart", "LinearHead"),
-        ("cartpole", "FanHead"),
+        pytest.param("cartpole", "FanHead", marks=pytest.mark.slow),
     ],
 )
 def test_a_head_is_swapped_by_flag_overlay_or_edit(recipe, head, tmp_path, capsys):

@@ -57,7 +57,7 @@ def test_contracts_name_no_slice():
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
-        pytest.param(kind, name, marks=[pytest.mark.slow] if number else [])
+        pytest.param(kind, name, marks=[pytest.mark.slow] if number or kind == "papers" else [])
         for kind, names in SLICES.items()
         for number, name in enumerate(names)
     ],

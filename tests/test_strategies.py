@@ -71,6 +71,7 @@ def test_a_tied_fanformer_is_sharded(more, tmp_path):
         torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6, msg=name)
 
 
+@pytest.mark.slow
 def test_a_folder_of_shards_is_evaluated_by_the_recipe_beside_it(tmp_path):
     shards = ("--config", "strategy/fsdp2", "--trainer.strategy.save_distributed_checkpoint=true")
     run_ranks(train, 2, tmp_path, 2, *shards)

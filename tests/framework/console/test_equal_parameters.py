@@ -133,6 +133,7 @@ def test_the_command_line_shows_the_number(capsys):
     assert backbone["feedforward"]["init_args"]["hidden"] == 128 - 8
 
 
+@pytest.mark.slow
 def test_a_run_and_its_checkpoint_hold_the_number(tmp_path, capsys):
     (tmp_path / "text.txt").write_text("One line of a text.\n" * 100)
     source = ["--data.source", "TextFiles", "--data.source.train", str(tmp_path / "text.txt")]

@@ -65,6 +65,7 @@ def test_an_imported_model_is_tested(golden_model, capsys):
     assert float(found["nll"]) == pytest.approx(expected, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_run_starts_from_a_published_model(golden_model, capsys):
     """Without a learning rate it ends where it began, and is exported as it was."""
     cli.main(["import", "model", "model.ckpt"])

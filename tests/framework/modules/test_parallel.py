@@ -54,6 +54,7 @@ def test_execution_changes_no_number(world, strategy, execution):
 
 
 @pytest.mark.filterwarnings("ignore")  # the compiler's own, about itself
+@pytest.mark.slow
 def test_compiled_blocks_change_no_number():
     torch._dynamo.reset()  # other tests compile too; a forked process could not, after them
     torch._dynamo.utils.counters.clear()
@@ -159,6 +160,7 @@ def whole_file() -> object:
         ((2, "ddp"), (2, fakes.fsdp2)),
     ],
 )
+@pytest.mark.slow
 def test_the_number_of_processes_may_change(tmp_path, first, second):
     dry = fakes.partial(fakes.FakeBackbone, dropout=0.0)  # noise depends on the rank
     through, again = resumed(tmp_path, first, second, backbone=dry)

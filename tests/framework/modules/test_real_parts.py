@@ -112,6 +112,7 @@ def train(case: Case, world: int, strategy: object, execution: Execution) -> dic
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem.__name__)
+@pytest.mark.slow
 def test_sharded_is_whole(case):
     expected = train(case, 1, "auto", Execution())
     everything = Execution(checkpoint=True, meta=True)

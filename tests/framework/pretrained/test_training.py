@@ -128,6 +128,7 @@ def test_a_directory_that_is_gone_is_named(tiny, tmp_path):
     ],
     ids=["ddp", "fsdp2", "fsdp2 from meta"],
 )
+@pytest.mark.slow
 def test_two_ranks_train_what_one_does(strategy, execution, tiny, tmp_path):
     alone, _ = fit(tiny)
     path = tmp_path / "shared.ckpt"
@@ -160,6 +161,7 @@ def test_two_ranks_train_what_one_does(strategy, execution, tiny, tmp_path):
         ("written_numbers", "bf16", ["--config", "models/pretrained_readout"]),
     ],
 )
+@pytest.mark.slow
 def test_recipes_take_a_pretrained_model(recipe, precision, more, tiny, tmp_path, capsys):
     words = ["fit", "--config", recipe, "--config", "models/pretrained", *more]
     words += ["--config", f"precision/{precision}", "--config", "smoke"]

@@ -114,6 +114,7 @@ def test_compiled_whole_it_gives_the_same_gradients(name, variant):
 
 @pytest.mark.filterwarnings("ignore")  # the compiler warns of its own workings
 @every_variant
+@pytest.mark.slow
 def test_the_compiler_traces_it_whole(variant):
     """Without generating code, which takes long."""
     given = states(torch.float32)

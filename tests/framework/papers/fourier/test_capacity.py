@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import pytest
 import torch
 
 from components.backbones import Perceptron
@@ -19,6 +20,7 @@ from framework.tasks.toy_densities import Gaussian, Synthetic
 BEST = {1: 0.909, 2: 0.545}
 
 
+@pytest.mark.slow
 def test_divergence_is_that_of_the_capacity():
     head = partial(FourierHead, bins=50, eps=1e-5, init="official")
     data = DensityData(Synthetic(Gaussian()), batch_size=128)

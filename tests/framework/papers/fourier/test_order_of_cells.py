@@ -73,6 +73,7 @@ def test_a_distribution_that_is_moved_twice_is_itself():
     np.testing.assert_allclose(move(move(values, ORDER), np.argsort(ORDER)), values, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_order_is_nothing_to_a_linear_head_and_all_to_a_fourier_head():
     linear, shuffled_linear = divergences(partial(LinearHead, bins=BINS))
     fourier, shuffled_fourier = divergences(

@@ -64,6 +64,7 @@ def test_what_is_logged_is_what_the_analysis_finds(tmp_path):
             assert found[0][f"gradient/{name}{tail}"] == pytest.approx(want, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_first_micro_batch_of_a_step_is_measured(tmp_path):
     logger = TensorBoardLogger(tmp_path)
     fit(FutureGradients(every=1), logger=logger, accumulate_grad_batches=2, max_steps=3)
@@ -72,6 +73,7 @@ def test_the_first_micro_batch_of_a_step_is_measured(tmp_path):
     assert imread(f"{logger.log_dir}/figures/gradients.png").std() > 0
 
 
+@pytest.mark.slow
 def test_two_ranks_measure_the_batch_that_they_share():
     def on_rank():
         return dict(fit(FutureGradients(every=4), devices=2, strategy="ddp")[2].callback_metrics)

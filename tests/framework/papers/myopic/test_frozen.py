@@ -204,6 +204,7 @@ def test_trains_validates_tests_and_loads_again(vanilla, tmp_path):
         LocalLanguageModel.load_from_checkpoint(tmp_path / "local.ckpt", **gone)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_the_same_past(vanilla, tmp_path):
     dropping = partial(BACKBONE, dropout=0.2)
     changes = {"reference": vanilla, "backbone": dropping}
@@ -226,6 +227,7 @@ def test_a_run_goes_on_with_the_same_past(vanilla, tmp_path):
     ],
     ids=str,
 )
+@pytest.mark.slow
 def test_ranks_give_the_same_weights(vanilla, alone, strategy, execution):
     def run():
         return fit(model(GivenPast, reference=vanilla, execution=execution), strategy, 2)
@@ -235,6 +237,7 @@ def test_ranks_give_the_same_weights(vanilla, alone, strategy, execution):
             torch.testing.assert_close(rank[name], value, rtol=0, atol=1e-6, msg=name)
 
 
+@pytest.mark.slow
 def test_a_folder_of_shards_serves_as_well(vanilla, tmp_path):
     folder = tmp_path / "shards"
     run_ranks(lambda: fit(model(), "fsdp2", 2, path=folder) and None, 2)

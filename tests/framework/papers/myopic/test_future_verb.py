@@ -66,6 +66,7 @@ def test_probes_are_told_and_left_beside_the_checkpoint(run, capsys):
     assert events.Tags()["images"] == ["probes"]
 
 
+@pytest.mark.slow
 def test_positions_of_two_checkpoints_are_compared(run, tmp_path):
     """The numbers are those of a loop over the data of the recipe."""
     paths = [str(run / "last.ckpt"), str(run / "best.ckpt")]
@@ -85,6 +86,7 @@ def test_positions_of_two_checkpoints_are_compared(run, tmp_path):
     np.testing.assert_allclose(gaps, expected[1] - expected[0], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_gradients_of_two_steps_of_a_run(run, tmp_path, capsys):
     paths = [str(run / "best.ckpt"), str(run / "last.ckpt")]
     cli.main(["future", "gradients", *paths, *QUICK, f"--folder={tmp_path}"])

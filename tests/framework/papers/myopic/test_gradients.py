@@ -76,6 +76,7 @@ def test_no_future_leaves_no_angle():
     assert math.isnan(found["all"].cosine) or found["all"].future > 0
 
 
+@pytest.mark.slow
 def test_two_ranks_find_what_one_does():
     def on_rank():
         torch.distributed.init_process_group("gloo")

@@ -104,6 +104,7 @@ def resumable(folder, **settings):
     return watch.state_dict()["history"], logger
 
 
+@pytest.mark.slow
 def test_a_run_resumed_from_before_its_last_scores_measures_them_again(tmp_path):
     once, _ = resumable(tmp_path / "once", max_steps=8)
     again, logger = resumable(tmp_path, max_steps=8, ckpt_path=tmp_path / "once" / "5.ckpt")
@@ -114,6 +115,7 @@ def test_a_run_resumed_from_before_its_last_scores_measures_them_again(tmp_path)
         assert [int(row["step"]) for row in csv.DictReader(file)] == list(again)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_extended_repeats_no_step(tmp_path):
     resumable(tmp_path, max_steps=5)
     longer, logger = resumable(tmp_path, max_steps=7, ckpt_path=tmp_path / "5.ckpt")
@@ -250,6 +252,7 @@ def test_an_option_that_is_not_positive_is_refused(name):
         TokenEncoding(**{name: 0})
 
 
+@pytest.mark.slow
 def test_a_recipe_chooses_it(tmp_path, capsys):
     recipe = tmp_path / "watch.yaml"
     recipe.write_text("trainer: {callbacks: [{class_path: TokenEncoding}]}")

@@ -61,6 +61,7 @@ def test_every_other_tensor_is_the_same(tmp_path):
     assert read(twice[0])["edits"] == [NOTE, {"again": True}]
 
 
+@pytest.mark.slow
 def test_a_tied_readout_is_untied_on_request_only(tmp_path):
     source = saved(tmp_path, partial(LinearHead, bias=False), tied=True)
     weight = torch.zeros_like(tensors(source)["stem.embedding.weight"])
@@ -80,6 +81,7 @@ def test_a_tied_readout_is_untied_on_request_only(tmp_path):
 
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("head", [LinearHead, FanHead])
+@pytest.mark.slow
 def test_a_constant_of_each_token_is_added(tmp_path, head, bias):
     source = saved(tmp_path, partial(head, bias=bias))
     constant = torch.linspace(-1, 1, 7)
@@ -91,6 +93,7 @@ def test_a_constant_of_each_token_is_added(tmp_path, head, bias):
     )
 
 
+@pytest.mark.slow
 def test_dimensions_are_left_out(tmp_path):
     source = saved(tmp_path)
     own = readout(load_module(source))

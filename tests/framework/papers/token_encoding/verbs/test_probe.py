@@ -46,6 +46,7 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_what_is_told_is_left_beside_the_checkpoint(path, capsys):
     """Numbers are those of `probe` on the statistics that were written."""
     ask(path)
@@ -133,6 +134,7 @@ def test_options_change_the_distribution(path, tmp_path):
     assert not (tmp_path / "contexts.csv").exists()
 
 
+@pytest.mark.slow
 def test_the_self_test_alone(path, tmp_path, capsys):
     ask(path, f"--folder={tmp_path}", "--target=geometric")
     assert "Self-test passed" in capsys.readouterr().out
@@ -156,6 +158,7 @@ def test_help(capsys):
     assert "--untrained" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_mistakes(path, tmp_path, capsys):
     folder = f"--folder={tmp_path / 'none'}"
     assert "probe takes one checkpoint, got 0" in told(capsys)
