@@ -157,7 +157,7 @@ def test_a_head_is_swapped_by_flag_overlay_or_edit(recipe, head, tmp_path, capsy
     ("recipe", "precision"),
     [
         *runs(((name, "bf16_true") for name in KINDS), OFTEN),
-        *runs(((name, "bf16") for name in OFTEN), ("quickstart",)),
+        *runs(((name, "bf16") for name in OFTEN), ()),
     ],
 )
 def test_two_steps_and_a_picture_in_bfloat16(recipe, precision, tmp_path, capsys):

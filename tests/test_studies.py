@@ -15,7 +15,7 @@ VARIED = [name for name, study in STUDIES.items() if "variants" in study["init_a
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.slow if number % 4 else ())
+        pytest.param(name, marks=pytest.mark.slow if number else ())
         for number, name in enumerate(VARIED)
     ],
 )

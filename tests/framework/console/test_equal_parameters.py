@@ -162,6 +162,7 @@ def test_a_run_and_its_checkpoint_hold_the_number(tmp_path, capsys):
         ("${oc.env:NOT_A_VARIABLE}", "Environment variable 'NOT_A_VARIABLE' not found"),
     ],
 )
+@pytest.mark.slow
 def test_a_mistake_is_one_sentence(word, told, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(["fit", *MODEL, "--model.backbone.feedforward.hidden", word])

@@ -24,6 +24,7 @@ def module(folder, tmp_path, dtype):
 
 
 @pytest.mark.parametrize("write", [write_native, write_hf])
+@pytest.mark.slow
 def test_gives_the_golden_logits(case, write, tmp_path):
     found = module(write(tmp_path / "model", *golden(case)), tmp_path, torch.float64)
     said = logits(found, IDS)

@@ -40,6 +40,7 @@ def logs(tmp_path_factory):
     return folder.parent
 
 
+@pytest.mark.slow
 def test_two_steps_episodes_and_a_checkpoint(logs, tmp_path, monkeypatch):
     monkeypatch.setenv("OVERTONE_CACHE", str(tmp_path / "cache"))
     source = DqnReplay(str(logs), "overtone/Seaquest-frames")

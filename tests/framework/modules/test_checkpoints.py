@@ -159,6 +159,7 @@ def test_another_architecture_is_one_sentence(tmp_path):
 
 
 @pytest.mark.parametrize("folder", [False, True])
+@pytest.mark.slow
 def test_another_architecture_is_one_sentence_to_shards(tmp_path, folder):
     path = tmp_path / "first.ckpt"
 

@@ -96,6 +96,7 @@ def test_a_copy_shares_its_own_embedding():
     ],
     ids=str,
 )
+@pytest.mark.slow
 def test_strategies_give_the_same_weights(strategy, world, execution, tmp_path):
     alone = train()
     for rank in run_ranks(lambda: train(strategy, world, tmp_path, execution=execution), world):

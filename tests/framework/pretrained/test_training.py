@@ -66,6 +66,7 @@ def changed(module, path):
 
 
 @pytest.mark.parametrize("tuning", [Full, Frozen, LORA], ids=["full", "frozen", "lora"])
+@pytest.mark.slow
 def test_what_is_trained_changes_and_is_all_that_is_kept(tuning, tiny, tmp_path):
     module, runner = fit(tiny, tuning)
     trained = {name for name, p in module.named_parameters() if p.requires_grad}

@@ -58,6 +58,7 @@ def size(module):
         ("pythia/2.8b", 2_775_208_960, 2_517_652_480),
     ],
 )
+@pytest.mark.slow
 def test_sizes_are_those_that_pythia_publishes(overlay, total, without_embeddings):
     """Biderman et al. (arXiv:2304.01373), table 1, and the page of the two smallest models."""
     module = model("myopic/pythia", overlay)

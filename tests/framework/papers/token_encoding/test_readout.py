@@ -65,6 +65,7 @@ def test_a_head_without_rows_is_refused():
     [{"head": LinearHead}, {"head": FanHead}, {"head": FanHead, "tied": True}],
     ids=["linear", "fan", "tied fan"],
 )
+@pytest.mark.slow
 def test_a_sharded_model_says_what_it_says_whole(changes):
     def gathered(world):
         seed_everything(1, verbose=False)

@@ -47,6 +47,7 @@ def built(config, spec, device="cpu"):
         ("multiplication_paper", PRODUCTS, 124_439_808 - 768 * (50_257 - 12 + 1024 - 64)),
     ],
 )
+@pytest.mark.slow
 def test_models_have_as_many_parameters_as_published(name, data, count):
     module = built(printed(name), data.spec, device="meta")
     assert sum(parameter.numel() for parameter in module.parameters()) == count

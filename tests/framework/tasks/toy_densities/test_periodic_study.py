@@ -26,6 +26,7 @@ def trained(variant, steps, folder):
 
 
 @pytest.mark.parametrize("variant", STUDY["variants"])
+@pytest.mark.slow
 def test_parameters_are_equal(variant, tmp_path):
     kind = variant.partition("/")[2]
     assert trained(variant, 1, tmp_path)["parameters"] == SIZES[kind]

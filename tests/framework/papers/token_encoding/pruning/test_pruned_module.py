@@ -53,6 +53,7 @@ def train(folder, strategy="auto", world=1, execution=None):
     ],
     ids=str,
 )
+@pytest.mark.slow
 def test_strategies_give_the_same_weights(strategy, world, execution, tmp_path):
     alone = train(tmp_path)
     assert torch.equal(alone["head.projection.0.index"], torch.arange(5))
