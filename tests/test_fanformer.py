@@ -87,11 +87,8 @@ PAPER = {  # dim, depth, whether the read-out is tied, and millions without embe
 }
 
 
-@pytest.mark.parametrize(
-    "recipe",
-    [pytest.param(name, marks=pytest.mark.slow if name != "1b" else ()) for name in PAPER],
-)
 @pytest.mark.slow
+@pytest.mark.parametrize("recipe", PAPER)
 def test_sizes_of_the_paper(recipe):
     """Table 10: attention has 4 d² entries in a layer and SwiGLU of width 4 d has 12 d²."""
     dim, depth, tied, millions = PAPER[recipe]
