@@ -107,7 +107,7 @@ def test_an_overlay_changes_the_attention_alone(name):
                 ("planning", "bigram"),
                 ("quickstart", "hidden"),
                 ("pendulum", "keys"),
-                ("tiny", "keys"),
+                ("fanformer/tiny", "keys"),
             ]
         ),
     ],
