@@ -15,7 +15,6 @@ from framework.modules.construction import build_module, describe, describe_modu
 ORDINARY: dict[str, Any] = {"class_path": "components.ScaledDotProduct", "init_args": {}}
 """Ordinary attention, with gradients into the past."""
 
-
 INTERCHANGEABLE = ("ScaledDotProduct", "Myopic")  # operators with the same forward pass
 
 
