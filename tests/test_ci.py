@@ -1,5 +1,6 @@
 """The checks of a clone run what the README shows, and every test that is there."""
 
+import os
 import re
 import subprocess
 import sys
@@ -34,10 +35,11 @@ def test_slow_tests_are_left_out_unless_they_are_asked_for(chosen, expected, tmp
     (tmp_path / "test_it.py").write_text(
         "import pytest\n@pytest.mark.slow\ndef test_slow(): pass\ndef test_quick(): pass\n"
     )
+    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     settings = ("-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path))
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *settings, "-n", "0", "-vv", *chosen, "test_it.py"],
-        cwd=tmp_path, capture_output=True, text=True, check=True,
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert set(re.findall(r"test_it.py::test_(\w+) PASSED", done.stdout)) == expected
 
