@@ -7,14 +7,11 @@ command line can name them.
 from framework.data.density.module import DensityData
 from framework.data.density.problems import Problem, Table
 from framework.data.module import Dataset, InMemory, PredictiveData
-from framework.data.series.kernel_synth import KernelSynth
-from framework.data.series.mixup import TSMixup
 from framework.data.series.module import SeriesData
 from framework.data.series.panels import Arrays, PanelSource
 from framework.data.series.recorded import Competition, FppTable
 from framework.data.series.scaling import MeanScaling, Scaling, StandardScaling
 from framework.data.series.tables import LongTable, WideTable
-from framework.data.series.zero_shot import SeriesCorpus, ZeroShotData
 from framework.data.tokens.bundled import PythonFiles, PythonLibrary, StateOfTheUnion
 from framework.data.tokens.corpora import Corpus, JsonLines, TextCorpus, TextFiles, TokenFiles
 from framework.data.tokens.hub import HubText, SavedText
@@ -32,7 +29,6 @@ from framework.data.trajectories.module import TrajectoryData
 from framework.data.trajectories.orders import ActionOrder, AtariOrder
 from framework.data.trajectories.recordings import MinariEpisodes, NpzEpisodes, TableEpisodes
 from framework.data.trajectories.replay import DqnReplay
-from framework.data.trajectories.seaquest import Seaquest, Skill
 
 __all__ = [
     "ActionOrder",
@@ -54,7 +50,6 @@ __all__ = [
     "HubText",
     "InMemory",
     "JsonLines",
-    "KernelSynth",
     "LongTable",
     "MeanScaling",
     "MinariEpisodes",
@@ -68,13 +63,9 @@ __all__ = [
     "RandomAtari",
     "SavedText",
     "Scaling",
-    "Seaquest",
-    "SeriesCorpus",
     "SeriesData",
-    "Skill",
     "StandardScaling",
     "StateOfTheUnion",
-    "TSMixup",
     "Table",
     "TableEpisodes",
     "TextCorpus",
@@ -84,5 +75,4 @@ __all__ = [
     "Tokenizer",
     "TrajectoryData",
     "WideTable",
-    "ZeroShotData",
 ]

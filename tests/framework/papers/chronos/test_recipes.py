@@ -64,15 +64,15 @@ def millions(model):
     [("tiny", 8), ("mini", 20), ("small", 46), ("base", 200), ("large", 710)],
 )
 def test_sizes_are_those_of_the_paper(size, published):
-    model = backbone("forecast/chronos.yaml", f"overlays/chronos/{size}.yaml")
+    model = backbone("forecast/chronos/chronos.yaml", f"overlays/chronos/{size}.yaml")
     assert millions(model) == pytest.approx(published, rel=0.05)  # they are rounded
     assert model.blocks[0].attention.operator.scale == 1
 
 
 def test_the_recipe_is_of_size_mini_and_one_overlay_makes_it_decoder_only():
-    assert millions(backbone("forecast/chronos.yaml")) == pytest.approx(20.46, abs=0.005)
+    assert millions(backbone("forecast/chronos/chronos.yaml")) == pytest.approx(20.46, abs=0.005)
     files = (
-        "forecast/chronos.yaml",
+        "forecast/chronos/chronos.yaml",
         "overlays/chronos/base.yaml",
         "overlays/chronos/decoder_only.yaml",
     )
@@ -89,7 +89,7 @@ def test_the_recipe_is_of_size_mini_and_one_overlay_makes_it_decoder_only():
 def test_tiny_models_learn_from_a_step(overlay):
     torch.manual_seed(0)
     reader = backbone(
-        "forecast/chronos.yaml", "overlays/chronos/tiny.yaml", *overlay, device="cpu"
+        "forecast/chronos/chronos.yaml", "overlays/chronos/tiny.yaml", *overlay, device="cpu"
     )
     spec = SeriesSpec(Interval(-15.0, 15.0), context=12, horizon=5, season=1)
     stem = components.BinnedSeriesStem(reader.dim, spec, MixedBins(4094))

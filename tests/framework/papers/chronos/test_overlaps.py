@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from framework.data.series.benchmarks import competitions
-from framework.data.series.overlaps import Overlap, overlaps, refuse_overlaps
 from framework.data.series.panels import Panel, load_panel, store_panel
 from framework.data.series.recorded import LAYOUTS, FppTable, fpp_tables
+from framework.papers.chronos.benchmarks import competitions
+from framework.papers.chronos.overlaps import Overlap, overlaps, refuse_overlaps
 
 
 def panel(*series):

@@ -83,6 +83,6 @@ def published_scores() -> list[Published]:
 
     Source: results of github.com/amazon-science/chronos-forecasting (Apache-2.0).
     """
-    text = files(__package__).joinpath("chronos.csv").read_text(encoding="utf-8")
+    text = files(__package__).joinpath("published.csv").read_text(encoding="utf-8")
     rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
     return [Published(r["model"], r["benchmark"], float(r["mase"]), float(r["wql"])) for r in rows]

@@ -14,11 +14,11 @@ from components.data import Batch, Benchmark, SeriesSpec
 from components.supports import Interval
 from framework.data.mapped import MappedArray
 from framework.data.module import Dataset, EndlessData
-from framework.data.series.benchmarks import BenchmarkSet, competitions
-from framework.data.series.overlaps import refuse_overlaps
 from framework.data.series.panels import PanelSource, map_values, read_spans, store_panel
-from framework.data.series.pretraining import RandomWindows, SeriesPool
 from framework.data.series.scaling import MeanScaling, Scaling
+from framework.papers.chronos.benchmarks import BenchmarkSet, competitions
+from framework.papers.chronos.overlaps import refuse_overlaps
+from framework.papers.chronos.pretraining import RandomWindows, SeriesPool
 
 if TYPE_CHECKING:
     from typing import Unpack

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from framework.data.series.generated import Generated
+from framework.papers.chronos.generated import Generated
 
 
 class KernelSynth(Generated):

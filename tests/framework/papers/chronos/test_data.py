@@ -9,16 +9,9 @@ import torch
 
 from components.data import Benchmark
 from components.supports import Interval
-from framework.data import (
-    Arrays,
-    Competition,
-    FppTable,
-    KernelSynth,
-    SeriesCorpus,
-    TSMixup,
-    ZeroShotData,
-)
+from framework.data import Arrays, Competition, FppTable
 from framework.data.series.module import SeriesData
+from framework.papers.chronos import KernelSynth, SeriesCorpus, TSMixup, ZeroShotData
 
 
 def ramps(count, steps, offset=0.0):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from framework.data.series.benchmarks import competitions
-from framework.papers.fourier.chronos import beside_published, published_scores
+from framework.papers.chronos.benchmarks import competitions
+from framework.papers.chronos.published import beside_published, published_scores
 from tests.framework.evaluation.chronos_results import results
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from framework.data.series.mixup import TSMixup
 from framework.data.series.panels import Arrays
+from framework.papers.chronos.mixup import TSMixup
 
 
 def draws(source, count):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from framework.data.series import kernel_synth
-from framework.data.series.kernel_synth import (
+from framework.papers.chronos import kernel_synth
+from framework.papers.chronos.kernel_synth import (
     BANK,
     PERIODS,
     WHITE,

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from framework.data.series.benchmarks import BenchmarkSet, competitions, seasonal_naive
 from framework.data.series.panels import Arrays
 from framework.data.series.scaling import MeanScaling
+from framework.papers.chronos.benchmarks import BenchmarkSet, competitions, seasonal_naive
 from tests.framework.evaluation.chronos_results import results
 
 

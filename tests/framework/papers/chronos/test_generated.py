@@ -5,11 +5,11 @@ import pickle
 import numpy as np
 import pytest
 
-from framework.data.series import generated
-from framework.data.series.kernel_synth import KernelSynth
-from framework.data.series.mixup import TSMixup
 from framework.data.series.panels import Arrays, load_panel, store_panel
 from framework.data.series.recorded import Competition
+from framework.papers.chronos import generated
+from framework.papers.chronos.kernel_synth import KernelSynth
+from framework.papers.chronos.mixup import TSMixup
 
 
 def recorded():

@@ -8,7 +8,8 @@ from components.data import EpisodeBatch, TrajectorySpec
 from components.supports import Tokens
 from framework.data.trajectories.environments import make
 from framework.data.trajectories.orders import AtariOrder
-from framework.data.trajectories.seaquest import (
+from framework.evaluation.rollout import play
+from framework.tasks.seaquest.player import (
     SKILLS,
     Captain,
     Enemy,
@@ -17,7 +18,6 @@ from framework.data.trajectories.seaquest import (
     joystick,
     read,
 )
-from framework.evaluation.rollout import play
 
 LANE = 57  # y of the third lane
 RAM = {"x": 70, "y": 97, "facing": 86, "oxygen": 102, "divers": 62}

@@ -1,0 +1,12 @@
+"""Chronos (arXiv:2403.07815): its corpora, benchmark sets and published scores."""
+
+from framework.papers.chronos.data import SeriesCorpus, ZeroShotData
+from framework.papers.chronos.kernel_synth import KernelSynth
+from framework.papers.chronos.mixup import TSMixup
+
+__all__ = [
+    "KernelSynth",
+    "SeriesCorpus",
+    "TSMixup",
+    "ZeroShotData",
+]
