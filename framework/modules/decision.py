@@ -110,7 +110,7 @@ class DecisionModel(PredictiveModule):
             return self.act(self.head(hidden[:, -1]), uniform, self.spec.support)
 
         agree = self.trainer.strategy.reduce_boolean_decision
-        return play(policy, self.spec, episodes, agree)
+        return play(policy, self.spec, episodes, agree).returns
 
     def figures(self, batch: TrajectoryBatch) -> Mapping[str, Figure]:
         """Draws the distribution of the actions of a window, and of the whole batch."""

@@ -115,10 +115,10 @@ class TrajectoryData(PredictiveData):
         """Returns the windows of "train", "val" or "test", or the episodes to "predict"."""
         if split == "predict":
             return self.seeds(split)
-        _ = self.support  # refuses actions outside the support
+        _ = self.support  # refuses an order of other actions
         windows = TrainingWindows if split == "train" else CoveringWindows
         archive, chosen = self.archive, self.archive.split[split]
-        action = archive.mapped("action")
+        action = archive.action
         return windows(
             archive.observation,
             action if self.order is None else OrderedActions(action, self.order),

@@ -13,6 +13,7 @@ from framework.data.mapped import MappedArray
 from framework.data.module import Dataset
 from framework.data.trajectories.frames import Stacked
 from framework.data.trajectories.orders import OrderedActions
+from framework.data.trajectories.spaces import EncodedActions
 
 Integers = NDArray[np.int64]
 
@@ -32,7 +33,7 @@ class EpisodeWindows(Dataset):
     def __init__(
         self,
         observation: MappedArray | Stacked,
-        action: MappedArray | OrderedActions,
+        action: EncodedActions | OrderedActions,
         return_to_go: MappedArray,
         first: Integers,
         length: Integers,
@@ -129,7 +130,9 @@ class EpisodeSeeds(Dataset):
 
 
 def _cut(
-    values: MappedArray | Stacked | OrderedActions, where: Integers, mask: NDArray[np.bool_]
+    values: MappedArray | Stacked | EncodedActions | OrderedActions,
+    where: Integers,
+    mask: NDArray[np.bool_],
 ) -> torch.Tensor:
     """Reads values at `[B, T]`, 0 on padding."""
     read = values[where]

@@ -192,10 +192,14 @@ def nan_seen(episodes):
         (
             made(observation=(3,)),
             "Pendulum-v1",
-            "actions are int64 .* do not fit Interval",
+            "actions are int64 .* do not fit Box.*float32. of Pendulum-v1",
         ),
-        (made(observation=(4,)), "CartPole-v1", r"action 3 lies outside \[0, 1\]; record"),
-        (made(observation=(3,), action=(1,)), "Pendulum-v1", r"lies outside \[-2, 2\]"),
+        (
+            made(observation=(4,)),
+            "CartPole-v1",
+            r"action 2 at step 0 of episode 0 lies outside Discrete\(2\) of",
+        ),
+        (made(observation=(3,), action=(1,)), "Pendulum-v1", r"lies outside Box\(-2.0, 2.0"),
     ],
 )
 def test_mistakes_get_one_sentence(episodes, environment, message):
