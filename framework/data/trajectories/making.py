@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import sys
 import traceback
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ ATARI = {"ram": "AtariRam", "frames": "AtariFrames"}  # class by kind of observa
 ATARI_STEPS = 27_000  # of four frames, in an episode at most
 PICTURES = "rgb_array"  # the render mode of environments that are filmed
 PACKAGED = ("ALE",)  # namespaces of environments that the extra `rl` installs
+EXTRAS = ("ale_py", "mujoco", "minari")
+OURS = "overtone/"
 EXTRA = "pip install 'overtone[rl]'"
 
 
@@ -36,9 +38,13 @@ def make(name: str, pictures: bool = False) -> Any:
     try:
         if name not in gymnasium.registry:
             _register_atari(name)
+        if module := name.rpartition(":")[0]:
+            import_module(module)
         mode = {"render_mode": PICTURES} if pictures else {}
         return gymnasium.make(name, disable_env_checker=True, **mode)
     except Exception as error:  # also of a module or a constructor of the user
+        if isinstance(error, ValueError) and name.startswith(OURS):
+            raise
         raise ValueError(
             f"The environment {name!r} cannot be made ({trouble(error)}); {_remedy(name, error)}."
         ) from error
@@ -62,12 +68,14 @@ def _remedy(name: str, error: Exception) -> str:
     module, _, own = name.rpartition(":")
     match error:
         case DependencyNotInstalled():
-            return f"install what it needs: {EXTRA}"
+            return "install it" if "pip install" in str(error) else f"install it: {EXTRA}"
         case ModuleNotFoundError(name=missing) if missing and module and _within(module, missing):
-            folders = ", ".join(map(repr, _search_path()))
-            return f"there is no {missing}.py in {folders}; run where it is, or install it"
-        case ImportError():
-            return f"install what it needs, for example with {EXTRA}"
+            return (
+                f"it is neither in the working directory {str(Path.cwd())!r} nor beside the "
+                "recipe; run where it is, or install it"
+            )
+        case ImportError(name=missing):
+            return f"install it with {EXTRA}" if missing in EXTRAS else "install it"
         case UnregisteredEnv() if module:
             return f"{module} was imported, but must register {own!r} with gymnasium.register"
         case VersionNotFound():
@@ -88,16 +96,11 @@ def _within(module: str, missing: str) -> bool:
     return module == missing or module.startswith(f"{missing}.")
 
 
-def _search_path() -> list[str]:
-    """Lists the folders from which a user's modules are imported."""
-    return [path or str(Path.cwd()) for path in sys.path if "python" not in path.lower()]
-
-
 def _register_atari(name: str) -> None:
     """Registers an Atari game with gymnasium if the id is one of ours."""
     from gymnasium import register
 
-    if match := re.fullmatch(rf"overtone/(\w+)-({'|'.join(ATARI)})", name):
+    if match := re.fullmatch(rf"{OURS}(\w+)-({'|'.join(ATARI)})", name):
         game, kind = match.groups()
         entry = f"{__package__}.atari:{ATARI[kind]}"
         register(name, entry, max_episode_steps=ATARI_STEPS, kwargs={"game": game})
