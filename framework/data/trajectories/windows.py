@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -113,20 +114,21 @@ class EpisodeSeeds(Dataset):
     """Episodes to be played.
 
     Args:
-        seeds: Seeds with which the environment is reset.
-        return_to_go: The return on which the policy is conditioned.
+        seeds: Seeds with which the environment is reset, the same for every return.
+        returns: The returns on which the policy is conditioned, one after the other.
     """
 
-    def __init__(self, seeds: range, return_to_go: float) -> None:
-        self.seeds, self.return_to_go = seeds, return_to_go
+    def __init__(self, seeds: range, returns: Sequence[float]) -> None:
+        self.seeds, self.returns = seeds, returns
 
     def __len__(self) -> int:
-        return len(self.seeds)
+        return len(self.seeds) * len(self.returns)
 
     def __getitems__(self, indices: list[int]) -> EpisodeBatch:
         """Returns seeds and returns, `[B]` each."""
-        seed = torch.tensor([self.seeds[index] for index in indices])
-        return EpisodeBatch(seed, torch.full((len(indices),), self.return_to_go))
+        places = [divmod(index, len(self.seeds)) for index in indices]
+        seed = torch.tensor([self.seeds[k] for _, k in places])
+        return EpisodeBatch(seed, torch.tensor([float(self.returns[k]) for k, _ in places]))
 
 
 def _cut(
