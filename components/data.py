@@ -83,6 +83,7 @@ class TrajectorySpec:
             are the same.
         longest: Longest episode of the data in time steps; stems clamp later times to its last. 0
             if unknown; `horizon` is used then.
+        target_returns: Returns to ask a policy for where nothing else is asked; empty if unknown.
     """
 
     support: Tokens | Interval | Bins
@@ -97,6 +98,7 @@ class TrajectorySpec:
     data_return: float = float("nan")
     order: tuple[int, ...] = ()
     longest: int = 0
+    target_returns: tuple[float, ...] = ()
 
 
 class TrajectoryBatch(NamedTuple):

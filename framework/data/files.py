@@ -176,24 +176,33 @@ class TableFile:
             ) from error
 
     def arrays(self, name: str) -> NDArray[Any]:
-        """Reads a column of numbers, or of lists of numbers of one length, as `[rows, ...]`.
+        """Reads a column of values, or of lists of numbers of one length, as `[rows, ...]`.
 
         Raises:
             ValueError: If there is no such column, a value is missing, or lists differ in length.
         """
-        table, where = self._arrow, f"{str(self.path)!r}: column {name!r}"
+        table = self._arrow
         if name not in table.column_names:
             raise self._unknown(name, table.column_names)
         values, shape = table[name].combine_chunks(), [table.num_rows]
+        if not table.num_rows:
+            raise ValueError(f"{str(self.path)!r} has gaps or no rows; fill column {name!r}.")
         while _is_list(values.type) and not values.null_count:
-            lengths = pc.unique(pc.list_value_length(values)).to_pylist()
-            if len(lengths) != 1:
-                raise ValueError(f"{where} holds lists that differ in length; give equal ones.")
+            lengths = pc.list_value_length(values).to_numpy()
+            self._refuse(name, lengths != lengths[0], "holds lists that differ in length")
+            self._refuse(name, lengths == 0, "is an empty list")
             values = values.flatten()
-            shape.append(lengths[0])
-        if values.null_count or not table.num_rows:
-            raise ValueError(f"{where} has gaps or no rows; fill it.")
+            shape.append(int(lengths[0]))
+        self._refuse(name, pc.is_null(values).to_numpy(zero_copy_only=False), "has gaps")
         return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(shape)
+
+    def _refuse(self, name: str, wrong: NDArray[np.bool_], problem: str) -> None:
+        """Raises an error if a value is wrong; every row has equally many."""
+        if wrong.any():
+            rows = wrong.reshape(self._arrow.num_rows, -1).max(1)
+            raise ValueError(
+                f"{self.place(name, rows)} {problem}; give every row as many numbers."
+            )
 
     def place(self, name: str, wrong: NDArray[np.bool_]) -> str:
         """Names the file, a column, and the first of the rows `[rows]` that are wrong."""
@@ -210,8 +219,13 @@ class TableFile:
 
     @cached_property
     def _arrow(self) -> Any:
-        is_arrow = isinstance(self._table, pa.Table)
-        return self._table if is_arrow else pa.Table.from_pandas(self._table)
+        if isinstance(self._table, pa.Table):
+            return self._table
+        try:
+            return pa.Table.from_pandas(self._table)
+        except pa.ArrowException:  # a column of numbers and text
+            mixed = self._table.select_dtypes(object).columns
+            return pa.Table.from_pandas(self._table.astype(dict.fromkeys(mixed, str)))
 
 
 def _read_csv(path: Path, texts: Sequence[str]) -> Any:
