@@ -42,6 +42,10 @@ class Dataset(torch_data.Dataset[Any], ABC):
     def __getitems__(self, indices: list[int]) -> Any:
         """Returns examples as one batch, in the order of the indices."""
 
+    def identify(self, index: int) -> dict[str, Any]:
+        """Identifies an example in the row of its prediction, as `id`: here by its number."""
+        return {"id": index}
+
 
 class InMemory(Dataset):
     """Examples of a split, held in memory that workers share.

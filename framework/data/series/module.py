@@ -113,9 +113,7 @@ class SeriesData(PredictiveData):
         panel = self.panel
         error = seasonal_error(panel, seen, self.season)
         values = MappedArray(self._file, map_values)
-        return SeriesWindows(
-            values, panel.first, cuts, error, self.context, self.horizon, self.scaling
-        )
+        return SeriesWindows(values, panel, cuts, error, self.context, self.horizon, self.scaling)
 
     @cached_property
     def _cuts(self) -> dict[str, Cuts]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from framework.data.cache import cached, fingerprint
 
 FILE = "panel.arrow"
-SCHEMA = pa.schema({"name": pa.string(), "target": pa.list_(pa.float32())})
+SCHEMA = pa.schema({"name": pa.string(), "start": pa.int64(), "target": pa.list_(pa.float32())})
 
 
 class Panel(NamedTuple):
@@ -28,8 +28,10 @@ class Panel(NamedTuple):
     first: NDArray[np.int64]  # [series], where each begins
     length: NDArray[np.int64]  # [series]
     name: NDArray[np.str_]  # [series]
+    start: NDArray[np.int64]  # [series], time of the first value: number, or microseconds
     season: int = 1  # steps
     horizon: int | None = None  # steps at the end to be forecast, if the source sets it
+    frequency: str = "1"  # of the time stamps, or the step of numbered time
 
     @classmethod
     def of(
@@ -38,7 +40,7 @@ class Panel(NamedTuple):
         season: int = 1,
         horizon: int | None = None,
     ) -> Panel:
-        """Joins series, each with its name.
+        """Joins series, each with its name; their values are numbered from 1.
 
         Raises:
             ValueError: If there are none, or one is infinite somewhere or observed nowhere.
@@ -47,13 +49,16 @@ class Panel(NamedTuple):
             raise ValueError(
                 "The panel has no series; check the file or the list that it was read from."
             )
-        parts = [_trim(name, np.asarray(values, np.float64)) for name, values in series.items()]
+        arrays = {name: np.asarray(values, np.float64) for name, values in series.items()}
+        kept = [_observed(name, values) for name, values in arrays.items()]
+        parts = [values[span] for values, span in zip(arrays.values(), kept, strict=True)]
         length = np.array([len(part) for part in parts])
         return cls(
             np.concatenate(parts).astype(np.float32),
             np.cumsum(length) - length,
             length,
             np.array(list(series)),
+            np.array([1 + span.start for span in kept]),
             season,
             horizon,
         )
@@ -61,7 +66,10 @@ class Panel(NamedTuple):
     def select(self, kept: NDArray[np.bool_]) -> Panel:
         """Keeps some of the series, without copying their values."""
         return self._replace(
-            first=self.first[kept], length=self.length[kept], name=self.name[kept]
+            first=self.first[kept],
+            length=self.length[kept],
+            name=self.name[kept],
+            start=self.start[kept],
         )
 
     def series(self) -> Iterator[NDArray[np.float32]]:
@@ -120,18 +128,23 @@ class Arrays(PanelSource):
 
 def store_panel(source: PanelSource) -> Path:
     """Writes the series of a source to the cache, unless they are there; returns the file."""
-    return cached("panels", source.key(), lambda to: save_panel(source.pieces(), to / FILE)) / FILE
+    key = {**source.key(), "stored": SCHEMA.names}
+    return cached("panels", key, lambda to: save_panel(source.pieces(), to / FILE)) / FILE
 
 
 def save_panel(pieces: Iterable[Panel], path: Path) -> None:
-    """Writes a panel piece by piece: a row is a series, with the columns `name` and `target`.
+    """Writes a panel piece by piece: a row is a series, a column its `name`, `start` or `target`.
 
-    Season and horizon of the first piece go into the metadata of the schema.
+    Season, horizon and frequency of the first piece go into the metadata of the schema.
     """
     writer: Any = None
     with pa.OSFile(str(path), "wb") as file:
         for panel in pieces:
-            facts = {"season": str(panel.season), "horizon": str(panel.horizon or 0)}
+            facts = {
+                "season": str(panel.season),
+                "horizon": str(panel.horizon or 0),
+                "frequency": panel.frequency,
+            }
             writer = writer or pa.ipc.new_file(file, SCHEMA.with_metadata(facts))
             writer.write_batch(_rows(panel.compact()))
         writer.close()
@@ -143,8 +156,10 @@ def load_panel(path: Path) -> Panel:
     table = pa.ipc.open_file(_buffer(path)).read_all()
     facts = table.schema.metadata
     name = np.array(table["name"].to_pylist(), dtype=np.str_)
+    start = table["start"].to_numpy()
     season, horizon = int(facts[b"season"]), int(facts[b"horizon"]) or None
-    return Panel(map_values(path), first, length, name, season, horizon)
+    frequency = facts[b"frequency"].decode()
+    return Panel(map_values(path), first, length, name, start, season, horizon, frequency)
 
 
 def map_values(path: Path) -> NDArray[np.float32]:
@@ -170,8 +185,8 @@ def read_spans(path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return np.concatenate(first), np.concatenate(length)
 
 
-def _trim(name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cuts missing values off both ends."""
+def _observed(name: str, values: NDArray[np.float64]) -> slice:
+    """Returns where a series lies, without missing values on either side."""
     if np.isinf(values).any():
         raise ValueError(
             f"Series {name!r} has an infinite value at position {np.isinf(values).argmax()}; "
@@ -180,13 +195,14 @@ def _trim(name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
     (observed,) = np.nonzero(~np.isnan(values))
     if not len(observed):
         raise ValueError(f"Series {name!r} has no finite value; leave it out.")
-    return values[observed[0] : observed[-1] + 1]
+    return slice(int(observed[0]), int(observed[-1]) + 1)
 
 
 def _rows(panel: Panel) -> Any:
     offsets = np.append(panel.first, len(panel.values)).astype(np.int32)
     target = pa.ListArray.from_arrays(pa.array(offsets), pa.array(panel.values))
-    return pa.record_batch([pa.array(panel.name.tolist(), pa.string()), target], schema=SCHEMA)
+    name = pa.array(panel.name.tolist(), pa.string())
+    return pa.record_batch([name, pa.array(panel.start), target], schema=SCHEMA)
 
 
 def _buffer(path: Path) -> Any:

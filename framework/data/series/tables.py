@@ -119,15 +119,16 @@ def assemble(rows: pd.DataFrame, frequency: str | None, origin: str) -> Panel:
     if not observed.any():
         raise ValueError(f"{origin} has no finite value; check its rows.")
     series, names = pd.factorize(rows["name"][observed], sort=True)
-    step, value = calendar.steps(stamps[observed]), rows["value"].to_numpy()[observed]
+    stamps, value = stamps[observed], rows["value"].to_numpy()[observed]
+    step = calendar.steps(stamps)
     order = np.lexsort((step, series))
-    series, step, value = series[order], step[order], value[order]
+    series, step, value, stamps = series[order], step[order], value[order], stamps[order]
     again = (np.diff(series) == 0) & (np.diff(step) == 0)
     if again.any():
         at = again.argmax()
         raise ValueError(
             f"{origin}: series {names[series[at]]!r} has two values at the step of time "
-            f"{stamps[observed][order[at]]}; keep one."
+            f"{stamps[at]}; keep one."
         )
     begins = np.flatnonzero(np.diff(series, prepend=-1))
     ends = np.append(begins[1:], len(series)) - 1
@@ -135,7 +136,15 @@ def assemble(rows: pd.DataFrame, frequency: str | None, origin: str) -> Panel:
     first = np.cumsum(length) - length
     values = np.full(length.sum(), np.nan, dtype=np.float32)
     values[first[series] + step - step[begins][series]] = value
-    return Panel(values, first, length, np.array(names, dtype=np.str_), calendar.season)
+    return Panel(
+        values,
+        first,
+        length,
+        np.array(names, dtype=np.str_),
+        calendar.starts(stamps[begins]),
+        calendar.season,
+        frequency=calendar.frequency,
+    )
 
 
 def _grid(rows: pd.DataFrame, frequency: str | None, origin: str) -> tuple[Any, Calendar]:
@@ -153,7 +162,7 @@ def _grid(rows: pd.DataFrame, frequency: str | None, origin: str) -> tuple[Any, 
             )
         since = time - time.groupby(rows["name"]).transform("min")
         step = int(np.gcd.reduce(since.to_numpy(np.int64)))
-        return since.to_numpy(), Calendar.of_numbers(max(1, step))
+        return time.to_numpy(np.int64), Calendar.of_numbers(max(1, step))
     try:
         stamps = pd.DatetimeIndex(pd.to_datetime(time, utc=True, format="ISO8601")).tz_localize(
             None

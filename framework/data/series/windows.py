@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from components.data import SeriesBatch
 from framework.data.mapped import MappedArray
 from framework.data.module import Dataset
+from framework.data.series.calendars import Calendar, written
 from framework.data.series.panels import Panel
 from framework.data.series.scaling import Scaling
 
@@ -35,7 +36,7 @@ class SeriesWindows(Dataset):
 
     Args:
         values: The series, one after the other, NaN where missing.
-        first: Where each series begins, `[series]`.
+        panel: Where each series begins, its name and time; its own values are not kept.
         cuts: Where the windows lie.
         error: In-sample error of the seasonal naive forecast of each series, `[series]`.
         context: Steps before a cut.
@@ -46,14 +47,15 @@ class SeriesWindows(Dataset):
     def __init__(
         self,
         values: MappedArray,
-        first: Integers,
+        panel: Panel,
         cuts: Cuts,
         error: NDArray[np.float64],
         context: int,
         horizon: int,
         scaling: Scaling,
     ) -> None:
-        self.values, self.first, self.cuts, self.error = values, first, cuts, error
+        self.values, self.cuts, self.error = values, cuts, error
+        self.panel = panel._replace(values=panel.values[:0])  # a worker gets a copy
         self.context, self.horizon, self.scaling = context, horizon, scaling
         self.last = np.cumsum(cuts.number)  # number of windows up to and with each series
 
@@ -62,13 +64,23 @@ class SeriesWindows(Dataset):
 
     def __getitems__(self, indices: list[int]) -> SeriesBatch:
         """Cuts windows `[B]`: pasts `[B, C]` and futures `[B, H]`."""
-        index = np.asarray(indices)
-        series = np.searchsorted(self.last, index, side="right")
-        rank = index - (self.last - self.cuts.number)[series]
-        cut = self.cuts.base[series] + rank * self.cuts.stride
+        series, cut = self._locate(np.asarray(indices))
         past, observed = self._read(series, cut, -self.context, 0)
         target, known = self._read(series, cut, 0, self.horizon)
         return batch_of(past, observed, target, known, self.error[series], self.scaling)
+
+    def identify(self, index: int) -> dict[str, Any]:
+        """Names the series of a window, and the times of its horizon."""
+        series, cut = self._locate(np.asarray([index]))
+        calendar = Calendar.of(self.panel.frequency)
+        times = calendar.times(self.panel.start[series], cut + np.arange(self.horizon))
+        return {"id": str(self.panel.name[series[0]]), "time": written(times)}
+
+    def _locate(self, index: Integers) -> tuple[Integers, Integers]:
+        """Returns the series of windows `[B]`, and the step at which their futures begin."""
+        series = np.searchsorted(self.last, index, side="right")
+        rank = index - (self.last - self.cuts.number)[series]
+        return series, self.cuts.base[series] + rank * self.cuts.stride
 
     def _read(
         self, series: Integers, cut: Integers, begin: int, end: int
@@ -76,7 +88,7 @@ class SeriesWindows(Dataset):
         """Reads steps `[cut + begin, cut + end)`: values, 0 where missing, and a mask."""
         step = cut[:, None] + np.arange(begin, end)
         inside = (step >= 0) & (step < self.cuts.end[series][:, None])
-        where = self.first[series][:, None] + np.where(inside, step, 0)
+        where = self.panel.first[series][:, None] + np.where(inside, step, 0)
         values = self.values[where].astype(np.float64)
         there = inside & np.isfinite(values)
         return np.where(there, values, 0.0), there

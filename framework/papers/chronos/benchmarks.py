@@ -72,7 +72,7 @@ class BenchmarkSet(NamedTuple):
         error = seasonal_error(panel, cut, panel.season)
         cuts = Cuts(cut, one, 1, panel.length)
         values = MappedArray(store_panel(self.source), map_values)
-        return SeriesWindows(values, panel.first, cuts, error, context, self.horizon, scaling)
+        return SeriesWindows(values, panel, cuts, error, context, self.horizon, scaling)
 
     def naive_scores(self, scaling: Scaling) -> tuple[float, float]:
         """Scores the seasonal naive forecast: MASE and WQL."""
