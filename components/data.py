@@ -9,8 +9,9 @@ features, H horizon.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -144,6 +145,8 @@ class SeriesSpec:
         season: Period of the season in steps, 1 where there is none.
         benchmarks: The sets to test on, in the order of the test loaders; empty where there is
             one, whose metrics need no name.
+        scaling: What computes `loc` and `scale` of a window: its `class_path` and `init_args`; None
+            if unknown.
     """
 
     support: Interval
@@ -151,6 +154,7 @@ class SeriesSpec:
     horizon: int
     season: int
     benchmarks: tuple[Benchmark, ...] = ()
+    scaling: Mapping[str, Any] | None = field(default=None, hash=False)
 
 
 class SeriesBatch(NamedTuple):

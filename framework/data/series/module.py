@@ -104,7 +104,8 @@ class SeriesData(PredictiveData):
     @property
     def spec(self) -> SeriesSpec:
         """Facts of the panel."""
-        return SeriesSpec(self.interval, self.context, self.horizon, self.season)
+        scaling = self.scaling.describe()
+        return SeriesSpec(self.interval, self.context, self.horizon, self.season, (), scaling)
 
     def dataset(self, split: str) -> SeriesWindows:
         """Returns the windows of a split; those to predict are the test windows."""

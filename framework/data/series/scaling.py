@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from framework.importing import import_path, imported
 
 Values = NDArray[np.float64]
 DEGENERATE = 1e-7  # of the largest value: a smaller scale is float32 rounding of a constant
 
 
 class Scaling(ABC):
-    """A location and a scale for every window: heads predict `(value - loc) / scale`."""
+    """A location and a scale for every window: heads predict `(value - loc) / scale`.
+
+    Checkpoints describe the scaling of their data: one with options is a dataclass of plain data.
+    """
 
     @abstractmethod
     def fit(self, past: Values, observed: NDArray[np.bool_]) -> tuple[Values, Values]:
@@ -26,6 +34,31 @@ class Scaling(ABC):
         loc, scale = self.fit(past, observed)
         tiny = DEGENERATE * np.abs(past).max(1, keepdims=True)
         return loc, np.where(scale > tiny, scale, 1.0)
+
+    def describe(self) -> dict[str, Any]:
+        """Returns class path and options.
+
+        Raises:
+            ValueError: If there are options that cannot be read.
+        """
+        if vars(self) and not is_dataclass(self):
+            raise ValueError(
+                f"{type(self).__name__} has options that a checkpoint cannot hold; "
+                "make it a dataclass of plain data."
+            )
+        names = [field.name for field in fields(self)] if is_dataclass(self) else list[str]()
+        options = {name: getattr(self, name) for name in names}
+        return {"class_path": import_path(type(self)), "init_args": options}
+
+    @staticmethod
+    def described(description: Mapping[str, Any]) -> Scaling:
+        """Makes the scaling that was described so.
+
+        Raises:
+            ValueError: If its class cannot be imported.
+        """
+        made: Scaling = imported(description["class_path"])(**description["init_args"])
+        return made
 
 
 class MeanScaling(Scaling):

@@ -110,7 +110,8 @@ class ZeroShotData(EndlessData):
         """Facts of the windows, and the scores of the seasonal naive forecast on each set."""
         scores = {name: part.naive_scores(self.scaling) for name, part in self._sets.items()}
         benchmarks = tuple(Benchmark(name, *score) for name, score in scores.items())
-        return SeriesSpec(self.interval, self.context, self._horizon, 1, benchmarks)
+        scaling = self.scaling.describe()
+        return SeriesSpec(self.interval, self.context, self._horizon, 1, benchmarks, scaling)
 
     def dataset(self, split: str) -> Dataset:
         """Returns the windows of "train" or "val", or of a benchmark set by its name.
