@@ -160,15 +160,16 @@ class SeriesSpec:
 class SeriesBatch(NamedTuple):
     """Windows of series, whose missing or padded values are 0.
 
-    Those of the past are not `observed`, those of the future have weight 0.
+    Those of the past are not `observed`, those of the future have weight 0. Values are float32, or
+    float64 where float32 would round the differences within a series away.
     """
 
-    past: Tensor  # [B, C] float32, in the series' own units
+    past: Tensor  # [B, C], in the series' own units
     observed: Tensor  # [B, C] bool
-    loc: Tensor  # [B, 1] float32, what to subtract to scale a value
-    scale: Tensor  # [B, 1] float32, what to divide by, positive
-    error: Tensor  # [B, 1] float32, mean absolute error of the seasonal naive forecast before
-    target: Tensor  # [B, H] float32, in the series' own units
+    loc: Tensor  # [B, 1], what to subtract to scale a value
+    scale: Tensor  # [B, 1], what to divide by, positive
+    error: Tensor  # [B, 1], mean absolute error of the seasonal naive forecast before
+    target: Tensor  # [B, H], in the series' own units
     weight: Tensor  # [B, H] float32
 
 

@@ -13,7 +13,7 @@ from components.supports import Interval
 from framework.data.mapped import MappedArray
 from framework.data.module import PredictiveData
 from framework.data.series.panels import Panel, PanelSource, load_panel, map_values, store_panel
-from framework.data.series.scaling import MeanScaling, Scaling
+from framework.data.series.scaling import MeanScaling, Scaling, refuse_rounding
 from framework.data.series.windows import Cuts, SeriesWindows, seasonal_error
 
 if TYPE_CHECKING:
@@ -74,7 +74,9 @@ class SeriesData(PredictiveData):
     def panel(self) -> Panel:
         """The series that are long enough; their values stay on disk."""
         panel = load_panel(self._file)
-        return panel.select(panel.length >= self.shortest)
+        panel = panel.select(panel.length >= self.shortest)
+        refuse_rounding(panel, self.scaling)
+        return panel
 
     @property
     def horizon(self) -> int:

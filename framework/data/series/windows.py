@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from components.data import SeriesBatch
 from framework.data.mapped import MappedArray
@@ -67,7 +67,8 @@ class SeriesWindows(Dataset):
         series, cut = self._locate(np.asarray(indices))
         past, observed = self._read(series, cut, -self.context, 0)
         target, known = self._read(series, cut, 0, self.horizon)
-        return batch_of(past, observed, target, known, self.error[series], self.scaling)
+        dtype = self.values.array.dtype
+        return batch_of(past, observed, target, known, self.error[series], self.scaling, dtype)
 
     def identify(self, index: int) -> dict[str, Any]:
         """Names the series of a window, and the times of its horizon."""
@@ -101,6 +102,7 @@ def batch_of(
     known: NDArray[np.bool_],
     error: NDArray[np.float64],
     scaling: Scaling,
+    dtype: DTypeLike = np.float32,
 ) -> SeriesBatch:
     """Scales windows and makes a batch of them; a future without a past has weight 0.
 
@@ -111,16 +113,19 @@ def batch_of(
         known: Mask of the observed ones, `[B, H]`.
         error: Error of the seasonal naive forecast before the cuts, `[B]`.
         scaling: Computes location and scale of a window.
+        dtype: Type of the values, float64 where float32 would round differences away. Stems
+            compute in float32 what they have scaled.
     """
-    loc, scale = scaling(past, observed)
+    loc, scale = scaling(past, observed, dtype)
+    weight = known & observed.any(1, keepdims=True)
     return SeriesBatch(
-        past=_float(past),
+        past=torch.from_numpy(past.astype(dtype)),
         observed=torch.from_numpy(observed),
-        loc=_float(loc),
-        scale=_float(scale),
-        error=_float(error[:, None]),
-        target=_float(target),
-        weight=_float(known & observed.any(1, keepdims=True)),
+        loc=torch.from_numpy(loc.astype(dtype)),
+        scale=torch.from_numpy(scale.astype(dtype)),
+        error=torch.from_numpy(error[:, None].astype(dtype)),
+        target=torch.from_numpy(target.astype(dtype)),
+        weight=torch.from_numpy(weight.astype(np.float32)),
     )
 
 
@@ -146,7 +151,7 @@ def seasonal_error(panel: Panel, length: Integers, season: int) -> NDArray[np.fl
 
 
 def _naive_error(
-    values: NDArray[np.float32], first: Integers, length: Integers, lag: int
+    values: NDArray[np.floating[Any]], first: Integers, length: Integers, lag: int
 ) -> NDArray[np.float64]:
     step = np.abs(values[lag:].astype(np.float64) - values[: len(values[lag:])])
     seen = np.isfinite(step)
@@ -160,7 +165,3 @@ def _slice_sums(values: NDArray[np.float64], slices: Integers) -> NDArray[np.flo
     """Sums `values[a:b]` for slices `[a, b, a, b, …]`; an empty slice gives an arbitrary value."""
     padded = np.append(values, 0.0)
     return np.asarray(np.add.reduceat(padded, np.minimum(slices, len(values)))[::2])
-
-
-def _float(values: NDArray[np.float64] | NDArray[np.bool_]) -> torch.Tensor:
-    return torch.from_numpy(values.astype(np.float32))

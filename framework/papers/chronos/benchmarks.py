@@ -13,7 +13,7 @@ from components.metrics.forecasting import absolute_scaled_error
 from framework.data.mapped import MappedArray
 from framework.data.series.panels import Panel, PanelSource, load_panel, map_values, store_panel
 from framework.data.series.recorded import Competition
-from framework.data.series.scaling import Scaling
+from framework.data.series.scaling import Scaling, refuse_rounding
 from framework.data.series.windows import Cuts, SeriesWindows, seasonal_error
 
 AT_ONCE = 1024  # series that are scored together
@@ -67,6 +67,7 @@ class BenchmarkSet(NamedTuple):
 
     def windows(self, context: int, scaling: Scaling) -> SeriesWindows:
         """Cuts off the last `horizon` steps of each series, with a context before."""
+        refuse_rounding(self.panel, scaling)
         panel, one = self.panel, np.ones_like(self.panel.length)
         cut = panel.length - self.horizon
         error = seasonal_error(panel, cut, panel.season)

@@ -158,6 +158,21 @@ def test_figures_spread_over_the_batch():
     np.testing.assert_allclose(last, batch().past[4].numpy())
 
 
+@pytest.mark.parametrize("head", [LinearHead, FourierHead, StudentTHead, QuantileHead])
+def test_a_high_level_changes_no_score(head):
+    """Values in float64 are subtracted from their location before they are rounded."""
+    low = batch()
+    high = SeriesBatch(*(x.double() if x.is_floating_point() else x for x in low))
+    high = high._replace(
+        past=torch.where(high.observed, high.past + 2e9, 0.0),
+        target=high.target + 2e9,
+        loc=high.loc + 2e9,
+    )
+    near, far = (scores_of(model(head, paths=Paths(samples=9)), x) for x in (low, high))
+    for name in ("nll", "mase", "coverage_80"):
+        assert far[f"test/{name}"] == pytest.approx(near[f"test/{name}"], rel=1e-4)
+
+
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
 def test_forecasts_on_ranks_score_like_those_on_one(strategy):
     """What is drawn differs between the ranks, what is drawn from does not."""
