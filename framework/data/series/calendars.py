@@ -88,6 +88,11 @@ class Calendar:
         """Whether times are numbers, not time stamps."""
         return self.frequency.isdecimal()
 
+    @property
+    def within_day(self) -> bool:
+        """Whether the units are shorter than a day."""
+        return re.fullmatch(r"\d*(s|S|min|T|h|H)", self.frequency) is not None
+
     def starts(self, times: Any) -> Integers:
         """Converts times `[N]` to numbers, or microseconds since 1970."""
         stored = np.asarray(times, dtype=np.int64 if self.numbered else STAMP)
