@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from components.data import SeriesBatch
 from framework.data.mapped import MappedArray
 from framework.data.module import Dataset
+from framework.data.series.baselines import Past
 from framework.data.series.calendars import Calendar, written
 from framework.data.series.panels import Panel
 from framework.data.series.scaling import Scaling
@@ -69,6 +70,12 @@ class SeriesWindows(Dataset):
         target, known = self._read(series, cut, 0, self.horizon)
         dtype = self.values.array.dtype
         return batch_of(past, observed, target, known, self.error[series], self.scaling, dtype)
+
+    def past(self, indices: list[int]) -> Past:
+        """Returns the whole past of windows, beyond their context."""
+        series, cut = self._locate(np.asarray(indices))
+        first = self.panel.first[series]
+        return Past(self.values.array, first, first + cut)
 
     def identify(self, index: int) -> dict[str, Any]:
         """Names the series of a window, and the times of its horizon."""
