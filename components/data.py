@@ -147,7 +147,7 @@ class SeriesSpec:
         season: Period of the season in steps, 1 where there is none.
         benchmarks: The sets to test on, in the order of the test loaders; empty where there is
             one, whose metrics need no name.
-        scaling: What computes `loc` and `scale` of a window: its `class_path` and `init_args`; None
+        scaling: `class_path` and `init_args` of what computes `loc` and `scale` of a window; None
             if unknown.
     """
 

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from framework.data.series.panels import Panel, too_coarse
-
 from framework.importing import import_path, imported
 
 Values = NDArray[np.float64]
