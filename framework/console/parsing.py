@@ -124,6 +124,11 @@ def _reason(rejection: Rejection, parser: ArgumentParser) -> str:
         return _no_such_class(found[1], rejection, parser)
     if found := re.match(r"Option '([^']+)' is not accepted", reason):
         return _no_such_option(found[1], rejection.owner)
+    if found := re.match(r"No module named '([^']+)'", reason):
+        return (
+            f"there is no module '{found[1]}' in the working directory or beside the recipe, and "
+            "none is installed; check the name, or run where it is"
+        )
     if found := re.match(r"Expected an? (?:<class '(\w+)'>|typing\.Literal\[(.*)\])", reason):
         return "expected " + (found[1] or f"one of {found[2]}")
     return reason
