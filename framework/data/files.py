@@ -213,23 +213,23 @@ class TableFile:
             raise self._unknown(name, table.column_names)
         values, shape = table[name].combine_chunks(), [table.num_rows]
         if not table.num_rows:
-            raise ValueError(f"{str(self.path)!r} has gaps or no rows; fill column {name!r}.")
+            raise ValueError(f"{str(self.path)!r} has no rows; column {name!r} is empty.")
         while _is_list(values.type) and not values.null_count:
             lengths = pc.list_value_length(values).to_numpy()
-            self._refuse(name, lengths != lengths[0], "holds lists that differ in length")
-            self._refuse(name, lengths == 0, "is an empty list")
+            self._refuse(
+                name, lengths != lengths[0], "holds lists that differ in length; give equal ones"
+            )
+            self._refuse(name, lengths == 0, "is an empty list; give numbers")
             values = values.flatten()
             shape.append(int(lengths[0]))
-        self._refuse(name, pc.is_null(values).to_numpy(zero_copy_only=False), "has gaps")
+        self._refuse(name, pc.is_null(values).to_numpy(zero_copy_only=False), "has gaps; fill it")
         return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(shape)
 
     def _refuse(self, name: str, wrong: NDArray[np.bool_], problem: str) -> None:
         """Raises an error if a value is wrong; every row has equally many."""
         if wrong.any():
             rows = wrong.reshape(self._arrow.num_rows, -1).max(1)
-            raise ValueError(
-                f"{self.place(name, rows)} {problem}; give every row as many numbers."
-            )
+            raise ValueError(f"{self.place(name, rows)} {problem}.")
 
     def place(self, name: str, wrong: NDArray[np.bool_]) -> str:
         """Names the file, a column, and the first of the rows `[rows]` that are wrong."""

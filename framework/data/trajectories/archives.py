@@ -96,7 +96,8 @@ class Archive:
         """The environment to play in.
 
         Raises:
-            ValueError: If it cannot be made, or observations differ from its own in shape.
+            ValueError: If it cannot be made or played, or observations differ from its own in
+                shape.
         """
         if not self.source.environment:
             return None
@@ -106,6 +107,7 @@ class Archive:
                 f"{type(self.source).__name__}: observations have the shape {self.shape}, those "
                 f"of {environment.name} {environment.observation}; name the one they are from."
             )
+        environment.try_out()
         return environment
 
     @cached_property

@@ -114,7 +114,9 @@ class Episodes(NamedTuple):
         values = getattr(self, name)
         if values.dtype.kind != "f":  # integers are finite, and frames are gigabytes
             return
-        finite = np.abs(values) <= SINGLE
+        finite = np.isfinite(values)
+        if values.dtype.itemsize > 4:
+            finite &= np.abs(values) <= SINGLE
         if not finite.all():
             step = int(finite.reshape(len(finite), -1).all(1).argmin())
             raise ValueError(

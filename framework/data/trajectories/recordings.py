@@ -21,7 +21,8 @@ class TableEpisodes(EpisodeSource):
 
     Args:
         path: A `.parquet`, `.arrow`, `.feather` or `.csv` file.
-        environment: Gymnasium id of the environment, "" where there is none to play in.
+        environment: Gymnasium id of the environment, or `module:id` of your own, "" where there is
+            none to play in.
 
     Raises:
         ValueError: If there is no file, a column is missing or has gaps, lists differ in length,
@@ -38,14 +39,15 @@ class TableEpisodes(EpisodeSource):
     def read(self) -> Episodes:
         """Reads the file."""
         table = TableFile(self.path, texts=["episode"])
-        episode = table.arrays("episode")
+        table.arrays("episode")  # refuses gaps and a file without rows
+        episode = table.names("episode").to_numpy()
         starts = np.flatnonzero(np.append(True, episode[1:] != episode[:-1]))
         _, again = np.unique(episode[starts], return_index=True)
         if len(again) < len(starts):
             row = int(starts[np.setdiff1d(np.arange(len(starts)), again)[0]])
             raise ValueError(
                 f"{str(self.path)!r}: the rows of an episode are apart, as episode "
-                f"{episode[row]!r} goes on in row {row + 1}; sort them by episode and time."
+                f"{str(episode[row])!r} goes on in row {row + 1}; sort them by episode and time."
             )
         origin = Origin(repr(str(self.path)), "column {name!r} in row {number}")
         seen, action, reward = (_numbers(table, name) for name in ARRAYS)
@@ -58,17 +60,21 @@ class MinariEpisodes(EpisodeSource):
 
     Args:
         dataset: Its id.
+        environment: Gymnasium id of the environment, or `module:id` of your own, "" for none to
+            play in; that of the data set if not given.
 
     Raises:
         ValueError: If the package is missing or the data set is not on this machine.
     """
 
-    def __init__(self, dataset: str) -> None:
-        self.dataset = dataset
+    def __init__(self, dataset: str, environment: str | None = None) -> None:
+        self.dataset, self._environment = dataset, environment
 
     @property
-    def environment(self) -> str:  # type: ignore[override]  # read from the data set
-        """Id of the environment, from the data set."""
+    def environment(self) -> str:  # type: ignore[override]  # may be read from the data set
+        """Id of the environment."""
+        if self._environment is not None:
+            return self._environment
         spec = self._load().spec.env_spec
         return "" if spec is None else str(spec.id)
 
