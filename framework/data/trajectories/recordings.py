@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from framework.data.cache import fingerprint
 from framework.data.files import TableFile, existing_file
 from framework.data.trajectories.episodes import ARRAYS, Episodes, EpisodeSource, Origin
+
+logger = logging.getLogger(__name__)
 
 
 class TableEpisodes(EpisodeSource):
@@ -80,13 +83,14 @@ class MinariEpisodes(EpisodeSource):
 
     def key(self) -> dict[str, object]:
         """Returns the id of the data set, which has a version, and its number of steps."""
-        return {"minari": self.dataset, "steps": int(self._load().total_steps)}
+        steps = int(self._load().total_steps)
+        return {"minari": self.dataset, "steps": steps, "without end": "left out"}
 
     def read(self) -> Episodes:
-        """Reads all episodes; the observation after the last action is left out."""
-        return Episodes.join(
-            [_read_minari(episode) for episode in self._load().iterate_episodes()]
-        )
+        """Reads all episodes that have an end, each without its last observation."""
+        played = self._load().iterate_episodes()
+        whole = [episode for episode in played if _has_end(episode, self.dataset)]
+        return Episodes.join([_read_minari(episode, self.dataset) for episode in whole])
 
     def _load(self) -> Any:
         try:
@@ -109,15 +113,29 @@ def _numbers(table: TableFile, name: str) -> NDArray[Any]:
     return column if column.dtype.kind in "biuf" else table.numbers(name)  # which names the row
 
 
-def _read_minari(episode: Any) -> Episodes:
-    steps = len(episode.rewards)
-    origin = Origin(f"The episode {getattr(episode, 'id', '')}".rstrip(), "{name}[{index}]")
+def _read_minari(episode: Any, dataset: str) -> Episodes:
+    """Reads one episode, without the observation after its last action."""
+    steps, place = len(episode.rewards), repr(dataset)
     for name in ("observations", "actions"):
-        if isinstance(getattr(episode, name), dict | tuple):
+        kind = type(getattr(episode, name))
+        if issubclass(kind, dict | tuple):
             raise ValueError(
-                f"{origin.file}: its {name} are a {type(getattr(episode, name)).__name__}, not "
-                "one array; choose a data set of arrays."
+                f"{place}: {name} of episode {episode.id} are a {kind.__name__}, not one array; "
+                "choose a data set of arrays."
             )
-    seen = np.asarray(episode.observations)[:steps]
-    actions = np.asarray(episode.actions)
-    return Episodes(seen, actions, np.asarray(episode.rewards), np.array([steps])).checked(origin)
+    seen, actions = np.asarray(episode.observations)[:steps], np.asarray(episode.actions)
+    origin = Origin(place, "{name}[{index}]", {n: f"{n}s" for n in ARRAYS}, episode.id)
+    length = np.array([steps])
+    return Episodes(seen, actions, np.asarray(episode.rewards), length).checked(origin)
+
+
+def _has_end(episode: Any, dataset: str) -> bool:
+    """Returns whether an episode was played to its end; says so if it was not."""
+    ended = any((*episode.terminations[-1:], *episode.truncations[-1:]))
+    if not ended:
+        logger.warning(
+            "%r: episode %d has no end (it is neither terminated nor truncated) and is left out.",
+            dataset,
+            episode.id,
+        )
+    return ended

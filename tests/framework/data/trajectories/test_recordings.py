@@ -138,6 +138,9 @@ def test_mistakes_in_archives_get_one_sentence(tmp_path):
 class FakeMinari:
     """What this package uses of Minari: there is one more observation than there are actions."""
 
+    def __init__(self, cut=(), change=lambda episode: None):
+        self.cut, self.change = cut, change
+
     def load_dataset(self, name):
         if name != "pendulum/test-v0":
             raise FileNotFoundError(name)
@@ -146,9 +149,13 @@ class FakeMinari:
                 observations=np.concatenate([part["observation"], np.zeros((1, 2, 3))]),
                 actions=part["action"],
                 rewards=part["reward"],
+                id=number,
+                terminations=[False] * len(part["reward"]),
+                truncations=[False] * (len(part["reward"]) - 1) + [number not in self.cut],
             )
-            for part in PARTS
+            for number, part in enumerate(PARTS)
         ]
+        self.change(episodes[1])
         spec = SimpleNamespace(env_spec=SimpleNamespace(id="Pendulum-v1"))
         return SimpleNamespace(spec=spec, total_steps=11, iterate_episodes=lambda: iter(episodes))
 
@@ -165,6 +172,33 @@ def test_minari_data_sets_are_read(monkeypatch):
     monkeypatch.setitem(sys.modules, "minari", None)
     with pytest.raises(ValueError, match="MinariEpisodes needs the package minari; pip install"):
         source.read()
+
+
+def test_minari_episodes_without_end_are_left_out(monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "minari", FakeMinari(cut=(1,)))
+    assert_holds(MinariEpisodes("pendulum/test-v0").read(), [PARTS[0], PARTS[2]])
+    assert "'pendulum/test-v0': episode 1 has no end" in caplog.text
+
+
+def nan(episode):
+    episode.rewards = np.array([np.nan])
+
+
+def spread(episode):
+    episode.observations = {"position": episode.observations}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (nan, r"'pendulum/test-v0': rewards\[0\] \(episode 1, step 0\) is NaN"),
+        (spread, "'pendulum/test-v0': observations of episode 1 are a dict, not one array"),
+    ],
+)
+def test_mistakes_in_minari_data_sets_get_one_sentence(change, message, monkeypatch):
+    monkeypatch.setitem(sys.modules, "minari", FakeMinari(change=change))
+    with pytest.raises(ValueError, match=message):
+        MinariEpisodes("pendulum/test-v0").read()
 
 
 @pytest.mark.filterwarnings("ignore:.*is set to None")  # of what a published set should name
