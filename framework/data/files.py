@@ -26,7 +26,7 @@ COMPRESSIONS = (".gz", ".bz2", ".xz", ".zip", ".zst")
 SEPARATORS = (";", "\t", "|")  # of columns, in place of commas
 UNNAMED = r"Unnamed: \d+"  # what pandas calls columns without a name
 SHOWN = 12  # columns that an error lists
-DAMAGED = (ValueError, EOFError, gzip.BadGzipFile, zlib.error, pa.ArrowException)
+DAMAGED = (ValueError, OSError, EOFError, zlib.error, pa.ArrowException)  # what readers raise
 
 
 def matching_files(pattern: str, option: str) -> list[Path]:
@@ -129,12 +129,13 @@ class TableFile:
             raise ValueError(f"{str(path)!r} is none of {', '.join(READERS)}; convert it.")
         try:
             self._table: Any = read(path, texts)
+            columns, self._indexes = self.columns, self._named_indexes()
         except DAMAGED as error:
             raise ValueError(
                 f"{str(path)!r} cannot be read as a table ({str(error).splitlines()[0]}); "
                 "check the file."
             ) from error
-        twice = [name for name, number in Counter(self.columns).items() if number > 1]
+        twice = [name for name, number in Counter(columns).items() if number > 1]
         if twice:
             raise ValueError(
                 f"{str(path)!r} has several columns {twice[0]!r}; give each a name of its own."
@@ -241,9 +242,8 @@ class TableFile:
         hint = f"separate the columns by commas, not by {other!r}" if other else f"it has {known}"
         return ValueError(f"{str(self.path)!r} has no column {name!r}; {hint}.")
 
-    @property
-    def _indexes(self) -> list[str]:
-        """The columns that were an index when pandas wrote the file."""
+    def _named_indexes(self) -> list[str]:
+        """Returns the columns that were an index when pandas wrote the file."""
         described = (self._table.schema.pandas_metadata or {}) if self._is_arrow else {}
         return [name for name in described.get("index_columns", ()) if isinstance(name, str)]
 
@@ -286,11 +286,17 @@ def _read_csv(path: Path, texts: Sequence[str]) -> Any:
 
 
 def _read_parquet(path: Path, _: Sequence[str]) -> Any:
-    return parquet.read_table(path, partitioning=None)
+    return _validated(parquet.read_table(path, partitioning=None))
 
 
 def _read_arrow(path: Path, _: Sequence[str]) -> Any:
-    return feather.read_table(path)
+    return _validated(feather.read_table(path))
+
+
+def _validated(table: Any) -> Any:
+    """Checks that offsets and texts are intact, which reading does not."""
+    table.validate(full=True)
+    return table
 
 
 READERS: dict[str, Callable[[Path, Sequence[str]], Any]] = {
