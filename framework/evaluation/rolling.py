@@ -84,6 +84,7 @@ def _continued(
         blank > 0,
         np.zeros(len(past)),
         scaling,
+        np.float64 if past.dtype == torch.float64 else np.float32,
     )
     return SeriesBatch(*(field.to(device) for field in moved))
 

@@ -17,7 +17,7 @@ from framework.checkpoints import read
 from framework.data.mapped import MappedArray
 from framework.data.series.calendars import Calendar
 from framework.data.series.panels import Panel, PanelSource, load_panel, map_values, store_panel
-from framework.data.series.scaling import Scaling
+from framework.data.series.scaling import Scaling, refuse_rounding
 from framework.data.series.windows import Cuts, SeriesWindows
 from framework.evaluation.rolling import roll_forward
 from framework.modules.forecast import Forecaster
@@ -70,6 +70,7 @@ def forecast(
     module = _opened(model)
     scaling = scaling or _scaling(module)
     panel = load_panel(store_panel(source))
+    refuse_rounding(panel, scaling)
     _compare_seasons(panel, module.spec)
     steps = module.spec.horizon if horizon is None else horizon
     parts = [

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framework.data.cache import fingerprint
-from framework.data.files import TableFile, existing_file
+from framework.data.files import existing_file
+from framework.data.table_file import TableFile
 from framework.data.trajectories.episodes import ARRAYS, Episodes, EpisodeSource, Origin
 
 logger = logging.getLogger(__name__)

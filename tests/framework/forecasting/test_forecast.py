@@ -11,7 +11,7 @@ import yaml
 import cli
 import framework
 from framework.console.errors import UserError
-from framework.data import Arrays, LongTable, StandardScaling
+from framework.data import Arrays, LongTable, MeanScaling, StandardScaling
 from framework.forecasting import future
 from framework.forecasting.verbs.forecast import run as forecast_verb
 from framework.modules.loading import load_module
@@ -214,3 +214,11 @@ def test_a_checkpoint_alone_needs_series(checkpoint, tmp_path):
     torch.save(held, tmp_path / "alone.ckpt")
     with pytest.raises(UserError, match=r"No recipe beside .* choose some with --data\.source\."):
         forecast_verb([str(tmp_path / "alone.ckpt")], "overtone")
+
+
+def test_a_level_that_the_scaling_keeps_is_refused(checkpoint):
+    source = Arrays([2e9 + np.arange(40.0) % 7], season=12)
+    with pytest.raises(ValueError, match="varies by little around 2e\\+09: MeanScaling leaves"):
+        future.forecast(checkpoint, source, scaling=MeanScaling())
+    forecast = future.forecast(checkpoint, source, horizon=2 * HORIZON)
+    assert (forecast["mean"] - 2e9).abs().max() < 100
