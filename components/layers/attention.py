@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from components.layers.cache import LayerCache
+from components.layers.cache import LayerCache, joined
 from components.layers.feedforward import ProjectionFactory, ValueFactory
 from components.layers.linear import INITIAL_STD, Linear, ResidualLinear
 from components.layers.masks import Mask
@@ -123,7 +123,22 @@ class AttentionOperator(nn.Module, ABC):
         Returns:
             `[B, G, K, E]`, of all positions.
         """
-        return past if cache is None else KeyValue(*cache.extend(*past))
+        if cache is None:
+            return past
+        own = KeyValue(*cache.append(*past))
+        return own if cache.shared is None else self.branch(cache.shared, own)
+
+    def branch(self, shared: tuple[Tensor, Tensor], own: KeyValue) -> KeyValue:
+        """Puts keys and values of new positions behind those that several examples share.
+
+        Args:
+            shared: `[B / samples, G, P, E]` each, of the first positions.
+            own: `[B, G, S, E]`, of those behind them.
+
+        Returns:
+            `[B, G, P + S, E]`, of all positions.
+        """
+        return KeyValue(*joined(shared, *own))
 
     @abstractmethod
     def forward(self, queries: Tensor, own: KeyValue, past: KeyValue, mask: Mask) -> Tensor:
@@ -160,11 +175,9 @@ class ScaledDotProduct(AttentionOperator):
         super().__init__()
         self.dropout, self.scale = dropout, scale
 
-    def extend(self, past: KeyValue, cache: LayerCache | None) -> KeyValue:
-        """Appends keys and values of new positions; those that examples share stay apart."""
-        if cache is None or cache.shared is None:
-            return super().extend(past, cache)
-        return BranchedKeyValue.of(cache.shared, cache.append(*past))
+    def branch(self, shared: tuple[Tensor, Tensor], own: KeyValue) -> KeyValue:
+        """Keeps shared keys and values apart, so that they are read once for all examples."""
+        return BranchedKeyValue.of(shared, own)
 
     def forward(self, queries: Tensor, own: KeyValue, past: KeyValue, mask: Mask) -> Tensor:
         """Attends with queries `[B, H, Q, E]` to `past`, which includes their own positions."""

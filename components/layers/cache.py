@@ -9,7 +9,8 @@ from torch import Tensor
 class LayerCache:
     """Keys and values of one block: those of the sequence, and those of the context.
 
-    Where several examples continue one, as samples do, its positions are `shared`: held once.
+    Where several examples continue one, as samples do, its positions are `shared`: held once, as
+    is the memory of a context.
 
     Args:
         capacity: Maximum number of positions.
@@ -21,11 +22,12 @@ class LayerCache:
         self.shared: tuple[Tensor, Tensor] | None = None  # of the first P, [B / samples, G, P, E]
         self.keys: Tensor | None = None  # of the others, [B, G, capacity - P, E]
         self.values: Tensor | None = None
-        self.memory: tuple[Tensor, Tensor] | None = None  # of a context, [B, G, C, E] each
+        self.memory: tuple[Tensor, Tensor] | None = None  # of a context, [B / samples, G, C, E]
 
     def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Appends keys and values `[B, G, S, E]` and returns all of them, `[B, G, length, E]`."""
-        return self._joined(*self.append(keys, values))
+        own = self.append(keys, values)
+        return own if self.shared is None else joined(self.shared, *own)
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Appends keys and values `[B, G, S, E]` and returns those that are not shared."""
@@ -39,17 +41,13 @@ class LayerCache:
         self.values[:, :, begin : self._own] = values
         return self.keys[:, :, : self._own], self.values[:, :, : self._own]
 
-    def repeat(self, samples: int) -> LayerCache:
-        """Makes a cache of each example `samples` times in a row, to be continued on its own."""
+    def repeat(self) -> LayerCache:
+        """Makes a cache for several examples in a row that continue each example of this one."""
         copy = LayerCache(self.capacity)
-        copy.length, copy.shared = self.length, self.shared
+        copy.length, copy.shared, copy.memory = self.length, self.shared, self.memory
         if self.keys is not None and self.values is not None:
-            copy.shared = self._joined(
-                self.keys[:, :, : self._own], self.values[:, :, : self._own]
-            )
-        if self.memory is not None:
-            keys, values = self.memory
-            copy.memory = keys.repeat_interleave(samples, 0), values.repeat_interleave(samples, 0)
+            own = self.keys[:, :, : self._own], self.values[:, :, : self._own]
+            copy.shared = own if self.shared is None else joined(self.shared, *own)
         return copy
 
     @property
@@ -57,13 +55,12 @@ class LayerCache:
         """Number of positions that are not shared."""
         return self.length - (0 if self.shared is None else self.shared[0].shape[2])
 
-    def _joined(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Puts what is shared in front of keys and values `[B, G, S, E]`."""
-        if self.shared is None:
-            return keys, values
-        samples = len(keys) // len(self.shared[0])
-        first = (part.repeat_interleave(samples, 0) for part in self.shared)
-        return torch.cat((next(first), keys), 2), torch.cat((next(first), values), 2)
+
+def joined(shared: tuple[Tensor, Tensor], keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Copies shared keys and values `[B / samples, G, P, E]` in front of others `[B, G, S, E]`."""
+    samples = len(keys) // len(shared[0])
+    first = [part.repeat_interleave(samples, 0) for part in shared]
+    return torch.cat((first[0], keys), 2), torch.cat((first[1], values), 2)
 
 
 class Cache:
@@ -108,7 +105,7 @@ class Cache:
         """Makes a cache of each example `samples` times in a row, to sample continuations."""
         cache = Cache(0, self.batch_size * samples, self.capacity)
         cache.length = self.length
-        cache.layers = [layer.repeat(samples) for layer in self.layers]
+        cache.layers = [layer.repeat() for layer in self.layers]
         cache.mask = _repeat(self.mask, samples)
         cache.context_mask = _repeat(self.context_mask, samples)
         return cache

@@ -65,9 +65,9 @@ def forecast(
             series cannot be read.
     """
     levels = checked_levels(levels)
-    for name, value in {"horizon": horizon, "paths": paths}.items():
-        if value is not None and value < 1:
-            raise ValueError(f"forecast: {name}={value} is too small; use at least 1.")
+    for name, value, least in (("horizon", horizon, 1), ("paths", paths, 1), ("seed", seed, 0)):
+        if value is not None and value < least:
+            raise ValueError(f"forecast: {name}={value} is too small; use at least {least}.")
     module = _opened(model)
     scaling = scaling or _scaling(module)
     panel = load_panel(store_panel(source))

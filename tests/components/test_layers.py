@@ -158,7 +158,7 @@ def test_a_repeated_cache_shares_nothing_with_the_original():
     again, _ = cache.layers[0].extend(torch.zeros(2, 1, 1, 8), torch.zeros(2, 1, 1, 8))
     assert again[:, :, :2].all()
     assert not again[:, :, 2].any()
-    twice, _ = copy.layers[0].repeat(2).extend(*torch.full((2, 12, 1, 1, 8), 7.0))
+    twice, _ = copy.layers[0].repeat().extend(*torch.full((2, 12, 1, 1, 8), 7.0))
     assert torch.equal(twice[:, :, :3], keys.repeat_interleave(2, 0))
     assert (twice[:, :, 3] == 7).all()
     grown = copy.grow(torch.zeros(6, 1, 8), None)

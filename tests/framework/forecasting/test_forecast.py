@@ -175,6 +175,7 @@ WRONG = {
     "--horizon=-3": "horizon=-3 is too small",
     "--horizon=soon": "horizon: expected int",
     "--paths=0": "paths=0 is too small",
+    "--seed=-1": "seed=-1 is too small; use at least 0",
     "--output=f.txt": "--output=f.txt must end in .parquet or .csv",
     "--plot=f.csv": "--plot=f.csv must end in .png",
     "--output=/proc/f.csv": "--output=/proc/f.csv cannot be written there",
