@@ -191,6 +191,16 @@ def test_a_high_level_that_the_scaling_keeps_is_refused():
         _ = data.spec
 
 
+def test_a_device_without_float64_is_refused():
+    source = Arrays([2e9 + np.arange(30.0) % 7])
+    data = SeriesData(source, horizon=2, scaling=StandardScaling())
+    batch = everything(data, "test")
+    with pytest.raises(ValueError, match=r"MPS devices have no float64; set trainer\.acc"):
+        data.transfer_batch_to_device(batch, torch.device("mps"), 0)
+    moved = data.transfer_batch_to_device(batch, torch.device("cpu"), 0)
+    assert torch.equal(moved.past, batch.past)
+
+
 def test_a_gap_that_fills_the_context_weighs_nothing():
     series = np.arange(30.0)
     series[5:12] = np.nan
