@@ -68,7 +68,7 @@ class PlayedEpisodes:
         cells = []
         for score in self.scores:
             best = self.references[score.removeprefix(SCORE)]
-            cells.append(f"{100 * (mean - random) / (best - random):.4g}")
+            cells.append(f"{100 * (mean - random) / (best - random) + 0.0:.4g}")
         return [name, f"{mean:.4g}", "", "", *cells]
 
     def write(self, path: Path) -> None:

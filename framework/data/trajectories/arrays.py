@@ -136,7 +136,14 @@ class Hdf5Episodes(ArrayEpisodes):
         except OSError as error:
             raise ValueError(f"{str(path)!r} is damaged or no HDF5 file; check it.") from error
         with file:
-            yield {name: data for name, data in file.items() if isinstance(data, h5py.Dataset)}
+            stored = {name: data for name, data in file.items() if isinstance(data, h5py.Dataset)}
+            if not stored:
+                groups = ", ".join(list(file)[:SHOWN]) or "nothing"
+                raise ValueError(
+                    f"{str(path)!r} holds {groups} and no arrays at its top; write observations, "
+                    "actions and rewards there, or read a Minari data set with MinariEpisodes."
+                )
+            yield stored
 
 
 def read_arrays(stored: Mapping[str, Any], path: Path) -> Episodes:

@@ -161,8 +161,12 @@ def test_what_hdf5_needs_is_said(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"Hdf5Episodes: path='.*h5' matches no file"):
         Hdf5Episodes(str(path)).key()
     path.write_bytes(b"not HDF5")
-    pytest.importorskip("h5py")
+    h5py = pytest.importorskip("h5py")
     with pytest.raises(ValueError, match="is damaged or no HDF5 file"):
+        Hdf5Episodes(str(path)).read()
+    with h5py.File(path, "w") as file:
+        file["episode_0/observations"] = np.zeros((3, 2))
+    with pytest.raises(ValueError, match="holds episode_0 and no arrays at its top; write observ"):
         Hdf5Episodes(str(path)).read()
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(ValueError, match=r"Hdf5Episodes needs the package h5py; pip install"):
