@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from framework.data.trajectories.arrays import Hdf5Episodes, NpzEpisodes
+from framework.data.trajectories.arrays import NpzEpisodes
+from framework.data.trajectories.hdf5 import Hdf5Episodes
 from tests.framework.data.trajectories.test_recordings import PARTS, assert_holds
 
 STEPS = np.cumsum([4, 1, 6]) - 1  # the last of each episode
@@ -154,6 +155,27 @@ def test_hdf5_files_are_found_in_a_directory(tmp_path):
     source = Hdf5Episodes(str(tmp_path), "Any-v0")
     assert_holds(source.read(), PARTS)
     assert source.environment == "Any-v0"
+
+
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_damaged_hdf5_files_are_refused(tmp_path, compression):
+    h5py, path = pytest.importorskip("h5py"), tmp_path / "episodes.hdf5"
+    with h5py.File(path, "w") as file:
+        for name, values in {**JOINED, "timeouts": flags(*STEPS)}.items():
+            file.create_dataset(name, data=values, compression=compression)
+    whole, random = path.read_bytes(), np.random.default_rng(0)
+    refused = []
+    for trial in range(60):
+        damaged = bytearray(whole)
+        for _ in range(20):
+            damaged[random.integers(min(2048, len(whole)))] = random.integers(256)
+        path.write_bytes(damaged if trial % 2 else whole[: random.integers(len(whole))])
+        try:
+            Hdf5Episodes(str(path)).read()
+        except ValueError as error:
+            refused.append(str(error))
+    assert len(refused) > 30
+    assert all(str(path) in message for message in refused)
 
 
 def test_what_hdf5_needs_is_said(tmp_path, monkeypatch):
