@@ -122,6 +122,27 @@ def test_another_environment_has_references_of_its_own(checkpoint, tmp_path):
         framework.play(checkpoint, SQUARES, 1, 2, tmp_path / "films", 3)
 
 
+def test_what_was_played_before_an_interruption_is_written(checkpoint, tmp_path, caplog):
+    output = tmp_path / "episodes.csv"
+    options = {"returns": 1, "episodes": 4, "batch_size": 1, "seed": 100}
+    whole = framework.play(checkpoint, SQUARES, **options).episodes
+
+    class Stopped(Squares):
+        def reset(self, *, seed=None, options=None):
+            if seed == 102:
+                raise KeyboardInterrupt
+            return super().reset(seed=seed)
+
+    gymnasium.register("overtone-tests/Stopped-v0", Stopped)
+    with pytest.raises(KeyboardInterrupt):
+        framework.play(
+            checkpoint, "overtone-tests/Stopped-v0", **options, expert=99, output=output
+        )
+    kept = pd.read_csv(output).drop(columns="score_random_to_expert")
+    pd.testing.assert_frame_equal(kept, whole[:2], check_dtype=False)
+    assert "2 of 4 episodes were played to their end" in caplog.text
+
+
 def test_the_table_names_its_references():
     rows = [("20", 4.0), ("20", 8.0), ("35.5", 10.0)]
     episodes = pd.DataFrame(
@@ -197,7 +218,7 @@ def test_other_models_do_not_act(tmp_path, monkeypatch):
     [
         (["play"], "play takes one checkpoint, got 0; write `play CHECKPOINT`, then options"),
         (["play", "a.ckpt", "--returns", "many"], "returns: expected float or list"),
-        (["play", "a.ckpt", "--output", "a.txt"], "--output 'a.txt' is none of .parquet, .csv"),
+        (["play", "a.ckpt", "--output", "a.txt"], "output 'a.txt' is none of .parquet, .csv"),
         (["play", "a.ckpt", "--output", "nowhere/a.csv"], "lies in a folder that does not exist"),
         (["play", "a.ckpt"], "There is no checkpoint 'a.ckpt'"),
     ],
