@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from components.data import TokenBatch, TokenSpec
 from components.interfaces import Head, Stem
-from framework.data.protocols import ReadsText
+from framework.data.protocols import MeasuresBytes, ReadsText
 from framework.evaluation.generation import SAMPLING, Sampling, generate
 from framework.figures import draw_next_tokens
 from framework.modules.base import PredictiveModule, WeightedValues
@@ -64,12 +64,14 @@ class LanguageModel(PredictiveModule):
         return {"accuracy": ((prediction.mode == batch.target).float(), batch.weight)}
 
     def summarize(self, means: Mapping[str, float]) -> Mapping[str, float]:
-        """Derives perplexity and bits per byte from the mean negative log-likelihood."""
-        nll = means["nll"]
-        return {
-            "perplexity": math.inf if nll > 700 else math.exp(nll),  # float64 ends at e^709
-            "bits_per_byte": nll / math.log(2) / self.spec.bytes_per_token,
-        }
+        """Derives perplexity and bits per byte from the mean negative log-likelihood.
+
+        Bytes are those of the split that is evaluated, all of it.
+        """
+        length = self.spec.bytes_per_token
+        if isinstance(self.data, MeasuresBytes):
+            length = self.data.bytes_per_token("test" if self.trainer.testing else "val")
+        return text_metrics(means["nll"], length)
 
     def figures(self, batch: TokenBatch) -> Mapping[str, Figure]:
         """Draws the next-token distribution at some positions of the first text."""
@@ -103,6 +105,19 @@ class LanguageModel(PredictiveModule):
     def _decoder(self) -> Callable[[list[int]], str]:
         """Returns the decoder of the data, or one that lists ids where there is no text."""
         return self.data.decode if isinstance(self.data, ReadsText) else _numbers
+
+
+def text_metrics(nll: float, bytes_per_token: float) -> dict[str, float]:
+    """Derives perplexity and bits per byte.
+
+    Args:
+        nll: Mean negative log-likelihood of the tokens, in nats.
+        bytes_per_token: Mean length of these tokens.
+    """
+    return {
+        "perplexity": math.inf if nll > 700 else math.exp(nll),  # float64 ends at e^709
+        "bits_per_byte": nll / math.log(2) / bytes_per_token,
+    }
 
 
 def _numbers(tokens: list[int]) -> str:

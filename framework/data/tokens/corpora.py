@@ -12,7 +12,8 @@ import numpy as np
 from framework.data.cache import fingerprint
 from framework.data.files import existing_file, matching_files, read_json_lines, read_text
 from framework.data.tokens.streams import SPLITS, Stream, Streams, tokenized
-from framework.data.tokens.tokenizer import BytePairTokenizer, Numerals, Tokenizer
+from framework.data.tokens.tokenizer import BytePairTokenizer, Tokenizer
+from framework.data.tokens.vocabularies import Numerals, Vocabulary
 
 END = 1 << 16  # bytes at either end of a file that identify it, together with its size
 CHUNK = 1 << 24  # tokens that are checked at once
@@ -170,31 +171,39 @@ class TokenFiles(Corpus):
         Raises:
             ValueError: If an id does not.
         """
-        for split in SPLITS:
-            self._check(split)
-        if tokenizer is None:
-            return Streams(self.files, Numerals(self.vocab_size), 1.0)
-        vocabulary = tokenizer.fit("", tuple)
+        vocabulary = tokenizer.fit("", tuple) if tokenizer else Numerals(self.vocab_size)
         if vocabulary.size > self.vocab_size:
             raise ValueError(
                 f"TokenFiles: the tokenizer has {vocabulary.size} tokens, more than "
                 f"vocab_size={self.vocab_size}; give the tokenizer that the files were made with."
             )
-        predicted = self.files["val"].ids[1:]
-        length = len(vocabulary.decode(predicted.tolist()).encode())
-        return Streams(self.files, vocabulary, length / max(1, len(predicted)))
+        for split in SPLITS:
+            self._check(split, vocabulary.size)
+        lengths = {split: _bytes_per_token(self.files[split], vocabulary) for split in SPLITS}
+        return Streams(self.files, vocabulary, lengths)
 
-    def _check(self, split: str) -> None:
+    def _check(self, split: str, size: int) -> None:
         ids = self.files[split].ids
         for start in range(0, len(ids), CHUNK):
             chunk = ids[start : start + CHUNK]
-            wrong = np.flatnonzero((chunk < 0) | (chunk >= self.vocab_size))
+            wrong = np.flatnonzero((chunk < 0) | (chunk >= size))
             if len(wrong):
+                limit = f"vocab_size={size}"
+                if size < self.vocab_size:
+                    limit = f"the {size} tokens of the tokenizer"
                 raise ValueError(
                     f"TokenFiles: token {start + wrong[0]} of {str(self.files[split].path)!r} is "
-                    f"{chunk[wrong[0]]}, beyond vocab_size={self.vocab_size}; check the size or "
-                    "dtype."
+                    f"{chunk[wrong[0]]}, beyond {limit}; check the size, the dtype and which "
+                    "tokenizer made the file."
                 )
+
+
+def _bytes_per_token(stream: Stream, vocabulary: Vocabulary) -> float:
+    """Measures the mean length of the tokens that are predicted; a numeral counts as one byte."""
+    if isinstance(vocabulary, Numerals):
+        return 1.0
+    predicted = stream.ids[1:].tolist()
+    return len(vocabulary.decode(predicted).encode()) / max(1, len(predicted))
 
 
 def _ends(path: Path) -> tuple[str, bytes, bytes]:

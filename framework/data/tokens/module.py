@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,10 +11,12 @@ from torch import Tensor
 
 from components.data import TokenBatch, TokenSpec
 from components.supports import Tokens
-from framework.data.module import Dataset, PredictiveData
+from framework.data.module import Dataset
 from framework.data.tokens.corpora import Corpus
 from framework.data.tokens.streams import Stream, Streams
+from framework.data.tokens.text import TextData
 from framework.data.tokens.tokenizer import KnownVocabulary, Tokenizer
+from framework.data.tokens.vocabularies import Vocabulary
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 COUNTED = 1 << 24  # tokens that are counted at once
 
 
-class TokenData(PredictiveData):
+class TokenData(TextData):
     """Serves a corpus as packed windows of tokens, which follow each other without gap or overlap.
 
     A separate token stands between documents. Training windows are reshuffled every epoch.
@@ -53,19 +54,28 @@ class TokenData(PredictiveData):
         multiple: int = 1,
         **options: Unpack[DataOptions],
     ) -> None:
-        super().__init__(**options)
+        super().__init__(tokenizer, **options)
         if length < 1:
             raise ValueError(f"TokenData: length={length} holds no token; use at least 1.")
         if multiple < 1:
             raise ValueError(f"TokenData: multiple={multiple} is not positive; use at least 1.")
-        self.source, self.tokenizer = source, tokenizer
+        self.source = source
         self.length, self.multiple = length, multiple
 
     @property
     def spec(self) -> TokenSpec:
         """Vocabulary, window length, and bytes per token of the validation text."""
-        size = -(-self._streams.vocabulary.size // self.multiple) * self.multiple
-        return TokenSpec(Tokens(size), self.length, self._streams.bytes_per_token)
+        size = -(-self.vocabulary.size // self.multiple) * self.multiple
+        return TokenSpec(Tokens(size), self.length, self.bytes_per_token("val"))
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary of the corpus."""
+        return self._streams.vocabulary
+
+    def bytes_per_token(self, split: str) -> float:
+        """Returns the mean length in bytes of the tokens of "val" or "test" to predict."""
+        return self._streams.bytes_per_token[split]
 
     def dataset(self, split: str) -> Dataset:
         """Returns the windows of a split; those to predict are the test windows."""
@@ -74,19 +84,10 @@ class TokenData(PredictiveData):
         stream = self._streams.streams["val" if split == "val" else "test"]
         return TokenWindows(stream, self.length)
 
-    def encode(self, text: str) -> list[int]:
-        """Converts a text to token ids."""
-        return self._streams.vocabulary.encode([text])[0]
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Converts token ids to text; padding of the vocabulary is left out."""
-        vocabulary = self._streams.vocabulary
-        return vocabulary.decode([token for token in ids if token < vocabulary.size])
-
     @property
     def vocabulary_size(self) -> int:
         """Number of tokens without the padding of the vocabulary."""
-        return self._streams.vocabulary.size
+        return self.vocabulary.size
 
     def counts(self) -> Tensor:
         """Counts how often each token occurs in the training text, `[V]` int64."""
@@ -102,7 +103,7 @@ class TokenData(PredictiveData):
         Args:
             source: Where the text comes from.
         """
-        known = KnownVocabulary(self._streams.vocabulary)
+        known = KnownVocabulary(self.vocabulary)
         return TokenData(
             source,
             known,

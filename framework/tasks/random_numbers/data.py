@@ -13,8 +13,10 @@ from torch.distributions import Distribution
 from components.data import PromptBatch, PromptSpec, TokenBatch, TokenSpec
 from components.supports import Tokens
 from framework.data.cache import fingerprint
-from framework.data.module import Dataset, InMemory, PredictiveData
-from framework.data.tokens.tokenizer import ByteTokenizer, Tokenizer, Vocabulary
+from framework.data.module import Dataset, InMemory
+from framework.data.tokens.text import TextData
+from framework.data.tokens.tokenizer import ByteTokenizer, Tokenizer
+from framework.data.tokens.vocabularies import Vocabulary
 from framework.evaluation.generation import prompt_lengths
 from framework.tasks.random_numbers.normals import Prompt, Prompts, written
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from framework.data.module import DataOptions
 
 
-class DescribedData(PredictiveData):
+class DescribedData(TextData):
     """Serves prompts: what both kinds share, texts and their tokens.
 
     A text begins with the token that separates documents. Validation uses the test prompts, as in
@@ -39,8 +41,8 @@ class DescribedData(PredictiveData):
     def __init__(
         self, source: Prompts, tokenizer: Tokenizer | None = None, **options: Unpack[DataOptions]
     ) -> None:
-        super().__init__(**options)
-        self.source, self.tokenizer = source, tokenizer
+        super().__init__(tokenizer, **options)
+        self.source = source
 
     @abstractmethod
     def prompt_tokens(self, batch: Any) -> list[list[int]]:
@@ -49,14 +51,6 @@ class DescribedData(PredictiveData):
     def dataset(self, split: str) -> Dataset:
         """Returns the prompts of a split."""
         return InMemory(self._batches["train" if split == "train" else "test"])
-
-    def encode(self, text: str) -> list[int]:
-        """Converts a text to token ids."""
-        return self.vocabulary.encode([text])[0]
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Converts token ids to text."""
-        return self.vocabulary.decode(ids)
 
     def truth(self, batch: Any) -> Distribution | None:
         """Returns the true distribution of each number, batch shape `[B, 1]`, or `None`."""
