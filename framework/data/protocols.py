@@ -44,6 +44,15 @@ class MeasuresBytes(Protocol):
 
 
 @runtime_checkable
+class EndsDocuments(Protocol):
+    """Data of tokens, one of which stands between documents."""
+
+    @property
+    def end_token(self) -> int | None:
+        """Its id; None if it is not known."""
+
+
+@runtime_checkable
 class CountsTokens(Protocol):
     """Data that know their vocabulary and their training text."""
 

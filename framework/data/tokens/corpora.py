@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from framework.data.cache import fingerprint
-from framework.data.files import existing_file, matching_files, read_json_lines, read_text
+from framework.data.files import existing_file, matching_files
+from framework.data.texts import json_texts, read_text
 from framework.data.tokens.streams import SPLITS, Stream, Streams, tokenized
 from framework.data.tokens.tokenizer import BytePairTokenizer, Tokenizer
 from framework.data.tokens.vocabularies import Numerals, Vocabulary
@@ -124,13 +125,7 @@ class JsonLines(TextCorpus):
     def documents(self, split: str) -> Iterable[str]:
         """Reads the documents of a split, one after the other."""
         for path in self.files[split]:
-            for number, found in read_json_lines(path):
-                if self.column not in found:
-                    raise ValueError(
-                        f"{str(path)!r}: line {number} has no {self.column!r}; set column to the "
-                        f"name of the text, one of {', '.join(found)}."
-                    )
-                yield found[self.column] or ""
+            yield from json_texts(path, self.column)
 
     def digest(self, split: str) -> str:
         """Identifies files by their sizes and ends; a gzipped one ends with a checksum."""

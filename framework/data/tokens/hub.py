@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from framework.data.cache import fingerprint
+from framework.data.texts import text_of
 from framework.data.tokens.corpora import TextCorpus
 
 
@@ -115,10 +116,11 @@ class SavedText(TextCorpus):
         return fingerprint(str(self.splits[split]._fingerprint), self.column)
 
 
-def _column(rows: Any, column: str, path: str) -> Iterable[str]:
+def _column(rows: Any, column: str, path: str) -> Iterator[str]:
     if column not in rows.column_names:
         raise ValueError(
             f"The data set {path!r} has the columns {rows.column_names}, not {column!r}; "
             "name the one with the text as column."
         )
-    return (row[column] or "" for row in rows.select_columns([column]))
+    for number, row in enumerate(rows.select_columns([column]), 1):
+        yield text_of(row[column], column, f"The data set {path!r}: row {number}")

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
-from components.data import TokenBatch, TokenSpec
+from components.data import PromptBatch, TokenBatch, TokenSpec
 from components.supports import Tokens
 from framework.data.module import Dataset
+from framework.data.texts import read_prompts
 from framework.data.tokens.corpora import Corpus
 from framework.data.tokens.streams import Stream, Streams
 from framework.data.tokens.text import TextData
@@ -39,6 +41,8 @@ class TokenData(TextData):
         length: Positions in a window.
         multiple: The vocabulary is padded to a multiple of this, such as 128, for fast matrix
             kernels; the tokens added never occur.
+        prompts: File of texts to continue when predicting: one a line, or JSON lines (`.jsonl`),
+            objects with a `prompt` each; if not given, the test windows.
         options: Batch sizes, workers and seed, as in `PredictiveData`.
 
     Raises:
@@ -52,6 +56,7 @@ class TokenData(TextData):
         tokenizer: Tokenizer | None = None,
         length: int = 256,
         multiple: int = 1,
+        prompts: str | None = None,
         **options: Unpack[DataOptions],
     ) -> None:
         super().__init__(tokenizer, **options)
@@ -61,6 +66,7 @@ class TokenData(TextData):
             raise ValueError(f"TokenData: multiple={multiple} is not positive; use at least 1.")
         self.source = source
         self.length, self.multiple = length, multiple
+        self.prompts = None if prompts is None else read_prompts(prompts, "TokenData: prompts")
 
     @property
     def spec(self) -> TokenSpec:
@@ -78,7 +84,9 @@ class TokenData(TextData):
         return self._streams.bytes_per_token[split]
 
     def dataset(self, split: str) -> Dataset:
-        """Returns the windows of a split; those to predict are the test windows."""
+        """Returns the windows of a split; to predict, the prompts, or else the test windows."""
+        if split == "predict" and self.prompts is not None:
+            return Prompts(self.begin(self.prompts))
         if split == "train":
             return TokenWindows(self._streams.streams["train"], self.length, whole=True)
         stream = self._streams.streams["val" if split == "val" else "test"]
@@ -118,6 +126,29 @@ class TokenData(TextData):
     @cached_property
     def _streams(self) -> Streams:
         return self.source.streams(self.tokenizer)
+
+
+class Prompts(Dataset):
+    """Texts to continue.
+
+    Args:
+        rows: Tokens of each.
+    """
+
+    def __init__(self, rows: list[list[int]]) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitems__(self, indices: list[int]) -> PromptBatch:
+        """Returns prompts `[B, S]`, which have no answer."""
+        rows = [torch.tensor(self.rows[index]) for index in indices]
+        tokens = pad_sequence(rows, batch_first=True, padding_side="left")
+        lengths = torch.tensor([[len(row)] for row in rows])
+        mask = torch.arange(tokens.shape[1]) >= tokens.shape[1] - lengths
+        nothing = torch.zeros(len(rows), 1)
+        return PromptBatch(tokens, mask, target=nothing, weight=nothing)
 
 
 class TokenWindows(Dataset):

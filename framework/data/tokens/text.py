@@ -38,9 +38,18 @@ class TextData(PredictiveData):
     def vocabulary(self) -> Vocabulary:
         """The vocabulary of the texts; read text to make it only once `restore` was called."""
 
+    @property
+    def end_token(self) -> int | None:
+        """Id of the token between documents; None if the meaning of the ids is not known."""
+        return None if isinstance(self.vocabulary, Numerals) else self.vocabulary.end
+
     def encode(self, text: str) -> list[int]:
         """Converts a text to token ids."""
         return self.vocabulary.encode([text])[0]
+
+    def begin(self, prompts: Sequence[str]) -> list[list[int]]:
+        """Encodes texts as the beginnings of documents."""
+        return beginnings(self.vocabulary, prompts)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Converts token ids to text; padding of the vocabulary is left out."""
@@ -114,3 +123,8 @@ class RecognizedTokenizer(Tokenizer):
                 "that a checkpoint cannot hold, and these data do not make it; give that one."
             )
         return made
+
+
+def beginnings(vocabulary: Vocabulary, prompts: Sequence[str]) -> list[list[int]]:
+    """Encodes texts as the beginnings of documents, behind the token between documents."""
+    return [[vocabulary.end, *ids] for ids in vocabulary.encode(prompts)]

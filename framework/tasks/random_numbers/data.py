@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -67,9 +66,6 @@ class DescribedData(TextData):
         """The prompts of each split."""
         return {split: self.source.prompts(split) for split in ("train", "test")}
 
-    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
-        return [[self.vocabulary.end, *ids] for ids in self.vocabulary.encode(texts)]
-
     @cached_property
     @abstractmethod
     def _batches(self) -> dict[str, Any]:
@@ -101,7 +97,7 @@ class PromptData(DescribedData):
         return {split: self._batch(prompts) for split, prompts in self.prompts.items()}
 
     def _batch(self, prompts: list[Prompt]) -> PromptBatch:
-        rows = self._encode([prompt.text for prompt in prompts])
+        rows = self.begin([prompt.text for prompt in prompts])
         length = max(map(len, rows))
         tokens = torch.zeros(len(rows), length, dtype=torch.int64)
         mask = torch.zeros_like(tokens, dtype=torch.bool)
@@ -141,7 +137,7 @@ class PromptTokenData(DescribedData):
         return {split: self._batch(prompts) for split, prompts in self.prompts.items()}
 
     def _batch(self, prompts: list[Prompt]) -> TokenBatch:
-        questions = self._encode([prompt.text for prompt in prompts])
+        questions = self.begin([prompt.text for prompt in prompts])
         answers = self.vocabulary.encode([written(prompt.number) for prompt in prompts])
         rows = [text + answer for text, answer in zip(questions, answers, strict=True)]
         tokens = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.int64)

@@ -14,7 +14,7 @@ from framework.data.tokens.tokenizer import KnownVocabulary, Tokenizer
 from framework.data.tokens.vocabularies import Numerals, Vocabulary
 from framework.modules import LanguageModel
 from framework.modules.loading import load_module
-from tests.framework.console.conftest import OTHER, TEXT
+from tests.framework.conftest import OTHER, TEXT
 
 
 def score(path, data, split):

@@ -220,3 +220,27 @@ def test_elsewhere_is_another_text_in_the_same_tokens(files, others):
 def test_a_known_vocabulary_reads_no_text():
     known = KnownVocabulary(ByteTokenizer())
     assert known.fit("any", lambda: pytest.fail("read")) is known.vocabulary
+
+
+def test_prompts_are_rows_padded_on_the_left(files, tmp_path):
+    (tmp_path / "prompts").write_text("The é\n\nTo use\r\n", encoding="utf-8")
+    data = TokenData(files, ByteTokenizer(), 16, prompts=str(tmp_path / "prompts"))
+    batch = everything(data.dataset("predict"))
+    rows = [tokens[mask].tolist() for tokens, mask in zip(batch.tokens, batch.mask, strict=True)]
+    assert rows == [[256, *"The é".encode()], [256, *b"To use"]]
+    assert batch.mask.tolist() == [[True] * 7, [True] * 7]
+    (tmp_path / "p.jsonl").write_text('{"prompt": ""}\n{"prompt": "a\\nb"}\n')
+    data = TokenData(files, ByteTokenizer(), 16, prompts=str(tmp_path / "p.jsonl"))
+    assert data.dataset("predict").rows == [[256], [256, *b"a\nb"]]
+    assert everything(data.dataset("predict")).mask[0].tolist() == [False] * 3 + [True]
+
+
+def test_prompts_that_cannot_be_read(files, tmp_path):
+    with pytest.raises(ValueError, match=r"TokenData: prompts='gone' is not a file"):
+        TokenData(files, prompts="gone")
+    (tmp_path / "blank").write_text(" \n\n")
+    with pytest.raises(ValueError, match=r"blank' holds no prompt; write one a line"):
+        TokenData(files, prompts=str(tmp_path / "blank"))
+    (tmp_path / "p.jsonl").write_text('{"prompt": "a"}\n{"prompt": 5}\n')
+    with pytest.raises(ValueError, match=r"p.jsonl': line 2: 'prompt' is a number, not a text"):
+        TokenData(files, prompts=str(tmp_path / "p.jsonl"))
