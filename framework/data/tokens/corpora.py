@@ -18,6 +18,7 @@ from framework.data.tokens.vocabularies import Numerals, Vocabulary
 
 END = 1 << 16  # bytes at either end of a file that identify it, together with its size
 CHUNK = 1 << 24  # tokens that are checked at once
+FEW = 16  # tokens of which every second may be 0 by chance
 
 
 class Corpus(ABC):
@@ -161,10 +162,10 @@ class TokenFiles(Corpus):
         }
 
     def streams(self, tokenizer: Tokenizer | None) -> Streams:
-        """Checks that all ids lie in the vocabulary.
+        """Checks that all ids lie in the vocabulary, and that `dtype` is likely.
 
         Raises:
-            ValueError: If an id does not.
+            ValueError: If an id does not, or every second one of a raw file is 0.
         """
         vocabulary = tokenizer.fit("", tuple) if tokenizer else Numerals(self.vocab_size)
         if vocabulary.size > self.vocab_size:
@@ -174,11 +175,15 @@ class TokenFiles(Corpus):
             )
         for split in SPLITS:
             self._check(split, vocabulary.size)
-        lengths = {split: _bytes_per_token(self.files[split], vocabulary) for split in SPLITS}
+        val, test = self.files["val"], self.files["test"]
+        lengths = {"val": _bytes_per_token(val, vocabulary)}
+        same = test.path == val.path
+        lengths["test"] = lengths["val"] if same else _bytes_per_token(test, vocabulary)
         return Streams(self.files, vocabulary, lengths)
 
     def _check(self, split: str, size: int) -> None:
         ids = self.files[split].ids
+        _check_width(self.files[split])
         for start in range(0, len(ids), CHUNK):
             chunk = ids[start : start + CHUNK]
             wrong = np.flatnonzero((chunk < 0) | (chunk >= size))
@@ -191,6 +196,18 @@ class TokenFiles(Corpus):
                     f"{chunk[wrong[0]]}, beyond {limit}; check the size, the dtype and which "
                     "tokenizer made the file."
                 )
+
+
+def _check_width(stream: Stream) -> None:
+    """Checks that raw integers are not read as narrower ones, whose upper half would be an id."""
+    raw, start = stream.path.suffix != ".npy", stream.ids[:CHUNK]
+    if raw and len(start) >= FEW and start[::2].any() and not start[1::2].any():
+        bits = 8 * start.dtype.itemsize
+        raise ValueError(
+            f"TokenFiles: every second id of {str(stream.path)!r} is 0, as where integers of "
+            f"{2 * bits} bits are read as {stream.dtype}; set dtype to 'uint{2 * bits}', or save "
+            "the ids as .npy if that is what they are."
+        )
 
 
 def _bytes_per_token(stream: Stream, vocabulary: Vocabulary) -> float:

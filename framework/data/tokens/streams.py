@@ -75,7 +75,7 @@ class Streams:
     Args:
         streams: A stream for each of "train", "val" and "test".
         vocabulary: The meaning of the ids.
-        bytes_per_token: For each of these splits the mean length in bytes of the tokens that are
+        bytes_per_token: For "val" and "test" the mean length in bytes of the tokens that are
             predicted: all but the first.
     """
 
@@ -110,11 +110,9 @@ def tokenized(text: Documents, tokenizer: Tokenizer) -> Streams:
             "which text cannot be encoded; give the tokenizer that made the ids as tokenizer."
         )
     encoded = {split: encode(text, split, vocabulary) for split in SPLITS}
-    return Streams(
-        {split: stream for split, (stream, _) in encoded.items()},
-        vocabulary,
-        {split: size / (len(stream) - 1) for split, (stream, size) in encoded.items()},
-    )
+    streams = {split: stream for split, (stream, _) in encoded.items()}
+    lengths = {split: encoded[split][1] / (len(streams[split]) - 1) for split in ("val", "test")}
+    return Streams(streams, vocabulary, lengths)
 
 
 def encode(text: Documents, split: str, vocabulary: Vocabulary) -> tuple[Stream, int]:
