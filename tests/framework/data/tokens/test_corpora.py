@@ -175,3 +175,18 @@ def test_rows_of_other_libraries_that_are_no_text(tmp_path):
         text_of(SavedText(str(tmp_path / "d")), "train")
     with pytest.raises(ValueError, match=r"row 1: 'chat' is a list of messages"):
         text_of(SavedText(str(tmp_path / "d"), column="chat"), "train")
+
+
+def test_local_files_of_the_hub_are_named(lines, tmp_path):
+    (tmp_path / "run[1]").mkdir()
+    odd = tmp_path / "run[1]" / "a.txt"
+    odd.write_text("odd", encoding="utf-8")
+    corpus = HubText("text", data_files={**lines, "train": str(odd)})
+    assert text_of(corpus, "train") == "|odd"
+    odd.write_bytes(b'{"text": "good"}\n{"text": "na\xefve"}\n')
+    corpus = HubText("json", data_files={"train": str(odd), "validation": str(odd)})
+    with pytest.raises(ValueError, match=r"data set 'json': row 2: 'text' is not UTF-8 text"):
+        text_of(corpus, "train")
+    odd.write_text('{"text": "x \\ud83d y"}\n', encoding="utf-8")
+    with pytest.raises(ValueError, match=r"cannot be loaded; check the names \(.*surrogate"):
+        text_of(HubText("json", data_files={"train": str(odd), "validation": str(odd)}), "train")
