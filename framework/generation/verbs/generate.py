@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -75,12 +76,18 @@ class GenerateOptions:
         assert self.prompt is not None
         try:
             self.prompt.encode()
-        except UnicodeEncodeError as error:
+        except UnicodeEncodeError:  # bytes from a terminal of another encoding
+            return [self._decoded(self.prompt)]
+        return [self.prompt]
+
+    def _decoded(self, prompt: str) -> str:
+        try:
+            return os.fsencode(prompt).decode()
+        except UnicodeError as error:
             raise UserError(
-                f"--prompt {self.prompt!a} is not UTF-8 text; write it to a file and name that "
+                f"--prompt {prompt!a} is not UTF-8 text; write it to a file and name that "
                 "with --prompts."
             ) from error
-        return [self.prompt]
 
 
 def run(words: list[str], prog: str) -> None:

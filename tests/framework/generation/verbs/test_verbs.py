@@ -83,6 +83,7 @@ def test_sampling_that_cannot_be_is_refused_before_the_checkpoint_is_read(words,
 def test_a_prompt_in_another_encoding_is_refused():
     with pytest.raises(UserError, match=r"--prompt 'na\\udcefve' is not UTF-8 text; write it to"):
         GenerateOptions(prompt="na\udcefve").read()
+    assert GenerateOptions(prompt="\udcc3\udca9").read() == ["é"], "UTF-8, taken for bytes"
 
 
 def test_files_are_evaluated(written, capsys):
