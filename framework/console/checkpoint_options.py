@@ -85,6 +85,8 @@ def parse_options(
     parser.add_class_arguments(kind)
     config = parser.parse([*_data_words(checkpoint, words), *words])
     values = parser.instantiate_classes(config)
+    if checkpoint is not None:
+        values.data.restore(checkpoint.contents)
     return kind(**{field.name: getattr(values, field.name) for field in fields(kind)})
 
 

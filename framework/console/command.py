@@ -15,6 +15,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from omegaconf.errors import OmegaConfBaseException
 
+from components.data import Spec
 from framework.callbacks import (
     Checkpoint,
     MetricsReport,
@@ -23,7 +24,7 @@ from framework.callbacks import (
     Progress,
     StepSeed,
 )
-from framework.checkpoints import NOTE, recipe_of
+from framework.checkpoints import NOTE, read, recipe_of
 from framework.console import equal_parameters, import_path, resume
 from framework.console.errors import UserError
 from framework.console.parsing import explain, explain_interpolation
@@ -118,7 +119,9 @@ class Command(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds the options of checkpoints, and passes the spec of the data to the model."""
         parser.add_lightning_class_args(Checkpoint, "checkpoint")
-        parser.link_arguments("data.spec", "model.init_args.spec", apply_on="instantiate")
+        parser.link_arguments(
+            "data", "model.init_args.spec", compute_fn=self._spec, apply_on="instantiate"
+        )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parses; errors are reported in one sentence."""
@@ -138,6 +141,13 @@ class Command(LightningCLI):
             resume.check_parts(path, config.model.init_args.as_dict())
             if self.config.subcommand == "fit":
                 resume.check_training(path)
+
+    def _spec(self, data: PredictiveData) -> Spec:
+        """Returns the facts of the data, once these have what the checkpoint holds for them."""
+        path = self.config[self.config.subcommand].get("ckpt_path")
+        if path and path not in resume.KEYWORDS:
+            data.restore(read(path))
+        return data.spec
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Builds the trainer, without the callbacks that its options disable."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -122,6 +122,28 @@ class PredictiveData(LightningDataModule, ABC):
             metrics: What was reported of the model; other scores need not be computed.
         """
         return NONE
+
+    def store(self, checkpoint: dict[str, Any]) -> None:
+        """Adds to a checkpoint, as plain data, what its model needs to read other data."""
+
+    def restore(self, checkpoint: Mapping[str, Any]) -> None:
+        """Takes over from a checkpoint what its model needs to read these data; here nothing.
+
+        It is called before `spec` is first read.
+
+        Args:
+            checkpoint: What the checkpoint holds.
+
+        Raises:
+            ValueError: If the data cannot be served to that model.
+        """
+
+    def require(self, checkpoint: Mapping[str, Any]) -> None:
+        """Checks that the model of a checkpoint can read these data as they are.
+
+        Raises:
+            ValueError: If it cannot.
+        """
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Makes the endless loader of training batches, which begins at the trainer's step."""

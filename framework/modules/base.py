@@ -27,6 +27,7 @@ from components.interfaces import (
     StemFactory,
 )
 from framework.checkpoints import compare
+from framework.data.protocols import KeepsState
 from framework.execution import PLAIN, Execution, data_mesh, materialize, parallelize
 from framework.modules.construction import describe_module
 from framework.modules.objective import Objective
@@ -272,18 +273,23 @@ class PredictiveModule(LightningModule):
         """Stores optimizer states by parameter name, which is the same for any strategy.
 
         Drops `initialization`: the parameters are stored, and a file that it reads may be gone.
+        Adds what the model needs to read other data.
         """
         checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY]["initialization"] = None
         grouped = self.trainer.strategy.lightning_restore_optimizer
         names = numbering(self, self._matrices) if grouped else list(dict(self.named_parameters()))
         states = checkpoint.get("optimizer_states", [])
         states[:] = [by_name(state, names) for state in states]
+        if isinstance(self.data, KeepsState):
+            self.data.store(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keeps the description, if the checkpoint built this module; numbers optimizer states."""
         if self._trainer is None:
             options = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, self.hparams)
             self.save_hyperparameters(describe_module(type(self), options), logger=False)
+        elif isinstance(self.data, KeepsState):
+            self.data.require(checkpoint)
         states = checkpoint.get("optimizer_states", [])
         states[:] = [by_number(state, numbering(self, self._matrices)) for state in states]
 
