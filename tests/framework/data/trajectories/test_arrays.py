@@ -188,7 +188,9 @@ def test_what_hdf5_needs_is_said(tmp_path, monkeypatch):
         Hdf5Episodes(str(path)).read()
     with h5py.File(path, "w") as file:
         file["episode_0/observations"] = np.zeros((3, 2))
-    with pytest.raises(ValueError, match="holds episode_0 and no arrays at its top; write observ"):
+    with pytest.raises(
+        ValueError, match="holds episode_0 and no arrays at its top; write observations"
+    ):
         Hdf5Episodes(str(path)).read()
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(ValueError, match=r"Hdf5Episodes needs the package h5py; pip install"):
