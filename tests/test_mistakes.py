@@ -71,6 +71,14 @@ COMMAND_LINES = {
         ["test", "--ckpt_path=no.ckpt"],
         "There is no checkpoint",
     ),
+    "weights of nothing": (
+        ["test", "--config", "two_peaks"],
+        "test reads the weights of a trained model; give --ckpt_path PATH, or",
+    ),
+    "going on and starting": (
+        [*PEAKS, "--ckpt_path", "a.ckpt", "--init_from", "b.ckpt"],
+        "--ckpt_path goes on with a run, --init_from starts one",
+    ),
     "refused by a constructor": (
         [*PEAKS, "--model.losses={}"],
         "losses={} leaves nothing to minimize",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,14 @@ from framework.callbacks import (
     Progress,
     StepSeed,
 )
-from framework.checkpoints import NOTE, read, recipe_of
-from framework.console import equal_parameters, import_path, resume
+from framework.checkpoints import NOTE, read
+from framework.console import (
+    checkpoint_path,
+    equal_parameters,
+    import_path,
+    initial_weights,
+    resume,
+)
 from framework.console.errors import UserError
 from framework.console.parsing import explain, explain_interpolation
 from framework.console.verbs import DESCRIPTION
@@ -33,6 +38,10 @@ from framework.data.module import PredictiveData
 from framework.modules.base import PredictiveModule
 
 SEED = 1  # of a run that sets none
+INIT_FROM = (
+    "Checkpoint, or directory of a published model, from which all parameters that fit are copied "
+    "before training; the head may be another one. A table says what was loaded."
+)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -108,7 +117,7 @@ class Command(LightningCLI):
                 "allow_abbrev": False,
                 "exit_on_error": False,
             },
-            args=_with_recipe_of_checkpoint(args),
+            args=checkpoint_path.with_recipe(args),
         )
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # static there
@@ -119,6 +128,8 @@ class Command(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds the options of checkpoints, and passes the spec of the data to the model."""
         parser.add_lightning_class_args(Checkpoint, "checkpoint")
+        if self._verbs == ["fit"]:
+            parser.add_argument("--init_from", type=str | None, help=INIT_FROM)
         parser.link_arguments(
             "data", "model.init_args.spec", compute_fn=self._spec, apply_on="instantiate"
         )
@@ -134,18 +145,29 @@ class Command(LightningCLI):
             raise UserError(explain_interpolation(error)) from error
 
     def _parse_ckpt_path(self) -> None:
-        """Checks a checkpoint; its hyper-parameters are not used, those of the recipe are."""
-        config = self.config[self.config.subcommand]
-        path = config.get("ckpt_path")
-        if path and path not in resume.KEYWORDS:
-            resume.check_parts(path, config.model.init_args.as_dict())
-            if self.config.subcommand == "fit":
-                resume.check_training(path)
+        """Finds and checks a checkpoint; its hyper-parameters are not used, the recipe's are."""
+        verb = self.config.subcommand
+        config = self.config[verb]
+        init_from = config.pop("init_from", None)  # the recipe that is saved says it with Weights
+        if config.ckpt_path and init_from:
+            raise UserError(
+                "--ckpt_path goes on with a run, --init_from starts one from other weights; give "
+                "one of them."
+            )
+        place = config.trainer.as_dict(), config.checkpoint.dirpath
+        path = checkpoint_path.resolve(verb, config.ckpt_path, *place)
+        config.ckpt_path = path or None
+        if path:
+            initial_weights.start_from_checkpoint(config.model)
+            if path not in checkpoint_path.KEYWORDS:
+                resume.check(verb, path, config.model.init_args.as_dict())
+        elif init_from:
+            initial_weights.start_from(config.model, init_from)
 
     def _spec(self, data: PredictiveData) -> Spec:
         """Returns the facts of the data, once these have what the checkpoint holds for them."""
         path = self.config[self.config.subcommand].get("ckpt_path")
-        if path and path not in resume.KEYWORDS:
+        if path and path not in checkpoint_path.KEYWORDS:
             data.restore(read(path))
         return data.spec
 
@@ -211,21 +233,3 @@ def _trainer_defaults(name: str) -> dict[str, Any]:
         "enable_model_summary": False,
         "callbacks": [StepSeed(), Progress(), ParameterTable(), MetricsReport(), Predictions()],
     }
-
-
-def _with_recipe_of_checkpoint(args: list[str]) -> list[str]:
-    """Adds the recipe beside a checkpoint where only the checkpoint is given."""
-    options = [word.partition("=")[0] for word in args]
-    if (
-        args[:1] == ["fit"]
-        or {"-c", "--config", "--help", "-h"} & set(options)
-        or "--ckpt_path" not in options
-    ):
-        return args
-    position = options.index("--ckpt_path")
-    path = args[position].partition("=")[2] or "".join(args[position + 1 : position + 2])
-    if path in ("", *resume.KEYWORDS):
-        return args
-    recipe = recipe_of(path)
-    print(f"Recipe of the checkpoint: {recipe}", file=sys.stderr)
-    return [args[0], "--config", str(recipe), *args[1:]]

@@ -13,6 +13,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from components.data import Batch
 from components.interfaces import (
@@ -32,7 +33,15 @@ from framework.execution import PLAIN, Execution, data_mesh, materialize, parall
 from framework.modules.construction import describe_module
 from framework.modules.objective import Objective
 from framework.modules.weighted_means import WeightedMeans
-from framework.optimization import by_name, by_number, groups, matrices, numbering
+from framework.optimization import (
+    by_name,
+    by_number,
+    groups,
+    matrices,
+    numbering,
+    own_options,
+    reapply,
+)
 from framework.schedules import Constant, ScheduleFactory
 
 if TYPE_CHECKING:
@@ -179,12 +188,20 @@ class PredictiveModule(LightningModule):
         optimizer = self._optimizer(groups(self, self._matrices))
         # A fused one would unscale float16 gradients within its step, after clipping.
         optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]  # of torch.amp
+        self._own_options = own_options(optimizer)
         schedule = self._schedule(optimizer=optimizer, steps=int(steps))
         advanced: Any = {"scheduler": schedule, "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": advanced}
 
     def on_train_start(self) -> None:
-        """Creates the objective, which accumulates its sums from here."""
+        """Creates the objective, which accumulates its sums from here.
+
+        A run that resumes takes the moments of the optimizer and the step from a checkpoint, and
+        learning rates, weight decay and other options from its own recipe.
+        """
+        if self.trainer.ckpt_path is not None:
+            schedule = cast(LRScheduler, self.lr_schedulers())
+            reapply(self.trainer.optimizers[0], schedule, self._own_options)
         losses = cast("dict[str, Loss]", dict(self.losses.items()))
         self._objective = Objective(losses, type(self).__name__)
 
