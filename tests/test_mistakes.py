@@ -224,6 +224,17 @@ def test_a_negative_number_of_workers(capsys):
     assert "num_workers=-1 is negative; use 0" in told
 
 
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("--trainer.model_registry=x", "model_registry=x needs litmodels, which is not installed"),
+        ("--trainer.barebones=true", "disabled in barebones mode"),
+    ],
+)
+def test_refused_options_of_the_trainer(option, expected, capsys):
+    assert expected in fails(capsys, *PEAKS, "--config", "smoke", option)
+
+
 class Buggy(Callback):
     def on_train_batch_start(self, *_):
         torch.zeros(2).view(3)

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,11 @@ class Command(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Builds the trainer, without the callbacks that its options disable."""
         config = self._get(self.config_init, "trainer")
+        if config.model_registry and find_spec("litmodels") is None:  # Lightning would ignore it
+            raise UserError(
+                f"trainer.model_registry={config.model_registry} needs litmodels, which is not "
+                "installed; run `pip install litmodels`, or drop it."
+            )
         disabled = Progress if config.enable_progress_bar is False else ()
         if config.enable_checkpointing is False:
             self._parser(self.subcommand).callback_keys.remove("checkpoint")

@@ -42,7 +42,7 @@ from framework.optimization import (
     own_options,
     reapply,
 )
-from framework.schedules import Constant, ScheduleFactory
+from framework.schedules import Constant, ScheduleFactory, steps_of_run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -180,16 +180,12 @@ class PredictiveModule(LightningModule):
             raise ValueError(
                 f"trainer.gradient_clip_val={clip} is negative; give a positive norm, or null."
             )
-        steps = self.trainer.estimated_stepping_batches
-        if steps == float("inf"):
-            raise ValueError(
-                "A schedule needs the length of the run, got trainer.max_steps=-1; set it."
-            )
+        steps = steps_of_run(self.trainer)
         optimizer = self._optimizer(groups(self, self._matrices))
         # A fused one would unscale float16 gradients within its step, after clipping.
         optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]  # of torch.amp
         self._own_options = own_options(optimizer)
-        schedule = self._schedule(optimizer=optimizer, steps=int(steps))
+        schedule = self._schedule(optimizer=optimizer, steps=steps)
         advanced: Any = {"scheduler": schedule, "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": advanced}
 
@@ -220,7 +216,9 @@ class PredictiveModule(LightningModule):
         step = self.trainer.global_step
         self._objective.finalize_step(self.parameters(), step)
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # set from outside
-        if (every and (step + 1) % every == 0) or step + 1 == self.trainer.max_steps:
+        if (
+            every and (step + 1) % every == 0
+        ) or step + 1 == self.trainer.estimated_stepping_batches:
             self.log_dict({f"train/{name}": x for name, x in self._objective.means().items()})
             self.log("lr", optimizer.param_groups[0]["lr"])
 

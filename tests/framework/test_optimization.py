@@ -56,7 +56,7 @@ def test_states_by_name_belong_to_these_parameters():
 
 
 def test_a_run_without_end_is_one_sentence():
-    with pytest.raises(ValueError, match=r"got trainer.max_steps=-1; set it"):
+    with pytest.raises(ValueError, match=r"has no end; set trainer.max_steps, or"):
         fakes.trainer(max_steps=-1).fit(fakes.module(), fakes.data())
 
 
