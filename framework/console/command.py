@@ -14,6 +14,7 @@ from jsonargparse import ArgumentError
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from omegaconf.errors import OmegaConfBaseException
+from yaml.representer import RepresenterError
 
 from components.data import Spec
 from framework.callbacks import (
@@ -27,10 +28,12 @@ from framework.callbacks import (
 from framework.checkpoints import NOTE, read
 from framework.console import (
     checkpoint_path,
+    class_options,
     equal_parameters,
     import_path,
     initial_weights,
     resume,
+    unsuitable,
 )
 from framework.console.errors import UserError
 from framework.console.parsing import explain, explain_interpolation
@@ -138,12 +141,18 @@ class Command(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parses; errors are reported in one sentence."""
         try:
-            self.config = parser.parse_args(args)
+            with class_options.corrected():
+                self.config = parser.parse_args(args)
         except ArgumentError as error:
             named = self._subcommand_parsers[self._verbs[0]] if self._verbs else parser
             raise UserError(explain(error.message, named)) from error
         except OmegaConfBaseException as error:
             raise UserError(explain_interpolation(error)) from error
+        except RepresenterError as error:  # of a default that is no plain data
+            raise UserError(
+                f"An option is {error.args[1]!r} by default, which a recipe cannot hold; set it "
+                "to a text or a number."
+            ) from error
 
     def _parse_ckpt_path(self) -> None:
         """Finds and checks a checkpoint; its hyper-parameters are not used, the recipe's are."""
@@ -187,7 +196,7 @@ class Command(LightningCLI):
         kept = [callback for callback in defaults if not isinstance(callback, disabled)]
         self.trainer_defaults = {**self.trainer_defaults, "callbacks": kept}
         try:
-            return super().instantiate_trainer(**kwargs)
+            trainer = super().instantiate_trainer(**kwargs)
         except RuntimeError as error:
             found = re.search(r"more than one stateful callback of type `(\w+)`", str(error))
             if found is None:
@@ -196,6 +205,8 @@ class Command(LightningCLI):
                 f"trainer.callbacks has {found[1]} more than once; the recipe names it already, "
                 "drop yours, or give the whole list."
             ) from error
+        unsuitable.check_callbacks(trainer)
+        return trainer
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Runs the verb; after Ctrl-C, which Lightning ends in order, says how to resume."""

@@ -31,6 +31,7 @@ from framework.checkpoints import compare
 from framework.data.protocols import KeepsState
 from framework.execution import PLAIN, Execution, data_mesh, materialize, parallelize
 from framework.modules.construction import describe_module
+from framework.modules.monitors import check_monitors, check_validation
 from framework.modules.objective import Objective
 from framework.modules.weighted_means import WeightedMeans
 from framework.optimization import (
@@ -198,6 +199,7 @@ class PredictiveModule(LightningModule):
         if self.trainer.ckpt_path is not None:
             schedule = cast(LRScheduler, self.lr_schedulers())
             reapply(self.trainer.optimizers[0], schedule, self._own_options)
+        check_validation(self.trainer)
         losses = cast("dict[str, Loss]", dict(self.losses.items()))
         self._objective = Objective(losses, type(self).__name__)
 
@@ -266,8 +268,10 @@ class PredictiveModule(LightningModule):
         self._add(batch, dataloader_idx)
 
     def on_validation_epoch_end(self) -> None:
-        """Reduces and logs the validation metrics."""
+        """Reduces and logs the validation metrics, which callbacks may monitor."""
         self._log_means("val")
+        logged = {f"train/{name}" for name in (*self.losses, "loss")} | {"lr"}
+        check_monitors(self.trainer, logged if self.trainer.state.fn == "fit" else set())
 
     def on_test_epoch_end(self) -> None:
         """Reduces and logs the test metrics."""
