@@ -1,5 +1,8 @@
 """An error of the user ends in one sentence and status 2; a bug keeps its traceback."""
 
+import re
+from importlib.util import find_spec
+
 import pytest
 import torch
 from lightning.pytorch import Callback
@@ -74,6 +77,18 @@ COMMAND_LINES = {
     "weights of nothing": (
         ["test", "--config", "two_peaks"],
         "test reads the weights of a trained model; give --ckpt_path PATH, or",
+    ),
+    "overlay for another backbone": (
+        [*PEAKS, "--config", "myopic/hidden"],
+        "model.backbone: Myopic needs Decoder or EncoderDecoder, and this is MLP, which has no",
+    ),
+    "option of another class": (
+        [*PEAKS, "--model.backbone.heads", "2"],
+        "model.backbone: MLP has no option 'heads'; Decoder or EncoderDecoder has",
+    ),
+    "no default that a recipe could hold": (
+        [*PEAKS, "--trainer.callbacks", "Timer"],
+        "An option is <Interval.step: 'step'> by default, which a recipe cannot hold",
     ),
     "going on and starting": (
         [*PEAKS, "--ckpt_path", "a.ckpt", "--init_from", "b.ckpt"],
@@ -233,6 +248,12 @@ def test_a_negative_number_of_workers(capsys):
 )
 def test_refused_options_of_the_trainer(option, expected, capsys):
     assert expected in fails(capsys, *PEAKS, "--config", "smoke", option)
+
+
+@pytest.mark.skipif(find_spec("wandb") is not None, reason="wandb is installed")
+def test_what_is_not_installed(capsys):
+    said = fails(capsys, *PEAKS, "--config", "smoke", "--trainer.logger", "WandbLogger")
+    assert re.search(r"WandbLogger needs wandb, which is not installed; run `pip install", said)
 
 
 class Buggy(Callback):

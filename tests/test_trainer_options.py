@@ -19,7 +19,7 @@ HELD = {
     "devices": f"{LOADERS}test_ranks_together_train_on_the_batches_of_one",
     "num_nodes": LIGHTNING,
     "precision": "tests/test_cli.py::test_parameters_in_double_precision_train",
-    "logger": LIGHTNING,
+    "logger": "tests/test_mistakes.py::test_what_is_not_installed",
     "callbacks": "tests/test_mistakes.py::test_a_callback_that_the_recipe_has_already",
     "fast_dev_run": PASSES,
     "max_epochs": PASSES,

@@ -90,7 +90,15 @@ def _options(path: str) -> dict[str, Option]:
     found = import_object(path)
     signature = get_signature_parameters(found, "__init__") if isclass(found) else []
     empty = Parameter.empty
-    return {x.name: Option(x.parent, x.annotation, x.default is empty) for x in signature}
+    return {
+        x.name: Option(_declaring(x.parent), x.annotation, x.default is empty) for x in signature
+    }
+
+
+def _declaring(kind: Any) -> Any:
+    """Returns the class that a constructor stands in, which another one may inherit."""
+    bases = kind.__mro__ if isclass(kind) else ()
+    return next((base for base in bases if "__init__" in vars(base)), kind)
 
 
 def _stays(before: Option | None, after: Option | None) -> bool:

@@ -34,13 +34,15 @@ def check_callbacks(trainer: Any) -> None:
     Raises:
         UserError: If one cannot.
     """
+    limited = trainer.max_steps != -1
+    one_epoch = trainer.max_epochs == -1 or (trainer.max_epochs is None and limited)
     for callback in trainer.callbacks:
         name = type(callback).__name__
         for kind, reason in UNSUITABLE.items():
             if isinstance(callback, kind):
                 raise UserError(f"{name} {reason}.")
         by_step = isinstance(callback, Timer) and callback._interval != "epoch"
-        if isinstance(callback, EPOCHS) and not by_step and trainer.max_epochs == -1:
+        if isinstance(callback, EPOCHS) and not by_step and one_epoch:
             raise UserError(
                 f"{name} counts epochs, and this run has but one; set trainer.max_epochs, the "
                 "number of passes over the training data."

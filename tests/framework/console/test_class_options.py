@@ -37,6 +37,10 @@ class Derived(First):
         super().__init__(**more)
 
 
+class Inheriting(First):
+    """Declares no options."""
+
+
 class Data:
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -56,6 +60,14 @@ def test_options_of_a_replaced_class_go_with_it():
     source = parse(*FIRST, *SET, "--data.source=Second", "--data.source.path=b")
     found = source.init_args.as_dict()
     assert found == {"width": 8, "path": "b", "frequency": None, "limit": 5, "seed": 7}
+
+
+def test_a_constructor_that_is_inherited_is_the_same():
+    found = parse(*FIRST, *SET, "--data.source=Inheriting").init_args.as_dict()
+    assert (found["frequency"], found["path"], found["seed"]) == ("Q", "a", 7)
+    assert parse(*FIRST, "--data.source=Inheriting", *SET, "--data.source=First").init_args == (
+        parse(*FIRST, *SET).init_args
+    )
 
 
 def test_options_of_a_common_base_stay():
