@@ -15,7 +15,8 @@ VALIDATION = "val"  # with which the names of metrics begin that validation logs
 def check_monitors(trainer: Trainer, logged: Collection[str]) -> None:
     """Checks the metrics that callbacks monitor; to be called after a validation.
 
-    After the validation that precedes training, metrics of training are not known yet.
+    After the validation that precedes training only misspelt names are sure to be wrong: a
+    callback may log more later.
 
     Args:
         trainer: The trainer, with its callbacks.
@@ -26,16 +27,16 @@ def check_monitors(trainer: Trainer, logged: Collection[str]) -> None:
     """
     names = sorted({*trainer.callback_metrics, *logged})
     for callback, monitor in _monitored(trainer):
-        if trainer.sanity_checking and not monitor.startswith(VALIDATION):
+        meant = monitor.replace("_", "/", 1)
+        early = trainer.sanity_checking and meant not in names
+        if early or monitor in (*names, "epoch", "step"):
             continue
-        if monitor not in (*names, "epoch", "step"):
-            likely = monitor.replace("_", "/", 1)
-            close = [likely] if likely in names else get_close_matches(monitor, names, n=1)
-            hint = f"did you mean {close[0]}? There are" if close else "there are"
-            raise ValueError(
-                f"{type(callback).__name__} monitors {monitor!r}, which is not logged; {hint} "
-                f"{', '.join(names)}."
-            )
+        close = [meant] if meant in names else get_close_matches(monitor, names, n=1)
+        hint = f"did you mean {close[0]}? There are" if close else "there are"
+        raise ValueError(
+            f"{type(callback).__name__} monitors {monitor!r}, which is not logged; {hint} "
+            f"{', '.join(names)}."
+        )
 
 
 def check_validation(trainer: Trainer) -> None:

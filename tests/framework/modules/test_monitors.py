@@ -31,7 +31,13 @@ def fit(*callbacks, **settings):
 
 @pytest.mark.parametrize(
     ("monitor", "before", "taken"),
-    [("val_nll", 1, 0), ("val_nll", 0, 2), ("train_nll", 1, 2), ("speed", 1, 2)],
+    [
+        ("val_nll", 1, 0),
+        ("val_nll", 0, 2),
+        ("train_nll", 1, 0),
+        ("val_loss", 1, 2),
+        ("speed", 1, 2),
+    ],
 )
 def test_names_the_metrics_that_there_are(monitor, before, taken):
     found, said = fit(EarlyStopping(monitor), num_sanity_val_steps=before)
