@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 
 
 class Progress(TQDMProgressBar):
-    """Shows training as steps out of `max_steps`, with loss and predicted positions per second.
+    """Shows the steps taken out of those of the run, loss and predicted positions per second.
 
     There is no bar where the output is not a terminal.
 
@@ -35,7 +35,7 @@ class Progress(TQDMProgressBar):
     def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
         """Starts the bar at the current step, which is not 0 in a resumed run."""
         self.train_progress_bar.reset()
-        self.train_progress_bar.total = trainer.max_steps if trainer.max_steps > 0 else None
+        self.train_progress_bar.total = trainer.estimated_stepping_batches
         self.train_progress_bar.initial = self.train_progress_bar.n = trainer.global_step
         self.train_progress_bar.set_description("Training")
         self._positions, self._since = 0, perf_counter()
@@ -51,7 +51,7 @@ class Progress(TQDMProgressBar):
         """Counts positions and moves the bar to the current optimizer step."""
         self._positions += batch.weight.numel() * trainer.world_size
         step, bar = trainer.global_step, self.train_progress_bar
-        if step > bar.n and self._should_update(step, trainer.max_steps):
+        if step > bar.n and self._should_update(step, bar.total):
             self._rate = self._positions / (perf_counter() - self._since)
             self._positions, self._since = 0, perf_counter()
             bar.n = step

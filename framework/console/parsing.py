@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import pydoc
 import re
 from collections.abc import Iterator
@@ -13,11 +14,12 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from jsonargparse._parameter_resolvers import get_signature_parameters
 from omegaconf.errors import OmegaConfBaseException, UnsupportedInterpolationType
 
-from framework.console import verbs
+from framework.console import class_options, verbs
 from framework.console.equal_parameters import RESOLVER
 from framework.console.errors import UserError
 
 WIRED = ("dim", "spec", "support")  # constructor arguments that code passes, not recipes
+GIVEN_CLASS = r"Got value: Namespace\((?:init_args=.*, )?class_path='([^']+)'"
 UNINFORMATIVE = (
     "Expected a <class 'NoneType'>",
     "Expected a path but",
@@ -45,7 +47,8 @@ class VerbParser(ArgumentParser):
             UserError: If one is wrong or missing.
         """
         try:
-            return self.parse_args(args)
+            with class_options.corrected():
+                return self.parse_args(args)
         except ArgumentError as error:
             raise UserError(explain(error.message, self)) from error
 
@@ -81,6 +84,8 @@ def explain(message: str, parser: ArgumentParser) -> str:
     keys = max((rejection.keys for rejection in rejections), key=len)
     reasons = [_reason(rejection, parser) for rejection in rejections if rejection.keys == keys]
     reason = " or ".join(dict.fromkeys(reasons)).replace(" or expected", " or")
+    if reason.startswith("expected dict"):
+        reason = reason.replace("dict", f"a mapping such as {_mapping(message)}", 1)
     given = re.search(r"(?:Got|Given) value: ((?:(?!\. Got value: ).)*)", message)
     got = f", got {given[1]}" if given and reason.startswith("expected") else ""
     return ": ".join(filter(None, [".".join(keys), reason + got]))
@@ -113,7 +118,7 @@ def _rejections(message: str) -> Iterator[Rejection]:
         text = re.sub(r".*(given class_path '[^']+'|Parser key \"[^\"]+\"):\s*", "", text)
         text = re.sub(r"^Type .* expects a function or a callable class:\s*", "", text)
         if text and not text.startswith(UNINFORMATIVE):
-            inner = re.search(r"Got value: Namespace\(class_path='([^']+)'", line)
+            inner = re.search(GIVEN_CLASS, line)
             owner = inner[1] if inner else owners[-1][1] if owners else ""
             yield Rejection(tuple(key for _, key in keys), owner, text)
 
@@ -123,7 +128,7 @@ def _reason(rejection: Rejection, parser: ArgumentParser) -> str:
     if found := re.match(r"Expected a dot import path string: (.*)", reason):
         return _no_such_class(found[1], rejection, parser)
     if found := re.match(r"Option '([^']+)' is not accepted", reason):
-        return _no_such_option(found[1], rejection.owner)
+        return _no_such_option(found[1], rejection)
     if found := re.match(r"No module named '([^']+)'", reason):
         return (
             f"there is no module '{found[1]}' in the working directory or beside the recipe, and "
@@ -171,18 +176,38 @@ def _no_such_class(name: str, rejection: Rejection, parser: ArgumentParser) -> s
     return f"there is no class '{name}' to choose here; {hint}"
 
 
-def _no_such_option(name: str, owner: str) -> str:
-    label = owner.rpartition(".")[2]
+def _no_such_option(name: str, rejection: Rejection) -> str:
+    label = rejection.owner.rpartition(".")[2]
     if name in WIRED:
         return f"{label} gets '{name}' from the model and the data; drop it"
-    options = [option for option in _parameters(owner) if option not in WIRED]
-    close = get_close_matches(name, options, n=2)
-    hint = (
-        f"did you mean {' or '.join(close)}?"
-        if close
-        else f"it has {', '.join(options) or 'no options'}"
-    )
+    option = name.partition(".")[0]
+    options = [other for other in _parameters(rejection.owner) if other not in WIRED]
+    if option == name and (close := get_close_matches(name, options, n=2)):
+        return f"{label} has no option '{name}'; did you mean {' or '.join(close)}?"
+    others = " or ".join(_others_with(option, rejection.owner))
+    given = re.search(rf"\b{option}=Namespace\(class_path='([^']+)'", rejection.reason)
+    if others and given:
+        kind = given[1].rpartition(".")[2]
+        return f"{kind} needs {others}, and this is {label}, which has no option '{option}'"
+    hint = f"{others} has" if others else f"it has {', '.join(options) or 'no options'}"
     return f"{label} has no option '{name}'; {hint}"
+
+
+def _others_with(option: str, owner: str) -> list[str]:
+    """Names the classes of the same kind as `owner` that have an option."""
+    located = pydoc.locate(owner)
+    bases = inspect.getmro(located) if inspect.isclass(located) else ()
+    kinds = [base for base in bases if inspect.isabstract(base)]
+    classes = dict.fromkeys(_concrete_classes(kinds[-1])) if kinds else {}
+    paths = {f"{kind.__module__}.{kind.__qualname__}": kind.__name__ for kind in classes}
+    return [name for path, name in paths.items() if option in _parameters(path)]
+
+
+def _mapping(message: str) -> str:
+    """Shows how to write a mapping; the one that was meant, if it was written as `key=value`."""
+    given = re.search(r"Given value: (.*)=([^=]+)$", message)
+    key, value = (given[1], given[2].strip()) if given else ("name", "value")
+    return f"'{{{json.dumps(key, ensure_ascii=False)}: {value}}}'"
 
 
 def _hint(rejection: Rejection, parser: ArgumentParser) -> Any:
@@ -214,8 +239,12 @@ def _choices(hint: Any) -> Iterator[str]:
 
 
 def _concrete(base: type) -> Iterator[str]:
+    yield from (kind.__name__ for kind in _concrete_classes(base))
+
+
+def _concrete_classes(base: type) -> Iterator[type]:
     if not inspect.isabstract(base) and not base.__name__.startswith("_"):
-        yield base.__name__
+        yield base
     derived: type
     for derived in base.__subclasses__():
-        yield from _concrete(derived)
+        yield from _concrete_classes(derived)
