@@ -15,6 +15,7 @@ from lightning.fabric import Fabric
 
 from components.data import EpisodeBatch, TrajectorySpec
 from components.metrics.returns import RANDOM, named_scores
+from framework.console.outputs import require_new
 from framework.data.trajectories.environments import Environment
 from framework.data.trajectories.making import make
 from framework.data.trajectories.targets import target_list, written
@@ -22,7 +23,7 @@ from framework.evaluation import rollout
 from framework.evaluation.film import FilmedEnvironment
 from framework.modules.decision import DecisionModel
 from framework.modules.loading import load_module
-from framework.playing.returns import PlayedEpisodes, require_new
+from framework.playing.returns import SUFFIXES, PlayedEpisodes
 
 logger = logging.getLogger(__name__)
 
@@ -62,9 +63,9 @@ def play(
             If playing is interrupted, it gets the episodes that are over.
 
     Raises:
+        UserError: If the file cannot be written.
         ValueError: If an option is out of its range, the checkpoint holds no policy, the
-            environment cannot be made, is not that of the policy, or draws no pictures, or the
-            file cannot be written.
+            environment cannot be made, is not that of the policy, or draws no pictures.
     """
     for name, value, least in (("episodes", episodes, 1), ("batch_size", batch_size, 1)):
         if value < least:
@@ -72,7 +73,7 @@ def play(
     if not 0 <= seed < 2**31:
         raise ValueError(f"play: seed={seed} is no seed; use 0 or a positive number below 2**31.")
     if output is not None:
-        require_new(Path(output))
+        require_new(Path(output), SUFFIXES)
     module = _load(checkpoint)
     targets = _targets(returns, module.spec, checkpoint)
     films = {} if video is None else _films(Path(video), targets, seed)

@@ -77,20 +77,3 @@ class PlayedEpisodes:
             self.episodes.to_csv(path, index=False)
         else:
             self.episodes.to_parquet(path, index=False)
-
-
-def require_new(path: Path) -> None:
-    """Checks that episodes can be written to a file, before any is played.
-
-    Raises:
-        ValueError: If it has another suffix than `SUFFIXES`, exists, or lies in no folder.
-    """
-    problem = ""
-    if path.suffix not in SUFFIXES:
-        problem = f"is none of {', '.join(SUFFIXES)}; rename it"
-    elif path.exists():
-        problem = "exists already; choose another name, or delete it"
-    elif not path.parent.is_dir():
-        problem = "lies in a folder that does not exist; make it first"
-    if problem:
-        raise ValueError(f"play: output {str(path)!r} {problem}.")

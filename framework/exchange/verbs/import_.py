@@ -9,7 +9,7 @@ import yaml
 
 from framework.callbacks.table import table
 from framework.checkpoints import NOTE
-from framework.console.errors import UserError
+from framework.console.outputs import require_new
 from framework.console.parsing import VerbParser
 from framework.exchange.conversion import Imported, import_directory
 
@@ -37,8 +37,7 @@ def run(args: list[str], prog: str) -> None:
     target: Path = given.checkpoint
     recipe = target.with_suffix(".yaml")
     for path in (target, recipe):
-        if path.exists():
-            raise UserError(f"{path} exists already; choose another name, or remove it.")
+        require_new(path)
     imported = import_directory(given.directory)
     target.parent.mkdir(parents=True, exist_ok=True)
     recipe.write_text(_recipe(imported, target), encoding="utf-8")

@@ -13,6 +13,7 @@ from typing import IO
 from lightning.fabric import Fabric
 
 from framework.console.errors import UserError
+from framework.console.outputs import require_new
 from framework.console.parsing import VerbParser
 from framework.data.texts import read_prompts
 from framework.data.tokens.tokenizer import Tokenizer
@@ -61,8 +62,8 @@ class GenerateOptions:
         for name in ("samples", "batch_size"):
             if getattr(self, name) < 1:
                 raise UserError(f"--{name} {getattr(self, name)} writes nothing; use at least 1.")
-        if self.output is not None and Path(self.output).exists():
-            raise UserError(f"{self.output} exists already; choose another name, or remove it.")
+        if self.output is not None:
+            require_new(Path(self.output))
 
     def read(self) -> list[str]:
         """Returns the prompts.
@@ -117,7 +118,6 @@ def run(words: list[str], prog: str) -> None:
         _print(texts, options.samples)
         return
     target = Path(options.output)
-    target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("x", encoding="utf-8") as file:
         _write(texts, file)
     print(f"Texts: {target}")

@@ -16,6 +16,7 @@ from framework.console.checkpoint_options import (
 )
 from framework.console.errors import UserError
 from framework.console.opened_checkpoint import OpenedCheckpoint
+from framework.console.outputs import require_new
 from framework.data.protocols import CountsTokens
 from framework.data.tokens.corpora import Corpus
 from framework.papers.token_encoding.editing.directions import DirectionName
@@ -117,7 +118,7 @@ class EditOptions(EncodingOptions):
             return
         if not edits:
             raise UserError(f"There is nothing to change in {target}; add --tokens or --ids.")
-        _require_new(target)
+        require_new(target)
         edited = any(note.get("verb") == "edit" for note in checkpoint.contents.get(EDITS, []))
         if edited and not self.stack:
             raise UserError(
@@ -201,7 +202,7 @@ class PruneOptions(EncodingOptions):
                 "Saliency rotated deletes directions across dimensions, so that every dimension "
                 "is still read; drop --physical true, or choose another saliency."
             )
-        _require_new(target)
+        require_new(target)
         _require_untied(checkpoint, self.untie)
 
     def check_splits(self, provenance: Mapping[str, str]) -> None:
@@ -245,11 +246,6 @@ def parse_rewriting(
     options = parse_options(kind, command, description, checkpoint, flags)
     assert checkpoint is not None  # help has ended the process
     return checkpoint, Path(paths[1]) if len(paths) == 2 else None, options
-
-
-def _require_new(target: Path) -> None:
-    if target.exists():
-        raise UserError(f"{target} exists already; choose another name, or remove it.")
 
 
 def _require_untied(checkpoint: OpenedCheckpoint, untie: bool) -> None:
