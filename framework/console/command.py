@@ -24,7 +24,7 @@ from framework.callbacks import (
     Progress,
     StepSeed,
 )
-from framework.checkpoints import NOTE, read, recipe_of
+from framework.checkpoints import NOTE, recipe_of
 from framework.console import equal_parameters, import_path, resume
 from framework.console.errors import UserError
 from framework.console.parsing import explain, explain_interpolation
@@ -144,9 +144,7 @@ class Command(LightningCLI):
 
     def _spec(self, data: PredictiveData) -> Spec:
         """Returns the facts of the data, once these have what the checkpoint holds for them."""
-        path = self.config[self.config.subcommand].get("ckpt_path")
-        if path and path not in resume.KEYWORDS:
-            data.restore(read(path))
+        data.restore(resume.origin(self.config[self.config.subcommand].as_dict()))
         return data.spec
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:

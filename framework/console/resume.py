@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from framework.checkpoints import read
+from framework.checkpoints import SHARDED, read
 
 PARTS = ("stem", "backbone", "head")
 KEYWORDS = ("best", "last", "hpc", "registry")  # for which Lightning finds the checkpoint itself
@@ -47,6 +47,28 @@ def check_training(path: str) -> None:
             "run; start a new run from it with --model.initialization Weights "
             f"--model.initialization.path {path}."
         )
+
+
+def origin(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Reads the checkpoint that the parameters of a run come from; empty if there is none.
+
+    That is the one to resume, to evaluate, or to start from (`model.initialization`).
+
+    Args:
+        config: What the command line says.
+
+    Raises:
+        ValueError: If the checkpoint to resume or to evaluate cannot be read.
+    """
+    path = config.get("ckpt_path")
+    if path and path not in KEYWORDS:
+        return read(path)
+    model = (config.get("model") or {}).get("init_args") or {}
+    initialization = model.get("initialization") or {}
+    start = (initialization.get("init_args") or {}).get("path")
+    if path or not start or not (Path(start).is_file() or (Path(start) / SHARDED).is_file()):
+        return {}
+    return read(start)
 
 
 def _class_name(part: Any) -> str:
