@@ -17,6 +17,7 @@ from torch.distributed.checkpoint.state_dict_loader import load
 
 PREFIX = "state_dict."  # of the names of parameters in a folder of shards
 PARTS = ("stem", "backbone", "head")
+SHARDED = "meta.pt"  # in a folder of shards: all but the parameters
 NOTE = "recipe"  # where a checkpoint notes the name of the configuration that was saved with it
 
 
@@ -31,7 +32,7 @@ def read(path: str | Path) -> dict[str, Any]:
     """
     file = Path(path)
     if file.is_dir():
-        file = file / "meta.pt"
+        file = file / SHARDED
     if not file.is_file():
         raise ValueError(f"There is no checkpoint {str(path)!r}; check the path.")
     try:

@@ -25,7 +25,7 @@ from framework.callbacks import (
     Progress,
     StepSeed,
 )
-from framework.checkpoints import NOTE, read
+from framework.checkpoints import NOTE
 from framework.console import (
     checkpoint_path,
     class_options,
@@ -176,9 +176,7 @@ class Command(LightningCLI):
 
     def _spec(self, data: PredictiveData) -> Spec:
         """Returns the facts of the data, once these have what the checkpoint holds for them."""
-        path = self.config[self.config.subcommand].get("ckpt_path")
-        if path and path not in checkpoint_path.KEYWORDS:
-            data.restore(read(path))
+        data.restore(resume.origin(self.config[self.config.subcommand].as_dict()))
         return data.spec
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:

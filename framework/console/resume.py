@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from framework.checkpoints import class_name, part_classes, read
+from framework.checkpoints import SHARDED, class_name, part_classes, read
+from framework.console.checkpoint_path import KEYWORDS
 
 
 def check(verb: str, path: str, model: Mapping[str, Any]) -> None:
@@ -52,3 +53,25 @@ def _check_training(path: str, checkpoint: Mapping[str, Any], model: Mapping[str
             f"The checkpoint {path!r} holds the moments of {saved}, the recipe trains with "
             f"{wanted}; choose {saved}, or start a new run with --init_from {path}."
         )
+
+
+def origin(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Reads the checkpoint that the parameters of a run come from; empty if there is none.
+
+    That is the one to resume, to evaluate, or to start from (`model.initialization`).
+
+    Args:
+        config: What the command line says.
+
+    Raises:
+        ValueError: If the checkpoint to resume or to evaluate cannot be read.
+    """
+    path = config.get("ckpt_path")
+    if path and path not in KEYWORDS:
+        return read(path)
+    model = (config.get("model") or {}).get("init_args") or {}
+    initialization = model.get("initialization") or {}
+    start = (initialization.get("init_args") or {}).get("path")
+    if path or not start or not (Path(start).is_file() or (Path(start) / SHARDED).is_file()):
+        return {}
+    return read(start)

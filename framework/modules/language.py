@@ -31,7 +31,8 @@ class LanguageModel(PredictiveModule):
 
     Reports accuracy, perplexity and bits per byte, which is comparable between tokenizers; bytes
     are those of all of the text that is evaluated. Prediction continues the prompts of the data
-    or, where there are none, each window from all but its last `sampling.length` tokens.
+    or, where there are none, each window from all but its last `sampling.length` tokens; one that
+    has no more is continued from its end.
 
     Args:
         sampling: How texts are continued.
@@ -118,7 +119,8 @@ class LanguageModel(PredictiveModule):
         if isinstance(batch, PromptBatch):
             return [tokens[mask] for tokens, mask in zip(batch.tokens, batch.mask, strict=True)]
         ends = [int(weight.nonzero()[-1]) + 1 for weight in batch.weight]
-        lengths = [max(1, end - self.sampling.length) for end in ends]
+        held_back = self.sampling.length
+        lengths = [end - held_back if end > held_back else end for end in ends]
         return [tokens[:length] for tokens, length in zip(batch.tokens, lengths, strict=True)]
 
     def _generator(self, batch_idx: int) -> torch.Generator:

@@ -11,6 +11,7 @@ from framework.callbacks.table import table
 from framework.checkpoints import NOTE
 from framework.console.outputs import require_new
 from framework.console.parsing import VerbParser
+from framework.data.tokens.text import TOKENIZER
 from framework.exchange.conversion import Imported, import_directory
 
 INTERNAL = ("_class_path", "_instantiator", "spec")  # hyper-parameters that are no options
@@ -44,6 +45,8 @@ def run(args: list[str], prog: str) -> None:
     torch.save({**imported.checkpoint, NOTE: recipe.name}, target)
     print(_summary(imported, given.directory))
     print(f"\nCheckpoint: {target}\nRecipe of its model: {recipe}")
+    if TOKENIZER in imported.checkpoint:
+        print("The checkpoint holds the tokenizer of the model.")
 
 
 def _summary(imported: Imported, directory: Path) -> str:

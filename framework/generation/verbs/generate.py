@@ -119,7 +119,12 @@ def run(words: list[str], prog: str) -> None:
         return
     target = Path(options.output)
     with target.open("x", encoding="utf-8") as file:
-        _write(texts, file)
+        try:
+            _write(texts, file)
+        except BaseException:
+            if not file.tell():  # what was written is kept
+                target.unlink()
+            raise
     print(f"Texts: {target}")
 
 

@@ -9,6 +9,7 @@ import torch
 
 import cli
 from framework.checkpoints import read
+from framework.console.resume import origin
 from framework.data import BytePairTokenizer, ByteTokenizer, TextFiles, TokenData, TokenFiles
 from framework.data.tokens.tokenizer import KnownVocabulary, Tokenizer
 from framework.data.tokens.vocabularies import Numerals, Vocabulary
@@ -169,3 +170,21 @@ def test_a_vocabulary_of_ones_own_is_recognized(written):
     other.restore(checkpoint)
     with pytest.raises(ValueError, match=r"trained with a tokenizer of 128 tokens that a check"):
         other.spec  # noqa: B018
+
+
+def test_the_origin_of_parameters_is_what_a_run_resumes_or_starts_from(written, tmp_path):
+    """A run that starts from the parameters of a model reads its tokens, too."""
+    path = str(written.checkpoint)
+    tokenizer = read(path)["tokenizer"]
+
+    def start(path):
+        given = {"class_path": "framework.exchange.Weights", "init_args": {"path": path}}
+        return {"model": {"init_args": {"initialization": given}}}
+
+    for config in ({"ckpt_path": path}, start(path), {**start("gone.ckpt"), "ckpt_path": path}):
+        assert origin(config)["tokenizer"] == tokenizer
+    nothing = ({"ckpt_path": None}, {"ckpt_path": "last"}, start("gone"), start(str(tmp_path)))
+    for config in (*nothing, {"model": {"init_args": {"initialization": None}}}):
+        assert origin(config) == {}
+    with pytest.raises(ValueError, match=r"There is no checkpoint 'gone.ckpt'"):
+        origin({"ckpt_path": "gone.ckpt"})

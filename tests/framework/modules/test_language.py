@@ -87,7 +87,7 @@ def test_prediction_continues_the_beginning_of_each_window(shown):
     rows = [row for rows in trainer().predict(module, data) for row in rows]
     assert len(rows) == 7
     for row, window, count in zip(rows, known.tokens.tolist(), shown, strict=True):
-        prompt = window[: max(1, count - 4)]
+        prompt = window[: count - 4] if count > 4 else window[:count]
         assert row["prompt"] == data.decode(prompt)
         assert row["text"] == data.decode(row["tokens"])
         assert row["tokens"] == likeliest(module, prompt, 4)
