@@ -3,12 +3,25 @@
 import gc
 import os
 import shutil
+import subprocess
+import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = (
+    "cli.py",
+    "components",
+    "framework",
+    "recipes",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+)
 MOST_WORKERS = 8  # each takes 1.5 GB, and the seconds that collection takes
 
 # Before torch is imported, here and in processes that tests start: a worker has one core.
@@ -61,3 +74,23 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return folder
 
     return make
+
+
+def build_wheel(folder: Path) -> None:
+    """Builds the wheel from a copy of the sources, which may hold what earlier builds left."""
+    sources = folder / "sources"
+    sources.mkdir()
+    for name in SOURCES:
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, sources / name)
+    options = ("--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder))
+    command = [sys.executable, "-m", "pip", "wheel", *options, "."]
+    subprocess.run(command, cwd=sources, check=True)
+
+
+@pytest.fixture(scope="session")
+def wheel(shared: Callable[..., Path]) -> zipfile.ZipFile:
+    """The wheel, opened."""
+    (built,) = shared("wheel", build_wheel).glob("*.whl")
+    return zipfile.ZipFile(built)

@@ -6,8 +6,6 @@ import shlex
 import tomllib
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 
 import cli
@@ -25,36 +23,10 @@ COMMANDS = [
 RUNS = [
     shlex.split(line)[1:]
     for line in COMMANDS
-    # several processes start by running the script again, so they are tested on ranks
-    if line.startswith("lightning fit") and "--trainer.devices" not in line
+    # several processes start by running the script again, so they are tested on ranks; own data
+    # are tested where they are installed
+    if re.match("lightning fit(?!.*(--trainer.devices|--data.source))", line)
 ]
-OWN = [run for run in RUNS if "--data.source" in run]
-
-
-@pytest.fixture
-def own_files(tmp_path, monkeypatch):
-    """A working directory with the files of a reader: sales, books, episodes and houses."""
-    monkeypatch.chdir(tmp_path)
-    generator = np.random.default_rng(0)
-    months = pd.date_range("2015-01-01", periods=132, freq="MS")
-    season = 20 * np.sin(np.arange(132) * np.pi / 6)
-    shops = [
-        pd.DataFrame({"id": name, "time": months, "value": 100 + season + generator.normal(0, 3)})
-        for name in ("north", "south")
-    ]
-    pd.concat(shops).to_csv("sales.csv", index=False)
-    Path("books").mkdir()
-    Path("books/one.txt").write_text("It was the best of times, it was the worst of times. " * 400)
-    area = generator.uniform(30, 200, 400)
-    price = 3000 * area + generator.normal(0, 20_000, 400)
-    pd.DataFrame({"area": area, "price": price}).to_csv("houses.csv", index=False)
-    np.savez(
-        "episodes.npz",
-        observation=generator.normal(size=(600, 4)).astype(np.float32),
-        action=generator.integers(0, 2, 600),
-        reward=np.ones(600, np.float32),
-        length=np.full(20, 30),
-    )
 
 
 def test_the_two_commands():
@@ -73,30 +45,14 @@ def test_commands_are_what_is_installed():
 @pytest.mark.parametrize(
     "run",
     [
-        pytest.param(run, id=" ".join(run), marks=[] if run in OWN else [pytest.mark.slow])
+        pytest.param(run, id=" ".join(run), marks=[] if run == RUNS[0] else [pytest.mark.slow])
         for run in [["fit", "--config", "quickstart"], *RUNS]
     ],
 )
-@pytest.mark.usefixtures("own_files")
-def test_runs_that_are_shown(run, capsys):
+def test_runs_that_are_shown(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     cli.main([*run, "--config", "smoke"])
     assert "Metrics after 2 steps" in capsys.readouterr().out
-
-
-@pytest.mark.slow
-def test_a_checkpoint_is_tested_and_predicts_as_is_shown(tmp_path, monkeypatch, capsys):
-    shown = [line for line in COMMANDS if re.match("lightning (test|predict) ", line)]
-    monkeypatch.chdir(tmp_path)
-    short = ["--trainer.max_steps", "2", "--trainer.val_check_interval", "2"]
-    few = ["--data.eval_batch_size", "4", "--model.paths.samples", "2"]
-    cli.main(["fit", "--config", "quickstart", *short, *few, "--trainer.limit_val_batches", "1"])
-    for line in shown:
-        verb = line.split()[1]
-        cli.main([*shlex.split(line)[1:], f"--trainer.limit_{verb}_batches", "1"])
-    said = capsys.readouterr().out
-    assert len(shown) == 2
-    assert "mase" in said
-    assert "Predictions" in said
 
 
 def test_the_python_example_trains(tmp_path, monkeypatch):

@@ -1,0 +1,125 @@
+"""Files of a user become answers by what the README shows, from an installed wheel."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import cli
+
+README = (Path(cli.__file__).parent / "README.md").read_text()
+SECTION = README.partition("## Use your own data")[2].partition("\n## ")[0]
+COMMANDS = [
+    shlex.split(line)
+    for block in re.findall(r"```bash\n(.*?)```", SECTION, re.DOTALL)
+    for line in block.splitlines()
+    if not line.startswith("#")
+]
+# What makes the runs short: two steps, validated after the last one.
+SHORT = [
+    "--trainer.max_steps=2",
+    "--trainer.val_check_interval=2",
+    "--trainer.limit_val_batches=1",
+]
+RUN = """
+import json, sys, cli
+print(cli.__file__)
+for words in json.load(open("commands.json")):
+    print("$", *words, flush=True)
+    cli.main(words)
+"""
+MONTHS = 132
+
+
+def write_files(folder):
+    """Writes what the README says that the files hold."""
+    generator = np.random.default_rng(0)
+    months = pd.date_range("2015-01-01", periods=MONTHS, freq="MS")
+    season = 100 + 20 * np.sin(np.arange(MONTHS) * np.pi / 6)
+    shops = [
+        pd.DataFrame(
+            {"id": name, "time": months, "value": season + generator.normal(0, 3, MONTHS)}
+        )
+        for name in ("north", "south")
+    ]
+    pd.concat(shops).to_csv(folder / "sales.csv", index=False)
+    (folder / "books").mkdir()
+    text = "It was the best of times, it was the worst of times. " * 400
+    (folder / "books" / "one.txt").write_text(text)
+    area = generator.uniform(30, 200, 400)
+    price = 3000 * area + generator.normal(0, 20_000, 400)
+    pd.DataFrame({"area": area, "price": price}).to_csv(folder / "houses.csv", index=False)
+    np.savez(
+        folder / "episodes.npz",
+        observations=generator.normal(size=(600, 4)).astype(np.float32),
+        actions=generator.integers(0, 2, 600),
+        rewards=np.ones(600, np.float32),
+        terminals=np.arange(600) % 30 == 29,
+    )
+
+
+@pytest.fixture(scope="module")
+def answered(wheel, tmp_path_factory):
+    """Runs all commands in an empty folder, one after the other; returns it and what they said."""
+    site, folder = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("own")
+    wheel.extractall(site)
+    write_files(folder)
+    words = [[*line[1:], *(SHORT if line[1] == "fit" else [])] for line in COMMANDS]
+    (folder / "commands.json").write_text(json.dumps(words))
+    done = subprocess.run(
+        [sys.executable, "-c", RUN],
+        cwd=folder, env={"PYTHONPATH": str(site), "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith(str(site))
+    return folder, done.stdout
+
+
+def said(answered, verb):
+    """Returns what the only command of a verb said."""
+    (part,) = (part for part in answered[1].split("\n$ ") if part.startswith(f"{verb} "))
+    return part
+
+
+pytestmark = pytest.mark.slow
+
+
+def test_every_kind_has_training_and_an_answer():
+    verbs = [line[1] for line in COMMANDS]
+    assert verbs.count("fit") == 4
+    assert {"forecast", "generate", "evaluate", "play", "predict"} <= set(verbs)
+
+
+def test_a_forecast_follows_the_last_month(answered):
+    table = pd.read_csv(answered[0] / "forecast.csv", parse_dates=["time"])
+    assert list(table.columns) == ["id", "time", "step", "mean", "0.1", "0.5", "0.9"]
+    assert list(table["id"].unique()) == ["north", "south"]
+    assert len(table) == 2 * 12
+    first = table.groupby("id")["time"].min()
+    assert (first == pd.Timestamp("2026-01-01")).all()
+    assert (answered[0] / "forecast.png").stat().st_size > 10_000
+
+
+def test_a_text_goes_on_and_is_scored(answered):
+    assert "\nIt was the" in said(answered, "generate")
+    assert re.search(r"books/one.txt +[\d,]+ +21,200 ", said(answered, "evaluate"))
+
+
+def test_a_policy_is_played_for_every_return(answered):
+    table = pd.read_csv(answered[0] / "episodes.csv")
+    assert table.groupby("target_return").size().to_dict() == {20: 16, 40: 16, 60: 16}
+    assert "random 0, data 100" in said(answered, "play")
+
+
+def test_a_column_is_predicted(answered):
+    (path,) = re.findall(r"Predictions: (\S+)", said(answered, "predict"))
+    table = pd.read_json(path, lines=True)
+    assert len(table) > 10
+    assert "id" in table
