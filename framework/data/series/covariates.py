@@ -73,19 +73,21 @@ class Covariates(NamedTuple):
 
 
 def check_columns(
-    owner: str, columns: Mapping[str, Sequence[str] | None], taken: Sequence[str]
+    owner: str, columns: Mapping[str, str | Sequence[str] | None], taken: Sequence[str]
 ) -> tuple[Column, ...]:
     """Returns the columns that an option of each kind names.
 
     Args:
         owner: The class with these options, for messages.
-        columns: Names by kind.
+        columns: Names by kind, or a text in which commas separate them.
         taken: Columns that have another use.
 
     Raises:
         ValueError: If a column is named twice.
     """
-    named = tuple(Column(name, kind) for kind in KINDS for name in columns[kind] or ())
+    given = {kind: columns[kind] or () for kind in KINDS}
+    lists = {kind: x.split(",") if isinstance(x, str) else x for kind, x in given.items()}
+    named = tuple(Column(name.strip(), kind) for kind, names in lists.items() for name in names)
     uses = [*taken, *(column.name for column in named)]
     if twice := [name for name in uses if uses.count(name) > 1]:
         raise ValueError(

@@ -42,8 +42,9 @@ class LongTable(PanelSource):
         value: Column with the values.
         frequency: Pandas frequency of the time stamps, such as `30min`, `D` or `MS`; inferred if
             not given.
-        known: Columns of numbers that are known in the future too, such as prices that are set;
-            rows behind the last value of a series hold them for forecasts.
+        known: Columns of numbers that are known in the future too, such as prices that are set; a
+            list, or names separated by commas. Rows behind the last value of a series hold them
+            for forecasts.
         past: Columns of numbers that are known up to the present; cells may be empty.
         static: Columns with one number for each series.
 
@@ -59,9 +60,9 @@ class LongTable(PanelSource):
         time: str = "time",
         value: str = "value",
         frequency: str | None = None,
-        known: list[str] | None = None,
-        past: list[str] | None = None,
-        static: list[str] | None = None,
+        known: str | list[str] | None = None,
+        past: str | list[str] | None = None,
+        static: str | list[str] | None = None,
     ) -> None:
         self.path, self.id, self.time, self.value = Path(path), id, time, value
         self.frequency = frequency
