@@ -137,6 +137,24 @@ class Benchmark:
 
 
 @dataclass(frozen=True)
+class Covariate:
+    """A column beside the values of series.
+
+    Args:
+        name: Name of the column.
+        kind: What is known of it: "known" in the future too, "past" only, "static" one value of
+            each series.
+        mean: Mean in training; stems subtract it.
+        std: Standard deviation in training, positive; stems divide by it.
+    """
+
+    name: str
+    kind: str
+    mean: float = 0.0
+    std: float = 1.0
+
+
+@dataclass(frozen=True)
 class SeriesSpec:
     """Facts of a panel of time series.
 
@@ -149,6 +167,7 @@ class SeriesSpec:
             one, whose metrics need no name.
         scaling: `class_path` and `init_args` of what computes `loc` and `scale` of a window; None
             if unknown.
+        covariates: What comes beside the values; batches have them if there are any.
     """
 
     support: Interval
@@ -157,6 +176,7 @@ class SeriesSpec:
     season: int
     benchmarks: tuple[Benchmark, ...] = ()
     scaling: Mapping[str, Any] | None = field(default=None, hash=False)
+    covariates: tuple[Covariate, ...] = ()
 
 
 class SeriesBatch(NamedTuple):
@@ -173,6 +193,19 @@ class SeriesBatch(NamedTuple):
     error: Tensor  # [B, 1], mean absolute error of the seasonal naive forecast before
     target: Tensor  # [B, H], in the series' own units
     weight: Tensor  # [B, H] float32
+
+
+class CovariateBatch(NamedTuple):
+    """Windows of series with covariates; the other fields are those of `SeriesBatch`."""
+
+    past: Tensor
+    observed: Tensor
+    loc: Tensor
+    scale: Tensor
+    error: Tensor
+    target: Tensor
+    weight: Tensor
+    covariates: Tensor  # [B, C + H, F] float32, in their own units; NaN where unknown
 
 
 @dataclass(frozen=True)
@@ -250,6 +283,7 @@ torch.serialization.add_safe_globals(
         Interval,
         Bins,
         Benchmark,
+        Covariate,
         TokenSpec,
         TrajectorySpec,
         SeriesSpec,

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from components.data import SeriesBatch, SeriesSpec
+from components.data import CovariateBatch, SeriesBatch, SeriesSpec
 from components.interfaces import Embedded, Stem
 from components.layers.linear import Embedding
+from components.stems.covariates import CovariateFeatures
 from components.stems.specs import require
 from components.supports import Binning
 
@@ -29,6 +30,8 @@ class SeriesStem(Stem):
     same features for every time of the past, with a matrix of its own. Unknown values are
     zero and marked: missing ones, ones before the window and those of the future of weight
     zero. Context before the first known value is padding.
+
+    Covariates of time t, where the data have some, are added to the features of values before t.
 
     Args:
         dim: Width of the states.
@@ -58,12 +61,16 @@ class SeriesStem(Stem):
         self.reach = self.lags[-1]
         self.past = nn.Linear(2 * len(self.lags), dim)
         self.future = nn.Linear(2 * len(self.lags), dim)
+        self.covariates = CovariateFeatures(dim, spec.covariates) if spec.covariates else None
 
-    def forward(self, batch: SeriesBatch) -> Embedded:
+    def forward(self, batch: SeriesBatch | CovariateBatch) -> Embedded:
         """Embeds a past `[B, C]` as context `[B, C, D]`, a target `[B, H]` as states `[B, H, D]`.
 
         Both are in the precision of the parameters, so that autocast does not round the stream
         that blocks add to.
+
+        Raises:
+            ValueError: If the model reads covariates and the batch has none.
         """
         length, dtype = batch.past.shape[1], self.past.weight.dtype
         values = torch.cat((batch.past, batch.target), 1)
@@ -71,11 +78,17 @@ class SeriesStem(Stem):
         scaled = ((values - batch.loc) / batch.scale).asinh()
         features = self._look_back(torch.where(known, scaled, 0.0), known)
         features = features.to(dtype)
-        return Embedded(
-            states=self.future(features[:, length - 1 :]).to(dtype),
-            context=self.past(features[:, :length]).to(dtype),
-            context_mask=batch.observed.cumsum(1) > 0,
-        )
+        states = self.future(features[:, length - 1 :]).to(dtype)
+        context = self.past(features[:, :length]).to(dtype)
+        if self.covariates is not None:
+            if not isinstance(batch, CovariateBatch):
+                raise ValueError(
+                    "SeriesStem was built for series with covariates, but these have none; give "
+                    "data with the columns that it was trained on."
+                )
+            beside = self.covariates(batch.covariates[:, 1:])
+            states, context = states + beside[:, length - 1 :], context + beside[:, :length]
+        return Embedded(states, context=context, context_mask=batch.observed.cumsum(1) > 0)
 
     def _look_back(self, scaled: Tensor, known: Tensor) -> Tensor:
         """Collects what is known before times 1 to N - 1 of series `[B, N]`: `[B, N - 1, 2L]`."""
@@ -104,7 +117,8 @@ class BinnedSeriesStem(Stem):
             head may have others.
 
     Raises:
-        ValueError: If the support cannot be divided so, or the data are not series.
+        ValueError: If the support cannot be divided so, the data have covariates, or are not
+            series.
 
     Source: Ansari et al., "Chronos" (arXiv:2403.07815), section 3.1.
     """
@@ -114,6 +128,12 @@ class BinnedSeriesStem(Stem):
     def __init__(self, dim: int, spec: SeriesSpec, bins: int | Binning = 4094) -> None:
         super().__init__()
         require(spec, SeriesSpec)
+        if spec.covariates:
+            raise ValueError(
+                f"BinnedSeriesStem reads no covariates, but the data have "
+                f"{', '.join(column.name for column in spec.covariates)}; choose SeriesStem, or "
+                "drop known, past and static."
+            )
         self.cells = spec.support.divide(bins)
         self.unknown, self.begin = self.cells.size, self.cells.size + 1
         self.table = Embedding(self.cells.size + SPECIALS, dim, std=START_STD)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from components.data import SeriesBatch
+from components.data import CovariateBatch, SeriesBatch
 from components.distributions import Categorical, Histogram
 from components.distributions.tensors import gather
 from components.interfaces import Backbone, Cache, Embedded, Head, Stem
@@ -90,7 +90,7 @@ def sample_paths(
     stem: Stem,
     backbone: Backbone,
     head: Head,
-    batch: SeriesBatch,
+    batch: SeriesBatch | CovariateBatch,
     paths: Paths,
     seed: int,
 ) -> Tensor:
@@ -121,7 +121,7 @@ def sample_paths(
         for start in range(0, paths.samples, paths.at_once):
             count = min(paths.at_once, paths.samples - start)
             value = paths.draw(first, count).T.flatten()
-            copies = SeriesBatch(*(field.repeat_interleave(count, dim=0) for field in blank))
+            copies = type(batch)(*(field.repeat_interleave(count, dim=0) for field in blank))
             drawn = _continue(stem, backbone, head, copies, cache.repeat(count), value, paths)
             parts.append(drawn.view(-1, count, drawn.shape[1]))
     return torch.cat(parts, dim=1)
@@ -131,7 +131,7 @@ def _continue(
     stem: Stem,
     backbone: Backbone,
     head: Head,
-    batch: SeriesBatch,
+    batch: SeriesBatch | CovariateBatch,
     cache: Cache,
     value: Tensor,
     paths: Paths,
@@ -147,7 +147,7 @@ def _continue(
     return drawn
 
 
-def _newest(stem: Stem, batch: SeriesBatch, h: int) -> tuple[Embedded, int]:
+def _newest(stem: Stem, batch: SeriesBatch | CovariateBatch, h: int) -> tuple[Embedded, int]:
     """Embeds only the part of a batch that state h reads; returns the index of that state."""
     if stem.reach is None:
         return stem(batch), h
@@ -159,6 +159,8 @@ def _newest(stem: Stem, batch: SeriesBatch, h: int) -> tuple[Embedded, int]:
         target=batch.target[:, h - 1 : h + 1],
         weight=batch.weight[:, h - 1 : h + 1],
     )
+    if isinstance(window, CovariateBatch):
+        window = window._replace(covariates=window.covariates[:, end - stem.reach : end + 2])
     return stem(window), 1
 
 

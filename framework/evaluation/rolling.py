@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from components.data import SeriesBatch
+from components.data import CovariateBatch, SeriesBatch
 from components.interfaces import Backbone, Head, Stem
 from framework.data.series.scaling import Scaling
 from framework.data.series.windows import batch_of
@@ -23,6 +24,7 @@ def roll_forward(
     paths: Paths,
     horizon: int,
     scaling: Scaling,
+    covariates: Tensor | None = None,
 ) -> Tensor:
     """Draws paths of `horizon` steps from a model that was trained on those of the batch.
 
@@ -38,13 +40,18 @@ def roll_forward(
         paths: How many to draw, how many at once, and the seed.
         horizon: Steps to draw, at least 1.
         scaling: Computes location and scale of a past, as in training.
+        covariates: Those of the context and all steps to draw, `[B, C + horizon, F]`, NaN where
+            unknown; None if the model reads none.
 
     Returns:
         Paths in the series' own units, `[B, paths.samples, horizon]`.
     """
     window = batch.target.shape[1]
     parts = (stem, backbone, head)
-    drawn = sample_paths(*parts, _until(batch, min(horizon, window)), paths, _seed(paths.seed, 0))
+    beside = _Beside(covariates, batch.past.shape[1])
+    start = beside.add(_until(batch, min(horizon, window)), 0)
+    drawn = sample_paths(*parts, start, paths, _seed(paths.seed, 0))
+    beside = beside.repeat(paths.samples)
     past = batch.past.repeat_interleave(paths.samples, 0)
     observed = batch.observed.repeat_interleave(paths.samples, 0)
     known = drawn.flatten(0, 1)  # [B * samples, H so far]
@@ -54,7 +61,9 @@ def roll_forward(
         new = [
             sample_paths(
                 *parts,
-                _continued(past[some], observed[some], known[some], size, scaling),
+                beside.add(
+                    _continued(past[some], observed[some], known[some], size, scaling), done, some
+                ),
                 replace(paths, samples=1),
                 _seed(paths.seed, done, some.start),
             )
@@ -62,6 +71,28 @@ def roll_forward(
         ]
         known = torch.cat((known, torch.cat(new)[:, 0]), 1)
     return known.view(len(batch.past), paths.samples, horizon)
+
+
+class _Beside(NamedTuple):
+    """Covariates of the context and of all steps that are drawn after it."""
+
+    values: Tensor | None  # [B, C + horizon, F]
+    context: int
+
+    def repeat(self, samples: int) -> _Beside:
+        """Copies those of each series for its paths."""
+        if self.values is None:
+            return self
+        return self._replace(values=self.values.repeat_interleave(samples, 0))
+
+    def add(
+        self, batch: SeriesBatch, done: int, some: slice = slice(None)
+    ) -> SeriesBatch | CovariateBatch:
+        """Adds to windows, whose horizon begins after `done` steps, their covariates."""
+        if self.values is None:
+            return batch
+        end = done + self.context + batch.target.shape[1]
+        return CovariateBatch(*batch, self.values[some, done:end])
 
 
 def _until(batch: SeriesBatch, size: int) -> SeriesBatch:

@@ -17,6 +17,7 @@ from components.data import SeriesBatch, SeriesSpec
 from framework.checkpoints import read
 from framework.data.mapped import MappedArray
 from framework.data.series.calendars import Calendar
+from framework.data.series.covariates import Covariates, future_covariates
 from framework.data.series.panels import Panel, PanelSource, load_panel, map_values, store_panel
 from framework.data.series.scaling import Scaling, refuse_rounding
 from framework.data.series.windows import Cuts, SeriesWindows
@@ -43,8 +44,9 @@ def forecast(
     """Forecasts what follows the last observation of every series of a source.
 
     Futures are drawn path by path; beyond the horizon of training each path continues from its own
-    values. A series that is shorter than the context of the model is padded. The same seed draws
-    the same paths of the same series.
+    values. A series that is shorter than the context of the model is padded. A model with
+    covariates reads those that the source has behind the last value of each series. The same seed
+    draws the same paths of the same series.
 
     Args:
         model: A trained forecaster, or the path of its checkpoint.
@@ -62,7 +64,7 @@ def forecast(
 
     Raises:
         ValueError: If an option is out of its range, the model is no trained forecaster, or the
-            series cannot be read.
+            series cannot be read, or a known covariate is not known as far as the horizon.
     """
     levels = checked_levels(levels)
     for name, value, least in (("horizon", horizon, 1), ("paths", paths, 1), ("seed", seed, 0)):
@@ -74,10 +76,9 @@ def forecast(
     refuse_rounding(panel, scaling)
     _compare_seasons(panel, module.spec)
     steps = module.spec.horizon if horizon is None else horizon
-    parts = [
-        summarize(futures, levels)
-        for futures in _futures(module, source, panel, steps, paths, seed, scaling)
-    ]
+    covariates = future_covariates(source, panel, module.spec, steps)
+    drawn = _futures(module, source, panel, steps, paths, seed, scaling, covariates)
+    parts = [summarize(futures, levels) for futures in drawn]
     return _table(panel, np.concatenate(parts), levels)
 
 
@@ -163,6 +164,7 @@ def _futures(
     samples: int,
     seed: int,
     scaling: Scaling,
+    covariates: Covariates | None,
 ) -> Iterator[NDArray[np.float64]]:
     """Yields paths `[B, samples, horizon]` of the series, some at a time."""
     spec, device = module.spec, module.device
@@ -176,7 +178,13 @@ def _futures(
     module.eval()
     try:
         for begin in range(0, len(windows), size):
-            batch = windows.__getitems__(list(range(begin, min(begin + size, len(windows)))))
+            index = np.arange(begin, min(begin + size, len(windows)))
+            batch = windows.__getitems__(index.tolist())
+            beside = None
+            if covariates is not None:
+                cut = panel.length[index]
+                window = covariates.window(index, cut, spec.context, horizon)
+                beside = torch.from_numpy(window).to(device)
             yield (
                 roll_forward(
                     module.stem,
@@ -186,6 +194,7 @@ def _futures(
                     replace(module.paths, samples=samples, at_once=at_once, seed=seed + begin),
                     horizon,
                     scaling,
+                    beside,
                 )
                 .double()
                 .cpu()

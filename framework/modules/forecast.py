@@ -121,7 +121,7 @@ class Forecaster(PredictiveModule):
         """Draws fan charts of some series spread over the batch."""
         count = min(SHOWN, len(batch.past))
         rows = torch.linspace(0, len(batch.past) - 1, count, device=batch.past.device).long()
-        some = SeriesBatch(*(field[rows] for field in batch))
+        some = type(batch)(*(field[rows] for field in batch))
         quantiles = _quantiles(self.sample(some, 0))
         figure = draw_forecasts(
             some.past, some.observed, some.target, some.weight, quantiles, LEVELS

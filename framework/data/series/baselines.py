@@ -119,7 +119,7 @@ def _forecasts(past: Past, season: int, horizon: int) -> dict[str, Values]:
 
 def _score(forecast: Values, batch: SeriesBatch) -> dict[str, Tensor]:
     """Sums numerators and denominators of the metrics of a batch, `[2]` each."""
-    exact = SeriesBatch(*(field.double() for field in batch))
+    exact = type(batch)(*(field.double() for field in batch))
     points = torch.from_numpy(np.nan_to_num(forecast.astype(np.float64)))
     ratios = score(points[..., None].expand(*points.shape, len(LEVELS)), exact)
     return {name: torch.stack([part.double().sum() for part in ratios[name]]) for name in METRICS}

@@ -16,6 +16,7 @@ from framework.data.baselines import NONE, Baselines
 from framework.data.mapped import MappedArray
 from framework.data.module import PredictiveData
 from framework.data.series.baselines import METRICS, score_baselines
+from framework.data.series.covariates import Covariates
 from framework.data.series.panels import Panel, PanelSource, load_panel, map_values, store_panel
 from framework.data.series.scaling import MeanScaling, Scaling, refuse_rounding
 from framework.data.series.windows import Cuts, SeriesWindows, seasonal_error
@@ -82,6 +83,12 @@ class SeriesData(PredictiveData):
         refuse_rounding(panel, self.scaling)
         return panel
 
+    @cached_property
+    def covariates(self) -> Covariates | None:
+        """What comes beside the series that are long enough, None if nothing does."""
+        found = self.source.covariates()
+        return found and found.select(load_panel(self._file).length >= self.shortest)
+
     @property
     def horizon(self) -> int:
         """Steps to forecast.
@@ -110,8 +117,10 @@ class SeriesData(PredictiveData):
     @property
     def spec(self) -> SeriesSpec:
         """Facts of the panel."""
-        scaling = self.scaling.describe()
-        return SeriesSpec(self.interval, self.context, self.horizon, self.season, (), scaling)
+        facts = (self.interval, self.context, self.horizon, self.season)
+        covariates = self.covariates
+        described = covariates.describe(self._cuts["train"].end) if covariates else ()
+        return SeriesSpec(*facts, scaling=self.scaling.describe(), covariates=described)
 
     def dataset(self, split: str) -> SeriesWindows:
         """Returns the windows of a split; those to predict are the test windows."""
@@ -120,7 +129,8 @@ class SeriesData(PredictiveData):
         panel = self.panel
         error = seasonal_error(panel, seen, self.season)
         values = MappedArray(self._file, map_values)
-        return SeriesWindows(values, panel, cuts, error, self.context, self.horizon, self.scaling)
+        window = (self.context, self.horizon, self.scaling, self.covariates)
+        return SeriesWindows(values, panel, cuts, error, *window)
 
     def transfer_batch_to_device(
         self, batch: Any, device: torch.device, dataloader_idx: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from framework.data.cache import cached, fingerprint
 from framework.data.precision import LARGEST, too_coarse
+
+if TYPE_CHECKING:
+    from framework.data.series.covariates import Column, Covariates
 
 FILE = "panel.arrow"
 COLUMNS = ("name", "start", "target")
@@ -107,7 +110,9 @@ def compress(values: NDArray[np.float64], first: NDArray[np.int64]) -> NDArray[n
 
 
 class PanelSource(ABC):
-    """Where series come from."""
+    """Where series come from, and columns `beside` their values that help to forecast them."""
+
+    beside: tuple[Column, ...] = ()
 
     @abstractmethod
     def key(self) -> dict[str, object]:
@@ -120,6 +125,10 @@ class PanelSource(ABC):
     def pieces(self) -> Iterator[Panel]:
         """Reads the series in pieces, which need not fit into memory together."""
         yield self.read()
+
+    def covariates(self) -> Covariates | None:
+        """Reads what comes beside the series, in the order of the panel; None if nothing does."""
+        return None
 
     def origins(self) -> Sequence[PanelSource]:
         """Returns the sources of the recorded values: itself, unless made from others."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from framework.data.cache import fingerprint
 from framework.data.files import existing_file
+from framework.data.series.covariates import Covariates, assemble_covariates, check_columns
 from framework.data.series.grids import (
     Rows,
     refuse_holes,
@@ -41,6 +42,11 @@ class LongTable(PanelSource):
         value: Column with the values.
         frequency: Pandas frequency of the time stamps, such as `30min`, `D` or `MS`; inferred if
             not given.
+        known: Columns of numbers that are known in the future too, such as prices that are set; a
+            list, or names separated by commas. Rows behind the last value of a series hold them
+            for forecasts.
+        past: Columns of numbers that are known up to the present; cells may be empty.
+        static: Columns with one number for each series.
 
     Raises:
         ValueError: If the file or a column is missing or cannot be read, a value is infinite, two
@@ -54,9 +60,15 @@ class LongTable(PanelSource):
         time: str = "time",
         value: str = "value",
         frequency: str | None = None,
+        known: str | list[str] | None = None,
+        past: str | list[str] | None = None,
+        static: str | list[str] | None = None,
     ) -> None:
         self.path, self.id, self.time, self.value = Path(path), id, time, value
         self.frequency = frequency
+        self.beside = check_columns(
+            "LongTable", {"known": known, "past": past, "static": static}, (id, time, value)
+        )
 
     def key(self) -> dict[str, object]:
         """Digests the file, and names the columns."""
@@ -66,13 +78,30 @@ class LongTable(PanelSource):
 
     def read(self) -> Panel:
         """Reads the file and puts the values on the grid."""
-        table = TableFile(self.path, texts=[self.id])
+        return assemble(self._rows(self._table), self.frequency, repr(str(self.path)))
+
+    def covariates(self) -> Covariates | None:
+        """Reads the columns beside the values, and puts them on the grid of the panel."""
+        if not self.beside:
+            return None
+        table, origin = self._table, repr(str(self.path))
+        rows = self._rows(table)
+        panel = assemble(rows, self.frequency, origin)
+        times = read_times(rows["time"], rows["name"], self.frequency, origin)
+        columns = {column: _numbers(table, *column) for column in self.beside}
+        return assemble_covariates(rows, columns, times, panel, origin)
+
+    @property
+    def _table(self) -> TableFile:
+        return TableFile(self.path, texts=[self.id])
+
+    def _rows(self, table: TableFile) -> pd.DataFrame:
         rows = {
             "name": table.names(self.id),
             "time": table.column(self.time),
             "value": _values(table, self.value),
         }
-        return assemble(pd.DataFrame(rows), self.frequency, repr(str(self.path)))
+        return pd.DataFrame(rows)
 
 
 class WideTable(PanelSource):
@@ -175,6 +204,19 @@ def _check(rows: Rows, at: NDArray[np.int64], series: NDArray[np.int64]) -> None
     refuse_mixed_frequencies(rows, at, series)
     if rows.times.calendar.numbered:
         refuse_holes(rows)
+
+
+def _numbers(table: TableFile, name: str, kind: str) -> NDArray[np.float64]:
+    """Reads a column of covariates, NaN where unknown."""
+    try:
+        return _values(table, name)
+    except ValueError as error:
+        if name not in table.columns:
+            raise
+        raise ValueError(
+            f"{error} A {kind} column holds numbers: of categories, name a column of 0 and 1 for "
+            "each."
+        ) from error
 
 
 def _values(table: TableFile, name: str) -> NDArray[np.float64]:

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import DTypeLike, NDArray
 
-from components.data import SeriesBatch
+from components.data import CovariateBatch, SeriesBatch
 from framework.data.mapped import MappedArray
 from framework.data.module import Dataset
 from framework.data.series.baselines import Past
 from framework.data.series.calendars import Calendar, written
+from framework.data.series.covariates import Covariates
 from framework.data.series.panels import Panel
 from framework.data.series.scaling import Scaling
 
@@ -43,6 +44,7 @@ class SeriesWindows(Dataset):
         context: Steps before a cut.
         horizon: Steps after it.
         scaling: Computes location and scale of a window.
+        covariates: What comes beside the values, None if nothing does.
     """
 
     def __init__(
@@ -54,22 +56,34 @@ class SeriesWindows(Dataset):
         context: int,
         horizon: int,
         scaling: Scaling,
+        covariates: Covariates | None = None,
     ) -> None:
         self.values, self.cuts, self.error = values, cuts, error
         self.panel = panel._replace(values=panel.values[:0])  # a worker gets a copy
         self.context, self.horizon, self.scaling = context, horizon, scaling
+        self.covariates = covariates
         self.last = np.cumsum(cuts.number)  # number of windows up to and with each series
 
     def __len__(self) -> int:
         return int(self.last[-1])
 
-    def __getitems__(self, indices: list[int]) -> SeriesBatch:
+    def __getitems__(self, indices: list[int]) -> SeriesBatch | CovariateBatch:
         """Cuts windows `[B]`: pasts `[B, C]` and futures `[B, H]`."""
         series, cut = self._locate(np.asarray(indices))
         past, observed = self._read(series, cut, -self.context, 0)
         target, known = self._read(series, cut, 0, self.horizon)
         dtype = self.values.array.dtype
-        return batch_of(past, observed, target, known, self.error[series], self.scaling, dtype)
+        error = self.error[series]
+        batch = batch_of(past, observed, target, known, error, self.scaling, dtype)
+        if self.covariates is None:
+            return batch
+        return CovariateBatch(*batch, self.beside(indices, self.horizon))
+
+    def beside(self, indices: list[int], horizon: int) -> torch.Tensor:
+        """Returns covariates of windows and of any `horizon` behind them, `[B, C + H, F]`."""
+        assert self.covariates is not None
+        series, cut = self._locate(np.asarray(indices))
+        return torch.from_numpy(self.covariates.window(series, cut, self.context, horizon))
 
     def past(self, indices: list[int]) -> Past:
         """Returns the whole past of windows, beyond their context."""

@@ -16,6 +16,7 @@ from framework.data.baselines import NONE, Baselines
 from framework.data.mapped import MappedArray
 from framework.data.module import Dataset, EndlessData
 from framework.data.series.baselines import METRICS, Past, score_baselines
+from framework.data.series.covariates import refuse_covariates
 from framework.data.series.panels import PanelSource, map_values, read_spans, store_panel
 from framework.data.series.scaling import MeanScaling, Scaling
 from framework.papers.chronos.benchmarks import BenchmarkSet, competitions
@@ -76,7 +77,7 @@ class ZeroShotData(EndlessData):
 
     Raises:
         ValueError: If an option is out of its range, a source cannot be read, or a corpus holds
-            the end of a benchmark series.
+            the end of a benchmark series, or covariates.
     """
 
     def __init__(
@@ -103,6 +104,8 @@ class ZeroShotData(EndlessData):
         if not corpora:
             raise ValueError("ZeroShotData has no corpora to train on; name at least one.")
         self.corpora, self.benchmarks = corpora, benchmarks or competitions()
+        for source in (*(c.source for c in corpora.values()), *self.benchmarks.values()):
+            refuse_covariates("ZeroShotData", source)
         self.context, self.shortest_past, self.drop = context, shortest_past, drop
         self.scaling, self.interval = scaling or MeanScaling(), Interval(*interval)
         self.validation, self.limit, self._horizon = validation, limit, horizon

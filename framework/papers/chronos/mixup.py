@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framework.data.mapped import MappedArray
+from framework.data.series.covariates import refuse_covariates
 from framework.data.series.panels import PanelSource, map_values, read_spans, store_panel
 from framework.data.series.recorded import fpp_tables
 from framework.papers.chronos.generated import Generated
@@ -27,6 +28,7 @@ class MixingPool(NamedTuple):
     @classmethod
     def of(cls, source: PanelSource) -> MixingPool:
         """Opens the series of a source."""
+        refuse_covariates("TSMixup", source)
         path = store_panel(source)
         first, length = read_spans(path)
         order = np.argsort(-length, kind="stable")

@@ -129,7 +129,7 @@ def test_numbers_are_those_of_the_paths(checkpoint, monkeypatch):
     """And the scaling is that of training, without a word about it."""
     seen = {}
 
-    def paths(stem, backbone, head, batch, paths, horizon, scaling):
+    def paths(stem, backbone, head, batch, paths, horizon, scaling, covariates):
         seen.update(batch=batch, scaling=scaling)
         generator = torch.Generator().manual_seed(0)
         return torch.rand(len(batch.past), paths.samples, horizon, generator=generator)

@@ -79,7 +79,7 @@ def test_series_are_forecast_a_few_at_a_time(monkeypatch):
     monkeypatch.setattr(future, "SERIES", {"cpu": 2})
     seen = []
 
-    def last(stem, backbone, head, batch, paths, horizon, scaling):
+    def last(stem, backbone, head, batch, paths, horizon, scaling, covariates):
         assert not stem.training
         seen.append(len(batch.past))
         return batch.past[:, -1:, None].expand(-1, paths.samples, horizon)

@@ -9,9 +9,10 @@ import torch
 
 from components.data import Benchmark
 from components.supports import Interval
-from framework.data import Arrays, Competition, FppTable
+from framework.data import Arrays, Competition, FppTable, LongTable
 from framework.data.series.module import SeriesData
 from framework.papers.chronos import KernelSynth, SeriesCorpus, TSMixup, ZeroShotData
+from framework.papers.chronos.mixup import MixingPool
 
 
 def ramps(count, steps, offset=0.0):
@@ -192,3 +193,15 @@ def test_simple_forecasts_are_scored_on_what_is_evaluated():
     scores = module.baselines("val", [9e9], metrics).scores
     assert scores["naive"]["mae"] == pytest.approx(4.5, rel=0.2), "of ramps, but for short ones"
     assert scores["drift"]["mae"] == pytest.approx(0, abs=1e-3)
+
+
+def test_series_with_covariates_are_refused():
+    """Before any of them is read."""
+    source = LongTable("none.csv", known=["price"], static=["size"])
+    sentence = r"reads no covariates; drop known, past and static \(price, size\), or use Series"
+    for options in ({"corpora": {"mine": SeriesCorpus(source)}}, {"benchmarks": {"mine": source}}):
+        corpora = {"generated": SeriesCorpus(Arrays([[1.0, 2.0]]))}
+        with pytest.raises(ValueError, match=f"ZeroShotData {sentence}"):
+            ZeroShotData(**{"corpora": corpora, **options})
+    with pytest.raises(ValueError, match=f"TSMixup {sentence}"):
+        MixingPool.of(source)
