@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import warnings
+from contextlib import nullcontext, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -176,7 +177,11 @@ class Command(LightningCLI):
 
     def _spec(self, data: PredictiveData) -> Spec:
         """Returns the facts of the data, once these have what the checkpoint holds for them."""
-        data.restore(resume.origin(self.config[self.config.subcommand].as_dict()))
+        config = self.config[self.config.subcommand]
+        checkpoint, whole = resume.origin(config.ckpt_path, config.model.init_args.as_dict())
+        # Another tokenizer is a choice where parameters are only a start: what fits is copied.
+        with nullcontext() if whole else suppress(ValueError):
+            data.restore(checkpoint)
         return data.spec
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:

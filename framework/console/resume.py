@@ -55,23 +55,24 @@ def _check_training(path: str, checkpoint: Mapping[str, Any], model: Mapping[str
         )
 
 
-def origin(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Reads the checkpoint that the parameters of a run come from; empty if there is none.
-
-    That is the one to resume, to evaluate, or to start from (`model.initialization`).
+def origin(path: str | None, model: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
+    """Reads the checkpoint that the parameters of a run come from.
 
     Args:
-        config: What the command line says.
+        path: The checkpoint to resume or to evaluate, if any.
+        model: Options of the recipe's model, which may start from one (`initialization`).
+
+    Returns:
+        The checkpoint, empty if there is none, and whether all of its parameters are used.
 
     Raises:
         ValueError: If the checkpoint to resume or to evaluate cannot be read.
     """
-    path = config.get("ckpt_path")
-    if path and path not in KEYWORDS:
-        return read(path)
-    model = (config.get("model") or {}).get("init_args") or {}
+    if path:
+        return ({}, False) if path in KEYWORDS else (read(path), True)
     initialization = model.get("initialization") or {}
-    start = (initialization.get("init_args") or {}).get("path")
-    if path or not start or not (Path(start).is_file() or (Path(start) / SHARDED).is_file()):
-        return {}
-    return read(start)
+    named = (initialization.get("init_args") or {}).get("path")
+    start = Path(named or "").expanduser()
+    if not (start.is_file() or (start / SHARDED).is_file()):
+        return {}, False
+    return read(start), False

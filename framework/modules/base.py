@@ -32,7 +32,7 @@ from framework.data.protocols import KeepsState
 from framework.execution import PLAIN, Execution, data_mesh, materialize, parallelize
 from framework.modules.construction import describe_module
 from framework.modules.monitors import check_monitors, check_validation
-from framework.modules.objective import Objective
+from framework.modules.objective import Objective, counted_target
 from framework.modules.weighted_means import WeightedMeans
 from framework.optimization import (
     by_name,
@@ -237,7 +237,7 @@ class PredictiveModule(LightningModule):
         """
         prediction = self(batch)
         return {
-            "nll": (-prediction.log_prob(batch.target), batch.weight),
+            "nll": (-prediction.log_prob(counted_target(batch)), batch.weight),
             "out_of_support": (self.out_of_support(batch), batch.weight),
             **self.metrics(prediction, batch),
         }

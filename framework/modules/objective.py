@@ -47,10 +47,10 @@ class Objective:
             prediction: The predictive distribution, batch shape `[B, T]`.
             batch: Targets and weights.
         """
-        counts = batch.weight > 0
+        counts, target = batch.weight > 0, counted_target(batch)
         terms = torch.stack(
             [
-                (torch.where(counts, loss(prediction, batch.target), 0) * batch.weight).sum()
+                (torch.where(counts, loss(prediction, target), 0) * batch.weight).sum()
                 for loss in self.losses.values()
             ]
         )
@@ -99,6 +99,18 @@ class Objective:
         means = {name: total / weight for name, total in zip(self.losses, sums, strict=True)}
         loss = sum(loss.weight * means[name] for name, loss in self.losses.items())
         return {**means, "loss": loss}
+
+
+def counted_target(batch: Batch) -> Tensor:
+    """Returns the targets `[B, T, *event]`, 0 where they have no weight.
+
+    What stands there, such as -100 or NaN, would be refused as an outcome, or its gradient, though
+    not its loss, would be NaN.
+    """
+    counts = (batch.weight > 0).view(
+        *batch.weight.shape, *(1,) * (batch.target.ndim - batch.weight.ndim)
+    )
+    return torch.where(counts, batch.target, 0)
 
 
 def _local(gradient: Tensor) -> Tensor:

@@ -179,12 +179,13 @@ def test_the_origin_of_parameters_is_what_a_run_resumes_or_starts_from(written, 
 
     def start(path):
         given = {"class_path": "framework.exchange.Weights", "init_args": {"path": path}}
-        return {"model": {"init_args": {"initialization": given}}}
+        return {"initialization": given}
 
-    for config in ({"ckpt_path": path}, start(path), {**start("gone.ckpt"), "ckpt_path": path}):
-        assert origin(config)["tokenizer"] == tokenizer
-    nothing = ({"ckpt_path": None}, {"ckpt_path": "last"}, start("gone"), start(str(tmp_path)))
-    for config in (*nothing, {"model": {"init_args": {"initialization": None}}}):
-        assert origin(config) == {}
+    for found, _ in (origin(path, {}), origin(path, start("gone")), origin(None, start(path))):
+        assert found["tokenizer"] == tokenizer
+    assert [origin(path, {})[1], origin(None, start(path))[1]] == [True, False]
+    for model in ({}, {"initialization": None}, start("gone"), start(str(tmp_path))):
+        assert origin(None, model) == ({}, False)
+    assert origin("hpc", start(path)) == ({}, False)
     with pytest.raises(ValueError, match=r"There is no checkpoint 'gone.ckpt'"):
-        origin({"ckpt_path": "gone.ckpt"})
+        origin("gone.ckpt", {})

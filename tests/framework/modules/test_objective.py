@@ -1,13 +1,16 @@
 """The gradient of accumulated, distributed steps is that of one big batch."""
 
 from functools import partial
+from typing import NamedTuple
 
 import pytest
 import torch
 from lightning.pytorch import seed_everything
 from lightning.pytorch.plugins import MixedPrecision
 
+from components import FourierHead, LinearHead, NegativeLogLikelihood, NormalHead
 from components.data import DensityBatch
+from components.supports import Interval, Tokens
 from framework.modules.base import PredictiveModule
 from framework.modules.objective import UNIT, Objective
 from framework.schedules import Constant
@@ -178,3 +181,36 @@ def test_weights_are_counted_in_single_precision():
 def test_no_term_is_an_error():
     with pytest.raises(ValueError, match="leaves nothing to minimize; name at least one term"):
         PredictiveModule(**fakes.options(losses={}))
+
+
+@pytest.mark.parametrize(
+    ("head", "nothing"),
+    [
+        (partial(LinearHead, support=Tokens(5)), -100),
+        (partial(FourierHead, support=Tokens(5), frequencies=2), -100),
+        (partial(FourierHead, support=Interval(0.0, 5.0), frequencies=2), torch.nan),
+        (partial(NormalHead, support=Interval(0.0, 5.0)), torch.nan),
+        (partial(NormalHead, support=Interval(0.0, 5.0, (2,))), torch.nan),
+    ],
+)
+def test_what_has_no_weight_is_not_read(head, nothing):
+    """Neither the terms nor the gradient depend on targets without weight."""
+    made, hidden = head(dim=4), torch.randn(2, 3, 4)
+    target = torch.randint(5, (2, 3, *made.support.shape)).to(torch.tensor(nothing).dtype)
+    weight = torch.tensor([[1.0, 0.0, 2.0], [0.0, 0.0, 1.0]])
+    found = []
+    for filled in (target, target.clone()):
+        if found:
+            filled[weight == 0] = nothing
+        made.zero_grad()
+        objective = Objective({"nll": NegativeLogLikelihood()}, "Any")
+        objective.add(made(hidden), Any(filled, weight)).backward()
+        objective.finalize_step(made.parameters(), 0)
+        found.append([objective.means(), *(p.grad.clone() for p in made.parameters())])
+    torch.testing.assert_close(found[0], found[1], rtol=0, atol=0)
+    assert found[0][0]["nll"] > 0
+
+
+class Any(NamedTuple):
+    target: torch.Tensor
+    weight: torch.Tensor
