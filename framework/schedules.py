@@ -43,7 +43,7 @@ class Warmup(LambdaLR, ABC):
     """Raises the learning rate linearly; what comes after is up to the subclass.
 
     A checkpoint holds the step reached but not `steps`, so that a run resumed with more steps
-    follows the longer schedule.
+    follows the longer schedule, from the learning rate of its own recipe.
 
     Args:
         optimizer: The optimizer; its own learning rate is the peak.

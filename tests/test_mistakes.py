@@ -239,11 +239,18 @@ def test_a_negative_number_of_workers(capsys):
     assert "num_workers=-1 is negative; use 0" in told
 
 
+class Choosy(Callback):
+    def __init__(self):
+        raise ModuleNotFoundError("This is Choosy: use another.")
+
+
 @pytest.mark.parametrize(
     ("option", "expected"),
     [
         ("--trainer.model_registry=x", "model_registry=x needs litmodels, which is not installed"),
         ("--trainer.barebones=true", "disabled in barebones mode"),
+        ("--trainer.callbacks=tests.test_mistakes.Choosy", "error: This is Choosy: use another."),
+        ("--trainer.callbacks=LearningRateFinder", "try rates with --model.optimizer.lr"),
     ],
 )
 def test_refused_options_of_the_trainer(option, expected, capsys):

@@ -30,7 +30,9 @@ def user_message(error: Exception) -> str | None:
     """
     if missing := _missing_package(error):
         return missing
-    error = _innermost(error)
+    outermost, error = error, _innermost(error)
+    if str(error).startswith("Expected a ") and (said := _refused_by_class(str(outermost))):
+        return said
     frames = traceback.extract_tb(error.__traceback__)
     on_purpose = bool(frames) and _is_for_users(frames[-1].filename) and _raises(frames[-1])
     running = any(frame.name == "_run_stage" for frame in frames)  # of Lightning's Trainer
@@ -52,6 +54,19 @@ def _missing_package(error: BaseException | None) -> str:
             return f"{needs}, which is not installed; run `pip install '{found[1]}{found[2]}'`."
         error = error.__cause__
     return ""
+
+
+def _refused_by_class(message: str) -> str:
+    """Returns why a class refused its options, if that was one of several things to choose from.
+
+    Args:
+        message: That of jsonargparse, with a reason for each of them.
+    """
+    if not message.startswith("Does not validate against any of the Union subtypes"):
+        return ""
+    reason = r"given class_path '[^']+':\s*\n\s+(?!- )(.*?)(?=\n\s*(?:- |Given value)|\Z)"
+    reasons = re.findall(reason, message, re.DOTALL)
+    return " ".join(reasons[-1].split()) if reasons else ""
 
 
 def _is_for_users(filename: str) -> bool:

@@ -94,11 +94,12 @@ def divide(order: Order, trainer: Any) -> Sampler[list[int]]:
 def counted(trainer: Any) -> dict[str, Any]:
     """Returns the options of a trainer that count epochs, by name."""
     validates = trainer.enable_validation and trainer._val_check_time_interval is None
+    limit = trainer.limit_train_batches
     least = 0 if trainer.min_steps is None else 1  # Lightning's default
     used = {
         "max_epochs": trainer.max_epochs not in (None, -1),
         "min_epochs": (trainer.min_epochs or 0) > least,
-        "limit_train_batches": trainer.limit_train_batches != 1.0,
+        "limit_train_batches": limit != 1.0 or isinstance(limit, int),  # 1 is one batch
         "overfit_batches": trainer.overfit_batches > 0,
         "check_val_every_n_epoch": validates and trainer.check_val_every_n_epoch is not None,
         "val_check_interval": validates and isinstance(trainer.val_check_interval, float),

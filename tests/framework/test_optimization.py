@@ -9,7 +9,9 @@ from lightning.pytorch import seed_everything
 from framework.checkpoints import read
 from framework.optimization import by_name, by_number, groups, matrices, numbering
 from framework.schedules import Constant, WarmupCosine
+from framework.strategies import FullyShardedStrategy
 from tests.framework.modules import fakes
+from tests.ranks import run_ranks
 
 
 def test_decay_shrinks_matrices_only():
@@ -119,3 +121,26 @@ def test_any_other_schedule_keeps_its_factor(tmp_path):
     adam = partial(torch.optim.AdamW, lr=0.4)
     found = fakes.fit({}, {**options, "optimizer": adam}, tmp_path / "two.ckpt")
     assert [row["lr"] for row in found["rows"]] == pytest.approx([0.1, 0.05])
+
+
+def begin_sharded(path):
+    adam = partial(torch.optim.AdamW, lr=0.002, weight_decay=0.1)
+    runner = fakes.trainer(devices=2, strategy=FullyShardedStrategy(False, "gloo"))
+    runner.fit(fakes.module(optimizer=adam, schedule=Constant), fakes.data())
+    runner.save_checkpoint(path)
+
+
+def go_on_sharded(path):
+    adam = partial(torch.optim.AdamW, lr=1e-5, weight_decay=0.5)
+    runner = fakes.trainer(max_steps=6, devices=2, strategy=FullyShardedStrategy(False, "gloo"))
+    runner.fit(fakes.module(optimizer=adam, schedule=Constant), fakes.data(), ckpt_path=path)
+    [optimizer] = runner.optimizers
+    taken = {float(state["step"]) for state in optimizer.state.values()}
+    return [(group["lr"], group["weight_decay"]) for group in optimizer.param_groups], taken
+
+
+def test_shards_go_on_with_their_own_options(tmp_path):
+    run_ranks(begin_sharded, 2, tmp_path / "begun.ckpt")
+    for options, taken in run_ranks(go_on_sharded, 2, tmp_path / "begun.ckpt"):
+        assert options == [(1e-5, 0.5), (1e-5, 0.0)]
+        assert taken == {6.0}

@@ -207,6 +207,13 @@ def test_an_epoch_must_be_whole_steps():
         fit(max_epochs=2, accumulate_grad_batches=4, limit_train_batches=3)
 
 
+def test_one_is_one_batch_not_all_of_them(order):
+    with pytest.raises(ValueError, match=r"An epoch has 1 batches, .*=2; lower it\.$"):
+        fit(max_steps=3, accumulate_grad_batches=2, limit_train_batches=1, limit_val_batches=0)
+    model, runner, _ = fit(max_steps=3, limit_train_batches=1, limit_val_batches=0)
+    assert (model.seen, runner.current_epoch) == (order[:3], 3)
+
+
 def test_nothing_is_warned_of_when_a_run_resumes_within_an_epoch(tmp_path):
     path = Path(tmp_path) / "saved.ckpt"
     fit(Watch("batch", 3, path), max_epochs=1)
