@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import warnings
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from framework.callbacks import (
     StepSeed,
 )
 from framework.checkpoints import NOTE, recipe_of
-from framework.console import equal_parameters, resume
+from framework.console import equal_parameters, refusals, resume
 from framework.console.errors import UserError
 from framework.console.parsing import explain, explain_interpolation
 from framework.console.verbs import DESCRIPTION
@@ -123,11 +124,12 @@ class Command(LightningCLI):
         """Parses; errors are reported in one sentence."""
         try:
             self.config = parser.parse_args(args)
+            self._words = args
         except ArgumentError as error:
             named = self._subcommand_parsers[self._verbs[0]] if self._verbs else parser
-            raise UserError(explain(error.message, named)) from error
+            raise UserError(explain(error.message, named, args)) from error
         except OmegaConfBaseException as error:
-            raise UserError(explain_interpolation(error)) from error
+            raise UserError(explain_interpolation(error, args)) from error
 
     def _parse_ckpt_path(self) -> None:
         """Checks a checkpoint; its hyper-parameters are not used, those of the recipe are."""
@@ -137,6 +139,15 @@ class Command(LightningCLI):
             resume.check_parts(path, config.model.init_args.as_dict())
             if self.config.subcommand == "fit":
                 resume.check_training(path)
+
+    def instantiate_classes(self) -> None:
+        """Builds data, model and trainer; an error names the line of the recipe."""
+        with self._placed():
+            super().instantiate_classes()
+
+    def _placed(self) -> AbstractContextManager[None]:
+        fixed = {"trainer": Trainer, "checkpoint": Checkpoint}
+        return refusals.placed(self.config[self.subcommand].as_dict(), fixed, self._words)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Builds the trainer, without the callbacks that its options disable."""
@@ -161,7 +172,8 @@ class Command(LightningCLI):
     def _run_subcommand(self, subcommand: str) -> None:
         """Runs the verb; after Ctrl-C, which Lightning ends in order, says how to resume."""
         try:
-            super()._run_subcommand(subcommand)
+            with self._placed():
+                super()._run_subcommand(subcommand)
         except SystemExit as end:
             if isinstance(end.__context__, KeyboardInterrupt):
                 raise Interrupted(self._how_to_resume()) from end

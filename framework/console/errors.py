@@ -21,7 +21,7 @@ def user_message(error: Exception) -> str | None:
     the Trainer) finds wrong with a value or a file before the first batch. Everything else, in
     particular what torch raises during a run, is a bug.
     """
-    error = _innermost(error)
+    error = innermost(error)
     frames = traceback.extract_tb(error.__traceback__)
     on_purpose = bool(frames) and frames[-1].filename.startswith(OURS) and _raises(frames[-1])
     running = any(frame.name == "_run_stage" for frame in frames)  # of Lightning's Trainer
@@ -33,12 +33,12 @@ def user_message(error: Exception) -> str | None:
     return None
 
 
-def _innermost(error: Exception) -> Exception:
-    """Unwraps the error of a constructor that jsonargparse raised again."""
+def innermost(error: Exception) -> Exception:
+    """Returns the error of a constructor that jsonargparse raised again."""
     frames = traceback.extract_tb(error.__traceback__)
     wrapped = bool(frames) and "jsonargparse" in Path(frames[-1].filename).parts
     if wrapped and isinstance(error.__cause__, Exception):
-        return _innermost(error.__cause__)
+        return innermost(error.__cause__)
     return error
 
 

@@ -1,23 +1,20 @@
-"""Parsing errors in one sentence: which option, what was given, what to give instead; a parser."""
+"""Parsing errors in one sentence: where, which option, what was given, what to give instead."""
 
 from __future__ import annotations
 
-import inspect
-import pydoc
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from typing import Any, NamedTuple, get_args, get_type_hints
+from typing import Any, NamedTuple
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
-from jsonargparse._parameter_resolvers import get_signature_parameters
 from omegaconf.errors import OmegaConfBaseException, UnsupportedInterpolationType
 
-from framework.console import verbs
+from framework.console import places, suggestions, verbs
 from framework.console.equal_parameters import RESOLVER
 from framework.console.errors import UserError
+from framework.console.options import parameters, short
 
-WIRED = ("dim", "spec", "support")  # constructor arguments that code passes, not recipes
 UNINFORMATIVE = (
     "Expected a <class 'NoneType'>",
     "Expected a path but",
@@ -25,7 +22,12 @@ UNINFORMATIVE = (
     "Subtypes:",
     "Errors:",
     "Given value",
+    "Subclass types expect one of:",
+    "a class path (str)",
+    "a dict with",
 )
+SPECIFIC = ("Option '", "the following arguments are required")  # reasons of a class, not a type
+LONGEST = 80  # of a value that is repeated in a sentence
 
 
 class VerbParser(ArgumentParser):
@@ -47,7 +49,7 @@ class VerbParser(ArgumentParser):
         try:
             return self.parse_args(args)
         except ArgumentError as error:
-            raise UserError(explain(error.message, self)) from error
+            raise UserError(explain(error.message, self, args)) from error
 
 
 class Rejection(NamedTuple):
@@ -58,37 +60,43 @@ class Rejection(NamedTuple):
     reason: str
 
 
-def explain(message: str, parser: ArgumentParser) -> str:
+class Fault(NamedTuple):
+    """What is wrong, in one sentence, and where."""
+
+    sentence: str
+    keys: tuple[str, ...] = ()  # path to the value, from the top of the configuration
+    text: str = ""  # the key, class or value there
+
+    def located(self, words: Sequence[str]) -> str:
+        """Returns the sentence behind the file and the line of the recipe that is at fault."""
+        place = places.find(words, self.keys, self.text)
+        return f"{place}: {self.sentence}" if place else self.sentence
+
+
+def explain(message: str, parser: ArgumentParser, words: Sequence[str] = ()) -> str:
     """Shortens an error message of jsonargparse to one sentence.
 
     Args:
         message: A tree with one reason for each type that the value could have had.
         parser: The parser of the verb, which knows the options.
+        words: Words of the command line, recipes by path.
     """
-    if found := re.match(r"unrecognized arguments: (\S+)", message):
-        return _unknown_option(found[1], parser)
-    if found := re.match(r"Subcommand '\w+' does not accept option '([^']+)'", message):
-        return _unknown_option(found[1], parser)
-    if found := re.search(r"argument subcommand: invalid choice: '([^']*)'", message):
-        return str(verbs.unknown(found[1]))
-    if message.startswith('expected "subcommand"'):
-        return str(verbs.unknown(""))
-    if found := re.match(r"the following arguments are required: (.*)", message):
-        return _missing(found[1].split(", "), parser)
-    rejections = list(_rejections(message))
-    if not rejections:
-        return " ".join(message.split())
-    keys = max((rejection.keys for rejection in rejections), key=len)
-    reasons = [_reason(rejection, parser) for rejection in rejections if rejection.keys == keys]
-    reason = " or ".join(dict.fromkeys(reasons)).replace(" or expected", " or")
-    given = re.search(r"(?:Got|Given) value: ((?:(?!\. Got value: ).)*)", message)
-    got = f", got {given[1]}" if given and reason.startswith("expected") else ""
-    return ": ".join(filter(None, [".".join(keys), reason + got]))
+    return _fault(message, parser, words).located(words)
 
 
-def explain_interpolation(error: OmegaConfBaseException) -> str:
-    """Returns one sentence on why an interpolation `${...}` cannot be resolved."""
+def explain_interpolation(error: OmegaConfBaseException, words: Sequence[str] = ()) -> str:
+    """Returns one sentence on why an interpolation `${...}` cannot be resolved.
+
+    Args:
+        error: What OmegaConf raised.
+        words: Words of the command line, recipes by path.
+    """
     key = (error.full_key or "").partition(".")[2]  # without the verb
+    keys = tuple(short(re.sub(r"\[\d+\]", "", key)).split("."))
+    return Fault(_unresolved(error, key), keys, "${").located(words)
+
+
+def _unresolved(error: OmegaConfBaseException, key: str) -> str:
     message = (error.msg or "").partition("\n")[0]
     if isinstance(error, UnsupportedInterpolationType):
         name = message.rpartition(" ")[2]
@@ -97,6 +105,42 @@ def explain_interpolation(error: OmegaConfBaseException) -> str:
         return f"{key}: there is no resolver '{name}'; {hint}"
     ours = message.partition("ValueError raised while resolving interpolation: ")[2]
     return ours or f"{key}: {message}"
+
+
+def _fault(message: str, parser: ArgumentParser, words: Sequence[str]) -> Fault:
+    if found := re.match(r"unrecognized arguments: (\S+)", message):
+        return Fault(suggestions.unknown_option(found[1], parser, words))
+    if found := re.match(r"Subcommand '\w+' does not accept option '([^']+)'", message):
+        keys = tuple(short(found[1]).split("."))
+        return Fault(suggestions.unknown_option(found[1], parser, words), keys[:-1], keys[-1])
+    if found := re.search(r"argument subcommand: invalid choice: '([^']*)'", message):
+        return Fault(str(verbs.unknown(found[1])))
+    if message.startswith('expected "subcommand"'):
+        return Fault(str(verbs.unknown("")))
+    if found := re.match(r"the following arguments are required: (.*)", message):
+        return Fault(suggestions.missing(found[1].split(", "), parser))
+    rejections = list(_rejections(message))
+    if not rejections:
+        return Fault(" ".join(message.split()))
+    return _rejected(rejections, message, parser, words)
+
+
+def _rejected(
+    rejections: Sequence[Rejection], message: str, parser: ArgumentParser, words: Sequence[str]
+) -> Fault:
+    """Joins the reasons that were given for the innermost value."""
+    keys = max((rejection.keys for rejection in rejections), key=len)
+    innermost = [rejection for rejection in rejections if rejection.keys == keys]
+    specific = [rejection for rejection in innermost if rejection.reason.startswith(SPECIFIC)]
+    faults = [_reason(rejection, parser, words) for rejection in specific or innermost]
+    expected = [fault.sentence for fault in faults if fault.sentence.startswith("expected")]
+    if not expected:
+        return faults[0]
+    found = re.search(r"(?:Got|Given) value: ((?:(?!\. Got value: ).)*)", message)
+    value = found[1] if found else ""
+    got = f", got {_shortened(value)}" if found else ""
+    sentence = " or ".join(dict.fromkeys(expected)).replace(" or expected", " or") + got
+    return Fault(f"{'.'.join(keys)}: {sentence}", keys, value)
 
 
 def _rejections(message: str) -> Iterator[Rejection]:
@@ -118,99 +162,38 @@ def _rejections(message: str) -> Iterator[Rejection]:
             yield Rejection(tuple(key for _, key in keys), owner, text)
 
 
-def _reason(rejection: Rejection, parser: ArgumentParser) -> str:
+def _reason(rejection: Rejection, parser: ArgumentParser, words: Sequence[str]) -> Fault:
+    """Returns the fault that a reason tells of; what is "expected" is without the path to it."""
+    keys, owner = rejection.keys, rejection.owner
+    start = ".".join(keys)
     reason = re.sub(r"\.? Got value: .*", "", rejection.reason)
-    if found := re.match(r"Expected a dot import path string: (.*)", reason):
-        return _no_such_class(found[1], rejection, parser)
-    if found := re.match(r"Option '([^']+)' is not accepted", reason):
-        return _no_such_option(found[1], rejection.owner)
     if found := re.match(r"Expected an? (?:<class '(\w+)'>|typing\.Literal\[(.*)\])", reason):
-        return "expected " + (found[1] or f"one of {found[2]}")
-    return reason
-
-
-def _missing(names: list[str], parser: ArgumentParser) -> str:
-    wanted = [name.rpartition(".")[2] for name in names]
-    if not {"model", "data"}.issuperset(wanted):
-        usage = " ".join(parser.format_usage().split()).removeprefix("usage: ")
-        return f"{' and '.join(wanted)} must be given; write `{usage}`"
-    return (
-        f"nothing says what {' and '.join(wanted)} to use; name a recipe, for example "
-        "--config quickstart"
-    )
-
-
-def _unknown_option(option: str, parser: ArgumentParser) -> str:
-    name = option.partition("=")[0]
-    dashes = "--" if name.startswith("-") else ""
-    options = (option.lstrip("-") for option in parser._option_string_actions)
-    known = {option for option in options if not option.endswith(".help")}
-    bare = name.lstrip("-")
-    close = get_close_matches(bare, known, n=2) or get_close_matches(
-        bare.partition(".")[0], known, n=1
-    )
-    hint = (
-        f"did you mean {' or '.join(dashes + option for option in close)}?"
-        if close
-        else "--help lists all."
-    )
-    return f"there is no option {name}; {hint}"
-
-
-def _no_such_class(name: str, rejection: Rejection, parser: ArgumentParser) -> str:
-    choices = sorted(set(_choices(_hint(rejection, parser))))
-    close = get_close_matches(name.rpartition(".")[2], choices, n=2)
-    if close:
-        return f"there is no class '{name}' to choose here; did you mean {' or '.join(close)}?"
-    hint = f"choose from {', '.join(choices)}" if choices else "give the path to import it by"
-    return f"there is no class '{name}' to choose here; {hint}"
-
-
-def _no_such_option(name: str, owner: str) -> str:
-    label = owner.rpartition(".")[2]
-    if name in WIRED:
-        return f"{label} gets '{name}' from the model and the data; drop it"
-    options = [option for option in _parameters(owner) if option not in WIRED]
-    close = get_close_matches(name, options, n=2)
-    hint = (
-        f"did you mean {' or '.join(close)}?"
-        if close
-        else f"it has {', '.join(options) or 'no options'}"
-    )
-    return f"{label} has no option '{name}'; {hint}"
+        return Fault("expected " + (found[1] or f"one of {found[2]}"), keys)
+    if found := re.match(r"Not a valid subclass of (\w+)", reason):
+        names = ", ".join(suggestions.class_names(_hint(rejection, parser)))
+        return Fault(f"expected {found[1]}" + (f" ({names})" if names else ""), keys)
+    if found := re.match(r"Option '([^']+)' is not accepted", reason):
+        name = found[1].partition(".")[0]
+        dashes = "" if places.find(words, keys, name) else "--"
+        said = suggestions.unknown_option_of_class(name, owner, start, parser, words, dashes)
+        return Fault(said, keys, name)
+    if found := re.match(r"the following arguments are required: (.*)", reason):
+        said = suggestions.missing_options(found[1].split(", "), owner, start)
+        return Fault(f"{start}: {said}", keys, owner.rpartition(".")[2])
+    if found := re.match(r"Expected a dot import path string: (.*)", reason):
+        said = suggestions.unknown_class(found[1], _hint(rejection, parser))
+        return Fault(f"{start}: {said}", keys, found[1])
+    return Fault(f"{start}: {reason}", keys)
 
 
 def _hint(rejection: Rejection, parser: ArgumentParser) -> Any:
     """Returns the type of the rejected value, from the signature of its owner or the parser."""
     if rejection.owner:
-        return _parameters(rejection.owner).get(rejection.keys[-1])
+        known = {known.name: known.annotation for known in parameters(rejection.owner)}
+        return known.get(rejection.keys[-1])
     dest = ".".join(rejection.keys)
     return next((getattr(a, "_typehint", None) for a in parser._actions if a.dest == dest), None)
 
 
-def _parameters(owner: str) -> dict[str, Any]:
-    """Returns the types of the arguments of a constructor, with those it passes to its bases."""
-    located = pydoc.locate(owner)
-    found = get_signature_parameters(located, "__init__") if inspect.isclass(located) else []
-    return {parameter.name: parameter.annotation for parameter in found}
-
-
-def _choices(hint: Any) -> Iterator[str]:
-    """Yields the names of the classes that a type admits; of a factory, of those that it makes."""
-    if getattr(hint, "_is_protocol", False):
-        yield from _choices(get_type_hints(hint.__call__)["return"])
-    elif inspect.isclass(hint) and not get_args(hint):
-        if hint.__module__ != "builtins":
-            yield from _concrete(hint)
-    else:
-        for inner in get_args(hint):
-            if not isinstance(inner, list):  # the arguments of a Callable
-                yield from _choices(inner)
-
-
-def _concrete(base: type) -> Iterator[str]:
-    if not inspect.isabstract(base) and not base.__name__.startswith("_"):
-        yield base.__name__
-    derived: type
-    for derived in base.__subclasses__():
-        yield from _concrete(derived)
+def _shortened(value: str) -> str:
+    return value if len(value) <= LONGEST else f"{value[:LONGEST]}…"

@@ -59,6 +59,12 @@ def find(name: str, among: Sequence[Path] | None = None) -> Path:
             raise UserError(f"several shipped recipes are called '{name}'; name one of {names}")
 
 
+def close_names(name: str, shipped: Sequence[Path]) -> list[str]:
+    """Returns the names of at most three shipped files that are or look like a name."""
+    tails = {"/".join(_parts(path)[-k:]) for path in shipped for k in range(1, 4)}
+    return get_close_matches(name.removesuffix(".yaml"), sorted(tails), n=3)
+
+
 def recipes() -> list[Path]:
     """Lists the shipped recipes: those that run alone, then the overlays."""
     paths = [path for path in FOLDER.rglob("*.yaml") if _parts(path)[0] != STUDIES]
@@ -116,8 +122,7 @@ def _first_sentence(path: Path) -> str:
 
 
 def _hint(name: str, shipped: Sequence[Path]) -> str:
-    tails = {"/".join(_parts(path)[-k:]) for path in shipped for k in range(1, 4)}
-    close = get_close_matches(name.removesuffix(".yaml"), sorted(tails), n=3)
+    close = close_names(name, shipped)
     return f"did you mean {' or '.join(close)}?" if close else "`overtone recipes` lists them."
 
 

@@ -1,0 +1,154 @@
+"""Sentences on unknown names of options and classes, with the nearest ones that exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+from framework.console import options, recipes
+from framework.console.options import WIRED
+
+SYNONYMS = {
+    "learning_rate": "lr",
+    "wd": "weight_decay",
+    "steps": "max_steps",
+    "epochs": "max_epochs",
+    "gpus": "devices",
+    "bs": "batch_size",
+    "checkpoint_path": "ckpt_path",
+    "resume": "ckpt_path",
+}
+MOST = 4  # names in a hint
+
+
+def unknown_option(option: str, parser: ArgumentParser, words: Sequence[str] = ()) -> str:
+    """Says that the parser has no such option, and which was meant.
+
+    Args:
+        option: A word of the command line, or a key of a recipe.
+        parser: The parser of the verb.
+        words: Words of the command line, recipes by path.
+    """
+    name = option.partition("=")[0]
+    if not name.startswith("-") and name in words and (recipe := _recipe(name)):
+        return f"there is no option {name}; did you mean --config {recipe}?"
+    dashes = "--" if name.startswith("-") or option in words else ""
+    known = [known.name for known in options.known(parser, words)]
+    bare = name.lstrip("-").replace("-", "_")
+    close = _same_end(bare, known) or _close(bare, known)
+    return f"there is no option {name}; {_hint(close, '--help lists all.', dashes)}"
+
+
+def unknown_option_of_class(
+    name: str, owner: str, start: str, parser: ArgumentParser, words: Sequence[str], dashes: str
+) -> str:
+    """Says that a class has no such option, and which was meant.
+
+    Args:
+        name: What was given.
+        owner: Path of the class.
+        start: Name of the option that holds the class.
+        parser: The parser of the verb.
+        words: Words of the command line, recipes by path.
+        dashes: What stands before a full name: "--" where the option was given as a flag.
+    """
+    label = owner.rpartition(".")[2]
+    own = [known.name for known in options.parameters(owner) if known.name not in WIRED]
+    known = {known.name for known in options.known(parser, words)}
+    in_a_list = not known & {f"{start}.{other}" for other in own}  # or under a name of its own
+    path = start if in_a_list else f"{start}.{name}"
+    if name in WIRED:
+        return f"{path}: {label} gets '{name}' from the model and the data; drop it"
+    same = _same_end(name, sorted(full for full in known if full.startswith(f"{start}.")))
+    close = get_close_matches(name, own, n=2)
+    hint = _hint(same, "", dashes) or _hint(close, f"it has {', '.join(own) or 'no options'}")
+    return f"{path}: {label} has no option '{name}'; {hint}"
+
+
+def unknown_class(name: str, hint: Any) -> str:
+    """Says that there is no such class, and which was meant or what there is.
+
+    Args:
+        name: What was given.
+        hint: The type that admits classes.
+    """
+    names = class_names(hint)
+    close = get_close_matches(name.rpartition(".")[2], names, n=2)
+    choices = f"choose from {', '.join(names)}" if names else "give the path to import it by"
+    return f"there is no class '{name}' to choose here; {_hint(close, choices)}"
+
+
+def class_names(hint: Any) -> list[str]:
+    """Returns the short names of the classes that a type admits, sorted."""
+    return sorted({found.__name__ for found in options.classes(hint)})
+
+
+def missing_options(names: Sequence[str], owner: str, start: str) -> str:
+    """Says which options a class needs, and what they may be.
+
+    Args:
+        names: Those that were not given.
+        owner: Path of the class.
+        start: Name of the option that holds the class.
+    """
+    hints = {known.name: known.annotation for known in options.parameters(owner)}
+    choices = [class_names(hints.get(name)) for name in names]
+    wanted = [
+        f"--{start}.{name}" + (f" ({', '.join(some)})" if some else "")
+        for name, some in zip(names, choices, strict=True)
+    ]
+    label = owner.rpartition(".")[2]
+    return f"{label} needs {' and '.join(names)}; give {' and '.join(wanted)}"
+
+
+def missing(names: Sequence[str], parser: ArgumentParser) -> str:
+    """Says which arguments of a verb are missing, and how to give them.
+
+    Args:
+        names: Those arguments.
+        parser: The parser of the verb.
+    """
+    wanted = [name.rpartition(".")[2] for name in names]
+    if not {"model", "data"}.issuperset(wanted):
+        usage = " ".join(parser.format_usage().split()).removeprefix("usage: ")
+        return f"{' and '.join(wanted)} must be given; write `{usage}`"
+    return (
+        f"nothing says what {' and '.join(wanted)} to use; name a recipe, for example "
+        "--config quickstart"
+    )
+
+
+def _hint(close: Sequence[str], otherwise: str, dashes: str = "") -> str:
+    if not close:
+        return otherwise
+    return f"did you mean {' or '.join(dashes + name for name in close)}?"
+
+
+def _same_end(name: str, known: Iterable[str]) -> list[str]:
+    """Returns the full names whose last part is that of a name, or a synonym of it."""
+    end = name.rpartition(".")[2]
+    ends = (end, SYNONYMS.get(end, end))
+    return [full for full in known if full.rpartition(".")[2] in ends][:MOST]
+
+
+def _close(name: str, known: Sequence[str]) -> list[str]:
+    """Returns the names that look like one: in whole, in their last part, or in their first."""
+    top = [full for full in known if "." in name or "." not in full]
+    if close := get_close_matches(name, top, n=2):
+        return close
+    ends = {full.rpartition(".")[2]: full for full in reversed(known)}
+    ends |= {word: ends[end] for word, end in SYNONYMS.items() if end in ends}
+    if "." not in name and (close := get_close_matches(name, ends, n=2)):
+        return [ends[end] for end in close]
+    return get_close_matches(name.partition(".")[0], top, n=1)
+
+
+def _recipe(name: str) -> str:
+    """Returns the name of the recipe that a word names or almost names, "" if there is none."""
+    if name.endswith((".yaml", ".yml")) and Path(name).is_file():
+        return name
+    return next(iter(recipes.close_names(name, recipes.recipes())), "")
