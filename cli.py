@@ -16,7 +16,7 @@ import sys
 from importlib import import_module, metadata
 from pathlib import Path
 
-from framework.console import recipes, verbs
+from framework.console import import_path, recipes, verbs
 from framework.console.errors import UserError, user_message
 
 NAMES = ("overtone", "lightning")
@@ -84,6 +84,7 @@ def _run(args: list[str], program: str) -> None:
         case ["recipes", *rest]:
             _list_recipes(rest)
         case [verb, *rest] if verb in verbs.names():
+            import_path.extend(rest)
             _import_classes()
             verbs.load(verb)(rest, program)
         case [verb, *_] if verb in verbs.LIGHTNING or verb.startswith("-"):
@@ -94,6 +95,7 @@ def _run(args: list[str], program: str) -> None:
 
 def _run_trainer(args: list[str], program: str) -> None:
     paths = recipes.with_paths(args)  # a misspelt recipe is reported before imports take seconds
+    import_path.extend(paths)
     _import_classes()
     from framework.console.command import Command
 

@@ -9,8 +9,9 @@ features, H horizon.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -83,6 +84,7 @@ class TrajectorySpec:
             are the same.
         longest: Longest episode of the data in time steps; stems clamp later times to its last. 0
             if unknown; `horizon` is used then.
+        target_returns: Returns to ask a policy for where nothing else is asked; empty if unknown.
     """
 
     support: Tokens | Interval | Bins
@@ -97,6 +99,7 @@ class TrajectorySpec:
     data_return: float = float("nan")
     order: tuple[int, ...] = ()
     longest: int = 0
+    target_returns: tuple[float, ...] = ()
 
 
 class TrajectoryBatch(NamedTuple):
@@ -144,6 +147,8 @@ class SeriesSpec:
         season: Period of the season in steps, 1 where there is none.
         benchmarks: The sets to test on, in the order of the test loaders; empty where there is
             one, whose metrics need no name.
+        scaling: `class_path` and `init_args` of what computes `loc` and `scale` of a window; None
+            if unknown.
     """
 
     support: Interval
@@ -151,20 +156,22 @@ class SeriesSpec:
     horizon: int
     season: int
     benchmarks: tuple[Benchmark, ...] = ()
+    scaling: Mapping[str, Any] | None = field(default=None, hash=False)
 
 
 class SeriesBatch(NamedTuple):
     """Windows of series, whose missing or padded values are 0.
 
-    Those of the past are not `observed`, those of the future have weight 0.
+    Those of the past are not `observed`, those of the future have weight 0. Values are float32, or
+    float64 where float32 would round the differences within a series away.
     """
 
-    past: Tensor  # [B, C] float32, in the series' own units
+    past: Tensor  # [B, C], in the series' own units
     observed: Tensor  # [B, C] bool
-    loc: Tensor  # [B, 1] float32, what to subtract to scale a value
-    scale: Tensor  # [B, 1] float32, what to divide by, positive
-    error: Tensor  # [B, 1] float32, mean absolute error of the seasonal naive forecast before
-    target: Tensor  # [B, H] float32, in the series' own units
+    loc: Tensor  # [B, 1], what to subtract to scale a value
+    scale: Tensor  # [B, 1], what to divide by, positive
+    error: Tensor  # [B, 1], mean absolute error of the seasonal naive forecast before
+    target: Tensor  # [B, H], in the series' own units
     weight: Tensor  # [B, H] float32
 
 

@@ -1,4 +1,4 @@
-"""The Lightning side: modules, data and callbacks, and everything else that a run needs.
+"""The Lightning side: modules, data, callbacks, playing, and all else that a run needs.
 
     from framework import Forecaster, LanguageModel, SeriesData, TokenData
 
@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from framework.callbacks import *  # noqa: F403 # each has an `__all__`
     from framework.data import *  # noqa: F403
+    from framework.forecasting import *  # noqa: F403
     from framework.modules import *  # noqa: F403
+    from framework.playing import *  # noqa: F403
 
-FACES = ("modules", "data", "callbacks")
+FACES = ("modules", "data", "callbacks", "forecasting", "playing")
 
 
 def __getattr__(name: str) -> Any:

@@ -144,9 +144,9 @@ def test_evaluates_a_checkpoint_by_the_recipe_beside_it(run, capsys):
 
 def test_predictions_are_json_lines(run):
     cli.main(["predict", f"--ckpt_path={run / 'checkpoints' / 'best.ckpt'}"])
-    rows = (run / "predictions-0.jsonl").read_text().splitlines()
+    rows = (run / "predictions.jsonl").read_text().splitlines()
+    assert [json.loads(row)["id"] for row in rows] == list(range(len(rows)))
     assert rows
-    assert all(isinstance(json.loads(row), dict) for row in rows)
 
 
 def test_the_recipe_rules_when_a_run_goes_on(run, tmp_path):

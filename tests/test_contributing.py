@@ -10,20 +10,24 @@ from torch.distributions import Laplace
 
 import cli
 from components.supports import Interval, Tokens
+from components.testing import HEAD_LAWS
 from tests.components.heads.every_head import BINS, INTERVALS
 
 TEXT = (Path(cli.__file__).parent / "CONTRIBUTING.md").read_text()
 
 
-def block(language):
-    (found,) = re.findall(rf"```{language}\n(.*?)```", TEXT, flags=re.DOTALL)
-    return found
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, flags=re.DOTALL)
+
+
+HEAD, LAWS = blocks("python")
+(OVERLAY,) = blocks("yaml")
 
 
 @pytest.fixture(scope="module")
 def module(tmp_path_factory):
     folder = tmp_path_factory.mktemp("package")
-    (folder / "contributed_laplace.py").write_text(block("python"))
+    (folder / "contributed_laplace.py").write_text(HEAD)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
         yield importlib.import_module("contributed_laplace")
@@ -47,9 +51,17 @@ def test_head_refuses_in_one_sentence(module):
         module.LaplaceHead(8, Interval(0.0, 1.0), sharpness=0)
 
 
+@pytest.mark.parametrize("law", HEAD_LAWS, ids=lambda law: law.__name__)
+@pytest.mark.usefixtures("module")
+def test_laws_hold_in_a_package_of_its_own(law):
+    names = {}
+    exec(LAWS, names)
+    names["test_laplace_head"](law)
+
+
 def test_overlay_trains_and_the_option_is_on_the_command_line(module, tmp_path, capsys):
     overlay = tmp_path / "laplace.yaml"
-    overlay.write_text(block("yaml").replace("LaplaceHead", "contributed_laplace.LaplaceHead"))
+    overlay.write_text(OVERLAY.replace("LaplaceHead", "contributed_laplace.LaplaceHead"))
     root = f"--trainer.default_root_dir={tmp_path}"
     smoke = ("--config", "two_peaks", "--config", "smoke")
     cli.main(["fit", *smoke, "--config", str(overlay), root, "--model.head.sharpness=2"])

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 from torch import Tensor
+
+RANDOM = "random"  # the name of the reference that scores 0
 
 
 def normalized_score(returns: Tensor, random: float, reference: float) -> Tensor:
@@ -27,3 +32,27 @@ def normalized_score(returns: Tensor, random: float, reference: float) -> Tensor
             "different returns."
         )
     return 100 * (returns - random) / (reference - random)
+
+
+def named_scores(returns: Tensor, references: Mapping[str, float]) -> dict[str, Tensor]:
+    """Scales returns by every pair of known references, under names that say which.
+
+    Args:
+        returns: Returns of episodes, any shape.
+        references: Mean returns by name; `random` scores 0 and each other one 100. Those that are
+            not finite are unknown, and those that equal `random` are no scale: both are left out.
+
+    Returns:
+        Scores in percent, of the shape of `returns`, by names such as `score_random_to_data`.
+
+    Example:
+        >>> import torch
+        >>> named_scores(torch.tensor([60.0]), {"random": 20.0, "data": 100.0, "expert": math.nan})
+        {'score_random_to_data': tensor([50.])}
+    """
+    random = references.get(RANDOM, math.nan)
+    return {
+        f"score_{RANDOM}_to_{name}": normalized_score(returns, random, reference)
+        for name, reference in references.items()
+        if math.isfinite(random) and math.isfinite(reference) and reference != random
+    }

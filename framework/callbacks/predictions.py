@@ -1,4 +1,4 @@
-"""Writes predictions as JSON lines, one file per process."""
+"""Writes predictions as JSON lines: one file, a row per example, in the order of the data."""
 
 from __future__ import annotations
 
@@ -7,14 +7,22 @@ import os
 from pathlib import Path
 from typing import IO, Any
 
+import torch.distributed as dist
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch.utils.data import DataLoader
+
+from framework.data.module import Dataset
+
+Numbered = dict[int, dict[str, Any]]
+"""Rows by the numbers of their examples."""
 
 
 class Predictions(Callback):
     """Writes the rows that `predict_step` returns into the log directory, and prints the path.
 
-    Each process writes its own file (`predictions-0.jsonl`, …), which gets this name when it is
-    complete.
+    A row begins with what identifies its example: `id`, and more if the data know more, such as
+    the `time` of forecasts. However many processes predict, the first one writes all rows, in the
+    order of the data; the file (`predictions.jsonl`) gets this name when it is complete.
     """
 
     def __init__(self) -> None:
@@ -23,9 +31,11 @@ class Predictions(Callback):
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Opens the file under a temporary name."""
-        directory = Path(trainer.log_dir or ".").resolve()
+        directory = Path(trainer.log_dir or ".").resolve()  # on all ranks: it is broadcast
+        if not trainer.is_global_zero:
+            return
         directory.mkdir(parents=True, exist_ok=True)
-        self._path = directory / f"predictions-{trainer.global_rank}.jsonl"
+        self._path = directory / "predictions.jsonl"
         self._file = self._temporary.open("w", encoding="utf-8")
 
     def on_predict_batch_end(
@@ -37,14 +47,29 @@ class Predictions(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Writes the rows of a batch."""
-        assert self._file is not None
-        for row in outputs:
-            self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        """Writes the rows of the batches that all processes have at this time.
+
+        Raises:
+            ValueError: If there is not one row for each example.
+        """
+        loader = _loader(trainer, dataloader_idx)
+        indices = loader.batch_sampler.seen_batch_indices[batch_idx]  # type: ignore[union-attr]  # Lightning's wrapper
+        if len(outputs) != len(indices):
+            raise ValueError(
+                f"{type(pl_module).__name__}.predict_step returned {len(outputs)} rows for "
+                f"{len(indices)} examples; return one for each, in their order."
+            )
+        rows = zip(indices, outputs, strict=True)
+        numbered = {k: {**_identity(loader.dataset, k), **row} for k, row in rows}
+        everything = _gathered(numbered)
+        if self._file is not None:
+            for number in sorted(everything):
+                self._file.write(json.dumps(everything[number], ensure_ascii=False) + "\n")
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Gives the file its final name."""
-        assert self._file is not None
+        if self._file is None:
+            return
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
@@ -64,3 +89,23 @@ class Predictions(Callback):
     @property
     def _temporary(self) -> Path:
         return self._path.with_suffix(".part")
+
+
+def _loader(trainer: Trainer, index: int) -> DataLoader[Any]:
+    """Returns a loader of the examples to predict, of one or several."""
+    loaders: Any = trainer.predict_dataloaders
+    loader: DataLoader[Any] = loaders[index] if isinstance(loaders, list) else loaders
+    return loader
+
+
+def _identity(dataset: Any, number: int) -> dict[str, Any]:
+    return dataset.identify(number) if isinstance(dataset, Dataset) else {"id": number}
+
+
+def _gathered(rows: Numbered) -> Numbered:
+    """Joins the rows of all processes; some may have the same, such as those of a shard."""
+    if not dist.is_initialized():
+        return rows
+    parts: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(parts, rows)
+    return {number: row for part in parts for number, row in part.items()}

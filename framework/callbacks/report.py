@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from framework.callbacks.pictures import save, show
 from framework.callbacks.table import table
+from framework.data.baselines import NONE, Baselines
+from framework.data.module import PredictiveData
 
 METRICS = "metrics.json"  # in the log directory: the numbers of the table
 
@@ -23,7 +25,8 @@ class MetricsReport(Callback):
     The batch is the first of the first validation (or test) loader. Its figures are sent to
     TensorBoard after each validation, and saved as PNG files in the log directory at the end. The
     metrics and the number of parameters are saved there as `metrics.json`. All processes compute
-    the figures, the first one writes.
+    the figures, the first one writes. Simple predictions that the data score, such as the seasonal
+    naive forecast, have a column each in the table, over the same examples.
     """
 
     def __init__(self) -> None:
@@ -87,7 +90,10 @@ class MetricsReport(Callback):
             return
         rows = rows_by_stage(trainer.callback_metrics)
         if len(rows) > 1:
+            found = baselines(trainer)
+            rows = with_baselines(rows, found)
             print(table(title, rows), flush=True)
+            print(*found.notes, sep="\n", end="\n" if found.notes else "", flush=True)
             numbers = {k: float(v) for k, v in trainer.callback_metrics.items() if "/" in k}
             numbers["parameters"] = sum(parameter.numel() for parameter in module.parameters())
             _save_numbers(numbers, Path(directory or "."))
@@ -117,5 +123,34 @@ def rows_by_stage(metrics: dict[str, Tensor]) -> list[list[str]]:
     return [["metric", *stages], *body]
 
 
-def _number(value: Tensor | None) -> str:
+def baselines(trainer: Trainer) -> Baselines:
+    """Scores simple predictions of what the trainer validated or tested on last."""
+    tested = trainer.state.fn == "test"
+    split, batches = (
+        ("test", trainer.num_test_batches) if tested else ("val", trainer.num_val_batches)
+    )
+    pairs = (key.split("/", 1) for key in trainer.callback_metrics if "/" in key)
+    metrics = {name for stage, name in pairs if stage == split}
+    data = trainer.datamodule  # type: ignore[attr-defined]  # set from outside
+    return data.baselines(split, batches, metrics) if isinstance(data, PredictiveData) else NONE
+
+
+def with_baselines(rows: list[list[str]], found: Baselines) -> list[list[str]]:
+    """Adds a column for each simple prediction, if the table has one of its metrics.
+
+    Example:
+        >>> found = Baselines({"naive": {"mae": 2.0}})
+        >>> with_baselines([["metric", "val"], ["nll", "3"], ["mae", "1"]], found)
+        [['metric', 'val', 'naive'], ['nll', '3', ''], ['mae', '1', '2']]
+    """
+    shown = {row[0] for row in rows}
+    columns = {name: part for name, part in found.scores.items() if shown & part.keys()}
+    header, *body = rows
+    return [
+        [*header, *columns],
+        *([*row, *(_number(part.get(row[0])) for part in columns.values())] for row in body),
+    ]
+
+
+def _number(value: Tensor | float | None) -> str:
     return "" if value is None else f"{float(value):.5g}"

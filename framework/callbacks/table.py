@@ -1,7 +1,8 @@
-"""Aligned tables for the terminal."""
+"""Aligned tables for the terminal, and how their numbers are written."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 
@@ -34,3 +35,16 @@ def table(title: str, rows: Sequence[Sequence[str]]) -> str:
     ]
     rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
     return "\n".join(["", title, lines[0], rule, *lines[1:]])
+
+
+def plus_minus(mean: float, deviation: float) -> str:
+    """Writes mean ± deviation, to the second digit of the deviation.
+
+    Example:
+        >>> plus_minus(1363.24, 166.3), plus_minus(3.4871, 0.3391), plus_minus(500.0, 0.0)
+        ('1363 ± 166', '3.49 ± 0.34', '500')
+    """
+    if not 0 < deviation < math.inf:  # nan, too
+        return f"{mean:,.0f}" if mean.is_integer() else f"{mean:.4g}"  # numbers of things
+    digits = max(0, 1 - math.floor(math.log10(deviation)))
+    return f"{mean:.{digits}f} ± {deviation:.{digits}f}"

@@ -22,12 +22,13 @@ from framework.data.tokens.tokenizer import (
     FileTokenizer,
     Tokenizer,
 )
+from framework.data.trajectories.arrays import Hdf5Episodes, NpzEpisodes
 from framework.data.trajectories.controllers import CartPole, Hopper, Pendulum
 from framework.data.trajectories.episodes import EpisodeSource
 from framework.data.trajectories.filming import AtariEpisodes, RandomAtari
 from framework.data.trajectories.module import TrajectoryData
 from framework.data.trajectories.orders import ActionOrder, AtariOrder
-from framework.data.trajectories.recordings import MinariEpisodes, NpzEpisodes, TableEpisodes
+from framework.data.trajectories.recordings import MinariEpisodes, TableEpisodes
 from framework.data.trajectories.replay import DqnReplay
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "EpisodeSource",
     "FileTokenizer",
     "FppTable",
+    "Hdf5Episodes",
     "Hopper",
     "HubText",
     "InMemory",

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
+import warnings
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from glob import glob
@@ -20,7 +23,10 @@ from pyarrow import feather, parquet
 
 ENCODING = "utf-8-sig"  # UTF-8 with or without a byte-order mark
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zip", ".zst")
+SEPARATORS = (";", "\t", "|")  # of columns, in place of commas
+UNNAMED = r"Unnamed: \d+"  # what pandas calls columns without a name
 SHOWN = 12  # columns that an error lists
+DAMAGED = (ValueError, EOFError, gzip.BadGzipFile, zlib.error, pa.ArrowException)
 
 
 def matching_files(pattern: str, option: str) -> list[Path]:
@@ -123,16 +129,37 @@ class TableFile:
             raise ValueError(f"{str(path)!r} is none of {', '.join(READERS)}; convert it.")
         try:
             self._table: Any = read(path, texts)
-        except (ValueError, EOFError, gzip.BadGzipFile, zlib.error, pa.ArrowException) as error:
+        except DAMAGED as error:
             raise ValueError(
                 f"{str(path)!r} cannot be read as a table ({str(error).splitlines()[0]}); "
                 "check the file."
             ) from error
+        twice = [name for name, number in Counter(self.columns).items() if number > 1]
+        if twice:
+            raise ValueError(
+                f"{str(path)!r} has several columns {twice[0]!r}; give each a name of its own."
+            )
 
     @property
     def columns(self) -> list[str]:
         """The names of the columns."""
-        return [str(name) for name in self._frame.columns]
+        return list(self._table.column_names if self._is_arrow else self._table.columns)
+
+    def others(self, *known: str) -> list[str]:
+        """The names of the columns but for known ones.
+
+        The index of a data frame is left out. In a CSV file it is a column without a name; such
+        columns are left out with a warning.
+        """
+        others = [name for name in self.columns if name not in (*known, *self._indexes)]
+        unnamed = [name for name in others if re.fullmatch(UNNAMED, name)]
+        if unnamed:
+            warnings.warn(
+                f"{str(self.path)!r}: column {unnamed[0]!r} has no name in the file, as the index "
+                "that pandas writes; it is left out. Name it to read it.",
+                stacklevel=2,
+            )
+        return [name for name in others if name not in unnamed]
 
     def column(self, name: str) -> Any:
         """Reads a column as a pandas series; empty cells are missing.
@@ -142,7 +169,7 @@ class TableFile:
         """
         if name not in self._frame.columns:
             raise self._unknown(name, self.columns)
-        return self._frame[name].reset_index(drop=True)
+        return self._frame[name]
 
     def names(self, name: str) -> Any:
         """Reads a column of names as a pandas series of text.
@@ -176,24 +203,33 @@ class TableFile:
             ) from error
 
     def arrays(self, name: str) -> NDArray[Any]:
-        """Reads a column of numbers, or of lists of numbers of one length, as `[rows, ...]`.
+        """Reads a column of values, or of lists of numbers of one length, as `[rows, ...]`.
 
         Raises:
             ValueError: If there is no such column, a value is missing, or lists differ in length.
         """
-        table, where = self._arrow, f"{str(self.path)!r}: column {name!r}"
+        table = self._arrow
         if name not in table.column_names:
             raise self._unknown(name, table.column_names)
         values, shape = table[name].combine_chunks(), [table.num_rows]
+        if not table.num_rows:
+            raise ValueError(f"{str(self.path)!r} has gaps or no rows; fill column {name!r}.")
         while _is_list(values.type) and not values.null_count:
-            lengths = pc.unique(pc.list_value_length(values)).to_pylist()
-            if len(lengths) != 1:
-                raise ValueError(f"{where} holds lists that differ in length; give equal ones.")
+            lengths = pc.list_value_length(values).to_numpy()
+            self._refuse(name, lengths != lengths[0], "holds lists that differ in length")
+            self._refuse(name, lengths == 0, "is an empty list")
             values = values.flatten()
-            shape.append(lengths[0])
-        if values.null_count or not table.num_rows:
-            raise ValueError(f"{where} has gaps or no rows; fill it.")
+            shape.append(int(lengths[0]))
+        self._refuse(name, pc.is_null(values).to_numpy(zero_copy_only=False), "has gaps")
         return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(shape)
+
+    def _refuse(self, name: str, wrong: NDArray[np.bool_], problem: str) -> None:
+        """Raises an error if a value is wrong; every row has equally many."""
+        if wrong.any():
+            rows = wrong.reshape(self._arrow.num_rows, -1).max(1)
+            raise ValueError(
+                f"{self.place(name, rows)} {problem}; give every row as many numbers."
+            )
 
     def place(self, name: str, wrong: NDArray[np.bool_]) -> str:
         """Names the file, a column, and the first of the rows `[rows]` that are wrong."""
@@ -201,24 +237,51 @@ class TableFile:
 
     def _unknown(self, name: str, columns: Sequence[str]) -> ValueError:
         known = ", ".join(columns[:SHOWN])
-        return ValueError(f"{str(self.path)!r} has no column {name!r}; it has {known}.")
+        other = next((mark for mark in SEPARATORS if len(columns) == 1 and mark in known), None)
+        hint = f"separate the columns by commas, not by {other!r}" if other else f"it has {known}"
+        return ValueError(f"{str(self.path)!r} has no column {name!r}; {hint}.")
+
+    @property
+    def _indexes(self) -> list[str]:
+        """The columns that were an index when pandas wrote the file."""
+        described = (self._table.schema.pandas_metadata or {}) if self._is_arrow else {}
+        return [name for name in described.get("index_columns", ()) if isinstance(name, str)]
+
+    @property
+    def _is_arrow(self) -> bool:
+        return isinstance(self._table, pa.Table)
 
     @cached_property
     def _frame(self) -> Any:
-        is_frame = isinstance(self._table, pd.DataFrame)
-        return self._table if is_frame else self._table.to_pandas()
+        # Without the metadata of pandas, names are text, and an index is a column
+        return self._table.to_pandas(ignore_metadata=True) if self._is_arrow else self._table
 
     @cached_property
     def _arrow(self) -> Any:
-        is_arrow = isinstance(self._table, pa.Table)
-        return self._table if is_arrow else pa.Table.from_pandas(self._table)
+        if self._is_arrow:
+            return self._table
+        try:
+            return pa.Table.from_pandas(self._table)
+        except pa.ArrowException:  # a column of numbers and text
+            mixed = self._table.select_dtypes(object).columns
+            return pa.Table.from_pandas(self._table.astype(dict.fromkeys(mixed, str)))
 
 
 def _read_csv(path: Path, texts: Sequence[str]) -> Any:
-    frame = pd.read_csv(path, encoding=ENCODING)
-    for name in set(texts) & set(frame.columns):  # again, without guesses about what is missing
-        options: dict[str, Any] = {"usecols": [name], "dtype": str, "keep_default_na": False}
-        frame[name] = pd.read_csv(path, encoding=ENCODING, **options)[name].to_numpy()
+    """Reads a CSV file; columns keep their names, which pandas would make unique."""
+    options: dict[str, Any] = {"encoding": ENCODING, "index_col": False, "low_memory": False}
+    plain = {"dtype": str, "keep_default_na": False, **options}  # no guesses what is missing
+    header = pd.read_csv(path, header=None, nrows=1, **plain).iloc[0]
+    names = [str(name) or f"Unnamed: {k}" for k, name in enumerate(header)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            frame = pd.read_csv(path, **options).set_axis(names, axis=1)
+        except pd.errors.ParserWarning as error:
+            raise ValueError("its rows have more cells than its header") from error
+    for name in set(texts) & set(names):
+        column = pd.read_csv(path, usecols=[names.index(name)], **plain)
+        frame[name] = column.iloc[:, 0].to_numpy()
     return frame
 
 
@@ -241,11 +304,12 @@ READERS: dict[str, Callable[[Path, Sequence[str]], Any]] = {
 
 
 def _is_number(cell: Any) -> bool:
+    """Whether pandas reads a cell as a number, or as missing; unlike Python, not 1_000."""
     try:
-        float(cell)
+        pd.to_numeric(pd.Series([cell]))
     except (TypeError, ValueError):
         return cell is None or cell is pd.NA
-    return True
+    return not isinstance(cell, pd.Timestamp | pd.Timedelta | complex)
 
 
 def _is_list(kind: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch.utils import data as torch_data
 from torch.utils.data import DataLoader
 
 from components.data import Batch, Spec
+from framework.data.baselines import NONE, Baselines
 from framework.data.sampling import ENDLESS, EndlessSampler, ShardSampler, StepSampler
 
 SPLITS = ("train", "val", "test")  # the number of a split is part of the seed of its draws
@@ -41,6 +43,10 @@ class Dataset(torch_data.Dataset[Any], ABC):
     @abstractmethod
     def __getitems__(self, indices: list[int]) -> Any:
         """Returns examples as one batch, in the order of the indices."""
+
+    def identify(self, index: int) -> dict[str, Any]:
+        """Identifies an example in the row of its prediction, as `id`: here by its number."""
+        return {"id": index}
 
 
 class InMemory(Dataset):
@@ -107,6 +113,16 @@ class PredictiveData(LightningDataModule, ABC):
     def dataset(self, split: str) -> Dataset:
         """Returns the examples of "train", "val", "test" or "predict"."""
 
+    def baselines(self, split: str, batches: Sequence[float], metrics: Set[str]) -> Baselines:
+        """Scores simple predictions, to show beside those of a model; none here.
+
+        Args:
+            split: "val" or "test".
+            batches: Batches of each loader of the split that every process evaluated.
+            metrics: What was reported of the model; other scores need not be computed.
+        """
+        return NONE
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """Makes the endless loader of training batches, which begins at the trainer's step."""
         dataset = self.dataset("train")
@@ -135,11 +151,19 @@ class PredictiveData(LightningDataModule, ABC):
         return StepSampler(len(dataset), self.batch_size, self.seed, rank, world, self._step)
 
     def _evaluation(self, dataset: Dataset) -> DataLoader[Batch]:
+        return self._loader(dataset, self._shard(dataset))
+
+    def _shard(self, dataset: Dataset) -> ShardSampler:
         rank, world = self._place()
         batch_size = self.eval_batch_size
         if batch_size is None:
             batch_size = max(1, self.batch_size // world)
-        return self._loader(dataset, ShardSampler(len(dataset), batch_size, rank, world))
+        return ShardSampler(len(dataset), batch_size, rank, world)
+
+    def _evaluated(self, dataset: Dataset, batches: float) -> int:
+        """Counts the examples, the first ones, in so many batches of every process."""
+        steps = len(self._shard(dataset))
+        return len(dataset) * int(min(batches, steps)) // steps
 
     def _loader(
         self,

@@ -77,6 +77,15 @@ class KnowsRegressors(Protocol):
 
 
 @runtime_checkable
+class RequestsReturns(Protocol):
+    """Data whose evaluation plays episodes, with a loader for each return that is asked for."""
+
+    @property
+    def target_returns(self) -> Sequence[float]:
+        """The returns, in the order of the loaders behind the first."""
+
+
+@runtime_checkable
 class HasSource(Protocol):
     """Data that are read from an exchangeable source."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -11,8 +11,9 @@ from torch import Tensor
 
 from components.data import EpisodeBatch, TrajectoryBatch, TrajectorySpec
 from components.interfaces import Embedded, Stem
-from components.supports import Support, Tokens
-from framework.data.trajectories.environments import make
+from components.supports import Tokens
+from framework.data.trajectories.making import make
+from framework.data.trajectories.spaces import ActionSpace, space_of
 
 
 class Policy(Protocol):
@@ -36,18 +37,31 @@ def alone(done: bool) -> bool:
     return done
 
 
+class Outcomes(NamedTuple):
+    """What became known of episodes when they were over."""
+
+    returns: Tensor  # [B] float32, sum of the rewards
+    steps: Tensor  # [B] int64
+    ends: list[str]  # B of ENDS
+
+
+ENDS = ("terminated", "truncated", "horizon")
+"""How an episode ends: by its own rules, by the environment's limit of time, or by the spec's."""
+
+
 @torch.no_grad()
 def play(
     policy: Policy,
     spec: TrajectorySpec,
     episodes: EpisodeBatch,
     agree: Callable[[bool], bool] = alone,
-) -> Tensor:
+    environment: Callable[[int], Any] | None = None,
+) -> Outcomes:
     """Plays episodes to their end, or to `spec.horizon`.
 
-    Finished episodes leave the batch, except that one stays until all are over everywhere: with
-    several processes `agree` must return whether all of them are done, so that each calls the
-    policy equally often.
+    All run at once, so that the policy is called for a batch. Finished episodes leave the batch,
+    except that one stays until all are over everywhere: with several processes `agree` must return
+    whether all of them are done, so that each calls the policy equally often.
 
     Args:
         policy: Chooses actions; called once per time step for all running episodes.
@@ -55,45 +69,46 @@ def play(
         episodes: Seeds and target returns, `[B]` each.
         agree: Turns "the episodes of this process are over" into "those of all processes are
             over".
-
-    Returns:
-        Sum of rewards of each episode, `[B]` float32.
+        environment: Makes the environment of each of the B episodes; that of the spec if not
+            given.
 
     Raises:
         ValueError: If the environment cannot be made.
     """
-    environments = [make(spec.environment) for _ in episodes.seed]
+    rows = list(range(len(episodes.seed)))  # the episodes that are in the window
+    environments = [environment(k) if environment else make(spec.environment) for k in rows]
     draws = [np.random.default_rng(seed) for seed in episodes.seed.tolist()]
     try:
+        space = space_of(environments[0].action_space, spec.environment)
         starts = zip(environments, episodes.seed.tolist(), strict=True)
-        seen = [environment.reset(seed=seed)[0] for environment, seed in starts]
+        seen = [opened.reset(seed=seed)[0] for opened, seed in starts]
         window = _empty(spec, episodes, _tensor(seen).dtype)
         returns = torch.zeros_like(episodes.return_to_go, dtype=torch.float32)
-        alive = [True] * len(environments)
-        rows = list(range(len(environments)))  # the episodes that are in the window
+        steps, ends = torch.zeros_like(episodes.seed), [""] * len(environments)
         for time in range(spec.horizon):
             remaining = (episodes.return_to_go - returns)[rows]
             window = _see(window, [seen[k] for k in rows], remaining, time)
             uniform = np.stack([draws[k].random(spec.support.shape) for k in rows])
             wanted = policy(window, torch.from_numpy(uniform).float().to(returns.device))
-            actions = _bounded(wanted, environments[0].action_space, spec.support)
+            actions = _limited(wanted, space, spec)
             window.action[:, -1] = actions
             for k, chosen in zip(rows, actions, strict=True):
-                if alive[k]:
-                    action = _action(environments[k].action_space, spec, chosen)
+                if not ends[k]:
+                    action = space.decode(_numbered(chosen, spec))
                     seen[k], reward, terminated, truncated, _ = environments[k].step(action)
                     returns[k] += float(reward)
-                    alive[k] = not (terminated or truncated)
-            if agree(not any(alive)):
+                    steps[k] += 1
+                    ends[k] = "terminated" if terminated else "truncated" if truncated else ""
+            if agree(all(ends)):
                 break
-            left = [row for row, k in enumerate(rows) if alive[k]] or [0]
+            left = [row for row, k in enumerate(rows) if not ends[k]] or [0]
             if len(left) < len(rows):
                 rows = [rows[row] for row in left]
                 window = TrajectoryBatch(*(field[left] for field in window))
-        return returns
+        return Outcomes(returns, steps, [end or "horizon" for end in ends])
     finally:
-        for environment in environments:
-            environment.close()
+        for opened in environments:
+            opened.close()
 
 
 def _empty(spec: TrajectorySpec, episodes: EpisodeBatch, seen: torch.dtype) -> TrajectoryBatch:
@@ -133,25 +148,18 @@ def _tensor(seen: list[Any]) -> Tensor:
     return torch.from_numpy(values if values.dtype == np.uint8 else values.astype(np.float32))
 
 
-def _bounded(actions: Tensor, space: Any, support: Support) -> Tensor:
-    """Clips actions to their bounds; later steps read the clipped ones."""
-    match support:
-        case Tokens():
-            return actions
-        case _:
-            actions = actions.float()
-            low, high = (torch.from_numpy(bound).to(actions) for bound in (space.low, space.high))
-            return actions.clamp(low, high)
+def _limited(actions: Tensor, space: ActionSpace, spec: TrajectorySpec) -> Tensor:
+    """Replaces actions by the nearest possible ones; later steps read these."""
+    if isinstance(spec.support, Tokens):
+        return actions
+    limited = torch.from_numpy(space.limit(actions.float().cpu().numpy()))
+    return limited.to(actions.device)
 
 
-def _action(space: Any, spec: TrajectorySpec, action: Tensor) -> Any:
-    """Converts an action to the form that the environment accepts."""
-    match spec.support:
-        case Tokens():
-            place = int(action)
-            return int(space.start) + (spec.order[place] if spec.order else place)
-        case _:
-            return action.cpu().numpy().reshape(space.shape)
+def _numbered(action: Tensor, spec: TrajectorySpec) -> Any:
+    """Returns an action in the environment's own order of choices."""
+    outcome = action.cpu().numpy()
+    return np.asarray(spec.order[int(outcome)]) if spec.order else outcome
 
 
 class MovingWindow:

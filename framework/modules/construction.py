@@ -7,12 +7,13 @@ from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial
-from importlib import import_module
 from inspect import isclass, isroutine
 from typing import Any
 
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import instantiate_module
+
+from framework.importing import import_path
 
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
 """What Lightning calls to build a module from a description; it trusts this name."""
@@ -41,7 +42,7 @@ def describe(value: Any) -> Any:
                 raise ValueError(
                     f"The factory {value} has options without names; give them by keyword."
                 )
-            return {"class_path": _path(value.func), "init_args": describe(value.keywords)}
+            return {"class_path": import_path(value.func), "init_args": describe(value.keywords)}
         case Mapping():
             return {name: describe(item) for name, item in value.items()}
         case Namespace():  # what jsonargparse leaves in a dictionary that it has read
@@ -51,9 +52,10 @@ def describe(value: Any) -> Any:
         case _ if is_dataclass(value) and not isclass(value):
             options = {field.name: describe(getattr(value, field.name)) for field in fields(value)}
             chosen = isinstance(type(value), ABCMeta)  # one of the classes that could stand there
-            return {"class_path": _path(type(value)), "init_args": options} if chosen else options
+            path = import_path(type(value))
+            return {"class_path": path, "init_args": options} if chosen else options
         case _ if isclass(value) or isroutine(value):
-            return {"class_path": _path(value)}
+            return {"class_path": import_path(value)}
         case _:
             return value
 
@@ -67,7 +69,11 @@ def describe_module(kind: type, options: Mapping[str, Any]) -> dict[str, Any]:
             of the data, stays as it is.
     """
     described = {name: describe(value) for name, value in options.items() if name != "spec"}
-    facts = {"_class_path": _path(kind), "_instantiator": INSTANTIATOR, "spec": options["spec"]}
+    facts = {
+        "_class_path": import_path(kind),
+        "_instantiator": INSTANTIATOR,
+        "spec": options["spec"],
+    }
     return {**facts, **described}
 
 
@@ -90,18 +96,3 @@ def build_module(owner: str, options: Mapping[str, Any]) -> Any:
     module = instantiate_module(LightningModule, {**kept, "initialization": None})
     module.on_load_checkpoint({module.CHECKPOINT_HYPER_PARAMS_KEY: kept})  # how it was built
     return module
-
-
-def _path(factory: Any) -> str:
-    """Names a class as the command line does: by the shortest public name that it has."""
-    module, name = str(factory.__module__), str(factory.__qualname__)
-    if "<" in name:  # <lambda>, <locals>
-        raise ValueError(
-            f"The factory {module}.{name} cannot be written into a checkpoint, which holds names; "
-            "use a class that can be imported, with its options in "
-            "functools.partial(Class, option=value)."
-        )
-    parts = module.split(".")
-    faces = (".".join(parts[:count]) for count in range(1, len(parts)))
-    public = (face for face in faces if getattr(import_module(face), name, None) is factory)
-    return f"{next(public, module)}.{name}"

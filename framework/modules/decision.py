@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,11 +11,13 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from components.data import EpisodeBatch, TrajectoryBatch, TrajectorySpec
-from components.metrics.returns import normalized_score
+from components.metrics.returns import RANDOM, named_scores
 from components.metrics.smoothness import smoothness_of
 from components.supports import Bins, Interval, Tokens
+from framework.data.protocols import RequestsReturns
+from framework.data.trajectories.targets import written
 from framework.evaluation.acting import ACTS, Act, marginals
-from framework.evaluation.rollout import MovingWindow, play
+from framework.evaluation.rollout import MovingWindow, Policy, play
 from framework.figures import Actions, draw_actions
 from framework.modules.base import PredictiveModule, WeightedValues
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from framework.modules.options import ModuleOptions
 
-EPISODES = 1  # number of the loader that serves episodes to be played
+EPISODES = 1  # number of the first loader that serves episodes to be played
 CELLS = 48  # into which a figure divides the range of an action
 
 
@@ -33,9 +35,10 @@ class DecisionModel(PredictiveModule):
 
     The first loader serves windows of recorded episodes (`nll`; of choices the `accuracy` and the
     `smoothness` of their distributions, of quantities the `absolute_error` and the share
-    `at_bound` that was recorded on an end of the range), the second one episodes to be played,
-    whose mean `return` is reported, and `normalized_return`, in percent between a random policy
-    and the data (`return_random`, `return_data`), if both are known.
+    `at_bound` that was recorded on an end of the range), each further one episodes to be played
+    for one target return. Their mean `return` is reported, and `score_random_to_data`, in percent
+    from a random policy to the mean of the data (`return_random`, `return_data`), if both are
+    known. With several target returns, names end in `_at_20` and so on.
 
     Args:
         act: How an action is taken from its distribution: drawn (`sample`), the most likely
@@ -53,16 +56,14 @@ class DecisionModel(PredictiveModule):
         self.act = ACTS[act]
 
     def evaluate(self, batch: Any, dataloader_idx: int) -> Mapping[str, WeightedValues]:
-        """Scores windows of the first loader, and plays episodes of the second."""
-        if dataloader_idx != EPISODES:
+        """Scores windows of the first loader, and plays episodes of the others."""
+        if dataloader_idx < EPISODES:
             return super().evaluate(batch, dataloader_idx)
-        returns = self.play(batch)
-        scores = {"return": (returns, torch.ones_like(returns))}
-        random, data = self.spec.random_return, self.spec.data_return
-        if math.isfinite(random) and math.isfinite(data) and random != data:
-            score = normalized_score(returns, random, data)
-            scores["normalized_return"] = (score, torch.ones_like(score))
-        return scores
+        returns, targets = self.play(batch), self._target_returns()
+        several = len(targets) > 1
+        suffix = f"_at_{written(targets[dataloader_idx - EPISODES])}" if several else ""
+        scores = {"return": returns, **named_scores(returns, self._references())}
+        return {f"{name}{suffix}": (x, torch.ones_like(x)) for name, x in scores.items()}
 
     def metrics(self, prediction: Any, batch: TrajectoryBatch) -> Mapping[str, WeightedValues]:
         """Returns the accuracy of choices and the smoothness of their distributions, or errors."""
@@ -83,11 +84,22 @@ class DecisionModel(PredictiveModule):
                 }
 
     def summarize(self, means: Mapping[str, float]) -> Mapping[str, float]:
-        """Returns the returns of a random policy and of the data, for comparison."""
-        known = {"return_random": self.spec.random_return, "return_data": self.spec.data_return}
-        if "return" not in means:
+        """Returns the target return if there is one, and the returns to compare with."""
+        if not any(name.startswith("return") for name in means):
             return {}
-        return {name: value for name, value in known.items() if math.isfinite(value)}
+        targets = self._target_returns()
+        known = {f"return_{name}": value for name, value in self._references().items()}
+        return {
+            **({"target_return": targets[0]} if len(targets) == 1 else {}),
+            **{name: value for name, value in known.items() if math.isfinite(value)},
+        }
+
+    def _target_returns(self) -> Sequence[float]:
+        """Returns what the loaders of episodes ask for, where the data say it."""
+        return self.data.target_returns if isinstance(self.data, RequestsReturns) else ()
+
+    def _references(self) -> Mapping[str, float]:
+        return {RANDOM: self.spec.random_return, "data": self.spec.data_return}
 
     def predict_step(
         self, batch: EpisodeBatch, batch_idx: int, dataloader_idx: int = 0
@@ -102,15 +114,19 @@ class DecisionModel(PredictiveModule):
         ]
 
     def play(self, episodes: EpisodeBatch) -> Tensor:
-        """Plays episodes and returns the sum of rewards of each, `[B]`."""
+        """Plays episodes in a run and returns the sum of rewards of each, `[B]`."""
+        agree = self.trainer.strategy.reduce_boolean_decision
+        return play(self.policy(), self.spec, episodes, agree).returns
+
+    def policy(self) -> Policy:
+        """Returns a policy for the episodes of one batch."""
         embed = MovingWindow(self.stem)
 
         def policy(window: TrajectoryBatch, uniform: Tensor) -> Tensor:
             hidden = self.stem.readout(self.backbone(embed(window)))
             return self.act(self.head(hidden[:, -1]), uniform, self.spec.support)
 
-        agree = self.trainer.strategy.reduce_boolean_decision
-        return play(policy, self.spec, episodes, agree)
+        return policy
 
     def figures(self, batch: TrajectoryBatch) -> Mapping[str, Figure]:
         """Draws the distribution of the actions of a window, and of the whole batch."""

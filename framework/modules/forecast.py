@@ -13,12 +13,7 @@ from torch.distributions import Distribution
 from components.data import SeriesBatch, SeriesSpec
 from components.distributions import Affine
 from components.distributions.tensors import to_float32
-from components.metrics.forecasting import (
-    Ratio,
-    absolute_scaled_error,
-    coverage,
-    weighted_quantile_loss,
-)
+from components.metrics.forecasting import LEVELS, score
 from components.metrics.smoothness import smoothness_of
 from framework.evaluation.forecasting import PATHS, Paths, relative_score, sample_paths
 from framework.figures import draw_forecasts
@@ -29,7 +24,6 @@ if TYPE_CHECKING:
 
     from framework.modules.options import ModuleOptions
 
-LEVELS = tuple(k / 10 for k in range(1, 10))  # of the WQL, as in arXiv:2403.07815, section 5.3
 SHOWN = 4  # series in a figure
 
 
@@ -37,7 +31,8 @@ class Forecaster(PredictiveModule):
     """Trains and evaluates a model of series, in nats of the series' own units.
 
     Training and `nll` are teacher-forced: each value is predicted from the true values before it.
-    Tests draw whole futures and report MASE, WQL and the coverage of the 80 % interval.
+    Tests draw whole futures and report MASE, WQL, the mean absolute error of the median and the
+    coverage of the 80 % interval; `components.metrics.forecasting.score` defines them.
 
     If the data name several benchmark sets, test metrics carry their names, such as
     `mase/m3_monthly`. `mase_relative` and `wql_relative` are geometric means over the sets of the
@@ -46,15 +41,20 @@ class Forecaster(PredictiveModule):
 
     Args:
         paths: How many futures are drawn of each series.
+        pooled_mase: Report `mase_pooled`, too: the MASE of gluonts.ev, a mean over all observed
+            values rather than over series.
         options: Options of every module, see `PredictiveModule`.
     """
 
     kind = SeriesSpec
     spec: SeriesSpec
 
-    def __init__(self, *, paths: Paths = PATHS, **options: Unpack[ModuleOptions]) -> None:
+    def __init__(
+        self, *, paths: Paths = PATHS, pooled_mase: bool = False, **options: Unpack[ModuleOptions]
+    ) -> None:
         super().__init__(**options)
         self.paths = paths
+        self._left_out = set() if pooled_mase else {"mase_pooled"}
 
     def forward(self, batch: Any) -> Distribution:
         """Predicts each value of the horizon given those before it, `[B, H]`, in its own units."""
@@ -143,30 +143,8 @@ class Forecaster(PredictiveModule):
     def _score(self, batch: SeriesBatch, batch_idx: int, suffix: str = "") -> None:
         quantiles = _quantiles(self.sample(batch, batch_idx))
         for name, ratio in score(quantiles, batch).items():
-            self._means.add_ratio(name + suffix, *ratio)
-
-
-def score(quantiles: Tensor, batch: SeriesBatch) -> dict[str, Ratio]:
-    """Scores quantile forecasts.
-
-    Args:
-        quantiles: Forecasts at `LEVELS`, `[B, H, 9]`.
-        batch: What truly happened.
-
-    Returns:
-        Numerators and denominators, whose sums over all batches make the metric: `mase`, the mean
-        over series of the scaled error of each, `[B]`; `wql` and `coverage_80` over all values,
-        `[B, H]`.
-    """
-    target, weight = batch.target, batch.weight
-    levels = torch.tensor(LEVELS, dtype=quantiles.dtype, device=quantiles.device)
-    scaled = absolute_scaled_error(quantiles[..., 4], target, batch.error, weight)
-    counts = scaled.denominator.sum(1)
-    return {
-        "mase": Ratio(scaled.numerator.sum(1) / counts.clamp(min=1e-9), (counts > 0).float()),
-        "wql": weighted_quantile_loss(quantiles, target, weight, levels),
-        "coverage_80": coverage(quantiles[..., 0], quantiles[..., -1], target, weight),
-    }
+            if name not in self._left_out:
+                self._means.add_ratio(name + suffix, *ratio)
 
 
 def _quantiles(futures: Tensor) -> Tensor:

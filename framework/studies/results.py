@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from framework.callbacks.table import plus_minus
+
 Published = Mapping[str, Mapping[str, str]]
 """Numbers of a paper as it states them, by variant and metric."""
 
@@ -204,8 +206,4 @@ def _spread(values: Sequence[float]) -> str:
     """Writes mean ± deviation, to the second digit of the deviation."""
     if not values:
         return ""
-    mean, deviation = statistics.fmean(values), statistics.pstdev(values)
-    if not 0 < deviation < math.inf:
-        return f"{mean:,.0f}" if mean.is_integer() else f"{mean:.4g}"  # numbers of things
-    digits = max(0, 1 - math.floor(math.log10(deviation)))
-    return f"{mean:.{digits}f} ± {deviation:.{digits}f}"
+    return plus_minus(statistics.fmean(values), statistics.pstdev(values))

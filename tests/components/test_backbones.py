@@ -13,9 +13,17 @@ from components.layers.fan import FanLayer
 from components.layers.feedforward import FeedForward, SwiGLU
 from components.layers.norms import LayerNorm, RMSNorm
 from components.layers.positions import Learned, NoPositions, RelativeBias, Rotary
+from components.testing import BACKBONE_LAWS, CONTEXT_LAWS
+from components.testing.backbones import (
+    BATCH,
+    CONTEXT,
+    SIZE,
+    built,
+    inputs,
+)
 
 FANFORMER = partial(FanLayer, activation=torch.nn.Identity)
-DIM, BATCH, SIZE, CONTEXT = 16, 3, 6, 5
+DIM = 16
 
 
 class Short(Learned):
@@ -74,69 +82,7 @@ ALL = STREAMS | PLAIN
 READERS = DECODERS | ENCODER_DECODERS  # those that see a context
 
 
-def build(make, dtype=torch.float64, **options):
-    """Builds a backbone whose residual maps are not tiny, so that every path matters."""
-    torch.manual_seed(0)
-    backbone = make(**options)
-    for parameter in backbone.parameters():
-        if parameter.dim() == 2:
-            torch.nn.init.normal_(parameter, std=0.3)
-    return backbone.to(dtype).eval()
-
-
-def inputs(make, padded=False, size=SIZE, dtype=torch.float64):
-    torch.manual_seed(1)
-    states = torch.randn(BATCH, size, DIM, dtype=dtype)
-    context = torch.randn(BATCH, CONTEXT, DIM, dtype=dtype)
-    sees = make in READERS.values()
-    mask = torch.arange(size) >= torch.tensor([[0], [2], [4]])
-    context_mask = torch.arange(CONTEXT) >= torch.tensor(
-        [[1], [0], [5]]
-    )  # one has no context at all
-    return Embedded(
-        states,
-        mask if padded else None,
-        context if sees else None,
-        context_mask if padded and sees else None,
-    )
-
-
-cases = pytest.mark.parametrize("make", ALL.values(), ids=ALL.keys())
 readers = pytest.mark.parametrize("make", READERS.values(), ids=READERS.keys())
-padding = pytest.mark.parametrize("padded", [False, True], ids=["full", "padded"])
-
-
-@cases
-@padding
-def test_hidden_states_depend_on_no_later_state(make, padded):
-    backbone, given = build(make), inputs(make, padded)
-    states = given.states.requires_grad_()
-    hidden = backbone(given._replace(states=states))
-    for s in range(SIZE):
-        (gradient,) = torch.autograd.grad(hidden[:, s].square().sum(), states, retain_graph=True)
-        assert not gradient[:, s + 1 :].any()
-        assert gradient[:, s].abs().sum(-1).min() > 0
-
-
-@readers
-def test_hidden_states_depend_on_all_that_came_before_and_on_all_context(make):
-    backbone, given = build(make), inputs(make)
-    states, context = given.states.requires_grad_(), given.context.requires_grad_()
-    hidden = backbone(given._replace(states=states, context=context))
-    for s in range(SIZE):
-        before, around = torch.autograd.grad(
-            hidden[:, s].square().sum(), (states, context), retain_graph=True
-        )
-        assert before[:, : s + 1].abs().sum(-1).min() > 0
-        assert around.abs().sum(-1).min() > 0
-
-
-@pytest.mark.parametrize("make", DECODERS.values(), ids=DECODERS.keys())
-def test_decoder_without_context_is_causal_and_equals_its_masked_self(make):
-    backbone, given = build(make), inputs(make)._replace(context=None)
-    everything = torch.ones(BATCH, SIZE, dtype=torch.bool)
-    fast, masked = backbone(given), backbone(given._replace(mask=everything))
-    torch.testing.assert_close(fast, masked, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -145,102 +91,38 @@ def test_decoder_without_context_is_causal_and_equals_its_masked_self(make):
         pytest.param(make, context, id=f"{name}-{'context' if context else 'alone'}")
         for name, make in ALL.items()
         for context in (True, False)
-        if context or name not in ENCODER_DECODERS
+        if (name in READERS if context else name not in ENCODER_DECODERS)
     ],
 )
-@padding
-@pytest.mark.parametrize("chunks", [(1,) * SIZE, (3, 1, 2)], ids=["singly", "chunks"])
-def test_growing_a_cache_equals_one_call(make, padded, context, chunks):
-    backbone, given = build(make), inputs(make, padded)
-    if not context:
-        given = given._replace(context=None, context_mask=None)
+@pytest.mark.parametrize("law", BACKBONE_LAWS, ids=lambda law: law.__name__)
+def test_every_backbone(law, make, context):
+    law(make, context)
+
+
+@readers
+@pytest.mark.parametrize("law", CONTEXT_LAWS, ids=lambda law: law.__name__)
+def test_every_backbone_that_reads_a_context(law, make):
+    law(make)
+
+
+@readers
+def test_the_original_of_a_repeated_cache_is_left_as_it_was(make):
+    backbone = built(make)
+    cache = backbone.new_cache(BATCH, CONTEXT + SIZE + 2)
     with torch.no_grad():
-        whole = backbone(given)
-        cache, start, parts = backbone.new_cache(BATCH, CONTEXT + SIZE), 0, []
-        for size in chunks:
-            part = given if start == 0 else Embedded(given.states)
-            window = slice(start, start + size)
-            mask = None if given.mask is None else given.mask[:, window]
-            parts.append(backbone(part._replace(states=given.states[:, window], mask=mask), cache))
-            start += size
-    torch.testing.assert_close(torch.cat(parts, 1), whole, rtol=0, atol=1e-10)
+        backbone(inputs(backbone, context=True), cache)
+        repeated = cache.repeat(2)
+        backbone(Embedded(torch.zeros(2 * BATCH, 2, DIM, dtype=torch.float64)), repeated)
+    assert repeated.layers[0].length == cache.layers[0].length + 2
 
 
-@cases
-def test_a_repeated_cache_continues_each_example(make):
-    backbone, given, samples = build(make), inputs(make, padded=True), 4
-    continued = torch.randn(BATCH * samples, 2, DIM, dtype=torch.float64)
-    with torch.no_grad():
-        cache = backbone.new_cache(BATCH, CONTEXT + SIZE + 2)
-        backbone(given, cache)
-        repeated = cache.repeat(samples)
-        sampled = torch.cat(
-            [backbone(Embedded(continued[:, i : i + 1]), repeated) for i in (0, 1)], 1
-        )
-        each = [None if part is None else part.repeat_interleave(samples, 0) for part in given]
-        states = torch.cat((each[0], continued), 1)
-        mask = torch.cat((each[1], torch.ones(BATCH * samples, 2, dtype=torch.bool)), 1)
-        whole = backbone(Embedded(states, mask, *each[2:]))
-        torch.testing.assert_close(sampled, whole[:, SIZE:], rtol=0, atol=1e-10)
-        if make in READERS.values():
-            assert (
-                cache.layers[0].length + 2 == repeated.layers[0].length
-            )  # the original is untouched
-
-
-@cases
-def test_padding_changes_nothing(make):
-    backbone, given = build(make), inputs(make, padded=True)
-    with torch.no_grad():
-        together = backbone(given)
-        noisy = given._replace(states=given.states.masked_fill(~given.mask[..., None], 1e3))
-        again = backbone(noisy)
-        for example in range(BATCH):
-            keep = given.mask[example]
-            alone = Embedded(given.states[example, keep][None])
-            if given.context is not None and given.context_mask[example].any():
-                alone = alone._replace(
-                    context=given.context[example, given.context_mask[example]][None]
-                )
-            elif make in ENCODER_DECODERS.values():
-                alone = alone._replace(
-                    context=given.context[example][None],
-                    context_mask=given.context_mask[example][None],
-                )
-            torch.testing.assert_close(
-                together[example, keep], backbone(alone)[0], rtol=0, atol=1e-10
-            )
-            torch.testing.assert_close(together[example, keep], again[example, keep])
-
-
-@cases
-def test_no_nan_where_nothing_is_seen(make):
-    backbone, given = build(make), inputs(make)
-    nothing = torch.zeros(BATCH, SIZE, dtype=torch.bool)
-    context_mask = None if given.context is None else torch.zeros(BATCH, CONTEXT, dtype=torch.bool)
-    hidden = backbone(given._replace(mask=nothing, context_mask=context_mask))
-    hidden.sum().backward()
-    assert hidden.isfinite().all()
-    assert all(p.grad is None or p.grad.isfinite().all() for p in backbone.parameters())
-
-
-@cases
-def test_gradients_reach_every_parameter(make):
-    backbone = build(make)
-    backbone(inputs(make, padded=True)).square().sum().backward()
-    silent = [n for n, p in backbone.named_parameters() if p.grad is None or not p.grad.any()]
-    assert not silent
-
-
-@cases
-def test_runs_under_bf16_autocast_and_stays_close(make):
-    backbone = build(make, torch.float32)
-    given = inputs(make, padded=True, dtype=torch.float32)
-    exact = backbone(given)
-    with torch.autocast("cpu", torch.bfloat16):
-        rounded = backbone(given)
-        rounded.float().square().sum().backward()
-    assert (rounded.float() - exact).abs().mean() < 0.05 * exact.abs().mean()
+@pytest.mark.parametrize("make", DECODERS.values(), ids=DECODERS.keys())
+def test_decoder_without_context_is_causal_and_equals_its_masked_self(make):
+    backbone = built(make)
+    given = inputs(backbone)
+    everything = torch.ones(BATCH, SIZE, dtype=torch.bool)
+    fast, masked = backbone(given), backbone(given._replace(mask=everything))
+    torch.testing.assert_close(fast, masked, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("make", STREAMS.values(), ids=STREAMS.keys())
@@ -248,6 +130,7 @@ def test_an_empty_shell_is_initialized_by_its_modules(make):
     with torch.device("meta"):
         backbone = make()
     backbone.to_empty(device="cpu")
+    torch.manual_seed(0)
     for tensor in (*backbone.parameters(), *backbone.buffers()):
         torch.nn.init.constant_(tensor, math.nan)
     for module in backbone.modules():
@@ -271,7 +154,8 @@ def _decodes(make, name):
 
 
 def test_dropout_acts_in_training_only():
-    backbone, given = build(DECODERS["rotary"], dropout=0.5), inputs(DECODERS["rotary"])
+    backbone = built(partial(DECODERS["rotary"], dropout=0.5))
+    given = inputs(backbone)
     assert torch.equal(backbone(given), backbone(given))
     backbone.train()
     assert not torch.equal(backbone(given), backbone(given))
@@ -303,7 +187,8 @@ def test_mistakes_are_one_sentence():
 
 @readers
 def test_a_cache_refuses_what_does_not_fit(make):
-    backbone, given = build(make), inputs(make)
+    backbone = built(make)
+    given = inputs(backbone, context=True)
     cache = backbone.new_cache(BATCH, SIZE + CONTEXT)
     with torch.no_grad():
         backbone(given, cache)
@@ -326,8 +211,8 @@ def test_options_choose_the_parts():
 @pytest.mark.filterwarnings("ignore")  # the compiler warns of its own workings
 def test_a_block_compiles_to_the_same_numbers():
     make = DECODERS["grouped"]
-    backbone, given = build(make, torch.float32), inputs(make, dtype=torch.float32)
-    given = given._replace(context=None)
+    backbone = built(make, torch.float32)
+    given = inputs(backbone, dtype=torch.float32)
     exact = backbone(given)
     for block in backbone.blocks:
         block.compile()

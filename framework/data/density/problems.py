@@ -130,7 +130,7 @@ class Table(Problem):
         table = TableFile(existing_file(self.path, "Table: path"))
         chosen = self.features
         if chosen is None:
-            chosen = [name for name in table.columns if name != self.target]
+            chosen = table.others(self.target)
         names = [self.target, *chosen]
         values = np.column_stack([table.numbers(name) for name in names])
         bad = ~np.isfinite(values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Set
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +11,12 @@ import numpy as np
 
 from components.data import SeriesSpec
 from components.supports import Interval
+from framework.data.baselines import NONE, Baselines
 from framework.data.mapped import MappedArray
 from framework.data.module import PredictiveData
+from framework.data.series.baselines import METRICS, score_baselines
 from framework.data.series.panels import Panel, PanelSource, load_panel, map_values, store_panel
-from framework.data.series.scaling import MeanScaling, Scaling
+from framework.data.series.scaling import MeanScaling, Scaling, refuse_rounding
 from framework.data.series.windows import Cuts, SeriesWindows, seasonal_error
 
 if TYPE_CHECKING:
@@ -74,7 +77,9 @@ class SeriesData(PredictiveData):
     def panel(self) -> Panel:
         """The series that are long enough; their values stay on disk."""
         panel = load_panel(self._file)
-        return panel.select(panel.length >= self.shortest)
+        panel = panel.select(panel.length >= self.shortest)
+        refuse_rounding(panel, self.scaling)
+        return panel
 
     @property
     def horizon(self) -> int:
@@ -104,7 +109,8 @@ class SeriesData(PredictiveData):
     @property
     def spec(self) -> SeriesSpec:
         """Facts of the panel."""
-        return SeriesSpec(self.interval, self.context, self.horizon, self.season)
+        scaling = self.scaling.describe()
+        return SeriesSpec(self.interval, self.context, self.horizon, self.season, (), scaling)
 
     def dataset(self, split: str) -> SeriesWindows:
         """Returns the windows of a split; those to predict are the test windows."""
@@ -113,9 +119,15 @@ class SeriesData(PredictiveData):
         panel = self.panel
         error = seasonal_error(panel, seen, self.season)
         values = MappedArray(self._file, map_values)
-        return SeriesWindows(
-            values, panel.first, cuts, error, self.context, self.horizon, self.scaling
-        )
+        return SeriesWindows(values, panel, cuts, error, self.context, self.horizon, self.scaling)
+
+    def baselines(self, split: str, batches: Sequence[float], metrics: Set[str]) -> Baselines:
+        """Scores simple forecasts of the windows, which know the whole past of a series."""
+        if metrics.isdisjoint(METRICS):
+            return NONE
+        windows = self.dataset(split)
+        number = self._evaluated(windows, batches[0])
+        return score_baselines(windows, lambda index, _: windows.past(index), self.season, number)
 
     @cached_property
     def _cuts(self) -> dict[str, Cuts]:

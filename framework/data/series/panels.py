@@ -8,28 +8,35 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from framework.data.cache import cached, fingerprint
 
 FILE = "panel.arrow"
-SCHEMA = pa.schema({"name": pa.string(), "target": pa.list_(pa.float32())})
+COLUMNS = ("name", "start", "target")
+LARGEST = float(np.finfo(np.float32).max)  # models compute in float32
+ROUNDING = 1e-3  # of the steps of a series that float32 may round; else it is kept in float64
+NOISE = 1e-12  # of the values: smaller steps are the rounding of a constant
 
 
 class Panel(NamedTuple):
     """Series on regular grids of time, in one array; missing values are NaN.
 
     Every series begins and ends with an observed value: missing values on either side are cut off.
-    Other values may lie between two series.
+    Other values may lie between two series. Values are float32, unless it would round away the
+    differences within a series, as those of 2000000000, 2000000001, …: then all are float64.
     """
 
-    values: NDArray[np.float32]  # [N], all series
+    values: NDArray[np.floating[Any]]  # [N], all series
     first: NDArray[np.int64]  # [series], where each begins
     length: NDArray[np.int64]  # [series]
     name: NDArray[np.str_]  # [series]
+    start: NDArray[np.int64]  # [series], time of the first value: number, or microseconds
     season: int = 1  # steps
     horizon: int | None = None  # steps at the end to be forecast, if the source sets it
+    frequency: str = "1"  # of the time stamps, or the step of numbered time
 
     @classmethod
     def of(
@@ -37,23 +44,35 @@ class Panel(NamedTuple):
         series: Mapping[str, NDArray[np.floating[Any]]],
         season: int = 1,
         horizon: int | None = None,
+        dtype: type[np.floating[Any]] | None = None,
     ) -> Panel:
-        """Joins series, each with its name.
+        """Joins series, each with its name; their values are numbered from 1.
+
+        Args:
+            series: Values by name, NaN where missing.
+            season: Steps in a season.
+            horizon: Steps at the end to be forecast.
+            dtype: Type of the values; float32 if not given, or float64 where that is too coarse.
 
         Raises:
-            ValueError: If there are none, or one is infinite somewhere or observed nowhere.
+            ValueError: If there are none, or one is too large for float32 somewhere or observed
+                nowhere.
         """
         if not series:
             raise ValueError(
                 "The panel has no series; check the file or the list that it was read from."
             )
-        parts = [_trim(name, np.asarray(values, np.float64)) for name, values in series.items()]
+        arrays = {name: np.asarray(values, np.float64) for name, values in series.items()}
+        kept = [_observed(name, values) for name, values in arrays.items()]
+        parts = [values[span] for values, span in zip(arrays.values(), kept, strict=True)]
         length = np.array([len(part) for part in parts])
+        first, values = np.cumsum(length) - length, np.concatenate(parts)
         return cls(
-            np.concatenate(parts).astype(np.float32),
-            np.cumsum(length) - length,
+            compress(values, first) if dtype is None else values.astype(dtype),
+            first,
             length,
             np.array(list(series)),
+            np.array([1 + span.start for span in kept]),
             season,
             horizon,
         )
@@ -61,10 +80,13 @@ class Panel(NamedTuple):
     def select(self, kept: NDArray[np.bool_]) -> Panel:
         """Keeps some of the series, without copying their values."""
         return self._replace(
-            first=self.first[kept], length=self.length[kept], name=self.name[kept]
+            first=self.first[kept],
+            length=self.length[kept],
+            name=self.name[kept],
+            start=self.start[kept],
         )
 
-    def series(self) -> Iterator[NDArray[np.float32]]:
+    def series(self) -> Iterator[NDArray[np.floating[Any]]]:
         """Reads the values of one series after the other."""
         for begin, length in zip(self.first, self.length, strict=True):
             yield self.values[begin : begin + length]
@@ -75,6 +97,36 @@ class Panel(NamedTuple):
         return self._replace(
             values=np.concatenate(list(self.series())), first=np.cumsum(length) - length
         )
+
+
+def compress(values: NDArray[np.float64], first: NDArray[np.int64]) -> NDArray[np.floating[Any]]:
+    """Casts values to float32, unless it is too coarse for one of the series.
+
+    Args:
+        values: The series, one after the other, NaN where missing, `[N]`.
+        first: Where each begins, `[series]`.
+    """
+    return values if too_coarse(values, first).any() else values.astype(np.float32)
+
+
+def too_coarse(values: NDArray[np.floating[Any]], first: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether float32 rounds values by more than a thousandth of their steps, `[series]`.
+
+    Medians are compared, so that a jump or an outlier hides nothing. Constants are exact enough.
+
+    Args:
+        values: The series, one after the other, NaN where missing, `[N]`.
+        first: Where each begins, `[series]`; each has an observed value.
+    """
+    observed = ~np.isnan(values)
+    series = (np.cumsum(np.bincount(first, minlength=len(values))) - 1)[observed]
+    exact = values[observed].astype(np.float64)
+    step = np.where(np.diff(series, append=-1) == 0, np.abs(np.diff(exact, append=0)), 0.0)
+    rounded = np.abs(exact - exact.astype(np.float32))
+    frame = pd.DataFrame({"step": np.where(step > 0, step, np.nan), "rounded": rounded})
+    typical = frame.assign(size=np.abs(exact)).groupby(series).median()
+    moves = typical["step"] > NOISE * typical["size"]
+    return np.asarray(moves & (typical["rounded"] > ROUNDING * typical["step"]))
 
 
 class PanelSource(ABC):
@@ -120,20 +172,23 @@ class Arrays(PanelSource):
 
 def store_panel(source: PanelSource) -> Path:
     """Writes the series of a source to the cache, unless they are there; returns the file."""
-    return cached("panels", source.key(), lambda to: save_panel(source.pieces(), to / FILE)) / FILE
+    key = {**source.key(), "stored": COLUMNS}
+    return cached("panels", key, lambda to: save_panel(source.pieces(), to / FILE)) / FILE
 
 
 def save_panel(pieces: Iterable[Panel], path: Path) -> None:
-    """Writes a panel piece by piece: a row is a series, with the columns `name` and `target`.
+    """Writes a panel piece by piece: a row is a series, a column its `name`, `start` or `target`.
 
-    Season and horizon of the first piece go into the metadata of the schema.
+    Season, horizon and frequency of the first piece go into the metadata of the schema; all are
+    stored in the type of its values.
     """
     writer: Any = None
+    schema: Any = None
     with pa.OSFile(str(path), "wb") as file:
         for panel in pieces:
-            facts = {"season": str(panel.season), "horizon": str(panel.horizon or 0)}
-            writer = writer or pa.ipc.new_file(file, SCHEMA.with_metadata(facts))
-            writer.write_batch(_rows(panel.compact()))
+            schema = schema or _schema(panel)
+            writer = writer or pa.ipc.new_file(file, schema)
+            writer.write_batch(_rows(panel.compact(), schema))
         writer.close()
 
 
@@ -143,50 +198,75 @@ def load_panel(path: Path) -> Panel:
     table = pa.ipc.open_file(_buffer(path)).read_all()
     facts = table.schema.metadata
     name = np.array(table["name"].to_pylist(), dtype=np.str_)
+    start = table["start"].to_numpy()
     season, horizon = int(facts[b"season"]), int(facts[b"horizon"]) or None
-    return Panel(map_values(path), first, length, name, season, horizon)
+    frequency = facts[b"frequency"].decode()
+    return Panel(map_values(path), first, length, name, start, season, horizon, frequency)
 
 
-def map_values(path: Path) -> NDArray[np.float32]:
+def map_values(path: Path) -> NDArray[np.floating[Any]]:
     """Maps the whole file as numbers; `read_spans` locates the values of series among them.
 
     Arrow aligns its columns, so the values of a series lie in the file as they do in memory.
     """
     buffer = _buffer(path)
-    return np.frombuffer(buffer, np.float32, count=buffer.size // 4)
+    dtype = _dtype(pa.ipc.open_file(buffer))
+    return np.frombuffer(buffer, dtype, count=buffer.size // dtype.itemsize)
 
 
 def read_spans(path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Reads where each series begins in the mapped file, and its length in steps, `[series]`."""
     buffer = _buffer(path)
     file = pa.ipc.open_file(buffer)
+    size = _dtype(file).itemsize
     first, length = [], []
     for k in range(file.num_record_batches):
         target = file.get_batch(k).column("target")
         offsets = target.offsets.to_numpy().astype(np.int64)
-        begin = (target.values.buffers()[1].address - buffer.address) // 4
+        begin = (target.values.buffers()[1].address - buffer.address) // size
         first.append(begin + offsets[:-1])
         length.append(np.diff(offsets))
     return np.concatenate(first), np.concatenate(length)
 
 
-def _trim(name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cuts missing values off both ends."""
-    if np.isinf(values).any():
+def _observed(name: str, values: NDArray[np.float64]) -> slice:
+    """Returns where a series lies, without missing values on either side."""
+    large = np.abs(values) > LARGEST
+    if large.any():
+        at = int(large.argmax())
+        found = "an infinite value" if np.isinf(values[at]) else f"the value {values[at]:g}"
         raise ValueError(
-            f"Series {name!r} has an infinite value at position {np.isinf(values).argmax()}; "
-            "mark missing values as NaN."
+            f"Series {name!r} has {found} at position {at}, more than float32 holds "
+            f"({LARGEST:.1e}); mark missing values as NaN, or change the unit."
         )
     (observed,) = np.nonzero(~np.isnan(values))
     if not len(observed):
         raise ValueError(f"Series {name!r} has no finite value; leave it out.")
-    return values[observed[0] : observed[-1] + 1]
+    return slice(int(observed[0]), int(observed[-1]) + 1)
 
 
-def _rows(panel: Panel) -> Any:
+def _schema(panel: Panel) -> Any:
+    facts = {
+        "season": str(panel.season),
+        "horizon": str(panel.horizon or 0),
+        "frequency": panel.frequency,
+    }
+    values = pa.list_(pa.from_numpy_dtype(panel.values.dtype))
+    types = [pa.string(), pa.int64(), values]
+    return pa.schema(list(zip(COLUMNS, types, strict=True)), facts)
+
+
+def _dtype(file: Any) -> np.dtype[Any]:
+    dtype: np.dtype[Any] = np.dtype(file.schema.field("target").type.value_type.to_pandas_dtype())
+    return dtype
+
+
+def _rows(panel: Panel, schema: Any) -> Any:
     offsets = np.append(panel.first, len(panel.values)).astype(np.int32)
-    target = pa.ListArray.from_arrays(pa.array(offsets), pa.array(panel.values))
-    return pa.record_batch([pa.array(panel.name.tolist(), pa.string()), target], schema=SCHEMA)
+    values = pa.array(panel.values, schema.field("target").type.value_type)
+    target = pa.ListArray.from_arrays(pa.array(offsets), values)
+    name = pa.array(panel.name.tolist(), pa.string())
+    return pa.record_batch([name, pa.array(panel.start), target], schema=schema)
 
 
 def _buffer(path: Path) -> Any:

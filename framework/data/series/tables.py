@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,27 +10,38 @@ from numpy.typing import NDArray
 
 from framework.data.cache import fingerprint
 from framework.data.files import TableFile, existing_file
-from framework.data.series.calendars import Calendar
-from framework.data.series.panels import Panel, PanelSource
+from framework.data.series.grids import (
+    Rows,
+    refuse_holes,
+    refuse_mixed_frequencies,
+    refuse_repetitions,
+)
+from framework.data.series.panels import LARGEST, Panel, PanelSource, compress
+from framework.data.series.stamps import read_times, spell_dates
 
-TRIED = 32  # series whose time stamps are inspected to find the frequency
+DATES = 3  # columns named by dates make a table that is transposed
+READING: dict[str, object] = {"reading": 2}
+"""Part of the keys: increase it when the same file is read to other values."""
 
 
 class LongTable(PanelSource):
     """A file with one row per value, in any order. Steps without a row are missing values.
 
+    Names of series are read as they are written: 007 and 7 are two series.
+
     Args:
         path: A `.csv` (also compressed, such as `.csv.gz`), `.parquet`, `.arrow` or `.feather`
             file.
         id: Column that names the series.
-        time: Column with time stamps (ISO 8601), or with whole numbers.
+        time: Column with time stamps (ISO 8601), or with whole numbers: those that all spell
+            dates, such as 201501 or 20240131, are dates, others number the steps.
         value: Column with the values.
         frequency: Pandas frequency of the time stamps, such as `30min`, `D` or `MS`; inferred if
             not given.
 
     Raises:
-        ValueError: If the file or a column is missing or cannot be read, a value is infinite, or
-            two values of a series fall on one step.
+        ValueError: If the file or a column is missing or cannot be read, a value is infinite, two
+            values of a series fall on one step, or series differ in their frequency.
     """
 
     def __init__(
@@ -50,7 +59,7 @@ class LongTable(PanelSource):
         """Digests the file, and names the columns."""
         columns = [self.id, self.time, self.value]
         content = fingerprint(existing_file(self.path, "LongTable: path"))
-        return {"long": content, "columns": columns, "frequency": self.frequency}
+        return {"long": content, "columns": columns, "frequency": self.frequency} | READING
 
     def read(self) -> Panel:
         """Reads the file and puts the values on the grid."""
@@ -69,14 +78,15 @@ class WideTable(PanelSource):
     Args:
         path: A `.csv` (also compressed, such as `.csv.gz`), `.parquet`, `.arrow` or `.feather`
             file.
-        time: Column with time stamps (ISO 8601), or with whole numbers.
+        time: Column with time stamps (ISO 8601), or with whole numbers: those that all spell
+            dates, such as 201501 or 20240131, are dates, others number the steps.
         columns: The series to read; all other columns if not given.
         frequency: Pandas frequency of the time stamps, such as `30min`, `D` or `MS`; inferred if
             not given.
 
     Raises:
-        ValueError: If the file or a column is missing or cannot be read, a value is infinite, or
-            two values of a series fall on one step.
+        ValueError: If the file or a column is missing or cannot be read, a value is infinite, two
+            values of a series fall on one step, or series differ in their frequency.
     """
 
     def __init__(
@@ -92,90 +102,86 @@ class WideTable(PanelSource):
         """Digests the file, and names the columns."""
         columns = [self.time, self.columns]
         content = fingerprint(existing_file(self.path, "WideTable: path"))
-        return {"wide": content, "columns": columns, "frequency": self.frequency}
+        return {"wide": content, "columns": columns, "frequency": self.frequency} | READING
 
     def read(self) -> Panel:
         """Reads the file and puts the values on the grid."""
         table = TableFile(self.path)
         time, origin = table.column(self.time), repr(str(self.path))
-        names = self.columns or [name for name in table.columns if name != self.time]
+        names = self.columns or self._series(table)
+        columns = {name: _values(table, name) for name in names}
+        parts = [{"name": name, "time": time, "value": value} for name, value in columns.items()]
+        rows = pd.concat([pd.DataFrame(part) for part in parts])
+        return assemble(rows, self.frequency, origin)
+
+    def _series(self, table: TableFile) -> list[str]:
+        """Returns the columns that are series, all but that of the time."""
+        names, origin = table.others(self.time), repr(str(self.path))
         if not names:
             raise ValueError(
                 f"{origin} has no column besides {self.time!r}; a wide table has one per series."
             )
-        columns = {name: _values(table, name) for name in names}
-        parts = [{"name": name, "time": time, "value": value} for name, value in columns.items()]
-        rows = pd.concat([pd.DataFrame(part) for part in parts], ignore_index=True)
-        return assemble(rows, self.frequency, origin)
+        if len(names) >= DATES and spell_dates(names):
+            raise ValueError(
+                f"{origin}: columns are named by dates ({names[0]}, {names[1]}, …), but a wide "
+                "table has a column per series and a row per time; transpose it, or name the "
+                "columns to read."
+            )
+        return names
 
 
 def assemble(rows: pd.DataFrame, frequency: str | None, origin: str) -> Panel:
-    """Puts rows with the columns name, time and value on the grid, in the order of the names."""
-    stamps, calendar = _grid(rows, frequency, origin)
+    """Puts rows with the columns name, time and value on a grid, in the order of the names.
+
+    The index of the rows is that of the file, from 0 on; messages name it.
+    """
     observed = rows["value"].notna().to_numpy()
-    for name, some in pd.Series(observed).groupby(rows["name"]).any().items():
+    for name, some in pd.Series(observed).groupby(rows["name"].to_numpy()).any().items():
         if not some:
             raise ValueError(f"{origin}: series {name!r} has no finite value; leave it out.")
     if not observed.any():
         raise ValueError(f"{origin} has no finite value; check its rows.")
+    times = read_times(rows["time"], rows["name"], frequency, origin)
     series, names = pd.factorize(rows["name"][observed], sort=True)
-    step, value = calendar.steps(stamps[observed]), rows["value"].to_numpy()[observed]
-    order = np.lexsort((step, series))
-    series, step, value = series[order], step[order], value[order]
-    again = (np.diff(series) == 0) & (np.diff(step) == 0)
-    if again.any():
-        at = again.argmax()
-        raise ValueError(
-            f"{origin}: series {names[series[at]]!r} has two values at the step of time "
-            f"{stamps[observed][order[at]]}; keep one."
-        )
+    at = np.flatnonzero(observed)
+    order = np.lexsort((times.steps[at], series))
+    series, at = series[order], at[order]
+    _check(Rows(rows["name"], times, rows.index.to_numpy() + 1, origin), at, series)
+    step, value = times.steps[at], rows["value"].to_numpy()[at]
     begins = np.flatnonzero(np.diff(series, prepend=-1))
     ends = np.append(begins[1:], len(series)) - 1
     length = step[ends] - step[begins] + 1
     first = np.cumsum(length) - length
-    values = np.full(length.sum(), np.nan, dtype=np.float32)
+    values = np.full(length.sum(), np.nan)
     values[first[series] + step - step[begins][series]] = value
-    return Panel(values, first, length, np.array(names, dtype=np.str_), calendar.season)
+    return Panel(
+        compress(values, first),
+        first,
+        length,
+        np.array(names, dtype=np.str_),
+        times.calendar.starts(times.times[at[begins]]),
+        times.calendar.season,
+        frequency=times.calendar.frequency,
+    )
 
 
-def _grid(rows: pd.DataFrame, frequency: str | None, origin: str) -> tuple[Any, Calendar]:
-    """Reads the time column `[N]` and finds its calendar."""
-    time = rows["time"]
-    if time.isna().any():
-        row = time.isna().to_numpy().argmax() + 1
-        raise ValueError(
-            f"{origin}: the time column is empty in row {row}; give every row its time."
-        )
-    if pd.api.types.is_numeric_dtype(time) and frequency is None:
-        if (time % 1 != 0).any():
-            raise ValueError(
-                f"{origin}: the time column has fractions; number the steps, or give time stamps."
-            )
-        since = time - time.groupby(rows["name"]).transform("min")
-        step = int(np.gcd.reduce(since.to_numpy(np.int64)))
-        return since.to_numpy(), Calendar.of_numbers(max(1, step))
-    try:
-        stamps = pd.DatetimeIndex(pd.to_datetime(time, utc=True, format="ISO8601")).tz_localize(
-            None
-        )
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f"{origin}: the time column cannot be read as time stamps ({error}); "
-            "write them as 2026-01-31 or 2026-01-31T12:00."
-        ) from error
-    if frequency is not None:
-        return stamps, Calendar.parse(frequency)
-    groups = islice(rows.groupby("name").indices.values(), TRIED)
-    try:
-        return stamps, Calendar.infer([stamps[group] for group in groups])
-    except ValueError as error:
-        raise ValueError(f"{origin}: {error}") from error
+def _check(rows: Rows, at: NDArray[np.int64], series: NDArray[np.int64]) -> None:
+    """Refuses rows that do not lie on the grid, one value a step."""
+    refuse_repetitions(rows, at, series)
+    refuse_mixed_frequencies(rows, at, series)
+    if rows.times.calendar.numbered:
+        refuse_holes(rows)
 
 
 def _values(table: TableFile, name: str) -> NDArray[np.float64]:
     """Reads a column of values, NaN where missing."""
     values = table.numbers(name)
-    infinite = np.isinf(values)
+    infinite, large = np.isinf(values), np.abs(values) > LARGEST
     if infinite.any():
         raise ValueError(f"{table.place(name, infinite)} is infinite; leave missing values empty.")
+    if large.any():
+        raise ValueError(
+            f"{table.place(name, large)} is {values[large.argmax()]:g}, larger than float32 holds "
+            f"({LARGEST:.1e}); change the unit, or leave it empty."
+        )
     return values

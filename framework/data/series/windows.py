@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from components.data import SeriesBatch
 from framework.data.mapped import MappedArray
 from framework.data.module import Dataset
+from framework.data.series.baselines import Past
+from framework.data.series.calendars import Calendar, written
 from framework.data.series.panels import Panel
 from framework.data.series.scaling import Scaling
 
@@ -35,7 +37,7 @@ class SeriesWindows(Dataset):
 
     Args:
         values: The series, one after the other, NaN where missing.
-        first: Where each series begins, `[series]`.
+        panel: Where each series begins, its name and time; its own values are not kept.
         cuts: Where the windows lie.
         error: In-sample error of the seasonal naive forecast of each series, `[series]`.
         context: Steps before a cut.
@@ -46,14 +48,15 @@ class SeriesWindows(Dataset):
     def __init__(
         self,
         values: MappedArray,
-        first: Integers,
+        panel: Panel,
         cuts: Cuts,
         error: NDArray[np.float64],
         context: int,
         horizon: int,
         scaling: Scaling,
     ) -> None:
-        self.values, self.first, self.cuts, self.error = values, first, cuts, error
+        self.values, self.cuts, self.error = values, cuts, error
+        self.panel = panel._replace(values=panel.values[:0])  # a worker gets a copy
         self.context, self.horizon, self.scaling = context, horizon, scaling
         self.last = np.cumsum(cuts.number)  # number of windows up to and with each series
 
@@ -62,13 +65,30 @@ class SeriesWindows(Dataset):
 
     def __getitems__(self, indices: list[int]) -> SeriesBatch:
         """Cuts windows `[B]`: pasts `[B, C]` and futures `[B, H]`."""
-        index = np.asarray(indices)
-        series = np.searchsorted(self.last, index, side="right")
-        rank = index - (self.last - self.cuts.number)[series]
-        cut = self.cuts.base[series] + rank * self.cuts.stride
+        series, cut = self._locate(np.asarray(indices))
         past, observed = self._read(series, cut, -self.context, 0)
         target, known = self._read(series, cut, 0, self.horizon)
-        return batch_of(past, observed, target, known, self.error[series], self.scaling)
+        dtype = self.values.array.dtype
+        return batch_of(past, observed, target, known, self.error[series], self.scaling, dtype)
+
+    def past(self, indices: list[int]) -> Past:
+        """Returns the whole past of windows, beyond their context."""
+        series, cut = self._locate(np.asarray(indices))
+        first = self.panel.first[series]
+        return Past(self.values.array, first, first + cut)
+
+    def identify(self, index: int) -> dict[str, Any]:
+        """Names the series of a window, and the times of its horizon."""
+        series, cut = self._locate(np.asarray([index]))
+        calendar = Calendar.of(self.panel.frequency)
+        times = calendar.times(self.panel.start[series], cut + np.arange(self.horizon))
+        return {"id": str(self.panel.name[series[0]]), "time": written(times)}
+
+    def _locate(self, index: Integers) -> tuple[Integers, Integers]:
+        """Returns the series of windows `[B]`, and the step at which their futures begin."""
+        series = np.searchsorted(self.last, index, side="right")
+        rank = index - (self.last - self.cuts.number)[series]
+        return series, self.cuts.base[series] + rank * self.cuts.stride
 
     def _read(
         self, series: Integers, cut: Integers, begin: int, end: int
@@ -76,7 +96,7 @@ class SeriesWindows(Dataset):
         """Reads steps `[cut + begin, cut + end)`: values, 0 where missing, and a mask."""
         step = cut[:, None] + np.arange(begin, end)
         inside = (step >= 0) & (step < self.cuts.end[series][:, None])
-        where = self.first[series][:, None] + np.where(inside, step, 0)
+        where = self.panel.first[series][:, None] + np.where(inside, step, 0)
         values = self.values[where].astype(np.float64)
         there = inside & np.isfinite(values)
         return np.where(there, values, 0.0), there
@@ -89,6 +109,7 @@ def batch_of(
     known: NDArray[np.bool_],
     error: NDArray[np.float64],
     scaling: Scaling,
+    dtype: DTypeLike = np.float32,
 ) -> SeriesBatch:
     """Scales windows and makes a batch of them; a future without a past has weight 0.
 
@@ -99,16 +120,19 @@ def batch_of(
         known: Mask of the observed ones, `[B, H]`.
         error: Error of the seasonal naive forecast before the cuts, `[B]`.
         scaling: Computes location and scale of a window.
+        dtype: Type of the values, float64 where float32 would round differences away. Stems
+            compute in float32 what they have scaled.
     """
-    loc, scale = scaling(past, observed)
+    loc, scale = scaling(past, observed, dtype)
+    weight = known & observed.any(1, keepdims=True)
     return SeriesBatch(
-        past=_float(past),
+        past=torch.from_numpy(past.astype(dtype)),
         observed=torch.from_numpy(observed),
-        loc=_float(loc),
-        scale=_float(scale),
-        error=_float(error[:, None]),
-        target=_float(target),
-        weight=_float(known & observed.any(1, keepdims=True)),
+        loc=torch.from_numpy(loc.astype(dtype)),
+        scale=torch.from_numpy(scale.astype(dtype)),
+        error=torch.from_numpy(error[:, None].astype(dtype)),
+        target=torch.from_numpy(target.astype(dtype)),
+        weight=torch.from_numpy(weight.astype(np.float32)),
     )
 
 
@@ -134,7 +158,7 @@ def seasonal_error(panel: Panel, length: Integers, season: int) -> NDArray[np.fl
 
 
 def _naive_error(
-    values: NDArray[np.float32], first: Integers, length: Integers, lag: int
+    values: NDArray[np.floating[Any]], first: Integers, length: Integers, lag: int
 ) -> NDArray[np.float64]:
     step = np.abs(values[lag:].astype(np.float64) - values[: len(values[lag:])])
     seen = np.isfinite(step)
@@ -148,7 +172,3 @@ def _slice_sums(values: NDArray[np.float64], slices: Integers) -> NDArray[np.flo
     """Sums `values[a:b]` for slices `[a, b, a, b, …]`; an empty slice gives an arbitrary value."""
     padded = np.append(values, 0.0)
     return np.asarray(np.add.reduceat(padded, np.minimum(slices, len(values)))[::2])
-
-
-def _float(values: NDArray[np.float64] | NDArray[np.bool_]) -> torch.Tensor:
-    return torch.from_numpy(values.astype(np.float32))

@@ -17,6 +17,7 @@ from framework.data.mapped import MappedArray
 from framework.data.trajectories.environments import Environment
 from framework.data.trajectories.episodes import Episodes, EpisodeSource, returns_to_go
 from framework.data.trajectories.frames import Stacked
+from framework.data.trajectories.spaces import ActionSpace, EncodedActions, recorded_space
 
 Integers = NDArray[np.int64]
 SPLIT_SEED = 0  # the same episodes are held out for every seed of training
@@ -108,16 +109,31 @@ class Archive:
         return environment
 
     @cached_property
-    def support(self) -> Tokens | Interval:
-        """The possible actions: those of the environment, or else of the episodes.
+    def space(self) -> ActionSpace:
+        """The space of the actions: that of the environment, or else that of the episodes.
 
         Raises:
             ValueError: If an action of the episodes is impossible.
         """
-        action, environment = self.mapped("action").array, self.environment
-        support = _range(action) if environment is None else environment.support
-        _check_actions(action, support, type(self.source).__name__)
-        return support
+        actions, source = self.mapped("action").array, type(self.source).__name__
+        known = self.environment
+        space = recorded_space(actions, source) if known is None else known.space
+        space.require(actions, self.first, source)
+        return space
+
+    @property
+    def action(self) -> EncodedActions:
+        """Actions at every step as outcomes of the support, `[N, *support.shape]`."""
+        return EncodedActions(self.mapped("action"), self.space)
+
+    @cached_property
+    def support(self) -> Tokens | Interval:
+        """The possible actions.
+
+        Raises:
+            ValueError: If an action of the episodes is impossible.
+        """
+        return self.space.support(self.mapped("action").array)
 
     @cached_property
     def split(self) -> dict[str, Integers]:
@@ -185,31 +201,3 @@ def _scale(values: MappedArray, spans: list[tuple[int, int]]) -> tuple[tuple[flo
 
 def _flat(values: NDArray[Any]) -> NDArray[np.float64]:
     return values.reshape(len(values), -1).astype(np.float64)
-
-
-def _range(action: NDArray[Any]) -> Tokens | Interval:
-    """Finds the smallest support of actions `[N, ...]`."""
-    if action.dtype.kind == "i":
-        return Tokens(int(action.max()) + 1)
-    return Interval(float(action.min()), float(action.max()), action.shape[1:])
-
-
-def _check_actions(action: NDArray[Any], support: Tokens | Interval, source: str) -> None:
-    """Refuses actions of another type, or out of bounds."""
-    match support:
-        case Tokens(size=size):
-            kind, low, high = "i", 0.0, size - 1.0
-        case Interval(low=low, high=high):
-            kind = "f"
-    if action.dtype.kind != kind or action.shape[1:] != support.shape:
-        raise ValueError(
-            f"{source}: actions are {action.dtype} of shape {action.shape[1:]}, which do not fit "
-            f"{support}; name the environment they are from."
-        )
-    slack = DEGENERATE * (high - low)
-    least, most = float(action.min()), float(action.max())
-    if least < low - slack or most > high + slack:
-        raise ValueError(
-            f"{source}: action {least if least < low - slack else most:g} lies outside [{low:g}, "
-            f"{high:g}]; record actions as the environment took them."
-        )

@@ -5,7 +5,7 @@ Imported when gymnasium makes one of them, by the ids that `environments.make` k
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import ale_py
 import gymnasium
@@ -33,6 +33,7 @@ class AtariRam(AtariEnv):
 
     Args:
         game: Its name, such as `Seaquest` or `BankHeist`.
+        render_mode: `rgb_array` where the screen is to be filmed.
 
     Raises:
         ValueError: If there is no such game.
@@ -42,9 +43,10 @@ class AtariRam(AtariEnv):
     Transformer" (arXiv:2106.01345), do.
     """
 
-    def __init__(self, game: str) -> None:
+    def __init__(self, game: str, render_mode: Literal["rgb_array"] | None = None) -> None:
         super().__init__(
             game=_rom(game),
+            render_mode=render_mode,
             obs_type="ram",
             frameskip=SKIP,
             repeat_action_probability=0.0,
@@ -70,6 +72,7 @@ class AtariFrames(AtariRam):
 
     Args:
         game: Its name, such as `Seaquest` or `BankHeist`.
+        render_mode: `rgb_array` where the screen is to be filmed.
 
     Raises:
         ValueError: If there is no such game.
@@ -78,8 +81,8 @@ class AtariFrames(AtariRam):
     (2015), methods, preprocessing.
     """
 
-    def __init__(self, game: str) -> None:
-        super().__init__(game)
+    def __init__(self, game: str, render_mode: Literal["rgb_array"] | None = None) -> None:
+        super().__init__(game, render_mode)
         self.seen = unseen(STACK)
         self.observation_space = Box(0, 255, self.seen.shape, np.uint8)
 

@@ -1,17 +1,18 @@
-"""Environments: their facts from gymnasium, and the return of random actions."""
+"""Environments: their facts from gymnasium, whether a policy fits them, returns at random."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from components.supports import Interval, Tokens
+from components.data import TrajectorySpec
+from framework.data.trajectories.making import PICTURES, make, trouble
+from framework.data.trajectories.spaces import ActionSpace, space_of
 
 RANDOM_EPISODES = 32  # over which the return of a random policy is averaged
-ATARI = {"ram": "AtariRam", "frames": "AtariFrames"}  # class by kind of observation
-ATARI_STEPS = 27_000  # of four frames, in an episode at most
 
 
 class Environment:
@@ -21,16 +22,17 @@ class Environment:
         name: The id, as `make` takes it.
 
     Raises:
-        ValueError: If there is no environment of this id, a package that it needs is missing,
-            observations are not one array, or actions are neither discrete nor bounded vectors.
+        ValueError: If it cannot be made, observations are not one array, or actions are neither
+            choices nor vectors of numbers.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         made = make(name)
         self.limit: int = made.spec.max_episode_steps or 0  # steps; 0 if episodes are never cut
-        self.observation: tuple[int, ...] = made.observation_space.shape or ()
-        self.support = _support(made.action_space, name)
+        self.modes: Sequence[str] = made.metadata.get("render_modes") or ()
+        self.observation = _shape(made.observation_space, name)
+        self.space: ActionSpace = space_of(made.action_space, name)
         made.close()
 
     def random_return(self, steps: int, seed: int = 0) -> float:
@@ -53,51 +55,111 @@ class Environment:
         made.close()
         return total / RANDOM_EPISODES
 
+    def require(self, spec: TrajectorySpec) -> None:
+        """Checks that a policy can act here.
 
-def make(name: str) -> Any:
-    """Makes an environment to play in.
+        Args:
+            spec: The observations and actions that the policy was trained on.
 
-    Args:
-        name: A gymnasium id, such as `Pendulum-v1`. Atari games have additional ids: observations
-            of `overtone/Seaquest-ram` are the memory, of `overtone/Seaquest-frames` the last four
-            frames of 84 x 84 pixels (`atari.AtariRam`, `atari.AtariFrames`).
+        Raises:
+            ValueError: If observations or actions differ.
+        """
+        if self.observation != tuple(spec.observation):
+            raise ValueError(
+                f"{self.name} has observations of shape {self.observation}, the policy was "
+                f"trained on {tuple(spec.observation)}; choose the environment of its data."
+            )
+        if not self.space.allows(spec.support, all_of_it=bool(spec.environment)):
+            raise ValueError(
+                f"The actions are {self.space.name}, the policy was trained on {spec.support}; "
+                "choose the environment of its data."
+            )
 
-    Raises:
-        ValueError: If there is no environment of this id, or a package that it needs is missing.
-    """
-    import gymnasium  # slow to import
+    def try_out(self, pictures: bool = False) -> None:
+        """Takes a step in it, to find what is missing before the first episode.
 
-    try:
-        if name not in gymnasium.registry:
-            _register_atari(name)
-        return gymnasium.make(name, disable_env_checker=True)
-    except (gymnasium.error.Error, ImportError) as error:
+        Args:
+            pictures: Whether pictures are needed.
+
+        Raises:
+            ValueError: If it does not follow the interface of gymnasium, or draws no pictures.
+        """
+        if pictures and PICTURES not in self.modes:
+            raise ValueError(
+                f"{self.name} draws no pictures: its render modes are {list(self.modes)}, without "
+                f"{PICTURES!r}; add it to the environment, or leave the film out."
+            )
+        made = make(self.name, pictures)
+        try:
+            trial = _take_step(made, pictures)
+        except Exception as error:
+            raise ValueError(
+                f"The environment {self.name!r} cannot be played ({trouble(error)}); correct it, "
+                "or install what it needs."
+            ) from error
+        finally:
+            made.close()
+        if fault := trial.fault(self.observation, pictures):
+            raise ValueError(f"The environment {self.name!r} {fault}.")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the first step in an environment returned."""
+
+    begun: Any  # of reset
+    taken: Any  # of step, None where reset was wrong
+    picture: Any
+
+    def fault(self, shape: tuple[int, ...], pictures: bool) -> str:
+        """Describes what is wrong, "" if nothing is.
+
+        Args:
+            shape: Shape of the observations that the environment announces.
+            pictures: Whether pictures are needed.
+        """
+        if not (isinstance(self.begun, tuple) and len(self.begun) == 2):
+            return (
+                f"returns {_kind(self.begun)} from reset, not an observation and an info; return "
+                "both, as gymnasium does"
+            )
+        if not (isinstance(self.taken, tuple) and len(self.taken) == 5):
+            return (
+                f"returns {_kind(self.taken)} from step; return an observation, a reward, "
+                "terminated, truncated and an info, as gymnasium does"
+            )
+        for source, seen in (("reset", self.begun[0]), ("step", self.taken[0])):
+            if np.shape(seen) != shape:
+                return (
+                    f"returns an observation of shape {np.shape(seen)} from {source}, but its "
+                    f"observation space says {shape}; correct one of them"
+                )
+        if pictures and (np.ndim(self.picture) != 3 or np.shape(self.picture)[-1] != 3):
+            return (
+                f"draws {_kind(self.picture)} of shape {np.shape(self.picture)}; return pictures "
+                "[height, width, 3] from render"
+            )
+        return ""
+
+
+def _take_step(made: Any, pictures: bool) -> Trial:
+    begun = made.reset(seed=0)
+    if not (isinstance(begun, tuple) and len(begun) == 2):
+        return Trial(begun, None, None)
+    picture = made.render() if pictures else None
+    return Trial(begun, made.step(made.action_space.sample()), picture)
+
+
+def _kind(value: Any) -> str:
+    size = f" of {len(value)}" if isinstance(value, tuple) else ""
+    return f"{type(value).__name__}{size}"
+
+
+def _shape(space: Any, name: str) -> tuple[int, ...]:
+    if space.shape is None:
         raise ValueError(
-            f"The environment {name!r} cannot be made ({' '.join(str(error).split())}); "
-            "check the id, or install what it needs: pip install 'overtone[rl]'."
-        ) from error
-
-
-def _register_atari(name: str) -> None:
-    """Registers an Atari game with gymnasium if the id is one of ours."""
-    from gymnasium import register
-
-    if match := re.fullmatch(rf"overtone/(\w+)-({'|'.join(ATARI)})", name):
-        game, kind = match.groups()
-        entry = f"{__package__}.atari:{ATARI[kind]}"
-        register(name, entry, max_episode_steps=ATARI_STEPS, kwargs={"game": game})
-
-
-def _support(space: Any, name: str) -> Tokens | Interval:
-    """Reads a space of actions."""
-    from gymnasium import spaces
-
-    match space:
-        case spaces.Discrete(n=size):
-            return Tokens(int(size))
-        case spaces.Box(low=low, high=high, shape=shape) if np.isfinite([low, high]).all():
-            return Interval(float(low.min()), float(high.max()), shape)
-    raise ValueError(
-        f"The environment {name!r} has the actions {space}; "
-        "choose one with discrete actions or bounded vectors."
-    )
+            f"The environment {name!r} has the observations {space}, which are not one array; "
+            "wrap it, for example with gymnasium.wrappers.FlattenObservation."
+        )
+    shape: tuple[int, ...] = space.shape
+    return shape

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from framework.data.trajectories.environments import make
 from framework.data.trajectories.episodes import Episodes, EpisodeSource
 from framework.data.trajectories.frames import STACK
+from framework.data.trajectories.making import make
 from framework.data.trajectories.playing import Played
 
 MEMORY, FRAMES = "-ram", "-frames"  # suffixes of ids, by kind of observation

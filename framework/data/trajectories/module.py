@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from framework.data.module import Dataset, PredictiveData
 from framework.data.trajectories.archives import Archive
 from framework.data.trajectories.episodes import EpisodeSource
 from framework.data.trajectories.orders import ActionOrder, OrderedActions
+from framework.data.trajectories.targets import target_list
 from framework.data.trajectories.windows import CoveringWindows, EpisodeSeeds, TrainingWindows
 
 if TYPE_CHECKING:
@@ -29,17 +31,17 @@ class TrajectoryData(PredictiveData):
 
     Whole episodes are held out, equally many for validation and for the test. A training window
     ends at any step of the others. In evaluation every step of the held-out episodes is predicted
-    once; if there is an environment, a second loader serves seeds of episodes to play, and their
-    target return. Prediction plays episodes.
+    once; if there is an environment, a further loader for each target return serves seeds of
+    episodes to play. Prediction plays episodes.
 
     Args:
         source: Where the episodes come from.
         length: Steps in a window.
         holdout: Fraction of the episodes that is held out for validation, and again for the test;
             at least one each.
-        episodes: Episodes to play in an evaluation.
-        target_return: Return on which the policy is conditioned; if not given, the one that the
-            best tenth of the training episodes reach.
+        episodes: Episodes to play in an evaluation, for each target return.
+        target_return: Return on which the policy is conditioned, or several, each of which is
+            evaluated; if not given, the one that the best tenth of the training episodes reach.
         order: Order in which the data number the choices of the environment, in past actions and
             in those to predict; the order of the environment if not given.
         horizon: Longest episode that is played, in steps; as long as the environment allows if not
@@ -58,7 +60,7 @@ class TrajectoryData(PredictiveData):
         length: int = 20,
         holdout: float = 0.1,
         episodes: int = 16,
-        target_return: float | None = None,
+        target_return: float | list[float] | None = None,
         order: ActionOrder | None = None,
         horizon: int | None = None,
         **options: Unpack[DataOptions],
@@ -75,7 +77,8 @@ class TrajectoryData(PredictiveData):
             )
         self.source, self.archive = source, Archive(source, holdout, horizon)
         self.length, self.episodes = length, episodes
-        self._target_return, self.order = target_return, order
+        self._targets = None if target_return is None else target_list(target_return)
+        self.order = order
 
     @property
     def spec(self) -> TrajectorySpec:
@@ -94,6 +97,7 @@ class TrajectoryData(PredictiveData):
             data_return=float(archive.returns.mean()),
             order=() if self.order is None else self.order.actions,
             longest=int(archive.length.max()),
+            target_returns=self.target_returns,
         )
 
     @property
@@ -105,20 +109,20 @@ class TrajectoryData(PredictiveData):
         return support
 
     @property
-    def target_return(self) -> float:
-        """The return on which the policy is conditioned."""
-        if self._target_return is not None:
-            return self._target_return
-        return float(np.quantile(self.archive.returns, TARGET_QUANTILE))
+    def target_returns(self) -> tuple[float, ...]:
+        """The returns on which the policy is conditioned, each in episodes of its own."""
+        if self._targets is not None:
+            return self._targets
+        return (float(np.quantile(self.archive.returns, TARGET_QUANTILE)),)
 
     def dataset(self, split: str) -> Dataset:
         """Returns the windows of "train", "val" or "test", or the episodes to "predict"."""
         if split == "predict":
-            return self.seeds(split)
-        _ = self.support  # refuses actions outside the support
+            return self.seeds(split, self.target_returns)
+        _ = self.support  # refuses an order of other actions
         windows = TrainingWindows if split == "train" else CoveringWindows
         archive, chosen = self.archive, self.archive.split[split]
-        action = archive.mapped("action")
+        action = archive.action
         return windows(
             archive.observation,
             action if self.order is None else OrderedActions(action, self.order),
@@ -128,8 +132,8 @@ class TrajectoryData(PredictiveData):
             self.length,
         )
 
-    def seeds(self, split: str) -> EpisodeSeeds:
-        """Returns the episodes to play in "val", "test" or "predict".
+    def seeds(self, split: str, returns: Sequence[float]) -> EpisodeSeeds:
+        """Returns the episodes to play in "val", "test" or "predict" for some target returns.
 
         Raises:
             ValueError: If there is no environment to play in.
@@ -140,7 +144,7 @@ class TrajectoryData(PredictiveData):
                 "set its gymnasium id."
             )
         first = FIRST_SEED[split]
-        return EpisodeSeeds(range(first, first + self.episodes), self.target_return)
+        return EpisodeSeeds(range(first, first + self.episodes), returns)
 
     def val_dataloader(self) -> list[DataLoader[Any]]:
         """Makes the loaders of the validation windows and, where possible, of episodes."""
@@ -151,5 +155,6 @@ class TrajectoryData(PredictiveData):
         return self._loaders("test")
 
     def _loaders(self, split: str) -> list[DataLoader[Any]]:
-        played = [self.seeds(split)] if self.source.environment else []
+        targets = self.target_returns if self.source.environment else ()
+        played = [self.seeds(split, (target,)) for target in targets]
         return [self._evaluation(examples) for examples in (self.dataset(split), *played)]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.supports import Interval, Tokens
-from framework.data.mapped import MappedArray
+from framework.data.trajectories.spaces import EncodedActions
 
 
 class ActionOrder:
@@ -77,7 +77,7 @@ class OrderedActions:
         order: The order.
     """
 
-    def __init__(self, actions: MappedArray, order: ActionOrder) -> None:
+    def __init__(self, actions: EncodedActions, order: ActionOrder) -> None:
         self.actions, self.order = actions, order
 
     def __getitem__(self, index: Any) -> NDArray[np.int64]:

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from framework.data.trajectories.environments import make
 from framework.data.trajectories.episodes import Episodes, EpisodeSource
+from framework.data.trajectories.making import make
 
 Floats = NDArray[np.float64]
 

@@ -1,9 +1,7 @@
-"""Recordings: episodes in NumPy archives, tables and Minari data sets."""
+"""Recordings: episodes in tables and Minari data sets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -11,39 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framework.data.cache import fingerprint
-from framework.data.files import TableFile, existing_file, matching_files
-from framework.data.trajectories.episodes import Episodes, EpisodeSource
-
-
-class NpzEpisodes(EpisodeSource):
-    """Episodes in NumPy archives.
-
-    An archive holds the arrays `observation` `[N, ...]`, `action` `[N]` or `[N, ...]` and `reward`
-    `[N]`. It is one episode, or several if there is an array `length` with the steps of each.
-
-    Args:
-        path: An `.npz` file, a glob pattern of such files, or a directory of them; they are read
-            in the order of their names.
-        environment: Gymnasium id of the environment, "" where there is none to play in.
-
-    Raises:
-        ValueError: If there is no file, or an array is missing.
-    """
-
-    def __init__(self, path: str, environment: str = "") -> None:
-        self.path, self.environment = path, environment
-
-    def key(self) -> dict[str, object]:
-        """Digests the files."""
-        return {"npz": fingerprint(*self._files())}
-
-    def read(self) -> Episodes:
-        """Reads the files."""
-        return Episodes.join([_read_archive(file) for file in self._files()])
-
-    def _files(self) -> list[Path]:
-        pattern = f"{escape(self.path)}/*.npz" if Path(self.path).is_dir() else self.path
-        return matching_files(pattern, "NpzEpisodes: path")
+from framework.data.files import TableFile, existing_file
+from framework.data.trajectories.episodes import ARRAYS, Episodes, EpisodeSource, Origin
 
 
 class TableEpisodes(EpisodeSource):
@@ -66,19 +33,24 @@ class TableEpisodes(EpisodeSource):
 
     def key(self) -> dict[str, object]:
         """Digests the file."""
-        return {"table": fingerprint(existing_file(self.path, "TableEpisodes: path"))}
+        return {"steps": fingerprint(existing_file(self.path, "TableEpisodes: path"))}
 
     def read(self) -> Episodes:
         """Reads the file."""
         table = TableFile(self.path, texts=["episode"])
         episode = table.arrays("episode")
         starts = np.flatnonzero(np.append(True, episode[1:] != episode[:-1]))
-        if len(np.unique(episode[starts])) < len(starts):
+        _, again = np.unique(episode[starts], return_index=True)
+        if len(again) < len(starts):
+            row = int(starts[np.setdiff1d(np.arange(len(starts)), again)[0]])
             raise ValueError(
-                f"{str(self.path)!r}: the rows of an episode are apart; sort them by episode and "
-                "time."
+                f"{str(self.path)!r}: the rows of an episode are apart, as episode "
+                f"{episode[row]!r} goes on in row {row + 1}; sort them by episode and time."
             )
-        return _episodes(table.arrays, np.diff(np.append(starts, len(episode))))
+        origin = Origin(repr(str(self.path)), "column {name!r} in row {number}")
+        seen, action, reward = (_numbers(table, name) for name in ARRAYS)
+        length = np.diff(np.append(starts, len(episode)))
+        return Episodes(seen, action, reward, length).checked(origin)
 
 
 class MinariEpisodes(EpisodeSource):
@@ -126,22 +98,20 @@ class MinariEpisodes(EpisodeSource):
             ) from error
 
 
-def _read_archive(path: Path) -> Episodes:
-    with np.load(path) as archive:
-        for name in ("observation", "action", "reward"):
-            if name not in archive:
-                raise ValueError(
-                    f"{str(path)!r} has no array {name!r}; it has {', '.join(archive)}."
-                )
-        length = archive["length"] if "length" in archive else [len(archive["reward"])]
-        return _episodes(lambda name: archive[name], np.asarray(length, np.int64))
-
-
-def _episodes(array: Callable[[str], NDArray[Any]], length: NDArray[np.int64]) -> Episodes:
-    return Episodes(array("observation"), array("action"), array("reward"), length)
+def _numbers(table: TableFile, name: str) -> NDArray[Any]:
+    column = table.arrays(name)
+    return column if column.dtype.kind in "biuf" else table.numbers(name)  # which names the row
 
 
 def _read_minari(episode: Any) -> Episodes:
     steps = len(episode.rewards)
+    origin = Origin(f"The episode {getattr(episode, 'id', '')}".rstrip(), "{name}[{index}]")
+    for name in ("observations", "actions"):
+        if isinstance(getattr(episode, name), dict | tuple):
+            raise ValueError(
+                f"{origin.file}: its {name} are a {type(getattr(episode, name)).__name__}, not "
+                "one array; choose a data set of arrays."
+            )
     seen = np.asarray(episode.observations)[:steps]
-    return Episodes(seen, np.asarray(episode.actions), episode.rewards, np.array([steps]))
+    actions = np.asarray(episode.actions)
+    return Episodes(seen, actions, np.asarray(episode.rewards), np.array([steps])).checked(origin)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from framework.data.mapped import MappedArray
 from framework.data.module import Dataset
 from framework.data.trajectories.frames import Stacked
 from framework.data.trajectories.orders import OrderedActions
+from framework.data.trajectories.spaces import EncodedActions
 
 Integers = NDArray[np.int64]
 
@@ -32,7 +34,7 @@ class EpisodeWindows(Dataset):
     def __init__(
         self,
         observation: MappedArray | Stacked,
-        action: MappedArray | OrderedActions,
+        action: EncodedActions | OrderedActions,
         return_to_go: MappedArray,
         first: Integers,
         length: Integers,
@@ -112,24 +114,27 @@ class EpisodeSeeds(Dataset):
     """Episodes to be played.
 
     Args:
-        seeds: Seeds with which the environment is reset.
-        return_to_go: The return on which the policy is conditioned.
+        seeds: Seeds with which the environment is reset, the same for every return.
+        returns: The returns on which the policy is conditioned, one after the other.
     """
 
-    def __init__(self, seeds: range, return_to_go: float) -> None:
-        self.seeds, self.return_to_go = seeds, return_to_go
+    def __init__(self, seeds: range, returns: Sequence[float]) -> None:
+        self.seeds, self.returns = seeds, returns
 
     def __len__(self) -> int:
-        return len(self.seeds)
+        return len(self.seeds) * len(self.returns)
 
     def __getitems__(self, indices: list[int]) -> EpisodeBatch:
         """Returns seeds and returns, `[B]` each."""
-        seed = torch.tensor([self.seeds[index] for index in indices])
-        return EpisodeBatch(seed, torch.full((len(indices),), self.return_to_go))
+        places = [divmod(index, len(self.seeds)) for index in indices]
+        seed = torch.tensor([self.seeds[k] for _, k in places])
+        return EpisodeBatch(seed, torch.tensor([float(self.returns[k]) for k, _ in places]))
 
 
 def _cut(
-    values: MappedArray | Stacked | OrderedActions, where: Integers, mask: NDArray[np.bool_]
+    values: MappedArray | Stacked | EncodedActions | OrderedActions,
+    where: Integers,
+    mask: NDArray[np.bool_],
 ) -> torch.Tensor:
     """Reads values at `[B, T]`, 0 on padding."""
     read = values[where]

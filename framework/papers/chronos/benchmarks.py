@@ -5,19 +5,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from components.data import SeriesBatch
-from components.metrics.forecasting import absolute_scaled_error
+from framework.data.baselines import Baselines
 from framework.data.mapped import MappedArray
+from framework.data.series.baselines import score_baselines
 from framework.data.series.panels import Panel, PanelSource, load_panel, map_values, store_panel
 from framework.data.series.recorded import Competition
-from framework.data.series.scaling import Scaling
+from framework.data.series.scaling import Scaling, refuse_rounding
 from framework.data.series.windows import Cuts, SeriesWindows, seasonal_error
 
-AT_ONCE = 1024  # series that are scored together
-SEASONS_OF_PAST = 4  # seasons in which the seasonal naive forecast looks for an observed value
+SEASONS = 4  # of past that must hold an observed value, or else the future does not count
 
 
 def competitions() -> dict[str, PanelSource]:
@@ -67,60 +64,21 @@ class BenchmarkSet(NamedTuple):
 
     def windows(self, context: int, scaling: Scaling) -> SeriesWindows:
         """Cuts off the last `horizon` steps of each series, with a context before."""
+        refuse_rounding(self.panel, scaling)
         panel, one = self.panel, np.ones_like(self.panel.length)
         cut = panel.length - self.horizon
         error = seasonal_error(panel, cut, panel.season)
         cuts = Cuts(cut, one, 1, panel.length)
         values = MappedArray(store_panel(self.source), map_values)
-        return SeriesWindows(values, panel.first, cuts, error, context, self.horizon, scaling)
+        return SeriesWindows(values, panel, cuts, error, context, self.horizon, scaling)
+
+    def baselines(self, context: int, scaling: Scaling, number: int | None = None) -> Baselines:
+        """Scores simple forecasts of the first series, all if `number` is not given."""
+        windows = self.windows(context, scaling)
+        season = self.panel.season
+        return score_baselines(windows, lambda index, _: windows.past(index), season, number)
 
     def naive_scores(self, scaling: Scaling) -> tuple[float, float]:
-        """Scores the seasonal naive forecast: MASE and WQL."""
-        windows = self.windows(SEASONS_OF_PAST * self.panel.season, scaling)
-        return naive_scores(windows, self.panel.season)
-
-
-def seasonal_naive(past: Tensor, observed: Tensor, season: int, horizon: int) -> Tensor:
-    """Repeats the last season of each past, `[B, C]`, over the horizon, `[B, H]`.
-
-    A missing value is taken from the season before it. Where no season has it, the last observed
-    value replaces it, and 0 where there is none.
-    """
-    length = past.shape[1]
-    steps = torch.arange(length, device=past.device)
-    last = torch.where(observed, steps, -1).amax(1, keepdim=True)  # [B, 1]
-    phase = (steps - length) % season  # of the step of the horizon that a past value predicts
-    fitting = observed[:, None] & (phase == torch.arange(season, device=past.device)[:, None])
-    latest = torch.where(fitting, steps, -1).amax(-1)  # [B, season]
-    latest = torch.where(latest < 0, last, latest)
-    values = torch.where(latest < 0, 0.0, past.gather(1, latest.clamp(min=0)))
-    return values.repeat(1, -(-horizon // season))[:, :horizon]
-
-
-def naive_scores(windows: SeriesWindows, season: int) -> tuple[float, float]:
-    """Scores the seasonal naive forecast of windows: MASE, and WQL with one value at all levels.
-
-    The quantile loss at level q is |y - f| (1 - q) or |y - f| q; twice its mean is |y - f|, as
-    levels lie evenly around a half. A score of 0 is returned as `nan`, as no ratio to it exists.
-    """
-    sums = torch.zeros(4, dtype=torch.float64)
-    for begin in range(0, len(windows), AT_ONCE):
-        indices = list(range(begin, min(begin + AT_ONCE, len(windows))))
-        sums += _score(windows.__getitems__(indices), season)
-    scaled, series, miss, size = sums.tolist()
-    return _ratio(scaled, series), _ratio(miss, size)
-
-
-def _score(batch: SeriesBatch, season: int) -> Tensor:
-    """Sums scaled errors, series that have one, errors and absolute values of a batch."""
-    target, weight = batch.target.double(), batch.weight.double()
-    forecast = seasonal_naive(batch.past, batch.observed, season, target.shape[1]).double()
-    scaled = absolute_scaled_error(forecast, target, batch.error.double(), weight)
-    counts = scaled.denominator.sum(1)
-    errors = scaled.numerator.sum(1) / counts.clamp(min=1e-9)
-    miss, size = (target - forecast).abs() * weight, target.abs() * weight
-    return torch.stack([errors.sum(), (counts > 0).double().sum(), miss.sum(), size.sum()])
-
-
-def _ratio(error: float, size: float) -> float:
-    return error / size if error and size else float("nan")
+        """Scores the seasonal naive forecast: MASE and WQL; `nan` if 0: no ratio to 0 exists."""
+        scores = self.baselines(SEASONS * self.panel.season, scaling).scores["seasonal naive"]
+        return scores["mase"] or float("nan"), scores["wql"] or float("nan")

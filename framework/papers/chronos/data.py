@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,8 +12,10 @@ from torch.utils.data import DataLoader
 
 from components.data import Batch, Benchmark, SeriesSpec
 from components.supports import Interval
+from framework.data.baselines import NONE, Baselines
 from framework.data.mapped import MappedArray
 from framework.data.module import Dataset, EndlessData
+from framework.data.series.baselines import METRICS, Past, score_baselines
 from framework.data.series.panels import PanelSource, map_values, read_spans, store_panel
 from framework.data.series.scaling import MeanScaling, Scaling
 from framework.papers.chronos.benchmarks import BenchmarkSet, competitions
@@ -110,7 +112,8 @@ class ZeroShotData(EndlessData):
         """Facts of the windows, and the scores of the seasonal naive forecast on each set."""
         scores = {name: part.naive_scores(self.scaling) for name, part in self._sets.items()}
         benchmarks = tuple(Benchmark(name, *score) for name, score in scores.items())
-        return SeriesSpec(self.interval, self.context, self._horizon, 1, benchmarks)
+        scaling = self.scaling.describe()
+        return SeriesSpec(self.interval, self.context, self._horizon, 1, benchmarks, scaling)
 
     def dataset(self, split: str) -> Dataset:
         """Returns the windows of "train" or "val", or of a benchmark set by its name.
@@ -131,6 +134,25 @@ class ZeroShotData(EndlessData):
     def test_dataloader(self) -> list[DataLoader[Batch]]:
         """Makes the loaders of the examples of this process, one for each benchmark set."""
         return [self._evaluation(self.dataset(name)) for name in self.benchmarks]
+
+    def baselines(self, split: str, batches: Sequence[float], metrics: Set[str]) -> Baselines:
+        """Scores simple forecasts of each benchmark set, or from the contexts to validate on."""
+        if split == "val":
+            if metrics.isdisjoint(METRICS):
+                return NONE
+            windows = self.dataset(split)
+            number = self._evaluated(windows, batches[0])
+            return score_baselines(windows, lambda _, batch: Past.of(batch), 1, number)
+        scores: dict[str, dict[str, float]] = {}
+        notes = []
+        for (name, part), limit in zip(self._sets.items(), batches, strict=True):
+            number = self._evaluated(self.dataset(name), limit)
+            found = part.baselines(self.context, self.scaling, number)
+            notes += [f"{name}: {note}" for note in found.notes]
+            for forecast, values in found.scores.items():
+                named = {f"{metric}/{name}": value for metric, value in values.items()}
+                scores[forecast] = scores.get(forecast, {}) | named
+        return Baselines(scores, notes)
 
     def _pool(self, corpus: SeriesCorpus, kept: bool) -> SeriesPool:
         """Returns the training series of a corpus, or those that are held out."""

@@ -76,7 +76,8 @@ class Generated(PanelSource):
         """Draws all series into memory."""
         panels = list(self.pieces())
         series = (zip(panel.name, panel.series(), strict=True) for panel in panels)
-        return Panel.of({str(name): values for part in series for name, values in part})
+        drawn = {str(name): values for part in series for name, values in part}
+        return Panel.of(drawn, dtype=np.float32)
 
     def origins(self) -> Sequence[PanelSource]:
         """Returns no source: nothing was recorded."""
@@ -86,7 +87,7 @@ class Generated(PanelSource):
         numbers = range(begin, min(begin + PIECE, self.number))
         with _one_thread():
             drawn = {str(n): self.draw(np.random.default_rng((self.seed, n))) for n in numbers}
-        return Panel.of(drawn)
+        return Panel.of(drawn, dtype=np.float32)
 
 
 @contextmanager

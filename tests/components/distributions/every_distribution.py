@@ -22,6 +22,7 @@ from components.distributions import (
     TanhWarp,
     TransformedFourier,
 )
+from components.testing import distributions as testing
 
 EDGES = (-2.0, -1.5, -0.7, -0.5, 0.3, 0.9, 1.0, 1.8, 2.5)
 LEVELS = (0.05, 0.2, 0.5, 0.7, 0.95)
@@ -119,36 +120,15 @@ def real(name: str, *shape: int, dtype: torch.dtype = torch.float64) -> Distribu
 
 
 def integrate(function, distribution: Distribution, *points: float) -> Tensor:
-    """Integrates over all but 2e-11 of the mass of a distribution, and to given points of bends.
-
-    Gauss-Legendre on many short panels that end where densities jump.
-    """
-    low = torch.cat((distribution.icdf(tensor(1e-11)), tensor(*points))).min()
-    high = torch.cat((distribution.icdf(tensor(1 - 1e-11)), tensor(*points))).max()
-    even = low + (high - low) * torch.linspace(0, 1, 3001, dtype=torch.float64)
-    jumps = torch.cat((tensor(*points), *breaks(distribution)))
-    corners = torch.cat((even, jumps[(jumps > low) & (jumps < high)])).unique()
-    x, w = legendre(6)
-    half = corners.diff() / 2
-    points = (corners[:-1] + half).unsqueeze(-1) + half.unsqueeze(-1) * x
-    return (function(points.flatten()).view_as(points) * w * half.unsqueeze(-1)).sum()
+    """Integrates over a distribution of these tests, whose jumps are known."""
+    return testing.integrate(function, distribution, *points, jumps=jumps(distribution))
 
 
-def breaks(distribution: Distribution) -> list[Tensor]:
-    """Where the density jumps."""
+def jumps(distribution: Distribution) -> list[float]:
+    """Returns where the density jumps."""
     if isinstance(distribution, Affine):
-        return [
-            distribution.loc + distribution.scale * corners
-            for corners in breaks(distribution.base)
-        ]
+        inner = torch.tensor(jumps(distribution.base), dtype=torch.float64)
+        return (distribution.loc + distribution.scale * inner).tolist()
     if isinstance(distribution, Histogram):
-        return [distribution.edges]
-    return [distribution.values.flatten()] if isinstance(distribution, Quantiles) else []
-
-
-def legendre(order: int) -> tuple[Tensor, Tensor]:
-    """Golub and Welsch: nodes and weights are eigenvalues and eigenvectors of a small matrix."""
-    k = torch.arange(1, order, dtype=torch.float64)
-    off = k / (4 * k.square() - 1).sqrt()
-    nodes, vectors = torch.linalg.eigh(torch.diag(off, 1) + torch.diag(off, -1))
-    return nodes, 2 * vectors[0].square()
+        return distribution.edges.tolist()
+    return distribution.values.flatten().tolist() if isinstance(distribution, Quantiles) else []

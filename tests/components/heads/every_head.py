@@ -2,8 +2,6 @@
 
 from functools import partial
 
-import torch
-
 from components.distributions import ErfWarp, TanhWarp
 from components.heads.even import EvenMixtureHead
 from components.heads.fan import FanHead
@@ -14,9 +12,8 @@ from components.heads.point import PointHead
 from components.heads.quantile import QuantileHead
 from components.layers.fan import FanLayer
 from components.supports import Bins, Interval, Tokens
+from components.testing.heads import DIM
 from framework.papers.token_encoding.pruning.head import PrunedHead
-
-DIM = 8
 
 CELLS = [
     LinearHead,
@@ -55,14 +52,3 @@ def _serves(head, support):
 PAIRS = [(head, s) for head in CELLS for s in TOKENS + INTERVALS + BINS if _serves(head, s)]
 PAIRS += [(head, s) for head in REAL + BASELINES for s in INTERVALS + BINS if _serves(head, s)]
 IDS = [f"{name(head)}-{support}" for head, support in PAIRS]
-
-
-def outcomes(support, *batch):
-    """Outcomes of a support, drawn evenly: `[*batch, *support.shape]`."""
-    match support:
-        case Tokens():
-            return torch.randint(support.size, batch)
-        case Interval():
-            return support.low + (support.high - support.low) * torch.rand(*batch, *support.shape)
-        case Bins():
-            return outcomes(support.interval, *batch)

@@ -2,13 +2,14 @@
 
 import pytest
 import torch
-from every_head import BINS, INTERVALS, TOKENS, outcomes
+from every_head import BINS, INTERVALS, TOKENS
 from torch import nn
 from torch.nn.functional import gelu, linear
 
 from components.heads.fan import FanHead
 from components.heads.linear import LinearHead
 from components.supports import Tokens
+from components.testing.heads import outcomes
 
 every_support = pytest.mark.parametrize("support", TOKENS + INTERVALS + BINS, ids=str)
 

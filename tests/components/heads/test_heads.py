@@ -1,13 +1,11 @@
 """Laws that every head keeps on every support that it serves."""
 
 import gc
-import math
 from functools import _lru_cache_wrapper
 
 import pytest
 import torch
-from every_head import BINS, CELLS, DIM, IDS, INTERVALS, PAIRS, REAL, TOKENS, name, outcomes
-from torch.distributions import Distribution
+from every_head import BINS, CELLS, DIM, IDS, INTERVALS, PAIRS, REAL, TOKENS, name
 
 from components.heads.fan import FanHead
 from components.heads.fourier import FourierHead
@@ -15,9 +13,8 @@ from components.heads.linear import LinearHead
 from components.heads.parametric import MixtureHead, NormalHead
 from components.heads.quantile import QuantileHead
 from components.supports import Interval, Tokens
+from components.testing import HEAD_LAWS
 from framework.papers.token_encoding.pruning.head import PrunedHead
-
-every_head = pytest.mark.parametrize(("factory", "support"), PAIRS, ids=IDS)
 
 TABLES = [
     each
@@ -31,121 +28,12 @@ def _seed():
     torch.manual_seed(0)
 
 
-@every_head
-def test_predicts_one_distribution_per_position(factory, support):
-    head = factory(dim=DIM, support=support)
-    prediction = head(torch.randn(2, 3, DIM))
-    assert isinstance(prediction, Distribution)
-    assert prediction.batch_shape == (2, 3)
-    assert prediction.event_shape == support.shape
-    assert head.support is support
-    assert prediction.log_prob(outcomes(support, 2, 3)).shape == (2, 3)
-    assert prediction.sample((4,)).shape == (4, 2, 3, *support.shape)
-    assert prediction.mean.shape == (2, 3, *support.shape)
-
-
-@every_head
-def test_total_probability_is_one(factory, support):
-    head = factory(dim=DIM, support=support).double()
-    prediction = head(torch.randn(3, DIM, dtype=torch.float64))
-    if isinstance(support, Tokens):
-        every = torch.arange(support.size).unsqueeze(-1).expand(-1, 3)
-        total = prediction.log_prob(every).exp().sum(0)
-        torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-6)
-        return
-    distribution = prediction.base_dist if support.shape else prediction
-    low, high = (distribution.cdf(torch.tensor(end, dtype=torch.float64)) for end in (-60.0, 60.0))
-    torch.testing.assert_close(high - low, torch.ones_like(low), rtol=0, atol=1e-5)
-
-
-@every_head
-def test_distributions_are_float32_under_autocast(factory, support):
-    head = factory(dim=DIM, support=support)
-    target = outcomes(support, 2, 3)
-    with torch.autocast("cpu", torch.bfloat16):
-        nats = head(torch.randn(2, 3, DIM)).log_prob(target)
-    assert nats.dtype == torch.float32
-    assert nats.isfinite().all()
-
-
-@every_head
-def test_computes_in_float64_where_asked(factory, support):
-    head = factory(dim=DIM, support=support).double()
-    hidden = torch.randn(2, 3, DIM, dtype=torch.float64)
-    assert head(hidden).log_prob(outcomes(support, 2, 3)).dtype == torch.float64
-
-
-@every_head
-def test_projection_holds_all_parameters_and_the_gradient_reaches_each(factory, support):
-    head = factory(dim=DIM, support=support)
-    assert {id(each) for each in head.parameters()} == {
-        id(each) for each in head.projection.parameters()
-    }
-    assert [*map(id, head.buffers())] == [*map(id, head.projection.buffers())]
-    assert all(each.ndim > 0 for each in head.parameters())  # FSDP2 refuses scalars
-    nats = head(torch.randn(16, 3, DIM)).log_prob(outcomes(support, 16, 3))
-    if nats.requires_grad:
-        nats.sum().backward()
-    certain = isinstance(support, Tokens) and support.size == 1
-    for label, parameter in head.named_parameters():
-        assert parameter.grad is not None, label
-        assert parameter.grad.isfinite().all(), label
-        assert certain or parameter.grad.abs().sum() > 0, label
-
-
-@every_head
-def test_projection_maps_tensors_to_tensors(factory, support):
-    head = factory(dim=DIM, support=support)
-    assert isinstance(head.projection(torch.randn(2, 3, DIM)), torch.Tensor)
-
-
-@every_head
-def test_built_without_storage_and_reset_it_is_what_it_would_have_been(factory, support):
-    torch.manual_seed(7)
-    built = factory(dim=DIM, support=support)
-    with torch.device("meta"):
-        late = factory(dim=DIM, support=support)
-    late.to_empty(device="cpu")
-    torch.manual_seed(7)
-    for module in late.modules():
-        if hasattr(module, "reset_parameters"):
-            module.reset_parameters()
-    for (label, ours), (_, theirs) in zip(
-        built.state_dict().items(), late.state_dict().items(), strict=True
-    ):
-        torch.testing.assert_close(ours, theirs, rtol=0, atol=0, msg=label)
-    hidden, target = torch.randn(2, 3, DIM), outcomes(support, 2, 3)
-    torch.testing.assert_close(built(hidden).log_prob(target), late(hidden).log_prob(target))
-
-
-@every_head
-def test_a_distribution_that_was_validated_first_can_still_be_trained(factory, support):
-    """Tables kept between calls must not belong to a pass without gradients."""
-    head, target = factory(dim=DIM, support=support), outcomes(support, 2, 3)
-    hidden = torch.randn(2, 3, DIM, requires_grad=True)
-
-    def value():
-        prediction = head(hidden)
-        return prediction.log_prob(target).sum() + prediction.mean.sum()
-
-    for table in TABLES:
+@pytest.mark.parametrize(("factory", "support"), PAIRS, ids=IDS)
+@pytest.mark.parametrize("law", HEAD_LAWS, ids=lambda law: law.__name__)
+def test_every_head(law, factory, support):
+    for table in TABLES:  # which an earlier test has filled
         table.cache_clear()
-    with torch.inference_mode():
-        value()
-    value().backward()
-    assert all(each.grad is not None for each in head.parameters())
-
-
-@every_head
-def test_absurd_hidden_states_and_outcomes_score_finitely(factory, support):
-    head = factory(dim=DIM, support=support)
-    hidden = 1e4 * torch.randn(16, 3, DIM)
-    target = outcomes(support, 16, 3)
-    if not isinstance(support, Tokens):
-        target = 100 * target
-    nats = head(hidden).log_prob(target)
-    assert not nats.isnan().any()
-    assert not (nats == math.inf).any()
+    law(factory, support)
 
 
 @pytest.mark.parametrize("factory", REAL, ids=name)

@@ -12,9 +12,16 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from components.heads.parametric import NormalHead
+from components.stems import SeriesStem
 from framework.callbacks import MetricsReport
+from framework.data.series.module import SeriesData
+from framework.data.series.panels import Arrays
+from framework.evaluation.forecasting import Paths
+from framework.modules import Forecaster
 from framework.modules.base import PredictiveModule
 from tests.framework.modules.fakes import data, options, trainer
+from tests.framework.modules.parts import options as parts_of
 from tests.ranks import run_ranks
 
 # of the fake: stem, two blocks, norm, head
@@ -107,6 +114,31 @@ def test_evaluations_end_with_one_table(verb, tmp_path, capsys):
         float(runner.callback_metrics[f"{stage}/nll"]), rel=1e-4
     )
     assert (tmp_path / "figures" / "means.png").exists()
+
+
+def test_simple_forecasts_stand_beside_those_of_a_model(tmp_path, capsys):
+    """Each is scored on the windows that the model was scored on, here those of one batch."""
+    series = [np.arange(40.0) * k % 7 for k in (1, 2, 3)] + [np.ones(40)]
+    source = SeriesData(Arrays(series, season=50), context=8, horizon=2, batch_size=4)
+    source.eval_batch_size = 2
+    parts = parts_of(source.spec, SeriesStem, NormalHead)
+    model = Forecaster(**parts, paths=Paths(samples=3, in_validation=True))
+    report = {"default_root_dir": tmp_path, "callbacks": [MetricsReport()], "max_steps": 2}
+    batches = {"limit_val_batches": 1, "val_check_interval": 2, "check_val_every_n_epoch": None}
+    trainer(**report, **batches).fit(model, source)
+    out = capsys.readouterr().out
+    header, _, *rows = out[out.index("metric") :].splitlines()
+    assert re.split(r"\s{2,}", header) == [
+        *("metric", "train", "val", "seasonal naive", "naive", "drift")
+    ]
+    batch = next(iter(source.val_dataloader()))
+    expected = (batch.target - batch.past[:, -1:]).abs()
+    shown = next(re.split(r"\s{2,}", row) for row in rows if row.startswith("mae"))
+    assert float(shown[3]) == pytest.approx(expected.mean().item(), rel=1e-4)
+    assert next(row for row in rows if row.startswith("nll")).split()[3:] == []
+    assert "past of 2 of 2 windows is shorter than a season of 50 steps" in out
+    kept = json.loads((tmp_path / "metrics.json").read_text())
+    assert not any("naive" in name for name in kept)
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])

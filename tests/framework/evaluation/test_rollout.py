@@ -67,14 +67,15 @@ def test_lock_step_equals_a_plain_loop():
     expected = [plainly(3, -200.0, 30), plainly(8, -900.0, 30)]
     spec = TrajectorySpec(**{**vars(PENDULUM), "horizon": 30})
     torch.testing.assert_close(
-        play(policy, spec, EPISODES), torch.tensor(expected), rtol=1e-3, atol=1e-2
+        play(policy, spec, EPISODES).returns, torch.tensor(expected), rtol=1e-3, atol=1e-2
     )
 
 
 def test_an_episode_depends_on_its_seed_alone():
     spec = TrajectorySpec(**{**vars(PENDULUM), "horizon": 20})
-    together = play(policy, spec, EPISODES)
+    together = play(policy, spec, EPISODES).returns
     apart = [play(policy, spec, EpisodeBatch(*(x[k : k + 1] for x in EPISODES))) for k in (0, 1)]
+    apart = [outcome.returns for outcome in apart]
     torch.testing.assert_close(together, torch.cat(apart))
 
 
@@ -88,7 +89,7 @@ def test_episodes_end_on_their_own():
         return torch.zeros(len(uniform), dtype=torch.int64)
 
     seeds = torch.arange(6)
-    returns = play(left, spec, EpisodeBatch(seeds, torch.zeros(6)))
+    returns, steps, ends = play(left, spec, EpisodeBatch(seeds, torch.zeros(6)))
     lengths = []
     for seed in range(6):
         environment = gymnasium.make("CartPole-v1")
@@ -98,7 +99,8 @@ def test_episodes_end_on_their_own():
         while not over:
             over = environment.step(0)[2]
             lengths[-1] += 1
-    assert returns.tolist() == lengths
+    assert returns.tolist() == steps.tolist() == lengths
+    assert ends == ["terminated"] * 6
     going = [(time, sum(time < length for length in lengths)) for time in range(500)]
     assert calls == [call for call in going if call[1]]
 
@@ -113,7 +115,9 @@ def test_what_was_done_lies_within_the_bounds():
     def full(window, uniform):
         return torch.full((2, 1), 2.0)
 
-    torch.testing.assert_close(play(wild, spec, EPISODES), play(full, spec, EPISODES))
+    played = [play(policy, spec, EPISODES) for policy in (wild, full)]
+    torch.testing.assert_close(played[0].returns, played[1].returns)
+    assert played[0].ends == ["horizon"] * 2
     assert seen[-1].unique().tolist() == [2.0]
 
 
@@ -125,12 +129,12 @@ def test_returns_are_summed_in_single_precision():
         return (window.observation[:, -1] @ gains > 0).long()
 
     asked = torch.tensor([500.0], dtype=torch.bfloat16)  # which cannot count beyond 256
-    assert play(balance, spec, EpisodeBatch(torch.tensor([1]), asked)).tolist() == [500.0]
+    assert play(balance, spec, EpisodeBatch(torch.tensor([1]), asked)).returns.tolist() == [500.0]
 
 
 def test_missing_environment_is_one_sentence():
     spec = TrajectorySpec(**{**vars(PENDULUM), "environment": "Nowhere-v0"})
-    with pytest.raises(ValueError, match=r"'Nowhere-v0' cannot be made .*overtone\[rl\]"):
+    with pytest.raises(ValueError, match=r"'Nowhere-v0' cannot be made .*as in module:Nowhere-v0"):
         play(policy, spec, EPISODES)
 
 
@@ -151,7 +155,7 @@ def one_rank():
 
     spec = TrajectorySpec(Tokens(2), (4,), 3, 500, "CartPole-v1", (0.0,) * 4, (1.0,) * 4)
     episode = EpisodeBatch(torch.tensor([7 * torch.distributed.get_rank()]), torch.zeros(1))
-    returns = play(left, spec, episode, agree)
+    returns = play(left, spec, episode, agree).returns
     torch.distributed.destroy_process_group()
     return calls, float(returns)
 

@@ -93,10 +93,36 @@ def test_choices_are_scored_by_accuracy_and_return():
     assert (metrics["val/return_random"], metrics["val/return_data"]) == (22, 122)
     returns = module.play(EPISODES)
     assert metrics["val/return"] == pytest.approx(returns.mean().item())
-    assert metrics["val/normalized_return"] == pytest.approx(returns.mean().item() - 22, rel=1e-5)
+    assert metrics["val/score_random_to_data"] == pytest.approx(
+        returns.mean().item() - 22, rel=1e-5
+    )
     apart = [module.play(EpisodeBatch(*(x[k : k + 1] for x in EPISODES))) for k in range(3)]
     assert len(returns.unique()) > 1, "the episodes must differ for this to test anything"
     assert returns.tolist() == torch.cat(apart).tolist()
+
+
+class AskingData(FixedData):
+    """Serves episodes with the same seeds for each of several target returns."""
+
+    def __init__(self, targets):
+        asked = [EPISODES._replace(return_to_go=torch.full((3,), target)) for target in targets]
+        super().__init__(batch(CARTPOLE), *asked)
+        self.target_returns = targets
+
+
+def test_each_target_return_has_metrics_of_its_own():
+    module = model(CARTPOLE)
+    metrics = train(module, AskingData((10.0, 500.0, 37.5)), precision="bf16-true")
+    assert not {"val/return", "val/target_return"} & set(metrics)
+    assert metrics["val/return_random"] == 22
+    for target in (10.0, 500.0, 37.5):
+        asked = EPISODES._replace(return_to_go=torch.full((3,), target))
+        mean = module.play(asked).mean().item()
+        assert metrics[f"val/return_at_{target:g}"] == pytest.approx(mean)
+        assert metrics[f"val/score_random_to_data_at_{target:g}"] == pytest.approx(mean - 22)
+    one = train(model(CARTPOLE), AskingData((10.0,)))
+    assert one["val/target_return"] == 10
+    assert one["val/return"] > 0
 
 
 def test_quantities_are_scored_by_absolute_error():
@@ -106,7 +132,7 @@ def test_quantities_are_scored_by_absolute_error():
     with torch.no_grad():
         errors = (module.eval()(known).mean - known.target).abs()[known.mask]
     assert metrics["val/absolute_error"] == pytest.approx(errors.mean().item(), rel=1e-5)
-    assert not {"val/normalized_return", "val/return_data"} & set(metrics), "of unknown returns"
+    assert not {"val/score_random_to_data", "val/return_data"} & set(metrics), "of unknown returns"
 
 
 def test_the_share_of_actions_on_a_bound_is_counted():

@@ -15,12 +15,12 @@ from components.heads.fourier import FourierHead
 from components.heads.linear import LinearHead
 from components.heads.parametric import MixtureHead, NormalHead, StudentTHead
 from components.heads.quantile import QuantileHead
+from components.metrics.forecasting import LEVELS, score
 from components.metrics.smoothness import smoothness
 from components.stems import SeriesStem
 from components.supports import Interval
 from framework.evaluation.forecasting import Paths
 from framework.modules import Forecaster
-from framework.modules.forecast import LEVELS, score
 from framework.modules.weighted_means import WeightedMeans
 from tests.framework.modules.parts import FixedData, options, train, trainer
 from tests.ranks import run_ranks
@@ -54,6 +54,7 @@ def test_scores_equal_loops():
     known = batch()
     quantiles = torch.randn(5, 4, 9, dtype=torch.float64).sort(-1).values * 40 + 300
     ratios, losses, size, inside, count = [], 0.0, 0.0, 0.0, 0.0
+    scaled, missed = [], []
     for k in range(5):
         errors = []
         for h in range(4):
@@ -62,6 +63,7 @@ def test_scores_equal_loops():
                 continue
             q = quantiles[k, h].tolist()
             errors.append(abs(y - q[4]))
+            missed.append(errors[-1])
             losses += (
                 2
                 * sum(max(t * (y - v), (t - 1) * (y - v)) for t, v in zip(LEVELS, q, strict=True))
@@ -72,8 +74,11 @@ def test_scores_equal_loops():
             count += 1
         if known.error[k] > 0:
             ratios.append(np.mean(errors) / known.error[k].item())
+            scaled += [error / known.error[k].item() for error in errors]
     scores = {name: n.sum() / d.sum() for name, (n, d) in score(quantiles, known).items()}
     assert scores["mase"].item() == pytest.approx(np.mean(ratios), rel=1e-6)
+    assert scores["mase_pooled"].item() == pytest.approx(np.mean(scaled), rel=1e-6)
+    assert scores["mae"].item() == pytest.approx(np.mean(missed), rel=1e-6)
     assert scores["wql"].item() == pytest.approx(losses / size, rel=1e-6)
     assert scores["coverage_80"].item() == pytest.approx(inside / count)
 
@@ -119,9 +124,15 @@ def test_two_steps_validation_and_test(head, backbone):
     runner = trainer()
     runner.test(module, FixedData(batch()), verbose=False)
     tested = {name: float(value) for name, value in runner.callback_metrics.items()}
-    for name in ("nll", "out_of_support", "mase", "wql", "coverage_80"):
+    for name in ("nll", "out_of_support", "mase", "wql", "mae", "coverage_80"):
         assert np.isfinite(metrics[f"val/{name}"])
         assert tested[f"test/{name}"] == pytest.approx(metrics[f"val/{name}"], rel=1e-5)
+
+
+def test_the_pooled_mase_is_reported_if_asked_for():
+    metrics = scores_of(model(paths=Paths(samples=3), pooled_mase=True), batch())
+    assert np.isfinite(metrics["test/mase_pooled"])
+    assert metrics["test/mase_pooled"] != metrics["test/mase"]
 
 
 def test_a_validation_is_cheap_unless_asked():
@@ -156,6 +167,21 @@ def test_figures_spread_over_the_batch():
     assert len(figure.axes) == 4
     last = figure.axes[3].lines[1].get_ydata()
     np.testing.assert_allclose(last, batch().past[4].numpy())
+
+
+@pytest.mark.parametrize("head", [LinearHead, FourierHead, StudentTHead, QuantileHead])
+def test_a_high_level_changes_no_score(head):
+    """Values in float64 are subtracted from their location before they are rounded."""
+    low = batch()
+    high = SeriesBatch(*(x.double() if x.is_floating_point() else x for x in low))
+    high = high._replace(
+        past=torch.where(high.observed, high.past + 2e9, 0.0),
+        target=high.target + 2e9,
+        loc=high.loc + 2e9,
+    )
+    near, far = (scores_of(model(head, paths=Paths(samples=9)), x) for x in (low, high))
+    for name in ("nll", "mase", "coverage_80"):
+        assert far[f"test/{name}"] == pytest.approx(near[f"test/{name}"], rel=1e-4)
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
@@ -198,7 +224,7 @@ def test_each_benchmark_has_its_metrics_and_both_have_relative_ones():
     paths = Paths(samples=7)
     spec = dataclasses.replace(SPEC, benchmarks=NAIVE)
     metrics = scores_of(model(LinearHead, spec=spec, paths=paths), *sets)
-    names = ("nll", "out_of_support", "mase", "wql", "coverage_80", "smoothness")
+    names = ("nll", "out_of_support", "mase", "wql", "mae", "coverage_80", "smoothness")
     assert metrics.keys() == {
         "test/mase_relative",
         "test/wql_relative",

@@ -167,6 +167,30 @@ def test_a_constant_series_keeps_its_size():
     assert (everything(zero, "train").scale == 1).all()
 
 
+def test_a_high_level_is_subtracted_before_values_are_rounded():
+    steps = np.arange(30.0) % 7
+    low, high = (
+        SeriesData(Arrays([level + steps]), context=6, horizon=2, scaling=StandardScaling())
+        for level in (0.0, 2e9)
+    )
+    for split in ("train", "test"):
+        near, far = everything(low, split), everything(high, split)
+        assert (near.past.dtype, far.past.dtype) == (torch.float32, torch.float64)
+        for field, known in (("past", near.observed), ("target", near.weight > 0)):
+            pair = (((getattr(x, field) - x.loc) / x.scale)[known] for x in (near, far))
+            torch.testing.assert_close(*pair, check_dtype=False)
+        torch.testing.assert_close(near.error, far.error, check_dtype=False)
+        assert (far.error > 0).all()
+
+
+def test_a_high_level_that_the_scaling_keeps_is_refused():
+    data = SeriesData(Arrays([range(30), 2e9 + np.arange(30) % 7]), horizon=2)
+    with pytest.raises(
+        ValueError, match=r"'1' varies by little around 2e\+09: MeanScaling .* Sta"
+    ):
+        _ = data.spec
+
+
 def test_a_gap_that_fills_the_context_weighs_nothing():
     series = np.arange(30.0)
     series[5:12] = np.nan

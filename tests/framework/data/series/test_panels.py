@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from framework.data.mapped import MappedArray
 from framework.data.series.module import SeriesData
@@ -66,3 +67,35 @@ def test_a_panel_is_written_once_for_all_who_read_it():
     assert store_panel(Arrays([range(1, 30)], season=3)) == path
     assert path.stat().st_mtime_ns == written
     assert store_panel(Arrays([range(1, 30)], season=4)) != path
+
+
+LEVEL = 2e9
+"""A level at which float32 is coarser than the steps of the series below."""
+
+
+@pytest.mark.parametrize(
+    ("series", "dtype"),
+    [
+        (LEVEL + np.arange(7.0), np.float64),
+        (np.append(LEVEL + np.arange(7.0), 1.0), np.float64),  # a counter that was reset
+        (1e-50 * np.arange(7.0), np.float64),
+        (LEVEL * np.arange(7.0), np.float32),
+        (np.full(7, LEVEL + 1), np.float32),
+        (np.cumsum(np.full(7, 0.1)) - 0.1 * np.arange(7), np.float32),  # rounding of a constant
+        (np.array([LEVEL + 1]), np.float32),
+    ],
+)
+def test_values_are_stored_as_exactly_as_their_steps_demand(series, dtype, tmp_path):
+    panel = Panel.of({"a": np.array([1.0, np.nan, 2.0]), "b": series})
+    assert panel.values.dtype == dtype
+    save_panel([panel], tmp_path / "p.arrow")
+    again = load_panel(tmp_path / "p.arrow")
+    for wanted, got in zip(panel.series(), again.series(), strict=True):
+        np.testing.assert_array_equal(got, wanted)
+    if dtype is np.float64:
+        np.testing.assert_array_equal(list(again.series())[1], series)
+
+
+def test_what_float32_cannot_hold_is_refused():
+    with pytest.raises(ValueError, match=r"'a' has the value 1e\+39 at position 1, more than"):
+        Panel.of({"a": np.array([0, 1e39])})

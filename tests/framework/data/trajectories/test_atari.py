@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from components.supports import Tokens
-from framework.data.trajectories.environments import Environment, make
+from framework.data.trajectories.environments import Environment
 from framework.data.trajectories.frames import averages, shrink
+from framework.data.trajectories.making import make
 
 pytest.importorskip("ale_py")
 
@@ -73,10 +74,10 @@ def test_the_seed_decides_how_an_episode_begins():
 
 def test_environments_know_their_actions_and_their_end():
     ram, frames = (Environment(f"overtone/Seaquest-{kind}") for kind in ("ram", "frames"))
-    assert ram.support == frames.support == Tokens(18)
+    assert ram.space.support() == frames.space.support() == Tokens(18)
     assert ram.limit == frames.limit == 27_000
     assert (ram.observation, frames.observation) == ((128,), (4, 84, 84))
-    assert Environment("overtone/Pong-ram").support == Tokens(6)
+    assert Environment("overtone/Pong-ram").space.support() == Tokens(6)
 
 
 def test_an_unknown_game_gets_one_sentence():

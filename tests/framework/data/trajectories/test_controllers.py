@@ -66,7 +66,7 @@ def test_the_actor_hops_far_without_noise():
     episodes = Hopper(steps=1_000, noise=[0.0]).read()
     returns = [part.sum() for part in np.split(episodes.reward, episodes.length.cumsum()[:-1])]
     assert np.mean(returns) > 2_500
-    assert Archive(Hopper(steps=2_000), 0.2).environment.support == Interval(-1, 1, (3,))
+    assert Archive(Hopper(steps=2_000), 0.2).environment.space.support() == Interval(-1, 1, (3,))
 
 
 def test_much_noise_makes_it_fall_and_pushes_actions_to_the_bounds():

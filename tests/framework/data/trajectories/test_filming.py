@@ -6,9 +6,9 @@ import torch
 
 from components.data import EpisodeBatch
 from framework.data.trajectories.controllers import CartPole
-from framework.data.trajectories.environments import make
 from framework.data.trajectories.episodes import Episodes
 from framework.data.trajectories.filming import AtariEpisodes, RandomAtari
+from framework.data.trajectories.making import make
 from framework.data.trajectories.module import TrajectoryData
 from framework.data.trajectories.playing import Played
 from framework.evaluation.rollout import play

@@ -125,7 +125,8 @@ def test_spec_measures_the_training_episodes():
     np.testing.assert_allclose(spec.std, std, rtol=1e-5)
     assert spec.data_return == pytest.approx(returns.mean(), rel=1e-5)
     assert spec.return_scale == pytest.approx(np.abs(returns).mean(), rel=1e-5)
-    assert data.target_return == pytest.approx(np.quantile(returns, 0.9), rel=1e-5)
+    assert spec.target_returns == data.target_returns
+    assert data.target_returns == pytest.approx((np.quantile(returns, 0.9),), rel=1e-5)
     assert (spec.observation, spec.horizon, spec.length) == ((2, 3), 12, 4)
     assert math.isnan(spec.random_return)
     low, high = episodes.action.min(), episodes.action.max()
@@ -157,15 +158,29 @@ def test_evaluation_plays_episodes_of_its_own():
     windows, played = data.val_dataloader()
     assert sum(len(batch.time) for batch in windows) == len(data.dataset("val"))
     batches = list(played)
-    seeds = {split: data.seeds(split).seeds for split in ("val", "test", "predict")}
+    asked = data.target_returns
+    seeds = {split: data.seeds(split, asked).seeds for split in ("val", "test", "predict")}
     assert torch.cat([b.seed for b in batches]).tolist() == list(seeds["val"])
     assert len(set().union(*seeds.values())) == 15
-    assert all(b.return_to_go.eq(data.target_return).all() for b in batches)
+    assert all(b.return_to_go.eq(asked[0]).all() for b in batches)
     (batch,) = TrajectoryData(
         data.source, episodes=5, target_return=-7.0, eval_batch_size=8
     ).predict_dataloader()
     assert batch.return_to_go.tolist() == [-7.0] * 5
     assert batch.seed.dtype == torch.int64
+
+
+def test_each_target_return_gets_the_same_episodes():
+    data = TrajectoryData(Pendulum(steps=600), episodes=3, target_return=[-7.0, -90, -300.5])
+    assert data.spec.target_returns == (-7.0, -90.0, -300.5)
+    _, *played = data.val_dataloader()
+    asked = [torch.cat([batch.return_to_go for batch in loader]).tolist() for loader in played]
+    assert asked == [[-7.0] * 3, [-90.0] * 3, [-300.5] * 3]
+    seeds = [torch.cat([batch.seed for batch in loader]).tolist() for loader in played]
+    assert seeds[0] == seeds[1] == seeds[2]
+    (batch,) = data.predict_dataloader()
+    assert batch.return_to_go.tolist() == [target for several in asked for target in several]
+    assert batch.seed.reshape(3, 3).unique(dim=0).shape == (1, 3)
 
 
 def test_without_an_environment_there_is_nothing_to_play():
@@ -192,10 +207,14 @@ def nan_seen(episodes):
         (
             made(observation=(3,)),
             "Pendulum-v1",
-            "actions are int64 .* do not fit Interval",
+            "actions are int64 .* do not fit Box.*float32. of Pendulum-v1",
         ),
-        (made(observation=(4,)), "CartPole-v1", r"action 3 lies outside \[0, 1\]; record"),
-        (made(observation=(3,), action=(1,)), "Pendulum-v1", r"lies outside \[-2, 2\]"),
+        (
+            made(observation=(4,)),
+            "CartPole-v1",
+            r"action 2 at step 0 of episode 0 lies outside Discrete\(2\) of",
+        ),
+        (made(observation=(3,), action=(1,)), "Pendulum-v1", r"lies outside Box\(-2.0, 2.0"),
     ],
 )
 def test_mistakes_get_one_sentence(episodes, environment, message):
@@ -210,6 +229,9 @@ def test_mistakes_get_one_sentence(episodes, environment, message):
         ({"length": 0}, "TrajectoryData: length=0 is too small"),
         ({"episodes": 0}, "TrajectoryData: episodes=0 is too small"),
         ({"holdout": 0.5}, "TrajectoryData: holdout=0.5 is taken twice"),
+        ({"target_return": []}, r"must be finite numbers, got \[\]; give one or several"),
+        ({"target_return": [3.0, math.nan]}, r"must be finite numbers, got \[3.0, nan\]"),
+        ({"target_return": [3, 20, 3.0]}, "target return 3 is given twice"),
     ],
 )
 def test_options_out_of_range_get_one_sentence(options, message):

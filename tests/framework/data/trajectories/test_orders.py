@@ -67,7 +67,13 @@ def test_past_and_predicted_actions_are_places(split):
 
 
 def test_the_environment_hears_its_numbers_and_the_window_keeps_places():
-    spec = TrajectoryData(Fixed(made(), "Recorder-v0"), length=4, order=ActionOrder(ORDER)).spec
+    recorded = made()._replace(action=made().action + 5)  # as the environment took them
+    data = TrajectoryData(
+        Fixed(recorded, "Recorder-v0", "five"), length=4, order=ActionOrder(ORDER)
+    )
+    batch, spec = everything(data.dataset("train")), data.spec
+    plain = everything(TrajectoryData(Fixed(made()), length=4).dataset("train"))
+    assert torch.equal(torch.tensor(ORDER)[batch.action][batch.mask], plain.action[batch.mask])
     windows = []
 
     def policy(window, uniform):

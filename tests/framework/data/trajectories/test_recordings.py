@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from framework.data.trajectories.recordings import MinariEpisodes, NpzEpisodes, TableEpisodes
+from framework.data.trajectories.arrays import NpzEpisodes
+from framework.data.trajectories.recordings import MinariEpisodes, TableEpisodes
 
 
 def episode(steps, seed=0):
@@ -21,6 +22,8 @@ def assert_holds(episodes, parts):
     assert episodes.length.tolist() == [len(part["reward"]) for part in parts]
     for name in ("observation", "action", "reward"):
         wanted = np.concatenate([part[name] for part in parts])
+        if name == "observation":
+            wanted = wanted.astype(np.float32)
         np.testing.assert_array_equal(getattr(episodes, name), wanted)
 
 
@@ -63,9 +66,9 @@ def ragged(frame):
     ("change", "message"),
     [
         (lambda t: t.rename(columns={"action": "act"}), "no column 'action'; it has episode, obs"),
-        (lambda t: t.assign(reward=[None, *t.reward[1:]]), "column 'reward' has gaps"),
-        (lambda t: t.iloc[[0, 4, 1]], "the rows of an episode are apart; sort them"),
-        (ragged, "column 'observation' holds lists that differ in length"),
+        (lambda t: t.assign(reward=[None, *t.reward[1:]]), "column 'reward' in row 1 has gaps"),
+        (lambda t: t.iloc[[0, 4, 1]], "apart, as episode 'b' goes on in row 3; sort them"),
+        (ragged, "column 'observation' in row 3 holds lists that differ in length"),
     ],
 )
 def test_mistakes_in_tables_get_one_sentence(tmp_path, change, message):
@@ -86,7 +89,9 @@ def test_mistakes_in_archives_get_one_sentence(tmp_path):
         NpzEpisodes(str(tmp_path)).read()
     np.savez(tmp_path / "a.npz", **PARTS[0])
     np.savez(tmp_path / "b.npz", **{**PARTS[0], "observation": np.zeros((4, 2))})
-    with pytest.raises(ValueError, match="differ in the shape of an observation"):
+    with pytest.raises(
+        ValueError, match=r"observations of '.*a.npz' and '.*b.npz' \(floats of shape \(2, 3\) and"
+    ):
         NpzEpisodes(str(tmp_path)).read()
 
 

@@ -178,3 +178,17 @@ def test_nothing_to_train_on_is_refused():
         ZeroShotData({})
     with pytest.raises(ValueError, match=r"weight=0.0 draws no window"):
         SeriesCorpus(ramps(1, 9), 0.0)
+
+
+def test_simple_forecasts_are_scored_on_what_is_evaluated():
+    module = data()
+    metrics = {"mase/m1", "mase"}
+    found = module.baselines("test", [1, 9e9], metrics).scores
+    naive = {part.name: part.mase for part in module.spec.benchmarks}
+    assert found["seasonal naive"]["mase/short"] == pytest.approx(naive["short"])
+    few = next(iter(module.test_dataloader()[0]))
+    expected = (few.target - few.past[:, -1:]).abs().mean()
+    assert found["naive"]["mae/m1"] == pytest.approx(expected.item(), rel=1e-5)
+    scores = module.baselines("val", [9e9], metrics).scores
+    assert scores["naive"]["mae"] == pytest.approx(4.5, rel=0.2), "of ramps, but for short ones"
+    assert scores["drift"]["mae"] == pytest.approx(0, abs=1e-3)

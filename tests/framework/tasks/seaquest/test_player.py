@@ -6,7 +6,7 @@ import torch
 
 from components.data import EpisodeBatch, TrajectorySpec
 from components.supports import Tokens
-from framework.data.trajectories.environments import make
+from framework.data.trajectories.making import make
 from framework.data.trajectories.orders import AtariOrder
 from framework.evaluation.rollout import play
 from framework.tasks.seaquest.player import (
@@ -152,6 +152,6 @@ def test_a_captain_in_a_rollout_earns_what_the_same_captain_earns_in_the_data():
         *(Tokens(18), (128,), 4, steps, Seaquest.environment, (0.0,) * 128, (1.0,) * 128),
         order=order.actions,
     )
-    returns = play(policy, spec, EpisodeBatch(torch.tensor([3]), torch.zeros(1)))
+    returns = play(policy, spec, EpisodeBatch(torch.tensor([3]), torch.zeros(1))).returns
     assert returns.tolist() == [earned]
     assert earned > 150  # a whole game at random earns 70

@@ -1,0 +1,41 @@
+"""Scalings that checkpoints describe and make again."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from framework.data import MeanScaling, Scaling, StandardScaling
+
+
+@dataclass(frozen=True)
+class Fixed(Scaling):
+    scale: float = 2.0
+
+    def fit(self, past, observed):
+        return np.zeros((len(past), 1)), np.full((len(past), 1), self.scale)
+
+
+@pytest.mark.parametrize("scaling", [MeanScaling(), StandardScaling(), Fixed(5.0)], ids=repr)
+def test_a_description_makes_the_same_scaling(scaling):
+    past = np.random.default_rng(0).normal(size=(4, 6)) + 3
+    made = Scaling.described(scaling.describe())
+    assert type(made) is type(scaling)
+    for found, expected in zip(made(past, past > 2), scaling(past, past > 2), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_what_cannot_be_described_is_one_sentence():
+    class Local(MeanScaling):
+        pass
+
+    class Option(MeanScaling):
+        def __init__(self):
+            self.power = 3
+
+    with pytest.raises(ValueError, match="Local cannot be written into a checkpoint"):
+        Local().describe()
+    with pytest.raises(ValueError, match="Option has options that a checkpoint cannot hold"):
+        Option().describe()
+    with pytest.raises(ValueError, match=r"The class framework\.Gone cannot be imported"):
+        Scaling.described({"class_path": "framework.Gone", "init_args": {}})
