@@ -25,8 +25,9 @@ from framework.callbacks import (
     StepSeed,
 )
 from framework.checkpoints import NOTE, recipe_of
-from framework.console import equal_parameters, refusals, resume
+from framework.console import equal_parameters, help, refusals, resume
 from framework.console.errors import UserError
+from framework.console.help import CommandParser
 from framework.console.parsing import explain, explain_interpolation
 from framework.console.verbs import DESCRIPTION
 from framework.data.module import PredictiveData
@@ -100,6 +101,7 @@ class Command(LightningCLI):
             seed_everything_default=SEED,
             auto_configure_optimizers=False,
             trainer_defaults=_trainer_defaults(name),
+            parser_class=CommandParser,
             parser_kwargs={
                 "prog": prog,
                 "description": f"{DESCRIPTION}. `{prog} recipes` lists what can be run.",
@@ -121,12 +123,15 @@ class Command(LightningCLI):
         parser.link_arguments("data.spec", "model.init_args.spec", apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parses; errors are reported in one sentence."""
+        """Parses, or lists choices; errors are reported in one sentence."""
+        named = self._subcommand_parsers[self._verbs[0]] if self._verbs else parser
+        if text := help.listing(named, args):
+            print(text)
+            sys.exit()
         try:
             self.config = parser.parse_args(args)
             self._words = args
         except ArgumentError as error:
-            named = self._subcommand_parsers[self._verbs[0]] if self._verbs else parser
             raise UserError(explain(error.message, named, args)) from error
         except OmegaConfBaseException as error:
             raise UserError(explain_interpolation(error, args)) from error

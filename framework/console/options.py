@@ -109,13 +109,14 @@ def classes(hint: Any) -> Iterator[type]:
 
 def class_of(hint: Any, path: str) -> type | None:
     """Returns the class of a type that has a name, short or with its module."""
-    name = path.rpartition(".")[2]
-    return next((found for found in classes(hint) if found.__name__ == name), None)
+    module, _, name = path.rpartition(".")
+    same = [found for found in classes(hint) if found.__name__ == name]
+    return next((found for found in same if found.__module__ == module), next(iter(same), None))
 
 
 def first_sentence(found: type) -> str:
     """Returns the first sentence of the docstring of a class."""
-    text = " ".join((found.__doc__ or "").partition("\n\n")[0].split())
+    text = " ".join((found.__doc__ or "").strip().partition("\n\n")[0].split())
     return text.partition(". ")[0].removesuffix(".")
 
 

@@ -140,7 +140,7 @@ def _rejected(
     value = found[1] if found else ""
     got = f", got {_shortened(value)}" if found else ""
     sentence = " or ".join(dict.fromkeys(expected)).replace(" or expected", " or") + got
-    return Fault(f"{'.'.join(keys)}: {sentence}", keys, value)
+    return Fault(": ".join(filter(None, [".".join(keys), sentence])), keys, value)
 
 
 def _rejections(message: str) -> Iterator[Rejection]:
@@ -183,7 +183,7 @@ def _reason(rejection: Rejection, parser: ArgumentParser, words: Sequence[str]) 
     if found := re.match(r"Expected a dot import path string: (.*)", reason):
         said = suggestions.unknown_class(found[1], _hint(rejection, parser))
         return Fault(f"{start}: {said}", keys, found[1])
-    return Fault(f"{start}: {reason}", keys)
+    return Fault(": ".join(filter(None, [start, reason])), keys)
 
 
 def _hint(rejection: Rejection, parser: ArgumentParser) -> Any:
