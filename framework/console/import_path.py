@@ -8,6 +8,13 @@ from pathlib import Path
 
 from framework.console.recipes import FOLDER
 
+_added: list[Path] = []
+
+
+def added() -> list[Path]:
+    """Returns the folders that were added, in the order in which they are searched."""
+    return list(_added)
+
 
 def extend(words: Sequence[str]) -> None:
     """Adds folders to the end of Python's search path, so that they hide nothing installed.
@@ -17,6 +24,8 @@ def extend(words: Sequence[str]) -> None:
             working directory.
     """
     for folder in (Path.cwd(), *_folders(words)):
+        if folder not in _added:
+            _added.append(folder)
         if str(folder) not in sys.path:
             sys.path.append(str(folder))
 

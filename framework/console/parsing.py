@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from omegaconf.errors import OmegaConfBaseException, UnsupportedInterpolationType
 
-from framework.console import places, suggestions, verbs
+from framework.console import class_paths, places, suggestions, verbs
 from framework.console.equal_parameters import RESOLVER
 from framework.console.errors import UserError
 from framework.console.options import parameters, short
@@ -26,7 +26,14 @@ UNINFORMATIVE = (
     "a class path (str)",
     "a dict with",
 )
-SPECIFIC = ("Option '", "the following arguments are required")  # reasons of a class, not a type
+SPECIFIC = (  # reasons that concern a class, not a type
+    "Option '",
+    "the following arguments are required",
+    "No module named '",
+    "module '",
+    "Expected '",
+    "Import path ",
+)
 LONGEST = 80  # of a value that is repeated in a sentence
 
 
@@ -119,6 +126,8 @@ def _fault(message: str, parser: ArgumentParser, words: Sequence[str]) -> Fault:
         return Fault(str(verbs.unknown("")))
     if found := re.match(r"the following arguments are required: (.*)", message):
         return Fault(suggestions.missing(found[1].split(", "), parser))
+    for name, path, problem in class_paths.broken(words):
+        return Fault(f"{name}: {problem}", (name,), path)
     rejections = list(_rejections(message))
     if not rejections:
         return Fault(" ".join(message.split()))
@@ -166,6 +175,9 @@ def _reason(rejection: Rejection, parser: ArgumentParser, words: Sequence[str]) 
     """Returns the fault that a reason tells of; what is "expected" is without the path to it."""
     keys, owner = rejection.keys, rejection.owner
     start = ".".join(keys)
+    if said := _not_importable(rejection.reason, _hint(rejection, parser)):
+        given = re.search(r"Got value: ([\w.]+)$", rejection.reason)
+        return Fault(f"{start}: {said}", keys, given[1] if given else "")
     reason = re.sub(r"\.? Got value: .*", "", rejection.reason)
     if found := re.match(r"Expected an? (?:<class '(\w+)'>|typing\.Literal\[(.*)\])", reason):
         return Fault("expected " + (found[1] or f"one of {found[2]}"), keys)
@@ -184,6 +196,25 @@ def _reason(rejection: Rejection, parser: ArgumentParser, words: Sequence[str]) 
         said = suggestions.unknown_class(found[1], _hint(rejection, parser))
         return Fault(f"{start}: {said}", keys, found[1])
     return Fault(": ".join(filter(None, [start, reason])), keys)
+
+
+def _not_importable(reason: str, hint: Any) -> str:
+    """Returns what is wrong with the path of a class, "" if something else is."""
+    if found := re.match(r"No module named '([^']+)'", reason):
+        return class_paths.no_module(found[1])
+    if found := re.match(r"module '([^']+)' has no attribute '([^']+)'", reason):
+        return class_paths.no_attribute(found[1], found[2])
+    if found := re.match(r"Expected '(\S+)' to be .* <class '([\w.]+)'>", reason):
+        kind = found[2].rpartition(".")[2]
+    elif found := re.match(
+        r"Import path (\S+) does not correspond to a subclass of (\w+)", reason
+    ):
+        kind = found[2]
+    else:
+        return ""
+    names = ", ".join(suggestions.class_names(hint))
+    others = f", or choose from {names}" if names else ""
+    return f"{found[1]} is no {kind}; derive it from {kind}{others}"
 
 
 def _hint(rejection: Rejection, parser: ArgumentParser) -> Any:
