@@ -84,8 +84,8 @@ def _run(args: list[str], program: str) -> None:
         case ["recipes", *rest]:
             _list_recipes(rest)
         case [verb, *rest] if verb in verbs.names():
-            import_path.extend(rest)
             _import_classes()
+            import_path.extend(rest)
             verbs.load(verb)(rest, program)
         case [verb, *_] if verb in verbs.LIGHTNING or verb.startswith("-"):
             _run_trainer(args, program)
@@ -95,8 +95,8 @@ def _run(args: list[str], program: str) -> None:
 
 def _run_trainer(args: list[str], program: str) -> None:
     paths = recipes.with_paths(args)  # a misspelt recipe is reported before imports take seconds
-    import_path.extend(paths)
     _import_classes()
+    import_path.extend(paths)
     from framework.console.command import Command
 
     Command(paths, recipes.run_name(args), program)

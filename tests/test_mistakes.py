@@ -67,6 +67,10 @@ COMMAND_LINES = {
         [*PEAKS, "--model.head.dim", "3"],
         "FourierHead gets 'dim' from the model and the data; drop it",
     ),
+    "no such module": (
+        [*PEAKS, "--model.head", "my_own_heads.LaplaceHead"],
+        "model.head: there is no module 'my_own_heads' in the working directory",
+    ),
     "no such recipe": (["fit", "--config", "two_peeks"], "did you mean two_peaks"),
     "no such file": (
         ["fit", "--config=nowhere/x.yaml"],

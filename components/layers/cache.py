@@ -9,6 +9,9 @@ from torch import Tensor
 class LayerCache:
     """Keys and values of one block: those of the sequence, and those of the context.
 
+    Where several examples continue one, as samples do, its positions are `shared`: held once, as
+    is the memory of a context.
+
     Args:
         capacity: Maximum number of positions.
     """
@@ -16,30 +19,48 @@ class LayerCache:
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.length = 0
-        self.keys: Tensor | None = None  # [B, G, capacity, E]
+        self.shared: tuple[Tensor, Tensor] | None = None  # of the first P, [B / samples, G, P, E]
+        self.keys: Tensor | None = None  # of the others, [B, G, capacity - P, E]
         self.values: Tensor | None = None
-        self.memory: tuple[Tensor, Tensor] | None = None  # of a context, [B, G, C, E] each
+        self.memory: tuple[Tensor, Tensor] | None = None  # of a context, [B / samples, G, C, E]
 
     def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Appends keys and values `[B, G, S, E]` and returns all of them, `[B, G, length, E]`."""
+        own = self.append(keys, values)
+        return own if self.shared is None else joined(self.shared, *own)
+
+    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Appends keys and values `[B, G, S, E]` and returns those that are not shared."""
+        begin, self.length = self._own, self.length + keys.shape[2]
         if self.keys is None or self.values is None:
             batch, groups, _, width = keys.shape
-            self.keys = keys.new_empty(batch, groups, self.capacity, width)
-            self.values = values.new_empty(batch, groups, self.capacity, width)
-        start, self.length = self.length, self.length + keys.shape[2]
-        self.keys[:, :, start : self.length] = keys
-        self.values[:, :, start : self.length] = values
-        return self.keys[:, :, : self.length], self.values[:, :, : self.length]
+            room = self.capacity - self.length + keys.shape[2]
+            self.keys = keys.new_empty(batch, groups, room, width)
+            self.values = values.new_empty(batch, groups, room, width)
+        self.keys[:, :, begin : self._own] = keys
+        self.values[:, :, begin : self._own] = values
+        return self.keys[:, :, : self._own], self.values[:, :, : self._own]
 
-    def repeat(self, samples: int) -> LayerCache:
-        """Copies the keys and values, each example `samples` times in a row."""
+    def repeat(self) -> LayerCache:
+        """Makes a cache for several examples in a row that continue each example of this one."""
         copy = LayerCache(self.capacity)
-        copy.length = self.length
-        copy.keys, copy.values = _repeat(self.keys, samples), _repeat(self.values, samples)
-        if self.memory is not None:
-            keys, values = self.memory
-            copy.memory = keys.repeat_interleave(samples, 0), values.repeat_interleave(samples, 0)
+        copy.length, copy.shared, copy.memory = self.length, self.shared, self.memory
+        if self.keys is not None and self.values is not None:
+            own = self.keys[:, :, : self._own], self.values[:, :, : self._own]
+            copy.shared = own if self.shared is None else joined(self.shared, *own)
         return copy
+
+    @property
+    def _own(self) -> int:
+        """Number of positions that are not shared."""
+        return self.length - (0 if self.shared is None else self.shared[0].shape[2])
+
+
+def joined(shared: tuple[Tensor, Tensor], keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Copies shared keys and values `[B / samples, G, P, E]` in front of others `[B, G, S, E]`."""
+    samples = len(keys) // len(shared[0])
+    first = [part.repeat_interleave(samples, 0) for part in shared]
+    return torch.cat((first[0], keys), 2), torch.cat((first[1], values), 2)
 
 
 class Cache:
@@ -81,10 +102,10 @@ class Cache:
         return self.mask
 
     def repeat(self, samples: int) -> Cache:
-        """Copies the cache, each example `samples` times in a row, to sample continuations."""
+        """Makes a cache of each example `samples` times in a row, to sample continuations."""
         cache = Cache(0, self.batch_size * samples, self.capacity)
         cache.length = self.length
-        cache.layers = [layer.repeat(samples) for layer in self.layers]
+        cache.layers = [layer.repeat() for layer in self.layers]
         cache.mask = _repeat(self.mask, samples)
         cache.context_mask = _repeat(self.context_mask, samples)
         return cache

@@ -73,7 +73,7 @@ class CrossAttention(nn.Module):
         whose context is all padding reads zeros.
         """
         queries = split_heads(self.query(hidden), self.head_dim)
-        past = self._keys_and_values(context, cache)
+        past = self._keys_and_values(context, len(queries), cache)
         if mask is None:
             gathered = self.operator(queries, past, past, Mask())
         else:
@@ -84,11 +84,18 @@ class CrossAttention(nn.Module):
         output: Tensor = self.out(join_heads(gathered))
         return output
 
-    def _keys_and_values(self, context: Tensor | None, cache: LayerCache | None) -> KeyValue:
+    def _keys_and_values(
+        self, context: Tensor | None, examples: int, cache: LayerCache | None
+    ) -> KeyValue:
         if context is None:
             assert cache is not None
             assert cache.memory is not None
-            return KeyValue(*cache.memory)
+            memory = KeyValue(*cache.memory)
+            if len(memory.keys) == examples:
+                return memory
+            _, groups, _, width = memory.keys.shape
+            nothing = memory.keys.new_empty(examples, groups, 0, width)
+            return self.operator.branch(memory, KeyValue(nothing, nothing))
         made = KeyValue(*split_heads(self.key_value(context), self.head_dim).chunk(2, 1))
         if cache is not None:
             cache.memory = made

@@ -41,7 +41,8 @@ def score(quantiles: Tensor, batch: SeriesBatch) -> dict[str, Ratio]:
         `mase_pooled`, `wql`, `mae` of the median in the series' own units, and `coverage_80` over
         all values, `[B, H]`.
     """
-    target, weight, median = batch.target, batch.weight, quantiles[..., len(LEVELS) // 2]
+    weight, median = batch.weight, quantiles[..., len(LEVELS) // 2]
+    target = torch.where(weight > 0, batch.target, 0.0)  # a missing one may be NaN
     levels = torch.tensor(LEVELS, dtype=quantiles.dtype, device=quantiles.device)
     scaled = absolute_scaled_error(median, target, batch.error, weight)
     counts = scaled.denominator.sum(1)

@@ -36,9 +36,9 @@ def no_module(module: str) -> str:
     Args:
         module: Its name.
     """
-    files = {path.stem for folder in import_path.added() for path in folder.glob("*.py")}
+    files = {path.stem for folder in import_path.searched() for path in folder.glob("*.py")}
     close = get_close_matches(module, sorted(files), n=1)
-    places = " and ".join(map(_named, import_path.added()))
+    places = " and ".join(map(_named, import_path.searched()))
     hint = f"did you mean {close[0]}?" if close else "write it there, or install what has it."
     return f"there is no module '{module}' in {places}, nor is one installed; {hint}"
 
@@ -51,7 +51,7 @@ def no_attribute(module: str, name: str) -> str:
         name: The name of the class.
     """
     found = import_module(module)
-    for folder in import_path.added():
+    for folder in import_path.searched():
         own = folder / f"{module}.py"
         if own.is_file() and Path(found.__file__ or "") != own:
             return f"{module} is {found.__file__}, which hides {_named(own)}; rename the latter"
@@ -74,7 +74,9 @@ def _is_of_the_user(module: str) -> bool:
     except (ImportError, ValueError):
         return False
     origin = spec.origin if spec is not None else None
-    return origin is not None and any(Path(origin).is_relative_to(f) for f in import_path.added())
+    return origin is not None and any(
+        Path(origin).is_relative_to(f) for f in import_path.searched()
+    )
 
 
 def _import_fault(module: str) -> str:
@@ -90,7 +92,7 @@ def _import_fault(module: str) -> str:
 
 def _where(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
-    folders = import_path.added()
+    folders = import_path.searched()
     own = [frame for frame in frames if any(map(Path(frame.filename).is_relative_to, folders))]
     path, line = (own[-1].filename, own[-1].lineno) if own else ("", None)
     message = str(error)

@@ -25,7 +25,7 @@ from framework.callbacks import (
     StepSeed,
 )
 from framework.checkpoints import NOTE, recipe_of
-from framework.console import equal_parameters, help, refusals, resume
+from framework.console import equal_parameters, help, import_path, refusals, resume
 from framework.console.errors import UserError
 from framework.console.help import CommandParser
 from framework.console.parsing import explain, explain_interpolation
@@ -61,8 +61,9 @@ class SaveRecipe(SaveConfigCallback):
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Stores the name of the recipe in the checkpoint."""
+        """Stores the name of the recipe, and where its modules are, in the checkpoint."""
         checkpoint[NOTE] = self.config_filename
+        checkpoint[import_path.NOTE] = import_path.used()
 
 
 def _write_new(folder: Path, text: str) -> str:

@@ -76,14 +76,15 @@ def _continued(
     context, device = past.shape[1], past.device
     values = torch.cat((past, drawn.to(past.dtype)), 1)[:, -context:]
     there = torch.cat((observed, torch.ones_like(drawn, dtype=torch.bool)), 1)[:, -context:]
-    blank = np.zeros((len(past), size))
+    exact, blank = values.cpu().numpy(), np.zeros((len(past), size))
     moved = batch_of(
-        values.double().cpu().numpy(),
+        exact.astype(np.float64),
         there.cpu().numpy(),
         blank,
         blank > 0,
         np.zeros(len(past)),
         scaling,
+        exact.dtype,
     )
     return SeriesBatch(*(field.to(device) for field in moved))
 

@@ -12,8 +12,9 @@ from torch import Tensor
 from components.data import EpisodeBatch, TrajectoryBatch, TrajectorySpec
 from components.interfaces import Embedded, Stem
 from components.supports import Tokens
+from framework.data.trajectories.actions import space_of
 from framework.data.trajectories.making import make
-from framework.data.trajectories.spaces import ActionSpace, space_of
+from framework.data.trajectories.spaces import ActionSpace
 
 
 class Policy(Protocol):

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from framework.checkpoints import read
 from framework.data.mapped import MappedArray
 from framework.data.series.calendars import Calendar
 from framework.data.series.panels import Panel, PanelSource, load_panel, map_values, store_panel
-from framework.data.series.scaling import Scaling
+from framework.data.series.scaling import Scaling, refuse_rounding
 from framework.data.series.windows import Cuts, SeriesWindows
 from framework.evaluation.rolling import roll_forward
 from framework.modules.forecast import Forecaster
@@ -25,9 +26,8 @@ from framework.modules.loading import load_module
 
 LEVELS = (0.1, 0.5, 0.9)
 PATHS = 100
-AT_ONCE = {"cpu": 20}  # paths of a series drawn together: keys and values of 640 fit into caches
-SERIES = {"cpu": 32}
-MANY = 256  # of both, on accelerators
+SERIES, AT_ONCE = {"cpu": 32}, {"cpu": 20}  # drawn together: more do not fit into its caches
+MANY = 256  # series, and paths of each, that are drawn together elsewhere
 
 
 def forecast(
@@ -57,19 +57,21 @@ def forecast(
 
     Returns:
         A row per series and step: `id`, `time` (in the calendar of the series, after its last
-        observation), `step` (from 1), `mean`, and a column for each level, such as `0.1`.
+        observation; time stamps with a zone become UTC), `step` (from 1), `mean`, and a column for
+        each level, such as `0.1`.
 
     Raises:
         ValueError: If an option is out of its range, the model is no trained forecaster, or the
             series cannot be read.
     """
     levels = checked_levels(levels)
-    for name, value in {"horizon": horizon, "paths": paths}.items():
-        if value is not None and value < 1:
-            raise ValueError(f"forecast: {name}={value} is too small; use at least 1.")
+    for name, value, least in (("horizon", horizon, 1), ("paths", paths, 1), ("seed", seed, 0)):
+        if value is not None and value < least:
+            raise ValueError(f"forecast: {name}={value} is too small; use at least {least}.")
     module = _opened(model)
     scaling = scaling or _scaling(module)
     panel = load_panel(store_panel(source))
+    refuse_rounding(panel, scaling)
     _compare_seasons(panel, module.spec)
     steps = module.spec.horizon if horizon is None else horizon
     parts = [
@@ -79,15 +81,16 @@ def forecast(
     return _table(panel, np.concatenate(parts), levels)
 
 
-def checked_levels(levels: Sequence[float]) -> tuple[float, ...]:
+def checked_levels(levels: Sequence[Any]) -> tuple[float, ...]:
     """Returns levels of quantiles in increasing order.
 
     Raises:
         ValueError: If there are none, one is not between 0 and 1, or two are equal.
     """
-    if wrong := [level for level in levels if not 0 < level < 1]:
+    wrong = [level for level in levels if not (isinstance(level, float | int) and 0 < level < 1)]
+    if wrong:
         raise ValueError(
-            f"forecast: level {wrong[0]} is not between 0 and 1; use one such as 0.9."
+            f"forecast: level {wrong[0]!r} is not a number between 0 and 1; use one such as 0.9."
         )
     if not levels or len(set(levels)) < len(levels):
         raise ValueError(

@@ -163,7 +163,7 @@ def _films(folder: Path, targets: Sequence[float], seed: int) -> dict[Task, Path
 
 def _spec_in(place: Environment, spec: TrajectorySpec) -> TrajectorySpec:
     """Returns the spec for episodes in an environment, with its own longest episode."""
-    same = place.name == spec.environment
+    same = _same(place.name, spec.environment)
     horizon = spec.horizon if same else place.limit or spec.horizon
     return replace(spec, environment=place.name, horizon=horizon)
 
@@ -177,7 +177,7 @@ def _references(
     """
     if expert is not None and not math.isfinite(expert):
         raise ValueError(f"play: expert={expert} is no mean return; give a finite number.")
-    same = place.name == trained.environment
+    same = _same(place.name, trained.environment)
     random = trained.random_return if same else math.nan
     if not math.isfinite(random):
         random = place.random_return(spec.horizon)
@@ -189,3 +189,8 @@ def _references(
     data = trained.data_return if same or not trained.environment else math.nan
     known = {RANDOM: random, "data": data, "expert": math.nan if expert is None else expert}
     return {name: mean for name, mean in known.items() if math.isfinite(mean)}
+
+
+def _same(name: str, other: str) -> bool:
+    """Returns whether two names are of one environment, with or without its module."""
+    return name.rpartition(":")[2] == other.rpartition(":")[2]

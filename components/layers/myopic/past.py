@@ -19,7 +19,7 @@ class FrozenLayerCache(LayerCache):
         super().__init__(keys.shape[2])
         self.held = keys, values
 
-    def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the keys and values that it holds, in place of those given, `[B, G, S, E]`.
 
         Raises:

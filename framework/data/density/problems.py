@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from components.supports import Interval
-from framework.data.files import TableFile, existing_file
+from framework.data.files import existing_file
+from framework.data.table_file import TableFile
 
 
 class Observations(NamedTuple):

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from framework.data.cache import fingerprint
-from framework.data.files import TableFile, existing_file
+from framework.data.files import existing_file
 from framework.data.series.grids import (
     Rows,
     refuse_holes,
@@ -18,6 +18,7 @@ from framework.data.series.grids import (
 )
 from framework.data.series.panels import LARGEST, Panel, PanelSource, compress
 from framework.data.series.stamps import read_times, spell_dates
+from framework.data.table_file import TableFile
 
 DATES = 3  # columns named by dates make a table that is transposed
 READING: dict[str, object] = {"reading": 2}
@@ -27,14 +28,16 @@ READING: dict[str, object] = {"reading": 2}
 class LongTable(PanelSource):
     """A file with one row per value, in any order. Steps without a row are missing values.
 
-    Names of series are read as they are written: 007 and 7 are two series.
+    Names of series are read as they are written: 007 and 7 are two series. Other columns are not
+    read.
 
     Args:
         path: A `.csv` (also compressed, such as `.csv.gz`), `.parquet`, `.arrow` or `.feather`
             file.
         id: Column that names the series.
         time: Column with time stamps (ISO 8601), or with whole numbers: those that all spell
-            dates, such as 201501 or 20240131, are dates, others number the steps.
+            dates, such as 201501 or 20240131, are dates, others number the steps. Of time
+            stamps with UTC offsets, steps within a day count in UTC, others in local dates.
         value: Column with the values.
         frequency: Pandas frequency of the time stamps, such as `30min`, `D` or `MS`; inferred if
             not given.
@@ -79,7 +82,8 @@ class WideTable(PanelSource):
         path: A `.csv` (also compressed, such as `.csv.gz`), `.parquet`, `.arrow` or `.feather`
             file.
         time: Column with time stamps (ISO 8601), or with whole numbers: those that all spell
-            dates, such as 201501 or 20240131, are dates, others number the steps.
+            dates, such as 201501 or 20240131, are dates, others number the steps. Of time
+            stamps with UTC offsets, steps within a day count in UTC, others in local dates.
         columns: The series to read; all other columns if not given.
         frequency: Pandas frequency of the time stamps, such as `30min`, `D` or `MS`; inferred if
             not given.

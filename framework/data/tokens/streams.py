@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Protocol
 
 import numpy as np
@@ -48,7 +49,7 @@ class Stream:
                 if path.suffix == ".npy"
                 else np.memmap(path, dtype, "r")
             )
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, EOFError, SyntaxError, TokenError) as error:
             raise ValueError(
                 f"The file of tokens {str(path)!r} cannot be read as {dtype}; "
                 f"check dtype ({error})."

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from components.supports import Interval, Tokens
 from framework.data.cache import cached
 from framework.data.mapped import MappedArray
+from framework.data.trajectories.actions import EncodedActions, recorded_space
 from framework.data.trajectories.environments import Environment
 from framework.data.trajectories.episodes import Episodes, EpisodeSource, returns_to_go
 from framework.data.trajectories.frames import Stacked
-from framework.data.trajectories.spaces import ActionSpace, EncodedActions, recorded_space
+from framework.data.trajectories.spaces import ActionSpace
 
 Integers = NDArray[np.int64]
 SPLIT_SEED = 0  # the same episodes are held out for every seed of training
@@ -96,7 +97,8 @@ class Archive:
         """The environment to play in.
 
         Raises:
-            ValueError: If it cannot be made, or observations differ from its own in shape.
+            ValueError: If it cannot be made or played, or observations differ from its own in
+                shape.
         """
         if not self.source.environment:
             return None
@@ -106,6 +108,7 @@ class Archive:
                 f"{type(self.source).__name__}: observations have the shape {self.shape}, those "
                 f"of {environment.name} {environment.observation}; name the one they are from."
             )
+        environment.try_out()
         return environment
 
     @cached_property

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from components.data import TrajectorySpec
+from framework.data.trajectories.actions import space_of
 from framework.data.trajectories.making import PICTURES, make, trouble
-from framework.data.trajectories.spaces import ActionSpace, space_of
+from framework.data.trajectories.spaces import ActionSpace
 
 RANDOM_EPISODES = 32  # over which the return of a random policy is averaged
 

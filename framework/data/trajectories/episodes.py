@@ -19,6 +19,7 @@ class Origin(NamedTuple):
     file: str = ""  # quoted; "" where there is none
     row: str = ""  # how a row is written, with its name, its index from 0 on and its number
     names: Mapping[str, str] = {}  # of arrays, where they are not our own
+    first: int = 0  # number of the first episode
 
     def place(self, name: str, row: int, length: NDArray[np.int64]) -> str:
         """Names a row of an array, with its episode and its step, counted from 0."""
@@ -27,7 +28,7 @@ class Origin(NamedTuple):
         if not self.file:
             return f"The {name} of episode {episode} at step {step}"
         written = self.row.format(name=self.names.get(name, name), index=row, number=row + 1)
-        return f"{self.file}: {written} (episode {episode}, step {step})"
+        return f"{self.file}: {written} (episode {self.first + episode}, step {step})"
 
 
 NOWHERE = Origin()
@@ -107,14 +108,16 @@ class Episodes(NamedTuple):
         return self._replace(
             observation=_single(self.observation),
             action=_recorded(self.action),
-            reward=episodes.reward[:, 0].astype(np.float64),
+            reward=episodes.reward[:, 0].astype(np.float64, copy=False),
         )
 
     def _refuse_infinite(self, name: str, origin: Origin) -> None:
         values = getattr(self, name)
         if values.dtype.kind != "f":  # integers are finite, and frames are gigabytes
             return
-        finite = np.abs(values) <= SINGLE
+        finite = np.isfinite(values)
+        if values.dtype.itemsize > 4:
+            finite &= np.abs(values) <= SINGLE
         if not finite.all():
             step = int(finite.reshape(len(finite), -1).all(1).argmin())
             raise ValueError(
@@ -157,7 +160,7 @@ def _kind(values: NDArray[Any]) -> str:
 def _single(values: NDArray[Any]) -> NDArray[Any]:
     """Converts what PyTorch does not compute with to float32; bytes and integers stay."""
     stays = values.dtype.kind == "i" or values.dtype == np.uint8
-    return values if stays else values.astype(np.float32)
+    return values if stays else values.astype(np.float32, copy=False)
 
 
 def _recorded(actions: NDArray[Any]) -> NDArray[Any]:
@@ -166,6 +169,6 @@ def _recorded(actions: NDArray[Any]) -> NDArray[Any]:
         case "b":
             return actions
         case "f":
-            return actions.astype(np.float32)
+            return actions.astype(np.float32, copy=False)
         case _:
-            return actions.astype(np.int64)
+            return actions.astype(np.int64, copy=False)

@@ -71,8 +71,8 @@ def _remedy(name: str, error: Exception) -> str:
             return "install it" if "pip install" in str(error) else f"install it: {EXTRA}"
         case ModuleNotFoundError(name=missing) if missing and module and _within(module, missing):
             return (
-                f"it is neither in the working directory {str(Path.cwd())!r} nor beside the "
-                "recipe; run where it is, or install it"
+                f"it is neither in the working directory {str(Path.cwd())!r} nor beside a "
+                "recipe of this command; run where it is, or install it"
             )
         case ImportError(name=missing):
             return f"install it with {EXTRA}" if missing in EXTRAS else "install it"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.supports import Interval, Tokens
-from framework.data.trajectories.spaces import EncodedActions
+from framework.data.trajectories.actions import EncodedActions
 
 
 class ActionOrder:

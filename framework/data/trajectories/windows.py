@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from components.data import EpisodeBatch, TrajectoryBatch
 from framework.data.mapped import MappedArray
 from framework.data.module import Dataset
+from framework.data.trajectories.actions import EncodedActions
 from framework.data.trajectories.frames import Stacked
 from framework.data.trajectories.orders import OrderedActions
-from framework.data.trajectories.spaces import EncodedActions
 
 Integers = NDArray[np.int64]
 

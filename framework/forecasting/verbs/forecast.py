@@ -53,16 +53,12 @@ def run(words: list[str], prog: str) -> None:
         raise UserError(f"forecast needs a checkpoint first: `{prog} forecast CHECKPOINT`.")
     require_forecaster(words[0])
     given = parser.instantiate_classes(parser.parse([*_source_words(words), *words]))
-    levels, output, plot, source = (
-        _levels(given.levels),
-        given.output,
-        given.plot,
-        given.data.source,
-    )
+    levels, source = _levels(given.levels), given.data.source
+    output, plot = given.output, given.plot
     if source is None:
         raise UserError(
-            f"No recipe beside the checkpoint {words[0]!r} names the series that it was trained "
-            f"on; choose some with {SOURCE}."
+            f"No recipe beside the checkpoint {words[0]!r} names a source of series; choose one "
+            f"with {SOURCE}."
         )
     _require_new(output, "--output", tuple(WRITERS))
     _require_new(plot, "--plot", PICTURES)

@@ -31,7 +31,7 @@ def beside(tmp_path, monkeypatch):
     (beside / "my.yaml").write_text("model:\n  head: own_part.Part\n")
     monkeypatch.chdir(work)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(import_path, "_added", [])
+    monkeypatch.setattr(import_path, "_searched", [])
     import_path.extend(["fit", "--config", str(beside / "my.yaml")])
     yield beside
     for name in FILES:
@@ -40,7 +40,7 @@ def beside(tmp_path, monkeypatch):
 
 
 def test_finds_modules_beside_the_recipe_and_in_the_working_directory(beside):
-    assert import_path.added() == [beside.parent / "work", beside]
+    assert import_path.searched() == [beside.parent / "work", beside]
     (beside.parent / "work" / "own_other.py").write_text("class Other: pass\n")
     assert imported("own_part.Part").__name__ == "Part"
     assert imported("own_other.Other").__name__ == "Other"

@@ -45,8 +45,8 @@ def batch():
     )
 
 
-def roll(horizon, samples, scaling=None, std=STD, at_once=7_000):
-    parts = Series(), Sum(0.0), Gaussian(SLOPE, std), batch()
+def roll(horizon, samples, scaling=None, std=STD, at_once=7_000, known=None):
+    parts = Series(), Sum(0.0), Gaussian(SLOPE, std), known or batch()
     return roll_forward(
         *parts, Paths(samples, at_once=at_once, seed=1), horizon, scaling or Fixed()
     )
@@ -78,6 +78,15 @@ def test_without_noise_pasts_move_and_are_scaled_anew():
                 scales.append(scale)
             values.append(loc + scale * SLOPE * (values[-1] - loc) / scale)
         np.testing.assert_allclose(drawn, values[CONTEXT:], rtol=1e-5)
+
+
+def test_a_high_level_is_kept_in_float64():
+    level, low = 2e9, batch()
+    high = SeriesBatch(*(x.double() if x.is_floating_point() else x for x in low))
+    high = high._replace(past=high.past + level, loc=high.loc + level)
+    paths = roll(HORIZON, 2, Fixed(10.0 + level), std=1e-9, known=high)
+    near = roll(HORIZON, 2, std=1e-9)
+    torch.testing.assert_close((paths - level).float(), near, rtol=0, atol=1e-4)
 
 
 def test_shorter_horizons_are_drawn_as_in_training():

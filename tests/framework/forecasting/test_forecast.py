@@ -11,7 +11,7 @@ import yaml
 import cli
 import framework
 from framework.console.errors import UserError
-from framework.data import Arrays, LongTable, StandardScaling
+from framework.data import Arrays, LongTable, MeanScaling, StandardScaling
 from framework.forecasting import future
 from framework.forecasting.verbs.forecast import run as forecast_verb
 from framework.modules.loading import load_module
@@ -146,6 +146,15 @@ def test_numbers_are_those_of_the_paths(checkpoint, monkeypatch):
     np.testing.assert_allclose(seen["batch"].loc[0], values[-24:].mean())
 
 
+def test_small_steps_at_a_high_level_are_not_rounded(checkpoint):
+    """Float32 would round them to multiples of 128, also where paths are continued."""
+    values = 2e9 + np.arange(60) % 12
+    frame = framework.forecast(checkpoint, Arrays([values], season=12), horizon=7, paths=1)
+    relative = frame["mean"].to_numpy() - 2e9
+    assert (np.abs(relative) < 1000).all()
+    assert (relative % 128 > 0.01).all()
+
+
 def test_another_season_is_said(checkpoint):
     with pytest.warns(UserWarning, match="a season of 7 steps, those of training had one of 12"):
         framework.forecast(checkpoint, Arrays([range(1, 30)], season=7), paths=1)
@@ -166,6 +175,7 @@ WRONG = {
     "--horizon=-3": "horizon=-3 is too small",
     "--horizon=soon": "horizon: expected int",
     "--paths=0": "paths=0 is too small",
+    "--seed=-1": "seed=-1 is too small; use at least 0",
     "--output=f.txt": "--output=f.txt must end in .parquet or .csv",
     "--plot=f.csv": "--plot=f.csv must end in .png",
     "--output=/proc/f.csv": "--output=/proc/f.csv cannot be written there",
@@ -179,6 +189,12 @@ def test_what_is_wrong_is_said_before_the_work(checkpoint, option, monkeypatch):
     with pytest.raises((UserError, ValueError)) as error:
         forecast_verb([checkpoint, option], "overtone")
     assert WRONG[option] in str(error.value)
+
+
+@pytest.mark.parametrize("levels", [[0.0], [1], [2.0], ["low"], [float("nan")], [], [0.5, 0.5]])
+def test_levels_in_python_are_checked(levels):
+    with pytest.raises(ValueError, match=r"^forecast: .* use (one|some) such as .*\.$"):
+        framework.forecast("there-is-none.ckpt", Arrays([[1.0]]), levels=levels)
 
 
 def test_nothing_is_overwritten(checkpoint, tmp_path):
@@ -212,5 +228,13 @@ def test_other_checkpoints_are_refused(checkpoint, tmp_path):
 def test_a_checkpoint_alone_needs_series(checkpoint, tmp_path):
     held = torch.load(checkpoint, weights_only=True)
     torch.save(held, tmp_path / "alone.ckpt")
-    with pytest.raises(UserError, match=r"No recipe beside .* choose some with --data\.source\."):
+    with pytest.raises(UserError, match=r"No recipe beside .* choose one with --data\.source\."):
         forecast_verb([str(tmp_path / "alone.ckpt")], "overtone")
+
+
+def test_a_level_that_the_scaling_keeps_is_refused(checkpoint):
+    source = Arrays([2e9 + np.arange(40.0) % 7], season=12)
+    with pytest.raises(ValueError, match="varies by little around 2e\\+09: MeanScaling leaves"):
+        future.forecast(checkpoint, source, scaling=MeanScaling())
+    forecast = future.forecast(checkpoint, source, horizon=2 * HORIZON)
+    assert (forecast["mean"] - 2e9).abs().max() < 100

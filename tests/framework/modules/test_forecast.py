@@ -83,6 +83,20 @@ def test_scores_equal_loops():
     assert scores["coverage_80"].item() == pytest.approx(inside / count)
 
 
+def test_missing_targets_are_not_scored():
+    known = batch()
+    quantiles = torch.randn(5, 4, 9).sort(-1).values * 40 + 300
+    missing = torch.where(known.weight > 0, known.target, torch.nan)
+    assert missing.isnan().sum() == 3
+    for one, other in zip(
+        score(quantiles, known).values(),
+        score(quantiles, known._replace(target=missing)).values(),
+        strict=True,
+    ):
+        for there, here in zip(one, other, strict=True):
+            torch.testing.assert_close(there.sum(), here.sum())
+
+
 def test_scores_do_not_depend_on_the_division_into_batches():
     known = batch()
     known.target[0] = 0  # a size of nothing, but an error

@@ -13,6 +13,7 @@ import cli
 import framework
 from components.data import EpisodeBatch
 from framework.evaluation.rollout import play as roll_out
+from framework.modules.loading import load_module
 from framework.playing import PlayedEpisodes
 from framework.playing.verbs.play import run
 from tests.framework.modules.parts import train
@@ -53,6 +54,11 @@ def checkpoint(tmp_path_factory):
     train(module, data(CARTPOLE))
     module.trainer.save_checkpoint(path)
     return path
+
+
+@pytest.fixture(scope="module")
+def loaded(checkpoint):
+    return load_module(checkpoint)
 
 
 def test_each_target_return_gets_a_row_with_its_spread(checkpoint):
@@ -171,10 +177,11 @@ def test_the_verb_prints_a_row_a_target_and_writes_one_an_episode(
         ({"returns": 3, "video": __file__}, "is a file; name a folder"),
     ],
 )
-def test_mistakes_are_found_before_the_first_episode(options, message, checkpoint, monkeypatch):
+def test_mistakes_are_found_before_the_first_episode(options, message, loaded, monkeypatch):
+    monkeypatch.setattr("framework.playing.episodes.load_module", lambda path: loaded)
     monkeypatch.setattr("framework.playing.episodes.rollout.play", None)
     with pytest.raises(ValueError, match=message):
-        framework.play(checkpoint, **options)
+        framework.play("policy.ckpt", **options)
 
 
 def test_other_models_do_not_act(tmp_path, monkeypatch):

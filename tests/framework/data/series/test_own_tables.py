@@ -194,6 +194,12 @@ def test_what_cannot_be_meant_is_one_sentence(tmp_path, series, options, message
     assert str(tmp_path / "p.csv") in str(caught.value)
 
 
+def test_a_slower_series_among_empty_cells_is_refused(tmp_path):
+    lines = [f"{day},{k},{k if day in FIRSTS else ''}" for k, day in enumerate(EVERY_DAY)]
+    with pytest.raises(ValueError, match=MIXED):
+        wide(tmp_path, "time,a,b", *lines)
+
+
 @pytest.mark.parametrize(
     ("cell", "message"),
     [

@@ -16,7 +16,11 @@ class Fixed(Scaling):
         return np.zeros((len(past), 1)), np.full((len(past), 1), self.scale)
 
 
-@pytest.mark.parametrize("scaling", [MeanScaling(), StandardScaling(), Fixed(5.0)], ids=repr)
+@pytest.mark.parametrize(
+    "scaling",
+    [MeanScaling(), StandardScaling(), Fixed(5.0)],
+    ids=lambda each: type(each).__name__,
+)
 def test_a_description_makes_the_same_scaling(scaling):
     past = np.random.default_rng(0).normal(size=(4, 6)) + 3
     made = Scaling.described(scaling.describe())

@@ -11,6 +11,8 @@ from components.data import TrajectorySpec
 from components.supports import Interval, Tokens
 from framework.data.trajectories.environments import Environment
 from framework.data.trajectories.making import make
+from framework.data.trajectories.module import TrajectoryData
+from tests.framework.data.trajectories.test_module import Fixed, made
 
 CORRIDOR = """
 import gymnasium, numpy as np
@@ -53,7 +55,7 @@ def test_an_environment_is_found_in_its_module(corridor):
     ("name", "message"),
     [
         ("my/Hall-v0", "name the module that registers it, as in module:my/Hall-v0: it may lie"),
-        ("nowhere_at_all:Hall-v0", "neither in the working directory '.*' nor beside the recipe"),
+        ("nowhere_at_all:Hall-v0", "neither in the working directory '.*' nor beside a recipe"),
         ("json:Hall-v0", "json was imported, but must register 'Hall-v0' with gymnasium.register"),
         ("a:b:Hall-v0", "'a:b:Hall-v0' has two colons; write module:Env-v0"),
         ("ALE/Nothing-v5", r"install it with pip install 'overtone\[rl\]' and write ale_py:ALE/N"),
@@ -163,6 +165,13 @@ def test_what_is_wrong_with_an_environment_is_found_by_a_step(fault, message):
     Environment("overtone-tests/Faulty-v0").try_out(pictures=True)
     with pytest.raises(ValueError, match=message):
         Environment(f"overtone-tests/Faulty{fault}-v0").try_out(pictures=True)
+
+
+def test_data_try_their_environment_before_they_play_it():
+    episodes = made(observation=(2,))._replace(action=np.arange(36) % 2)
+    data = TrajectoryData(Fixed(episodes, "overtone-tests/Faultystep-v0"))
+    with pytest.raises(ValueError, match="returns tuple of 4 from step; return an observation"):
+        _ = data.spec
 
 
 def test_an_environment_without_pictures_is_not_filmed():

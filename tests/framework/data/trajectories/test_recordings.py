@@ -65,6 +65,30 @@ def ragged(frame):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (lambda t: t[:0], "has no rows"),
+        (
+            lambda t: t.assign(observation=np.where(t.index == 3, np.inf, 1.0)),
+            r"'observation' in row 4 .* is NaN or inf",
+        ),
+        (lambda t: t.assign(reward=[[1.0, 2.0]] * 11), r"rewards have the shape \(11, 2\); give"),
+        (
+            lambda t: t.assign(action=["left"] * 11),
+            "'action' in row 1 is 'left', which is not a n",
+        ),
+        (
+            lambda t: t.assign(observation=[{"a": 1.0}] * 11),
+            "'observation' in row 1 is {'a': 1.0}",
+        ),
+        (lambda t: t.assign(observation=[[]] * 11), "'observation' in row 1 is an empty list"),
+        (
+            lambda t: t.assign(observation=[*[[1.0]] * 5, [None], *[[1.0]] * 5]),
+            "'observation' in row 6 has gaps; fill it",
+        ),
+        (lambda t: t.assign(episode=[None, *t.episode[1:]]), "'episode' in row 1 has gaps"),
+        (
+            lambda t: t.assign(episode=["", *t.episode[1:]]),
+            "'episode' in row 1 is empty; give eve",
+        ),
         (lambda t: t.rename(columns={"action": "act"}), "no column 'action'; it has episode, obs"),
         (lambda t: t.assign(reward=[None, *t.reward[1:]]), "column 'reward' in row 1 has gaps"),
         (lambda t: t.iloc[[0, 4, 1]], "apart, as episode 'b' goes on in row 3; sort them"),
@@ -75,6 +99,22 @@ def test_mistakes_in_tables_get_one_sentence(tmp_path, change, message):
     path = tmp_path / "episodes.parquet"
     change(table()).to_parquet(path)
     with pytest.raises(ValueError, match=message):
+        TableEpisodes(str(path)).read()
+
+
+def test_csv_files_are_tables_of_numbers(tmp_path):
+    path = tmp_path / "episodes.csv"
+    path.write_text(
+        "episode,observation,action,reward\n007,1,True,0.5\n007,2,False,1\n7,3,True,2\n"
+    )
+    episodes = TableEpisodes(str(path)).read()
+    assert episodes.length.tolist() == [2, 1]
+    assert episodes.action.tolist() == [True, False, True]
+    path.write_text("episode,observation,action,reward\n1,1,0,1\n1,x,1,1\n")
+    with pytest.raises(ValueError, match=r"episodes.csv': column 'observation' in row 2 is 'x'"):
+        TableEpisodes(str(path)).read()
+    path.write_text("episode,observation,action,reward\n")
+    with pytest.raises(ValueError, match=r"episodes.csv' has no rows"):
         TableEpisodes(str(path)).read()
 
 
@@ -98,6 +138,9 @@ def test_mistakes_in_archives_get_one_sentence(tmp_path):
 class FakeMinari:
     """What this package uses of Minari: there is one more observation than there are actions."""
 
+    def __init__(self, cut=(), change=lambda episode: None):
+        self.cut, self.change = cut, change
+
     def load_dataset(self, name):
         if name != "pendulum/test-v0":
             raise FileNotFoundError(name)
@@ -106,9 +149,13 @@ class FakeMinari:
                 observations=np.concatenate([part["observation"], np.zeros((1, 2, 3))]),
                 actions=part["action"],
                 rewards=part["reward"],
+                id=number,
+                terminations=[False] * len(part["reward"]),
+                truncations=[False] * (len(part["reward"]) - 1) + [number not in self.cut],
             )
-            for part in PARTS
+            for number, part in enumerate(PARTS)
         ]
+        self.change(episodes[1])
         spec = SimpleNamespace(env_spec=SimpleNamespace(id="Pendulum-v1"))
         return SimpleNamespace(spec=spec, total_steps=11, iterate_episodes=lambda: iter(episodes))
 
@@ -118,11 +165,40 @@ def test_minari_data_sets_are_read(monkeypatch):
     source = MinariEpisodes("pendulum/test-v0")
     assert_holds(source.read(), PARTS)
     assert source.environment == "Pendulum-v1"
+    assert MinariEpisodes("pendulum/test-v0", "my:Env-v0").environment == "my:Env-v0"
+    assert MinariEpisodes("pendulum/test-v0", "").environment == ""
     with pytest.raises(ValueError, match="'no/such-v0' is not on this machine; run minari"):
         MinariEpisodes("no/such-v0").read()
     monkeypatch.setitem(sys.modules, "minari", None)
     with pytest.raises(ValueError, match="MinariEpisodes needs the package minari; pip install"):
         source.read()
+
+
+def test_minari_episodes_without_end_are_left_out(monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "minari", FakeMinari(cut=(1,)))
+    assert_holds(MinariEpisodes("pendulum/test-v0").read(), [PARTS[0], PARTS[2]])
+    assert "'pendulum/test-v0': episode 1 has no end" in caplog.text
+
+
+def nan(episode):
+    episode.rewards = np.array([np.nan])
+
+
+def spread(episode):
+    episode.observations = {"position": episode.observations}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (nan, r"'pendulum/test-v0': rewards\[0\] \(episode 1, step 0\) is NaN"),
+        (spread, "'pendulum/test-v0': observations of episode 1 are a dict, not one array"),
+    ],
+)
+def test_mistakes_in_minari_data_sets_get_one_sentence(change, message, monkeypatch):
+    monkeypatch.setitem(sys.modules, "minari", FakeMinari(change=change))
+    with pytest.raises(ValueError, match=message):
+        MinariEpisodes("pendulum/test-v0").read()
 
 
 @pytest.mark.filterwarnings("ignore:.*is set to None")  # of what a published set should name

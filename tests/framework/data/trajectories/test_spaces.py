@@ -10,8 +10,8 @@ from gymnasium import spaces
 
 from components.data import EpisodeBatch
 from components.supports import Interval, Tokens
+from framework.data.trajectories.actions import recorded_space, space_of
 from framework.data.trajectories.module import TrajectoryData
-from framework.data.trajectories.spaces import recorded_space, space_of
 from framework.evaluation.rollout import play
 from tests.framework.data.trajectories.test_module import Fixed, everything, made
 
