@@ -107,6 +107,16 @@ RECIPES = {
         "recipe.yaml, line 2, column 7: this is not YAML",
     ),
     "tab": ("model:\n\thead: LinearHead\n", "recipe.yaml, line 2, column 1: this is not YAML"),
+    "key given twice": (
+        "trainer:\n  max_steps: 3\nmodel: DensityModel\ntrainer: {max_time: 3}\n",
+        "recipe.yaml, line 4: trainer is given twice, first in line 1.",
+    ),
+    "alias inside itself": ("model: &a {head: *a}\n", "recipe.yaml, line 1: an alias (*name) "),
+    "nested deeply": (f"x: {'[' * 99}{']' * 99}\n", "line 1: this is nested more than 60 levels"),
+    "nested too deeply to read": (f"x: {'[' * 3000}\n", "recipe.yaml: this is nested too deeply"),
+    "no date": ("x: 2020-13-45\n", "recipe.yaml: this is not YAML: month must be in 1..12"),
+    "merge of a number": ("<<: 3\n", "recipe.yaml, line 1, column 5: this is not YAML"),
+    "tag": ("x: !tag 3\n", "recipe.yaml, line 1, column 4: this is not YAML"),
     "list": ("- model\n- data\n", "a recipe is a mapping"),
     "empty": ("", "a recipe is a mapping"),
     "unknown key": (

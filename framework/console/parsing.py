@@ -34,6 +34,18 @@ SPECIFIC = (  # reasons that concern a class, not a type
     "Expected '",
     "Import path ",
 )
+MALFORMED = {  # descriptions of a class; what is wrong with them, and at which key
+    "'NoneType' object has no attribute 'keys'": ("init_args holds nothing; drop it", "init_args"),
+    "'str' object has no attribute 'keys'": ("init_args is no mapping of options", "init_args"),
+    "unhashable type: 'dict'": ("class_path is no name of a class", "class_path"),
+    "unhashable type: 'list'": ("class_path is no name of a class", "class_path"),
+    "Expected an import path or a subclass spec": ("expected the name of a class", ""),
+    "Empty nested key": ("a key is empty", ""),
+    "Expected an instantiatable class": (
+        "this names no class; its keys are class_path and init_args",
+        "",
+    ),
+}
 LONGEST = 80  # of a value that is repeated in a sentence
 
 
@@ -111,7 +123,8 @@ def _unresolved(error: OmegaConfBaseException, key: str) -> str:
         hint = f"did you mean {known[0]}?" if known else "write the value itself."
         return f"{key}: there is no resolver '{name}'; {hint}"
     ours = message.partition("ValueError raised while resolving interpolation: ")[2]
-    return ours or f"{key}: {message}"
+    others = message.partition(" raised while resolving interpolation: ")[2].strip("\"'")
+    return ours or f"{key}: {others or message}"
 
 
 def _fault(message: str, parser: ArgumentParser, words: Sequence[str]) -> Fault:
@@ -147,6 +160,9 @@ def _rejected(
         return faults[0]
     found = re.search(r"(?:Got|Given) value: ((?:(?!\. Got value: ).)*)", message)
     value = found[1] if found else ""
+    said, text = suggestions.no_class(value) if value.startswith("{") else ("", "")
+    if text:
+        return Fault(f"{'.'.join(keys)}: {said}", keys, text)
     got = f", got {_shortened(value)}" if found else ""
     sentence = " or ".join(dict.fromkeys(expected)).replace(" or expected", " or") + got
     return Fault(": ".join(filter(None, [".".join(keys), sentence])), keys, value)
@@ -179,6 +195,12 @@ def _reason(rejection: Rejection, parser: ArgumentParser, words: Sequence[str]) 
         given = re.search(r"Got value: ([\w.]+)$", rejection.reason)
         return Fault(f"{start}: {said}", keys, given[1] if given else "")
     reason = re.sub(r"\.? Got value: .*", "", rejection.reason)
+    for start_of_reason, (said, text) in MALFORMED.items():
+        if reason.startswith(start_of_reason):
+            return Fault(f"{start}: {said}", keys, text)
+    if reason.startswith("Dict must include a class_path and optionally init_args"):
+        said, text = suggestions.no_class(reason)
+        return Fault(f"{start}: {said}", keys, text)
     if found := re.match(r"Expected an? (?:<class '(\w+)'>|typing\.Literal\[(.*)\])", reason):
         return Fault("expected " + (found[1] or f"one of {found[2]}"), keys)
     if found := re.match(r"Not a valid subclass of (\w+)", reason):

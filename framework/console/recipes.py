@@ -12,6 +12,7 @@ import yaml
 from framework.console.errors import UserError
 
 FOLDER = Path(__file__).resolve().parents[2] / "recipes"
+DEEPEST = 60  # levels of a recipe
 STUDIES = "studies"  # its folder of files that configure many runs
 
 
@@ -129,15 +130,44 @@ def _hint(name: str, shipped: Sequence[Path]) -> str:
 def _checked(path: Path) -> Path:
     """Returns the path of a file that is a YAML mapping."""
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if fault := next(_faults(root, [], set()), None):
+            raise UserError(f"{path}, {fault}.")
+        yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise UserError(f"{path}{where}: this is not YAML: {error.problem}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise UserError(f"{path}: this is nested too deeply; no recipe needs that.") from error
+    except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"{path}: this is not YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(root, yaml.MappingNode):
         raise UserError(
             f"{path}: a recipe is a mapping (model: …, data: …, trainer: …), this is not."
         )
     return path
+
+
+def _faults(node: yaml.Node | None, above: list[yaml.Node], done: set[int]) -> Iterator[str]:
+    """Yields what YAML permits and no recipe can mean, with its line."""
+    if not isinstance(node, yaml.CollectionNode) or id(node) in done:
+        return
+    line = node.start_mark.line + 1
+    if any(node is one for one in above):
+        yield f"line {line}: an alias (*name) stands inside what it names"
+        return
+    if len(above) == DEEPEST:
+        yield f"line {line}: this is nested more than {DEEPEST} levels deep"
+        return
+    if isinstance(node, yaml.MappingNode):
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            here = key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode) and lines.setdefault(key.value, here) != here:
+                yield f"line {here}: {key.value} is given twice, first in line {lines[key.value]}"
+    pairs = isinstance(node, yaml.MappingNode)
+    for part in [part for pair in node.value for part in pair] if pairs else node.value:
+        yield from _faults(part, [*above, node], done)
+    done.add(id(node))

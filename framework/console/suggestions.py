@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -37,8 +38,9 @@ def unknown_option(option: str, parser: ArgumentParser, words: Sequence[str] = (
     if not name.startswith("-") and name in words and (recipe := _recipe(name)):
         return f"there is no option {name}; did you mean --config {recipe}?"
     dashes = "--" if name.startswith("-") or option in words else ""
-    known = [known.name for known in options.known(parser, words)]
     bare = name.lstrip("-").replace("-", "_")
+    known = [known.name for known in options.known(parser, words)]
+    known = [other for other in known if other != bare or dashes]
     close = _same_end(bare, known) or _close(bare, known)
     return f"there is no option {name}; {_hint(close, '--help lists all.', dashes)}"
 
@@ -67,6 +69,19 @@ def unknown_option_of_class(
     close = get_close_matches(name, own, n=2)
     hint = _hint(same, "", dashes) or _hint(close, f"it has {', '.join(own) or 'no options'}")
     return f"{path}: {label} has no option '{name}'; {hint}"
+
+
+def no_class(mapping: str) -> tuple[str, str]:
+    """Says that a mapping names no class; returns the key that was meant to, or "", as well.
+
+    Args:
+        mapping: What was given, as Python writes it.
+    """
+    keys = re.findall(r"'([^']*)': ", mapping)
+    for meant in ("class_path", "init_args"):
+        if meant not in keys and (close := get_close_matches(meant, keys, n=1)):
+            return f"'{close[0]}' is no key of a class; did you mean {meant}?", close[0]
+    return "this names no class; write class_path and, below init_args, its options", ""
 
 
 def unknown_class(name: str, hint: Any) -> str:

@@ -120,3 +120,13 @@ def test_says_which_options_a_class_needs():
 
 def test_first_sentence():
     assert options.first_sentence(Engine) == "Moves a thing"
+
+
+@pytest.mark.parametrize(
+    ("mapping", "text"),
+    [("{'class_pat': 'Engine', 'init_args': {}}", "class_pat"), ("{'power': 3}", ""), ("{}", "")],
+)
+def test_a_mapping_without_a_class(mapping, text):
+    said, found = suggestions.no_class(mapping)
+    assert found == text
+    assert "class_path" in said
