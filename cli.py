@@ -17,6 +17,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 
 from framework.console import import_path, plugins, recipes, verbs
+from framework.console.encoding import use_utf8
 from framework.console.errors import UserError, user_message
 
 NAMES = ("overtone", "lightning")
@@ -45,6 +46,7 @@ def main(args: list[str] | None = None) -> None:
         SystemExit: With status 2 after an error of the user, which is printed in one sentence, and
             130 after Ctrl-C.
     """
+    use_utf8()
     args = sys.argv[1:] if args is None else list(args)
     program = Path(sys.argv[0]).stem if Path(sys.argv[0]).stem in NAMES else "lightning"
     label = f"{program} {args[0]}" if args and not args[0].startswith("-") else program

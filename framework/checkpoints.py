@@ -16,6 +16,8 @@ from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 from torch.distributed.checkpoint.state_dict_loader import load
 
 PREFIX = "state_dict."  # of the names of parameters in a folder of shards
+PARTS = ("stem", "backbone", "head")
+SHARDED = "meta.pt"  # in a folder of shards: all but the parameters
 NOTE = "recipe"  # where a checkpoint notes the name of the configuration that was saved with it
 
 
@@ -30,7 +32,7 @@ def read(path: str | Path) -> dict[str, Any]:
     """
     file = Path(path)
     if file.is_dir():
-        file = file / "meta.pt"
+        file = file / SHARDED
     if not file.is_file():
         raise ValueError(f"There is no checkpoint {str(path)!r}; check the path.")
     try:
@@ -71,6 +73,21 @@ def recipe_of(path: str) -> Path:
     raise ValueError(
         f"No recipe was saved beside the checkpoint {path!r}; say with --config which one made it."
     )
+
+
+def part_classes(checkpoint: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the names of the classes of stem, backbone and head, as far as a checkpoint says.
+
+    Args:
+        checkpoint: What `read` returns.
+    """
+    options = checkpoint.get("hyper_parameters", {})
+    return {part: name for part in PARTS if (name := class_name(options.get(part)))}
+
+
+def class_name(described: Any) -> str:
+    """Returns the name of a class of a recipe without its path, "" if it names none."""
+    return described["class_path"].rpartition(".")[2] if isinstance(described, Mapping) else ""
 
 
 def digest(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Parameter groups (weight decay for matrices only), and optimizer states by parameter name."""
+"""Parameter groups, optimizer states by parameter name, and options after a state was loaded."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable, Hashable, Mapping, Sequence, Set
 from typing import Any
 
 from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 FLATTENED = "_fsdp_wrapped_module."  # what FSDP1 puts into names; it also flattens the parameters
 
@@ -63,6 +65,40 @@ def by_number(state: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """Undoes `by_name`."""
     numbers = {name: number for number, name in enumerate(names)}
     return _rekey(state, lambda key: numbers.get(key, key))
+
+
+def own_options(optimizer: Optimizer) -> list[dict[str, Any]]:
+    """Returns the options of each parameter group; call it before a schedule changes the rates."""
+    return [
+        {name: value for name, value in group.items() if name != "params"}
+        for group in optimizer.param_groups
+    ]
+
+
+def reapply(
+    optimizer: Optimizer, schedule: LRScheduler, options: Sequence[Mapping[str, Any]]
+) -> None:
+    """Restores the options of a run after the state of another was loaded; moments are kept.
+
+    Learning rates are those of the schedule at the step that was loaded: exactly for factors of
+    the base rate (`LambdaLR`), in proportion to the base rates for others.
+
+    Args:
+        optimizer: The optimizer, with the state that was loaded.
+        schedule: Its schedule, with the step that was loaded.
+        options: What `own_options` returned.
+    """
+    rates = [own["lr"] for own in options]
+    for group, own, rate in zip(optimizer.param_groups, options, rates, strict=True):
+        before, now = group.get("initial_lr", rate), group["lr"]
+        scaled = now if rate == before else rate * (now / before if before else 1.0)
+        group.update({**own, "lr": scaled, "initial_lr": rate})
+    schedule.base_lrs = rates
+    if isinstance(schedule, LambdaLR):
+        step = schedule.last_epoch
+        for group, factor in zip(optimizer.param_groups, schedule.lr_lambdas, strict=True):
+            group["lr"] = group["initial_lr"] * factor(step)
+    schedule._last_lr = [group["lr"] for group in optimizer.param_groups]
 
 
 def _rekey(state: Mapping[str, Any], rename: Callable[[Any], Hashable]) -> dict[str, Any]:

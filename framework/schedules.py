@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from typing import Protocol
 
+from lightning.pytorch import Trainer
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
@@ -15,6 +16,27 @@ class ScheduleFactory(Protocol):
 
     def __call__(self, *, optimizer: Optimizer, steps: int) -> LRScheduler:
         """Builds it."""
+
+
+def steps_of_run(trainer: Trainer) -> int:
+    """Returns the number of optimizer steps that a run takes in all.
+
+    Args:
+        trainer: The trainer, before training starts.
+
+    Raises:
+        ValueError: If the run has no end.
+    """
+    steps = trainer.estimated_stepping_batches
+    # To count epochs, Lightning has made the loader: too early, at step 0 even if the run
+    # resumes. Without it, it makes another one when training starts.
+    trainer.fit_loop._combined_loader = None
+    if not 0 <= steps < math.inf:
+        raise ValueError(
+            "The learning rate is scheduled over the steps of the run, which has no end; set "
+            "trainer.max_steps, or trainer.max_epochs where the training data have an end."
+        )
+    return int(steps)
 
 
 class Warmup(LambdaLR, ABC):

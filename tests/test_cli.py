@@ -149,14 +149,34 @@ def test_predictions_are_json_lines(run):
     assert rows
 
 
-def test_the_recipe_rules_when_a_run_goes_on(run, tmp_path):
+def test_a_run_goes_on_by_its_checkpoint_alone_with_what_is_changed(run, tmp_path):
     checkpoint = str(run / "checkpoints" / "last.ckpt")
-    more = options(tmp_path, "enable_checkpointing=true", "max_steps=4", "limit_val_batches=0")
-    cli.main(["fit", *SMOKE, "--ckpt_path", checkpoint, *more, "--model.schedule=Constant"])
+    more = options(tmp_path, "max_steps=4", "limit_val_batches=0")
+    changes = ["--model.schedule=Constant", "--model.schedule.warmup=0"]
+    cli.main(["fit", "--ckpt_path", checkpoint, *more, *changes, "--model.optimizer.lr=1e-5"])
     assert "Constant" in saved(tmp_path)["model"]["init_args"]["schedule"]["class_path"]
     after = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
     assert after["global_step"] == 4
     assert "Constant" in after["hyper_parameters"]["schedule"]["class_path"]
+    assert {group["lr"] for group in after["optimizer_states"][0]["param_groups"]} == {1e-5}
+
+
+def test_a_run_starts_from_what_fits_another_head(run, tmp_path, capsys):
+    checkpoint = run / "checkpoints" / "last.ckpt"
+    more = options(tmp_path, "enable_checkpointing=true", "limit_val_batches=0")
+    words = ["--model.head=NormalHead", "--model.optimizer.lr=0.0"]
+    cli.main(["fit", *SMOKE, "--init_from", str(checkpoint), *more, *words])
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert rows[rows.index(["part", "loaded", "fresh", "left", "out"]) + 2] == [
+        *("stem", "192", "0", "0")
+    ]
+    before, after = weights(checkpoint), weights(tmp_path / "checkpoints" / "last.ckpt")
+    kept = [name for name in after if not name.startswith("head.")]
+    assert kept
+    assert all(torch.equal(before[name], after[name]) for name in kept)
+    assert saved(tmp_path)["model"]["init_args"]["initialization"]["init_args"]["path"] == str(
+        checkpoint
+    )
 
 
 class PressCtrlC(Callback):

@@ -1,5 +1,8 @@
 """An error of the user ends in one sentence and status 2; a bug keeps its traceback."""
 
+import re
+from importlib.util import find_spec
+
 import pytest
 import torch
 from lightning.pytorch import Callback
@@ -80,6 +83,26 @@ COMMAND_LINES = {
     "no such checkpoint and no recipe": (
         ["test", "--ckpt_path=no.ckpt"],
         "There is no checkpoint",
+    ),
+    "weights of nothing": (
+        ["test", "--config", "two_peaks"],
+        "test reads the weights of a trained model; give --ckpt_path PATH, or",
+    ),
+    "overlay for another backbone": (
+        [*PEAKS, "--config", "myopic/hidden"],
+        "model.backbone: Myopic needs Decoder or EncoderDecoder, and this is MLP, which has no",
+    ),
+    "option of another class": (
+        [*PEAKS, "--model.backbone.heads", "2"],
+        "model.backbone: MLP has no option 'heads'; Decoder or EncoderDecoder has",
+    ),
+    "no default that a recipe could hold": (
+        [*PEAKS, "--trainer.callbacks", "Timer"],
+        "An option is <Interval.step: 'step'> by default, which a recipe cannot hold",
+    ),
+    "going on and starting": (
+        [*PEAKS, "--ckpt_path", "a.ckpt", "--init_from", "b.ckpt"],
+        "--ckpt_path goes on with a run, --init_from starts one",
     ),
     "refused by a constructor": (
         [*PEAKS, "--model.losses={}"],
@@ -260,6 +283,23 @@ def test_clipping_to_a_negative_norm(capsys):
 def test_a_negative_number_of_workers(capsys):
     told = fails(capsys, *PEAKS, "--config", "smoke", "--data.num_workers", "-1")
     assert "num_workers=-1 is negative; use 0" in told
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("--trainer.model_registry=x", "model_registry=x needs litmodels, which is not installed"),
+        ("--trainer.barebones=true", "disabled in barebones mode"),
+    ],
+)
+def test_refused_options_of_the_trainer(option, expected, capsys):
+    assert expected in fails(capsys, *PEAKS, "--config", "smoke", option)
+
+
+@pytest.mark.skipif(find_spec("wandb") is not None, reason="wandb is installed")
+def test_what_is_not_installed(capsys):
+    said = fails(capsys, *PEAKS, "--config", "smoke", "--trainer.logger", "WandbLogger")
+    assert re.search(r"WandbLogger needs wandb, which is not installed; run `pip install", said)
 
 
 class Buggy(Callback):

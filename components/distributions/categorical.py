@@ -11,7 +11,14 @@ from torch.distributions.utils import lazy_property
 from torch.nn.functional import cross_entropy
 from torch.types import _size
 
-from components.distributions.tensors import gather, joint_shape, searchsorted, to_float32
+from components.distributions.tensors import (
+    gather,
+    joint_shape,
+    searchsorted,
+    to_float32,
+    unless_nan,
+    within,
+)
 
 
 class Discrete(Distribution, ABC):
@@ -24,9 +31,21 @@ class Discrete(Distribution, ABC):
     arg_constraints = {}  # noqa: RUF012 - torch's declaration; checks are off per object
     size: int
 
-    @abstractmethod
     def log_prob(self, value: Tensor) -> Tensor:
-        """Computes the log-probability of outcomes `[...]` (any integer dtype), `[...]`."""
+        """Computes the log-probability of outcomes `[...]` (any integer dtype), `[...]`.
+
+        It is NaN for outcomes that are not possible, on a GPU.
+
+        Raises:
+            ValueError: On a CPU, if an outcome is not possible.
+        """
+        index, inside = within(value, self.size, type(self).__name__)
+        found = self._log_prob(index)
+        return found if inside is None else torch.where(inside, found, torch.nan)
+
+    @abstractmethod
+    def _log_prob(self, index: Tensor) -> Tensor:
+        """Computes the log-probability of possible outcomes, int64 `[...]`, `[...]`."""
 
     @property
     @abstractmethod
@@ -65,7 +84,7 @@ class Discrete(Distribution, ABC):
         """
         index = value.floor().long() if value.is_floating_point() else value.long()
         below = gather(self._cumulative, index.clamp(0, self.size - 1))
-        return torch.where(index < 0, 0.0, below)
+        return unless_nan(value, torch.where(index < 0, 0.0, below))
 
     def quantile(self, level: Tensor) -> Tensor:
         """Returns the first index up to which the probability is at least a level, int64 `[...]`.
@@ -123,18 +142,13 @@ class Categorical(Discrete):
         """The raw logits `[..., size]`, in the dtype in which they came."""
         return self._logits
 
-    def log_prob(self, value: Tensor) -> Tensor:
-        """Computes the log-probability of outcomes `[...]`, in float32 or better."""
-        logits, value = to_float32(self._logits), value.long()
-        if value.shape == self.batch_shape:
-            nll = cross_entropy(
-                logits.reshape(-1, self.size),
-                value.reshape(-1),
-                reduction="none",
-                ignore_index=torch.iinfo(torch.int64).min,  # the default, -100, hides mistakes
-            )
-            return -nll.reshape(value.shape)
-        return gather(logits, value) - logits.logsumexp(-1)
+    def _log_prob(self, index: Tensor) -> Tensor:
+        """In float32 or better."""
+        logits = to_float32(self._logits)
+        if index.shape == self.batch_shape:
+            nll = cross_entropy(logits.reshape(-1, self.size), index.reshape(-1), reduction="none")
+            return -nll.reshape(index.shape)
+        return gather(logits, index) - logits.logsumexp(-1)
 
     @lazy_property
     def log_probs(self) -> Tensor:
@@ -168,12 +182,12 @@ class CategoricalWithSpecials(Discrete):
         """Probability of all ordered outcomes together, `[...]`."""
         return self._log_weights[..., -1].exp()
 
-    def log_prob(self, value: Tensor) -> Tensor:
-        """Computes the log-probability of outcomes `[...]`, as cheaply as that of ordered ones."""
-        value = value.long().expand(joint_shape(value, self.batch_shape))
-        weight = gather(self._log_weights, value.clamp_max(self.specials))
-        inside = self.ordered.log_prob((value - self.specials).clamp_min(0))
-        return weight + torch.where(value < self.specials, 0.0, inside)
+    def _log_prob(self, index: Tensor) -> Tensor:
+        """As cheaply as that of ordered ones."""
+        index = index.expand(joint_shape(index, self.batch_shape))
+        weight = gather(self._log_weights, index.clamp_max(self.specials))
+        inside = self.ordered.log_prob((index - self.specials).clamp_min(0))
+        return weight + torch.where(index < self.specials, 0.0, inside)
 
     @lazy_property
     def log_probs(self) -> Tensor:

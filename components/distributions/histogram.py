@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 from torch.types import _size
 
 from components.distributions.categorical import Discrete
-from components.distributions.tensors import bucketize, gather, searchsorted, tiny
+from components.distributions.tensors import bucketize, gather, searchsorted, tiny, unless_nan
 
 
 class Histogram(Distribution):
@@ -67,7 +67,7 @@ class Histogram(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         """Computes the log-density at values `[...]`."""
         index = self.index(value)
-        return self.cells.log_prob(index) - self.widths.log()[index]
+        return unless_nan(value, self.cells.log_prob(index) - self.widths.log()[index])
 
     def cdf(self, value: Tensor) -> Tensor:
         """Computes the probability of at most `value`, piecewise linear, `[...]`."""

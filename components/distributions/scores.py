@@ -21,6 +21,7 @@ from components.distributions.inversion import quantiles
 from components.distributions.mixture import Mixture
 from components.distributions.quantiles import Quantiles
 from components.distributions.student import StudentT
+from components.distributions.tensors import within
 
 
 def pinball(quantile: Tensor, target: Tensor, level: Tensor | float) -> Tensor:
@@ -71,10 +72,12 @@ def crps(distribution: Distribution, target: Tensor) -> Tensor:
 
 @crps.register
 def _(distribution: Discrete, target: Tensor) -> Tensor:
+    index, inside = within(target, distribution.size, type(distribution).__name__)
     below = distribution.probs.cumsum(-1)
     outcomes = torch.arange(distribution.size, device=below.device)
-    happened = (outcomes >= target.unsqueeze(-1)).to(below.dtype)
-    return (below - happened).square().sum(-1)
+    happened = (outcomes >= index.unsqueeze(-1)).to(below.dtype)
+    score = (below - happened).square().sum(-1)
+    return score if inside is None else torch.where(inside, score, torch.nan)
 
 
 @crps.register

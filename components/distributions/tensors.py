@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor  # has no public name
 
 
 def to_float32(values: Tensor) -> Tensor:
@@ -104,3 +105,60 @@ def bucketize(value: Tensor, edges: Tensor) -> Tensor:
     """
     dtype = torch.promote_types(value.dtype, edges.dtype)
     return torch.bucketize(value.to(dtype).contiguous(), edges[1:-1].to(dtype), right=True)
+
+
+def unless_nan(value: Tensor, result: Tensor) -> Tensor:
+    """Returns results of values, and NaN where a value is NaN: bisection puts it in a cell.
+
+    Args:
+        value: Values, of a shape that broadcasts with that of the results.
+        result: What was computed of them.
+    """
+    return torch.where(value.isnan(), torch.nan, result)
+
+
+def within(value: Tensor, size: int, owner: str) -> tuple[Tensor, Tensor | None]:
+    """Converts outcomes to indices, of which wrong ones are refused, or marked.
+
+    On a CPU a wrong outcome is an error, for two reductions of the outcomes. On other devices that
+    would wait for all that is queued there, and an index beyond a table would end the process; nor
+    can compiled code and vmap do it. There the index of a wrong outcome is one that there is, and
+    the mask says whose results mean nothing.
+
+    Args:
+        value: Outcomes, of any dtype and shape.
+        size: Number of outcomes that are possible, 0 .. size - 1.
+        owner: Name of the distribution, for the message.
+
+    Returns:
+        Indices, int64, and which of the outcomes are possible; None if all are.
+
+    Raises:
+        ValueError: On a CPU, if an outcome is not possible.
+    """
+    index = value.long()
+    checked = value if value.is_floating_point() else index  # of NaN there is no index
+    if not _is_at_hand(value):
+        inside = (checked >= 0) & (checked < size)
+        return index.clamp(0, size - 1), inside
+    if checked.numel():
+        low, high = checked.aminmax()
+        if not (low >= 0 and high < size):
+            raise _impossible(checked, size, owner)
+    return index, None
+
+
+def _is_at_hand(value: Tensor) -> bool:
+    """Whether numbers can be read at once: not on a GPU, in compiled code or under vmap."""
+    traced = torch.compiler.is_compiling() or is_functorch_wrapped_tensor(value)
+    return value.device.type == "cpu" and not traced
+
+
+def _impossible(value: Tensor, size: int, owner: str) -> ValueError:
+    first = (~((value >= 0) & (value < size))).nonzero()[0].tolist()
+    at = f" at {first}" if first else ""
+    return ValueError(
+        f"{owner}: the outcome {value[tuple(first)].item()}{at} is none of its {size}, which are "
+        f"0 to {size - 1}; correct the data, and where nothing is to be predicted give any of "
+        "them weight 0."
+    )

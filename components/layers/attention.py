@@ -5,14 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
 from components.layers.cache import LayerCache, joined
 from components.layers.feedforward import ProjectionFactory, ValueFactory
+from components.layers.key_value import BranchedKeyValue, KeyValue
 from components.layers.linear import INITIAL_STD, Linear, ResidualLinear
 from components.layers.masks import Mask
 from components.layers.norms import NormFactory
@@ -21,76 +21,6 @@ Rotation = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 """Encodes positions in queries and keys, see `Positions.rotate`."""
 
 Made = TypeVar("Made")
-
-
-class KeyValue(NamedTuple):
-    """Keys and values of positions."""
-
-    keys: Tensor  # [B, G, K, E]
-    values: Tensor  # [B, G, K, E]
-
-    def attend(self, queries: Tensor, mask: Mask, dropout: float, scale: float | None) -> Tensor:
-        """Averages the values for queries `[B, H, Q, E]`, see `ScaledDotProduct`."""
-        return scaled_dot_product_attention(
-            queries,
-            self.keys,
-            self.values,
-            attn_mask=mask.matrix,
-            dropout_p=dropout,
-            is_causal=mask.causal,
-            scale=scale,
-            enable_gqa=queries.shape[1] != self.keys.shape[1],
-        )
-
-
-class BranchedKeyValue(KeyValue):
-    """Keys and values behind earlier ones that several examples in a row share."""
-
-    shared: tuple[Tensor, Tensor]  # [B / samples, G, P, E] each, of the first P positions
-
-    @classmethod
-    def of(cls, shared: tuple[Tensor, Tensor], own: tuple[Tensor, Tensor]) -> BranchedKeyValue:
-        """Puts `own`, `[B, G, K - P, E]` each, behind what is shared."""
-        made = cls(*own)
-        made.shared = shared
-        return made
-
-    def attend(self, queries: Tensor, mask: Mask, dropout: float, scale: float | None) -> Tensor:
-        """Averages the values for queries `[B, H, Q, E]`, see `ScaledDotProduct`.
-
-        The queries of all examples that share keys read them in one product of matrices. Copies
-        of the keys would be read once for each example, which takes most of the time of sampling.
-        """
-        batch, heads, length, width = queries.shape
-        keys, values = self.shared
-        size, groups, first, _ = keys.shape
-        rows = heads // groups * length
-
-        def together(tensor: Tensor) -> Tensor:  # [B, H, Q, W] to [B / samples, G, samples · …, W]
-            split = tensor.reshape(size, batch // size, groups, rows, tensor.shape[-1])
-            return split.transpose(1, 2).flatten(2, 3)
-
-        def apart(tensor: Tensor) -> Tensor:  # and back
-            split = tensor.view(size, groups, batch // size, rows, tensor.shape[-1])
-            return split.transpose(1, 2).reshape(batch, heads, length, tensor.shape[-1])
-
-        scaled = queries * (width**-0.5 if scale is None else scale)
-        alone = scaled.reshape(batch, groups, rows, width) @ self.keys.mT
-        common = apart(together(scaled) @ keys.mT)
-        scores = torch.cat((common, alone.view(batch, heads, length, self.keys.shape[2])), -1)
-        weights = _softmax(scores, mask.as_matrix(length, scores.shape[-1], scores.device))
-        weights = torch.dropout(weights, dropout, dropout > 0)
-        mine = weights[..., first:].reshape(batch, groups, rows, self.keys.shape[2]) @ self.values
-        return apart(together(weights[..., :first]) @ values) + mine.view_as(queries)
-
-
-def _softmax(scores: Tensor, mask: Tensor | None) -> Tensor:
-    """Turns scores `[B, H, Q, K]` into weights, computed in at least float32."""
-    if mask is not None:
-        hidden = mask.dtype == torch.bool
-        scores = scores.masked_fill(~mask, -torch.inf) if hidden else scores + mask
-    exact = torch.promote_types(scores.dtype, torch.float32)
-    return scores.softmax(-1, dtype=exact).to(scores.dtype)
 
 
 class AttentionOperator(nn.Module, ABC):

@@ -6,7 +6,6 @@ from torch import Tensor, nn
 
 from components.layers.attention import (
     AttentionFactory,
-    KeyValue,
     ScaledDotProduct,
     groups_of_heads,
     join_heads,
@@ -14,6 +13,7 @@ from components.layers.attention import (
     width_of_heads,
 )
 from components.layers.cache import LayerCache
+from components.layers.key_value import KeyValue
 from components.layers.linear import INITIAL_STD, Linear, ResidualLinear
 from components.layers.masks import Mask
 

@@ -124,6 +124,21 @@ def extreme_values_score_without_nan(factory: HeadFactory, support: Support) -> 
     assert not (nats == math.inf).any()
 
 
+def what_cannot_be_gets_no_probability(factory: HeadFactory, support: Support) -> None:
+    """Tokens beyond the vocabulary are an error, for few rows and many; NaN scores NaN."""
+    head = _built(factory, support)
+    for rows in (1, 40):
+        prediction, target = head(torch.randn(rows, 3, DIM)), outcomes(support, rows, 3)
+        if isinstance(support, Tokens):
+            for wrong in (-100, -1, support.size):
+                target[-1, 2] = wrong
+                assert _refuses(prediction, target), f"token {wrong} of {support.size} is scored"
+        else:
+            target[-1, 2] = torch.nan
+            missing = prediction.log_prob(target).isnan()
+            assert missing.nonzero().tolist() == [[rows - 1, 2]], "NaN is scored as a value"
+
+
 HEAD_LAWS = (
     predicts_one_distribution_per_position,
     total_probability_is_one,
@@ -134,6 +149,7 @@ HEAD_LAWS = (
     is_initialized_by_its_modules,
     trains_after_validation,
     extreme_values_score_without_nan,
+    what_cannot_be_gets_no_probability,
 )
 """Each takes a factory of heads, called with `dim` and `support`, and a support it serves."""
 
@@ -153,3 +169,11 @@ def outcomes(support: Support, *batch: int) -> Tensor:
 def _built(factory: HeadFactory, support: Support) -> Head:
     torch.manual_seed(0)
     return factory(dim=DIM, support=support)
+
+
+def _refuses(prediction: Distribution, target: Tensor) -> bool:
+    try:
+        prediction.log_prob(target)
+    except (ValueError, IndexError, RuntimeError):
+        return True
+    return False

@@ -45,18 +45,22 @@ class Checkpoint(ModelCheckpoint):
     def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
         """Writes the last one every `every_n_train_steps`."""
         step = trainer.global_step
-        if self._every and step and step % self._every == 0:
+        if self._every and step and step % self._every == 0 and step != self._last_step:
             self._write_last(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes both after validation."""
-        super().on_validation_end(trainer, pl_module)
+        """Writes both after every validation; the last one then knows which is the best."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            if not trainer.fast_dev_run:  # type: ignore[attr-defined]
+                self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))
             self._write_last(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Writes nothing: models are compared after validation."""
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes the last one, unless no step was taken since."""
-        if trainer.global_step:
+        if trainer.global_step and trainer.global_step != self._last_step:
             self._write_last(trainer)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -65,6 +69,6 @@ class Checkpoint(ModelCheckpoint):
             super().load_state_dict(state_dict)
 
     def _write_last(self, trainer: Trainer) -> None:
-        if trainer.global_step != self._last_step and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if not trainer.fast_dev_run:  # type: ignore[attr-defined]
             self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
             self._last_step = trainer.global_step

@@ -16,7 +16,7 @@ SECONDS = 30  # between two lines, at least
 
 
 class Progress(TQDMProgressBar):
-    """Shows training as steps out of `max_steps`, with loss and predicted positions per second.
+    """Shows the steps taken out of those of the run, loss and predicted positions per second.
 
     Where the output is not a terminal, there is no bar: a line is printed after 1 % of the steps,
     then every 30 seconds, and at the end.
@@ -49,7 +49,7 @@ class Progress(TQDMProgressBar):
     def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
         """Starts the bar at the current step, which is not 0 in a resumed run."""
         self.train_progress_bar.reset()
-        self.train_progress_bar.total = trainer.max_steps if trainer.max_steps > 0 else None
+        self.train_progress_bar.total = trainer.estimated_stepping_batches
         self.train_progress_bar.initial = self.train_progress_bar.n = trainer.global_step
         self.train_progress_bar.set_description("Training")
         self._positions, self._since = 0, perf_counter()
@@ -65,11 +65,11 @@ class Progress(TQDMProgressBar):
         """Counts positions and moves the bar to the current optimizer step."""
         self._positions += batch.weight.numel() * trainer.world_size
         step, bar = trainer.global_step, self.train_progress_bar
-        if step > bar.n and self._should_update(step, trainer.max_steps):
+        if step > bar.n and self._should_update(step, bar.total):
             self._measure()
             bar.n = step
             bar.set_postfix(self.get_metrics(trainer, pl_module))
-        if self._prints and self._is_time(step, trainer.max_steps):
+        if self._prints and self._is_time(step, self._total()):
             self._print(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -88,6 +88,11 @@ class Progress(TQDMProgressBar):
         self._rate = self._positions / (perf_counter() - self._since)
         self._positions, self._since = 0, perf_counter()
 
+    def _total(self) -> int:
+        """Returns the steps of the run, 0 if they are not known."""
+        total = self.train_progress_bar.total or 0
+        return int(total) if math.isfinite(total) else 0
+
     def _is_time(self, step: int, total: int) -> bool:
         printed, then = self._printed
         if step == printed:
@@ -101,7 +106,8 @@ class Progress(TQDMProgressBar):
         """Prints `step 120 of 1000, loss 7.651, val 7.66, positions/s 5,120, 0:01:23 left`."""
         if self._positions:  # none were seen since a validation
             self._measure()
-        step, total, now = trainer.global_step, trainer.max_steps, perf_counter()
+        step, total = trainer.global_step, self._total()
+        now = perf_counter()
         first, start = self._start
         shown = [f"step {step} of {total}" if total > 0 else f"step {step}"]
         shown += [

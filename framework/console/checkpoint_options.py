@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from lightning.fabric import Fabric
 
+from framework.console.errors import UserError
 from framework.console.opened_checkpoint import OpenedCheckpoint
 from framework.console.parsing import VerbParser
 from framework.data.module import PredictiveData
@@ -28,7 +29,12 @@ class CheckpointOptions:
         accelerator: Device, as of the trainer.
         devices: Processes to share the work.
         folder: Where to write files; null: beside the checkpoint.
+
+    Raises:
+        UserError: If a number is out of its range.
     """
+
+    LEAST: ClassVar[Mapping[str, float]] = {"sequences": 1, "batch_size": 1, "devices": 1}
 
     data: PredictiveData
     sequences: int | None = None
@@ -36,6 +42,21 @@ class CheckpointOptions:
     accelerator: str = "auto"
     devices: int = 1
     folder: str | None = None
+
+    def __post_init__(self) -> None:
+        self.check_ranges(vars(self))
+
+    @classmethod
+    def check_ranges(cls, options: Mapping[str, Any]) -> None:
+        """Checks numbers that have a lower bound.
+
+        Raises:
+            UserError: If one is smaller.
+        """
+        for name, least in cls.LEAST.items():
+            value = options.get(name)
+            if value is not None and not value >= least:
+                raise UserError(f"--{name} {value} is too small; use at least {least}.")
 
     def launch(self) -> Fabric:
         """Starts the processes that share the work."""
@@ -84,7 +105,10 @@ def parse_options(
     parser = VerbParser(prog=program, description=description)
     parser.add_class_arguments(kind)
     config = parser.parse([*_data_words(checkpoint, words), *words])
+    kind.check_ranges(vars(config))  # before data are read
     values = parser.instantiate_classes(config)
+    if checkpoint is not None:
+        values.data.restore(checkpoint.contents)
     return kind(**{field.name: getattr(values, field.name) for field in fields(kind)})
 
 

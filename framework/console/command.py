@@ -8,6 +8,7 @@ import re
 import sys
 import warnings
 from contextlib import AbstractContextManager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from jsonargparse import ArgumentError
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from omegaconf.errors import OmegaConfBaseException
+from yaml.representer import RepresenterError
 
+from components.data import Spec
 from framework.callbacks import (
     Checkpoint,
     MetricsReport,
@@ -24,8 +27,18 @@ from framework.callbacks import (
     Progress,
     StepSeed,
 )
-from framework.checkpoints import NOTE, recipe_of
-from framework.console import equal_parameters, help, import_path, refusals, resume
+from framework.checkpoints import NOTE
+from framework.console import (
+    checkpoint_path,
+    class_options,
+    equal_parameters,
+    help,
+    import_path,
+    initial_weights,
+    refusals,
+    resume,
+    unsuitable,
+)
 from framework.console.errors import UserError
 from framework.console.help import CommandParser
 from framework.console.parsing import explain, explain_interpolation
@@ -34,6 +47,10 @@ from framework.data.module import PredictiveData
 from framework.modules.base import PredictiveModule
 
 SEED = 1  # of a run that sets none
+INIT_FROM = (
+    "Checkpoint, or directory of a published model, from which all parameters that fit are copied "
+    "before training; the head may be another one. A table says what was loaded."
+)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -110,7 +127,7 @@ class Command(LightningCLI):
                 "allow_abbrev": False,
                 "exit_on_error": False,
             },
-            args=_with_recipe_of_checkpoint(args),
+            args=checkpoint_path.with_recipe(args),
         )
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # static there
@@ -121,7 +138,11 @@ class Command(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds the options of checkpoints, and passes the spec of the data to the model."""
         parser.add_lightning_class_args(Checkpoint, "checkpoint")
-        parser.link_arguments("data.spec", "model.init_args.spec", apply_on="instantiate")
+        if self._verbs == ["fit"]:
+            parser.add_argument("--init_from", type=str | None, help=INIT_FROM)
+        parser.link_arguments(
+            "data", "model.init_args.spec", compute_fn=self._spec, apply_on="instantiate"
+        )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parses, or lists choices; errors are reported in one sentence."""
@@ -130,21 +151,43 @@ class Command(LightningCLI):
             print(text)
             sys.exit()
         try:
-            self.config = parser.parse_args(args)
+            with class_options.corrected():
+                self.config = parser.parse_args(args)
             self._words = args
         except ArgumentError as error:
             raise UserError(explain(error.message, named, args)) from error
         except OmegaConfBaseException as error:
             raise UserError(explain_interpolation(error, args)) from error
+        except RepresenterError as error:  # of a default that is no plain data
+            raise UserError(
+                f"An option is {error.args[1]!r} by default, which a recipe cannot hold; set it "
+                "to a text or a number."
+            ) from error
 
     def _parse_ckpt_path(self) -> None:
-        """Checks a checkpoint; its hyper-parameters are not used, those of the recipe are."""
-        config = self.config[self.config.subcommand]
-        path = config.get("ckpt_path")
-        if path and path not in resume.KEYWORDS:
-            resume.check_parts(path, config.model.init_args.as_dict())
-            if self.config.subcommand == "fit":
-                resume.check_training(path)
+        """Finds and checks a checkpoint; its hyper-parameters are not used, the recipe's are."""
+        verb = self.config.subcommand
+        config = self.config[verb]
+        init_from = config.pop("init_from", None)  # the recipe that is saved says it with Weights
+        if config.ckpt_path and init_from:
+            raise UserError(
+                "--ckpt_path goes on with a run, --init_from starts one from other weights; give "
+                "one of them."
+            )
+        place = config.trainer.as_dict(), config.checkpoint.dirpath
+        path = checkpoint_path.resolve(verb, config.ckpt_path, *place)
+        config.ckpt_path = path or None
+        if path:
+            initial_weights.start_from_checkpoint(config.model)
+            if path not in checkpoint_path.KEYWORDS:
+                resume.check(verb, path, config.model.init_args.as_dict())
+        elif init_from:
+            initial_weights.start_from(config.model, init_from)
+
+    def _spec(self, data: PredictiveData) -> Spec:
+        """Returns the facts of the data, once these have what the checkpoint holds for them."""
+        data.restore(resume.origin(self.config[self.config.subcommand].as_dict()))
+        return data.spec
 
     def instantiate_classes(self) -> None:
         """Builds data, model and trainer; an error names the line of the recipe."""
@@ -158,6 +201,11 @@ class Command(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Builds the trainer, without the callbacks that its options disable."""
         config = self._get(self.config_init, "trainer")
+        if config.model_registry and find_spec("litmodels") is None:  # Lightning would ignore it
+            raise UserError(
+                f"trainer.model_registry={config.model_registry} needs litmodels, which is not "
+                "installed; run `pip install litmodels`, or drop it."
+            )
         disabled = Progress if config.enable_progress_bar is False else ()
         if config.enable_checkpointing is False:
             self._parser(self.subcommand).callback_keys.remove("checkpoint")
@@ -165,7 +213,7 @@ class Command(LightningCLI):
         kept = [callback for callback in defaults if not isinstance(callback, disabled)]
         self.trainer_defaults = {**self.trainer_defaults, "callbacks": kept}
         try:
-            return super().instantiate_trainer(**kwargs)
+            trainer = super().instantiate_trainer(**kwargs)
         except RuntimeError as error:
             found = re.search(r"more than one stateful callback of type `(\w+)`", str(error))
             if found is None:
@@ -174,6 +222,8 @@ class Command(LightningCLI):
                 f"trainer.callbacks has {found[1]} more than once; the recipe names it already, "
                 "drop yours, or give the whole list."
             ) from error
+        unsuitable.check_callbacks(trainer)
+        return trainer
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Runs the verb; after Ctrl-C, which Lightning ends in order, says how to resume."""
@@ -218,21 +268,3 @@ def _trainer_defaults(name: str) -> dict[str, Any]:
         "enable_model_summary": False,
         "callbacks": [StepSeed(), Progress(), ParameterTable(), MetricsReport(), Predictions()],
     }
-
-
-def _with_recipe_of_checkpoint(args: list[str]) -> list[str]:
-    """Adds the recipe beside a checkpoint where only the checkpoint is given."""
-    options = [word.partition("=")[0] for word in args]
-    if (
-        args[:1] == ["fit"]
-        or {"-c", "--config", "--help", "-h"} & set(options)
-        or "--ckpt_path" not in options
-    ):
-        return args
-    position = options.index("--ckpt_path")
-    path = args[position].partition("=")[2] or "".join(args[position + 1 : position + 2])
-    if path in ("", *resume.KEYWORDS):
-        return args
-    recipe = recipe_of(path)
-    print(f"Recipe of the checkpoint: {recipe}", file=sys.stderr)
-    return [args[0], "--config", str(recipe), *args[1:]]

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import linecache
+import re
 import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = tuple(str(ROOT / name) for name in ("components", "framework", "cli.py"))
+
+
+LIGHTNING = re.compile(  # where it raises what is meant for the user
+    r"lightning[/\\](?:pytorch|fabric)[/\\](?:accelerators|callbacks|loggers|plugins|profilers|"
+    r"strategies|tuner|trainer[/\\]connectors)[/\\]"
+)
 
 
 class UserError(Exception):
@@ -21,9 +28,11 @@ def user_message(error: Exception) -> str | None:
     the Trainer) finds wrong with a value or a file before the first batch. Everything else, in
     particular what torch raises during a run, is a bug.
     """
+    if missing := _missing_package(error):
+        return missing
     error = innermost(error)
     frames = traceback.extract_tb(error.__traceback__)
-    on_purpose = bool(frames) and frames[-1].filename.startswith(OURS) and _raises(frames[-1])
+    on_purpose = bool(frames) and _is_for_users(frames[-1].filename) and _raises(frames[-1])
     running = any(frame.name == "_run_stage" for frame in frames)  # of Lightning's Trainer
     found_early = isinstance(error, ValueError | OSError) and not running
     # Lightning's; importing the class would take seconds.
@@ -31,6 +40,22 @@ def user_message(error: Exception) -> str | None:
     if isinstance(error, UserError) or on_purpose or found_early or misconfigured:
         return " ".join(str(error).split()) or type(error).__name__
     return None
+
+
+def _missing_package(error: BaseException | None) -> str:
+    """Returns a sentence on a package that Lightning requires and does not find, else ""."""
+    while error is not None:
+        message = str(error)
+        if found := re.search(r"Requirement '([\w.-]+)([^']*)' not met", message):
+            owner = re.search(r"given class_path '(?:[\w.]+\.)?(\w+)'", message)
+            needs = f"{owner[1]} needs {found[1]}" if owner else f"{found[1]} is needed"
+            return f"{needs}, which is not installed; run `pip install '{found[1]}{found[2]}'`."
+        error = error.__cause__
+    return ""
+
+
+def _is_for_users(filename: str) -> bool:
+    return filename.startswith(OURS) or LIGHTNING.search(filename) is not None
 
 
 def innermost(error: Exception) -> Exception:

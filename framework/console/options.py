@@ -100,7 +100,7 @@ def classes(hint: Any) -> Iterator[type]:
         yield from classes(get_type_hints(hint.__call__)["return"])
     elif inspect.isclass(hint) and not get_args(hint):
         if hint.__module__ != "builtins":
-            yield from _concrete(hint)
+            yield from concrete(hint)
     else:
         for inner in get_args(hint):
             if not isinstance(inner, list):  # the arguments of a Callable
@@ -120,12 +120,13 @@ def first_sentence(found: type) -> str:
     return text.partition(". ")[0].removesuffix(".")
 
 
-def _concrete(base: type) -> Iterator[type]:
+def concrete(base: type) -> Iterator[type]:
+    """Yields a class and those derived from it, but for abstract and private ones."""
     if not inspect.isabstract(base) and not base.__name__.startswith("_"):
         yield base
     derived: type
     for derived in base.__subclasses__():
-        yield from _concrete(derived)
+        yield from concrete(derived)
 
 
 def _default_class(hint: Any, default: Any) -> type | None:

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from omegaconf.errors import OmegaConfBaseException, UnsupportedInterpolationType
 
-from framework.console import class_paths, places, suggestions, verbs
+from framework.console import (
+    class_options,
+    class_paths,
+    places,
+    rejections,
+    suggestions,
+    verbs,
+)
 from framework.console.equal_parameters import RESOLVER
 from framework.console.errors import UserError
 from framework.console.options import parameters, short
+from framework.console.rejections import Rejection
 
-UNINFORMATIVE = (
-    "Expected a <class 'NoneType'>",
-    "Expected a path but",
-    "Does not validate",
-    "Subtypes:",
-    "Errors:",
-    "Given value",
-    "Subclass types expect one of:",
-    "a class path (str)",
-    "a dict with",
-)
 SPECIFIC = (  # reasons that concern a class, not a type
     "Option '",
     "the following arguments are required",
@@ -66,17 +63,10 @@ class VerbParser(ArgumentParser):
             UserError: If one is wrong or missing.
         """
         try:
-            return self.parse_args(args)
+            with class_options.corrected():
+                return self.parse_args(args)
         except ArgumentError as error:
             raise UserError(explain(error.message, self, args)) from error
-
-
-class Rejection(NamedTuple):
-    """One reason why a value was rejected."""
-
-    keys: tuple[str, ...]  # path to the value, from the top of the configuration
-    owner: str  # import path of the innermost class on that path, "" at the top
-    reason: str
 
 
 class Fault(NamedTuple):
@@ -141,18 +131,18 @@ def _fault(message: str, parser: ArgumentParser, words: Sequence[str]) -> Fault:
         return Fault(suggestions.missing(found[1].split(", "), parser))
     for name, path, problem in class_paths.broken(words):
         return Fault(f"{name}: {problem}", (name,), path)
-    rejections = list(_rejections(message))
-    if not rejections:
+    reasons = list(rejections.read(message))
+    if not reasons:
         return Fault(" ".join(message.split()))
-    return _rejected(rejections, message, parser, words)
+    return _rejected(reasons, message, parser, words)
 
 
 def _rejected(
-    rejections: Sequence[Rejection], message: str, parser: ArgumentParser, words: Sequence[str]
+    reasons: Sequence[Rejection], message: str, parser: ArgumentParser, words: Sequence[str]
 ) -> Fault:
     """Joins the reasons that were given for the innermost value."""
-    keys = max((rejection.keys for rejection in rejections), key=len)
-    innermost = [rejection for rejection in rejections if rejection.keys == keys]
+    keys = max((rejection.keys for rejection in reasons), key=len)
+    innermost = [rejection for rejection in reasons if rejection.keys == keys]
     specific = [rejection for rejection in innermost if rejection.reason.startswith(SPECIFIC)]
     faults = [_reason(rejection, parser, words) for rejection in specific or innermost]
     expected = [fault.sentence for fault in faults if fault.sentence.startswith("expected")]
@@ -165,26 +155,10 @@ def _rejected(
         return Fault(f"{'.'.join(keys)}: {said}", keys, text)
     got = f", got {_shortened(value)}" if found else ""
     sentence = " or ".join(dict.fromkeys(expected)).replace(" or expected", " or") + got
+    if sentence.startswith("expected dict"):
+        shown = suggestions.mapping(value)
+        sentence = sentence.replace("dict", f"a mapping such as {shown}", 1)
     return Fault(": ".join(filter(None, [".".join(keys), sentence])), keys, value)
-
-
-def _rejections(message: str) -> Iterator[Rejection]:
-    """Yields the leaves of a message, a tree in which indentation is the path to a value."""
-    keys: list[tuple[int, str]] = []
-    owners: list[tuple[int, str]] = []
-    for line in filter(str.strip, message.splitlines()):
-        text = line.lstrip(" -")
-        depth = len(line) - len(line.lstrip(" "))
-        keys = [pair for pair in keys if pair[0] < depth]
-        owners = [pair for pair in owners if pair[0] < depth]
-        owners += [(depth, path) for path in re.findall(r"given class_path '([^']+)'", text)]
-        keys += [(depth, key) for key in re.findall(r'Parser key "([^"]+)":', text)]
-        text = re.sub(r".*(given class_path '[^']+'|Parser key \"[^\"]+\"):\s*", "", text)
-        text = re.sub(r"^Type .* expects a function or a callable class:\s*", "", text)
-        if text and not text.startswith(UNINFORMATIVE):
-            inner = re.search(r"Got value: Namespace\(class_path='([^']+)'", line)
-            owner = inner[1] if inner else owners[-1][1] if owners else ""
-            yield Rejection(tuple(key for _, key in keys), owner, text)
 
 
 def _reason(rejection: Rejection, parser: ArgumentParser, words: Sequence[str]) -> Fault:
@@ -209,6 +183,9 @@ def _reason(rejection: Rejection, parser: ArgumentParser, words: Sequence[str]) 
     if found := re.match(r"Option '([^']+)' is not accepted", reason):
         name = found[1].partition(".")[0]
         dashes = "" if places.find(words, keys, name) else "--"
+        inner = re.search(rf"\b{name}=Namespace\(class_path='([^']+)'", rejection.reason)
+        if inner and (said := suggestions.other_owner(name, owner, inner[1])):
+            return Fault(f"{start}: {said}", keys, name)
         said = suggestions.unknown_option_of_class(name, owner, start, parser, words, dashes)
         return Fault(said, keys, name)
     if found := re.match(r"the following arguments are required: (.*)", reason):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
+from locale import getpreferredencoding
 from pathlib import Path
 
 import yaml
 
+from framework.console.encoding import reads_utf8
 from framework.console.errors import UserError
 
 FOLDER = Path(__file__).resolve().parents[2] / "recipes"
@@ -146,6 +148,11 @@ def _checked(path: Path) -> Path:
     if not isinstance(root, yaml.MappingNode):
         raise UserError(
             f"{path}: a recipe is a mapping (model: …, data: …, trainer: …), this is not."
+        )
+    if not text.isascii() and not reads_utf8():
+        raise UserError(
+            f"{path} holds characters beyond ASCII, and Python reads files as "
+            f"{getpreferredencoding(False)} here; set the environment variable PYTHONUTF8=1."
         )
     return path
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import json
+import pydoc
 import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
@@ -67,7 +70,9 @@ def unknown_option_of_class(
         return f"{path}: {label} gets '{name}' from the model and the data; drop it"
     same = _same_end(name, sorted(full for full in known if full.startswith(f"{start}.")))
     close = get_close_matches(name, own, n=2)
-    hint = _hint(same, "", dashes) or _hint(close, f"it has {', '.join(own) or 'no options'}")
+    others = " or ".join(_others_with(name, owner))
+    choices = f"{others} has" if others else f"it has {', '.join(own) or 'no options'}"
+    hint = _hint(same, "", dashes) or _hint(close, choices)
     return f"{path}: {label} has no option '{name}'; {hint}"
 
 
@@ -95,6 +100,31 @@ def unknown_class(name: str, hint: Any) -> str:
     close = get_close_matches(name.rpartition(".")[2], names, n=2)
     choices = f"choose from {', '.join(names)}" if names else "give the path to import it by"
     return f"there is no class '{name}' to choose here; {_hint(close, choices)}"
+
+
+def other_owner(option: str, owner: str, inner: str) -> str:
+    """Says which classes a part needs around it, "" if none of the kind has such an option.
+
+    Args:
+        option: The option that holds the part.
+        owner: Path of the class that has no such option.
+        inner: Path of the part.
+    """
+    others = " or ".join(_others_with(option, owner))
+    kind, label = inner.rpartition(".")[2], owner.rpartition(".")[2]
+    said = f"{kind} needs {others}, and this is {label}, which has no option '{option}'"
+    return said if others else ""
+
+
+def mapping(given: str) -> str:
+    """Shows how to write a mapping; the one that was meant, if it was written as `key=value`.
+
+    Args:
+        given: What was written.
+    """
+    key, _, value = given.rpartition("=")
+    shown = (key, value.strip()) if key else ("name", "value")
+    return f"'{{{json.dumps(shown[0], ensure_ascii=False)}: {shown[1]}}}'"
 
 
 def class_names(hint: Any) -> list[str]:
@@ -135,6 +165,16 @@ def missing(names: Sequence[str], parser: ArgumentParser) -> str:
         f"nothing says what {' and '.join(wanted)} to use; name a recipe, for example "
         "--config quickstart"
     )
+
+
+def _others_with(option: str, owner: str) -> list[str]:
+    """Names the classes of the same kind as `owner` that have an option."""
+    located = pydoc.locate(owner)
+    bases = inspect.getmro(located) if inspect.isclass(located) else ()
+    kinds = [base for base in bases if inspect.isabstract(base)]
+    classes = dict.fromkeys(options.concrete(kinds[-1])) if kinds else {}
+    names = {made: [known.name for known in options.parameters(made)] for made in classes}
+    return [made.__name__ for made, known in names.items() if option in known]
 
 
 def _hint(close: Sequence[str], otherwise: str, dashes: str = "") -> str:

@@ -22,10 +22,11 @@ from framework.data.tokens.tokenizer import (
     FileTokenizer,
     Tokenizer,
 )
-from framework.data.trajectories.arrays import Hdf5Episodes, NpzEpisodes
+from framework.data.trajectories.arrays import NpzEpisodes
 from framework.data.trajectories.controllers import CartPole, Hopper, Pendulum
 from framework.data.trajectories.episodes import EpisodeSource
 from framework.data.trajectories.filming import AtariEpisodes, RandomAtari
+from framework.data.trajectories.hdf5 import Hdf5Episodes
 from framework.data.trajectories.module import TrajectoryData
 from framework.data.trajectories.orders import ActionOrder, AtariOrder
 from framework.data.trajectories.recordings import MinariEpisodes, TableEpisodes

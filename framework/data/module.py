@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch import LightningDataModule
 from torch.utils import data as torch_data
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 
 from components.data import Batch, Spec
 from framework.data.baselines import NONE, Baselines
+from framework.data.epochs import divide, rewind
 from framework.data.sampling import ENDLESS, EndlessSampler, ShardSampler, StepSampler
 
 SPLITS = ("train", "val", "test")  # the number of a split is part of the seed of its draws
@@ -123,13 +124,39 @@ class PredictiveData(LightningDataModule, ABC):
         """
         return NONE
 
+    def store(self, checkpoint: dict[str, Any]) -> None:
+        """Adds to a checkpoint, as plain data, what its model needs to read other data."""
+
+    def restore(self, checkpoint: Mapping[str, Any]) -> None:
+        """Takes over from a checkpoint what its model needs to read these data; here nothing.
+
+        It is called before `spec` is first read.
+
+        Args:
+            checkpoint: What the checkpoint holds.
+
+        Raises:
+            ValueError: If the data cannot be served to that model.
+        """
+
+    def require(self, checkpoint: Mapping[str, Any]) -> None:
+        """Checks that the model of a checkpoint can read these data as they are.
+
+        Raises:
+            ValueError: If it cannot.
+        """
+
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Makes the endless loader of training batches, which begins at the trainer's step."""
+        """Makes the loader of training batches, which begins at the trainer's step.
+
+        It has no end, unless an option of the trainer counts epochs.
+        """
         dataset = self.dataset("train")
-        sampler = self._order(dataset)
-        if self.trainer is not None:
-            _rewind(self.trainer)
-        return self._loader(dataset, sampler)
+        order = self._order(dataset)
+        if self.trainer is None:
+            return self._loader(dataset, order)
+        rewind(self.trainer)
+        return self._loader(dataset, divide(order, self.trainer))
 
     def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
         """Makes the loader of the validation examples of this process."""
@@ -168,7 +195,7 @@ class PredictiveData(LightningDataModule, ABC):
     def _loader(
         self,
         dataset: torch_data.Dataset[Any],
-        sampler: StepSampler | EndlessSampler | ShardSampler,
+        sampler: Sampler[list[int]],
     ) -> DataLoader[Batch]:
         # Lightning 2.6 warns of its own code whenever it is given a loader.
         warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)
@@ -201,22 +228,6 @@ class PredictiveData(LightningDataModule, ABC):
         if self.trainer is None:
             return 0
         return self.trainer.global_step * self.trainer.accumulate_grad_batches
-
-
-def _rewind(trainer: Trainer) -> None:
-    """Resets a run that was saved between two optimizer steps to the first of them.
-
-    The gradients accumulated until then are not in the checkpoint. Lightning would continue to
-    count within the accumulation window and step too early; the sampler serves the whole window
-    again, so Lightning's counters must be reset to match.
-    """
-    progress = trainer.fit_loop.epoch_loop.batch_progress
-    surplus = progress.current.ready % trainer.accumulate_grad_batches
-    if surplus == 0 or not trainer.fit_loop.restarting:
-        return
-    for counts in (progress.total, progress.current):
-        ready = counts.ready - surplus
-        counts.load_state_dict(dict.fromkeys(counts.state_dict(), ready))
 
 
 def _identity(batch: Any) -> Any:

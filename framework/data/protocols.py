@@ -25,6 +25,34 @@ class ReadsText(Protocol):
 
 
 @runtime_checkable
+class KeepsState(Protocol):
+    """Data of which something travels with the checkpoints of their models."""
+
+    def store(self, checkpoint: dict[str, Any]) -> None:
+        """Adds it to a checkpoint, as plain data."""
+
+    def require(self, checkpoint: Mapping[str, Any]) -> None:
+        """Raises a ValueError if the model of a checkpoint cannot read these data."""
+
+
+@runtime_checkable
+class MeasuresBytes(Protocol):
+    """Data of tokens that know how long these are as text."""
+
+    def bytes_per_token(self, split: str) -> float:
+        """Returns the mean length in bytes of the tokens of "val" or "test" to predict."""
+
+
+@runtime_checkable
+class EndsDocuments(Protocol):
+    """Data of tokens, one of which stands between documents."""
+
+    @property
+    def end_token(self) -> int | None:
+        """Its id; None if it is not known."""
+
+
+@runtime_checkable
 class CountsTokens(Protocol):
     """Data that know their vocabulary and their training text."""
 

@@ -65,15 +65,20 @@ class StepSampler(Sampler[list[int]]):
             )
         self.size, self.batch_size, self.seed = size, batch_size, seed
         self.rank, self.world, self.start = rank, world, start
+        self.length = size // batch_size  # batches of one pass over the examples
 
     def __iter__(self) -> Iterator[list[int]]:
-        steps_per_epoch, part = self.size // self.batch_size, self.batch_size // self.world
-        epoch, step = divmod(self.start(), steps_per_epoch)
+        return self.batches(self.start())
+
+    def batches(self, first: int) -> Iterator[list[int]]:
+        """Yields the batches from a step on."""
+        part = self.batch_size // self.world
+        epoch, step = divmod(first, self.length)
         while True:
             order = self._permutation(epoch)
-            for k in range(step, steps_per_epoch):
-                first = k * self.batch_size + self.rank * part
-                yield order[first : first + part].tolist()
+            for k in range(step, self.length):
+                begin = k * self.batch_size + self.rank * part
+                yield order[begin : begin + part].tolist()
             epoch, step = epoch + 1, 0
 
     def _permutation(self, epoch: int) -> torch.Tensor:
@@ -112,12 +117,17 @@ class EndlessSampler(Sampler[list[int]]):
     ) -> None:
         _check_divisible(batch_size, world)
         self.batch_size, self.rank, self.world, self.start = batch_size, rank, world, start
+        self.length = None  # there is no end
 
     def __iter__(self) -> Iterator[list[int]]:
+        return self.batches(self.start())
+
+    def batches(self, first: int) -> Iterator[list[int]]:
+        """Yields the batches from a step on."""
         part = self.batch_size // self.world
-        for step in count(self.start()):
-            first = step * self.batch_size + self.rank * part
-            yield list(range(first, first + part))
+        for step in count(first):
+            begin = step * self.batch_size + self.rank * part
+            yield list(range(begin, begin + part))
 
 
 class ShardSampler(Sampler[list[int]]):

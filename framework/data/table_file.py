@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pyarrow import feather, parquet
 
 from framework.data.files import ENCODING
+from framework.data.precision import LARGEST
 
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zip", ".zst")
 SEPARATORS = (";", "\t", "|")  # of columns, in place of commas
@@ -110,19 +111,27 @@ class TableFile:
         """Reads a column of numbers `[rows]`, NaN where missing.
 
         Raises:
-            ValueError: If there is no such column, or a cell holds something else.
+            ValueError: If there is no such column, or a cell holds something else, or a number
+                that is too large for float32.
         """
         column = self.column(name)
         try:
             if column.dtype.kind in "mMc":  # times would pass as whole numbers
                 raise TypeError(f"it holds {column.dtype}")
-            return np.asarray(pd.to_numeric(column).astype("float64"))
+            values = np.asarray(pd.to_numeric(column).astype("float64"))
         except (ValueError, TypeError) as error:
             wrong = np.array([not _is_number(cell) for cell in column])
             raise ValueError(
                 f"{self.place(name, wrong)} is {column[wrong.argmax()]!r}, which is not a number; "
                 "choose another column, or correct it."
             ) from error
+        large = np.isfinite(values) & (np.abs(values) > LARGEST)
+        if large.any():
+            raise ValueError(
+                f"{self.place(name, large)} is {values[large.argmax()]:g}, larger than float32 "
+                f"holds ({LARGEST:.1e}); change the unit, or correct it."
+            )
+        return values
 
     def arrays(self, name: str) -> NDArray[Any]:
         """Reads a column of values, or of lists of numbers of one length, as `[rows, ...]`.

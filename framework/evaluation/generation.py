@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -40,9 +41,9 @@ class Sampling:
     def __post_init__(self) -> None:
         if self.length < 1:
             raise ValueError(f"Sampling adds no token with length={self.length}; use at least 1.")
-        if not self.temperature >= 0:
+        if not 0 <= self.temperature < math.inf:
             raise ValueError(
-                f"Sampling cannot use temperature={self.temperature}; use at least 0."
+                f"Sampling cannot use temperature={self.temperature}; use a number of at least 0."
             )
         if self.top_k is not None and self.top_k < 1:
             raise ValueError(
@@ -101,7 +102,7 @@ def generate(
     cache = backbone.new_cache(size, length + sampling.length)
     new, tokens = prompt, []
     for _ in range(sampling.length):
-        read = stem(_unlabeled(new))
+        read = stem(unlabeled(new))
         if new is prompt:
             read = read._replace(mask=mask)
         hidden = stem.readout(backbone(read, cache))
@@ -111,7 +112,7 @@ def generate(
     return torch.cat(tokens, dim=1)
 
 
-def _unlabeled(tokens: Tensor) -> TokenBatch:
+def unlabeled(tokens: Tensor) -> TokenBatch:
     """Makes a batch of tokens without targets."""
     weight = torch.zeros(tokens.shape, device=tokens.device)
     return TokenBatch(tokens=tokens, target=torch.zeros_like(tokens), weight=weight)

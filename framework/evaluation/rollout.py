@@ -43,11 +43,7 @@ class Outcomes(NamedTuple):
 
     returns: Tensor  # [B] float32, sum of the rewards
     steps: Tensor  # [B] int64
-    ends: list[str]  # B of ENDS
-
-
-ENDS = ("terminated", "truncated", "horizon")
-"""How an episode ends: by its own rules, by the environment's limit of time, or by the spec's."""
+    ends: list[str]  # B: "terminated", "truncated" by the environment, or at the "horizon"
 
 
 @torch.no_grad()
@@ -96,10 +92,9 @@ def play(
             for k, chosen in zip(rows, actions, strict=True):
                 if not ends[k]:
                     action = space.decode(_numbered(chosen, spec))
-                    seen[k], reward, terminated, truncated, _ = environments[k].step(action)
-                    returns[k] += float(reward)
+                    seen[k], reward, ends[k] = _step(environments[k], action)
+                    returns[k] += reward
                     steps[k] += 1
-                    ends[k] = "terminated" if terminated else "truncated" if truncated else ""
             if agree(all(ends)):
                 break
             left = [row for row, k in enumerate(rows) if not ends[k]] or [0]
@@ -110,6 +105,12 @@ def play(
     finally:
         for opened in environments:
             opened.close()
+
+
+def _step(environment: Any, action: Any) -> tuple[Any, float, str]:
+    """Acts, and returns the observation, the reward, and how the episode ended, "" if not yet."""
+    seen, reward, terminated, truncated, _ = environment.step(action)
+    return seen, float(reward), "terminated" if terminated else "truncated" if truncated else ""
 
 
 def _empty(spec: TrajectorySpec, episodes: EpisodeBatch, seen: torch.dtype) -> TrajectoryBatch:

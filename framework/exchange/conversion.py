@@ -17,6 +17,7 @@ from components.data import TokenSpec
 from components.supports import Tokens
 from framework import checkpoints
 from framework.checkpoints import compare, load_parameters
+from framework.data.tokens.text import TOKENIZER
 from framework.exchange.configuration import Configuration
 from framework.exchange.files import Published, parse, read
 from framework.exchange.formats import Format, ImportPlan, check
@@ -24,6 +25,7 @@ from framework.exchange.gpt2 import Gpt2
 from framework.exchange.llama import Llama
 from framework.exchange.olmo import HF_OLMO, OLMO, OlmoFormat
 from framework.exchange.olmo.writing import ConfigNode, architecture_of, values
+from framework.exchange.tokenizer import describe_tokenizer
 from framework.modules.construction import describe_module
 from framework.modules.language import LanguageModel
 from framework.schedules import Constant
@@ -56,8 +58,8 @@ class Imported:
 def import_directory(folder: Path) -> Imported:
     """Reads a published model as a checkpoint of a `LanguageModel`.
 
-    Tensors keep their type. Dropout and the state of the optimizer are not read, and no tokenizer
-    is: the size of the vocabulary is the number of rows of the embedding.
+    Tensors keep their type. Dropout and the state of the optimizer are not read. A tokenizer is,
+    from a `tokenizer.json`; the size of the vocabulary is the number of rows of the embedding.
 
     Args:
         folder: The directory.
@@ -84,6 +86,9 @@ def import_directory(folder: Path) -> Imported:
         "hyper_parameters": _hyper_parameters(plan),
         ORIGIN: _origin(form, published),
     }
+    tokenizer = describe_tokenizer(folder, plan.size)
+    if tokenizer is not None:
+        checkpoint[TOKENIZER] = tokenizer
     count = sum(tensor.numel() for tensor in tensors.values())
     dtypes = tuple(sorted({_type(tensor) for tensor in tensors.values()}))
     return Imported(form, plan, checkpoint, count, dtypes)

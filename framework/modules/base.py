@@ -13,6 +13,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from components.data import Batch
 from components.interfaces import (
@@ -27,12 +28,22 @@ from components.interfaces import (
     StemFactory,
 )
 from framework.checkpoints import compare
+from framework.data.protocols import KeepsState
 from framework.execution import PLAIN, Execution, data_mesh, materialize, parallelize
 from framework.modules.construction import describe_module
+from framework.modules.monitors import check_monitors, check_validation
 from framework.modules.objective import Objective
 from framework.modules.weighted_means import WeightedMeans
-from framework.optimization import by_name, by_number, groups, matrices, numbering
-from framework.schedules import Constant, ScheduleFactory
+from framework.optimization import (
+    by_name,
+    by_number,
+    groups,
+    matrices,
+    numbering,
+    own_options,
+    reapply,
+)
+from framework.schedules import Constant, ScheduleFactory, steps_of_run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -170,20 +181,25 @@ class PredictiveModule(LightningModule):
             raise ValueError(
                 f"trainer.gradient_clip_val={clip} is negative; give a positive norm, or null."
             )
-        steps = self.trainer.estimated_stepping_batches
-        if steps == float("inf"):
-            raise ValueError(
-                "A schedule needs the length of the run, got trainer.max_steps=-1; set it."
-            )
+        steps = steps_of_run(self.trainer)
         optimizer = self._optimizer(groups(self, self._matrices))
         # A fused one would unscale float16 gradients within its step, after clipping.
         optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]  # of torch.amp
-        schedule = self._schedule(optimizer=optimizer, steps=int(steps))
+        self._own_options = own_options(optimizer)
+        schedule = self._schedule(optimizer=optimizer, steps=steps)
         advanced: Any = {"scheduler": schedule, "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": advanced}
 
     def on_train_start(self) -> None:
-        """Creates the objective, which accumulates its sums from here."""
+        """Creates the objective, which accumulates its sums from here.
+
+        A run that resumes takes the moments of the optimizer and the step from a checkpoint, and
+        learning rates, weight decay and other options from its own recipe.
+        """
+        if self.trainer.ckpt_path is not None:
+            schedule = cast(LRScheduler, self.lr_schedulers())
+            reapply(self.trainer.optimizers[0], schedule, self._own_options)
+        check_validation(self.trainer)
         losses = cast("dict[str, Loss]", dict(self.losses.items()))
         self._objective = Objective(losses, type(self).__name__)
 
@@ -202,7 +218,9 @@ class PredictiveModule(LightningModule):
         step = self.trainer.global_step
         self._objective.finalize_step(self.parameters(), step)
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # set from outside
-        if (every and (step + 1) % every == 0) or step + 1 == self.trainer.max_steps:
+        if (
+            every and (step + 1) % every == 0
+        ) or step + 1 == self.trainer.estimated_stepping_batches:
             self.log_dict({f"train/{name}": x for name, x in self._objective.means().items()})
             self.log("lr", optimizer.param_groups[0]["lr"])
 
@@ -250,8 +268,10 @@ class PredictiveModule(LightningModule):
         self._add(batch, dataloader_idx)
 
     def on_validation_epoch_end(self) -> None:
-        """Reduces and logs the validation metrics."""
+        """Reduces and logs the validation metrics, which callbacks may monitor."""
         self._log_means("val")
+        logged = {f"train/{name}" for name in (*self.losses, "loss")} | {"lr"}
+        check_monitors(self.trainer, logged if self.trainer.state.fn == "fit" else set())
 
     def on_test_epoch_end(self) -> None:
         """Reduces and logs the test metrics."""
@@ -272,18 +292,23 @@ class PredictiveModule(LightningModule):
         """Stores optimizer states by parameter name, which is the same for any strategy.
 
         Drops `initialization`: the parameters are stored, and a file that it reads may be gone.
+        Adds what the model needs to read other data.
         """
         checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY]["initialization"] = None
         grouped = self.trainer.strategy.lightning_restore_optimizer
         names = numbering(self, self._matrices) if grouped else list(dict(self.named_parameters()))
         states = checkpoint.get("optimizer_states", [])
         states[:] = [by_name(state, names) for state in states]
+        if isinstance(self.data, KeepsState):
+            self.data.store(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keeps the description, if the checkpoint built this module; numbers optimizer states."""
         if self._trainer is None:
             options = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, self.hparams)
             self.save_hyperparameters(describe_module(type(self), options), logger=False)
+        elif isinstance(self.data, KeepsState):
+            self.data.require(checkpoint)
         states = checkpoint.get("optimizer_states", [])
         states[:] = [by_number(state, numbering(self, self._matrices)) for state in states]
 

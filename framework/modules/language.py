@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
-from components.data import TokenBatch, TokenSpec
+from components.data import PromptBatch, TokenBatch, TokenSpec
 from components.interfaces import Head, Stem
-from framework.data.protocols import ReadsText
-from framework.evaluation.generation import SAMPLING, Sampling, generate
+from framework.data.protocols import CountsTokens, EndsDocuments, MeasuresBytes, ReadsText
+from framework.evaluation.continuation import continuations, draws
+from framework.evaluation.generation import SAMPLING, Sampling
 from framework.figures import draw_next_tokens
 from framework.modules.base import PredictiveModule, WeightedValues
 
@@ -27,8 +29,10 @@ PANELS = 6  # positions of a text that a figure shows
 class LanguageModel(PredictiveModule):
     """Trains and evaluates a model of text.
 
-    Reports accuracy, perplexity and bits per byte, which is comparable between tokenizers.
-    Prediction continues each window from all but its last `sampling.length` tokens.
+    Reports accuracy, perplexity and bits per byte, which is comparable between tokenizers; bytes
+    are those of all of the text that is evaluated. Prediction continues the prompts of the data
+    or, where there are none, each window from all but its last `sampling.length` tokens; one that
+    has no more is continued from its end.
 
     Args:
         sampling: How texts are continued.
@@ -64,12 +68,14 @@ class LanguageModel(PredictiveModule):
         return {"accuracy": ((prediction.mode == batch.target).float(), batch.weight)}
 
     def summarize(self, means: Mapping[str, float]) -> Mapping[str, float]:
-        """Derives perplexity and bits per byte from the mean negative log-likelihood."""
-        nll = means["nll"]
-        return {
-            "perplexity": math.inf if nll > 700 else math.exp(nll),  # float64 ends at e^709
-            "bits_per_byte": nll / math.log(2) / self.spec.bytes_per_token,
-        }
+        """Derives perplexity and bits per byte from the mean negative log-likelihood.
+
+        Bytes are those of the split that is evaluated, all of it.
+        """
+        length = self.spec.bytes_per_token
+        if isinstance(self.data, MeasuresBytes):
+            length = self.data.bytes_per_token("test" if self.trainer.testing else "val")
+        return text_metrics(means["nll"], length)
 
     def figures(self, batch: TokenBatch) -> Mapping[str, Figure]:
         """Draws the next-token distribution at some positions of the first text."""
@@ -82,18 +88,40 @@ class LanguageModel(PredictiveModule):
         return {"next_tokens": figure}
 
     def predict_step(
-        self, batch: TokenBatch, batch_idx: int, dataloader_idx: int = 0
+        self, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> list[dict[str, Any]]:
-        """Continues the beginning of each window; rows hold both as text and as tokens."""
-        prompt = batch.tokens[:, : max(1, batch.tokens.shape[1] - self.sampling.length)]
-        new = generate(
-            self.stem, self.backbone, self.head, prompt, self.sampling, self._generator(batch_idx)
+        """Continues prompts, or the beginning of each window; rows hold text and tokens.
+
+        A row does not depend on the others: nothing but its own tokens is read.
+        """
+        prompts = self._prompts(batch)
+        given = [prompt.tolist() for prompt in prompts]
+        steps = continuations(
+            *(self.stem, self.backbone, self.head, prompts, self.sampling),
+            draws(given, [0] * len(given), self.sampling),
+            self.spec.length,
+            self.data.vocabulary_size if isinstance(self.data, CountsTokens) else None,
         )
+        new = [self._document(row) for row in torch.stack(list(steps), 1).tolist()]
         decode = self._decoder()
         return [
-            {"prompt": decode(given), "text": decode(added), "tokens": added}
-            for given, added in zip(prompt.tolist(), new.tolist(), strict=True)
+            {"prompt": decode(prompt), "text": decode(added), "tokens": added}
+            for prompt, added in zip(given, new, strict=True)
         ]
+
+    def _document(self, tokens: list[int]) -> list[int]:
+        """Cuts tokens where the document ends; what follows belongs to another one."""
+        end = self.data.end_token if isinstance(self.data, EndsDocuments) else None
+        return tokens[: tokens.index(end)] if end in tokens else tokens
+
+    def _prompts(self, batch: TokenBatch | PromptBatch) -> list[Tensor]:
+        """Returns what is to be continued, without padding: all of prompts, parts of windows."""
+        if isinstance(batch, PromptBatch):
+            return [tokens[mask] for tokens, mask in zip(batch.tokens, batch.mask, strict=True)]
+        ends = [int(weight.nonzero()[-1]) + 1 for weight in batch.weight]
+        held_back = self.sampling.length
+        lengths = [end - held_back if end > held_back else end for end in ends]
+        return [tokens[:length] for tokens, length in zip(batch.tokens, lengths, strict=True)]
 
     def _generator(self, batch_idx: int) -> torch.Generator:
         """Seeds sampling by the position of the batch in the data, whichever process has it."""
@@ -103,6 +131,19 @@ class LanguageModel(PredictiveModule):
     def _decoder(self) -> Callable[[list[int]], str]:
         """Returns the decoder of the data, or one that lists ids where there is no text."""
         return self.data.decode if isinstance(self.data, ReadsText) else _numbers
+
+
+def text_metrics(nll: float, bytes_per_token: float) -> dict[str, float]:
+    """Derives perplexity and bits per byte.
+
+    Args:
+        nll: Mean negative log-likelihood of the tokens, in nats.
+        bytes_per_token: Mean length of these tokens.
+    """
+    return {
+        "perplexity": math.inf if nll > 700 else math.exp(nll),  # float64 ends at e^709
+        "bits_per_byte": nll / math.log(2) / bytes_per_token,
+    }
 
 
 def _numbers(tokens: list[int]) -> str:

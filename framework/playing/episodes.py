@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from lightning.fabric import Fabric
 
 from components.data import EpisodeBatch, TrajectorySpec
 from components.metrics.returns import RANDOM, named_scores
+from framework.console.outputs import require_new
 from framework.data.trajectories.environments import Environment
 from framework.data.trajectories.making import make
 from framework.data.trajectories.targets import target_list, written
@@ -21,7 +23,9 @@ from framework.evaluation import rollout
 from framework.evaluation.film import FilmedEnvironment
 from framework.modules.decision import DecisionModel
 from framework.modules.loading import load_module
-from framework.playing.returns import PlayedEpisodes
+from framework.playing.returns import SUFFIXES, PlayedEpisodes
+
+logger = logging.getLogger(__name__)
 
 Task = tuple[float, int]  # target return and seed of an episode
 
@@ -36,6 +40,7 @@ def play(
     expert: float | None = None,
     batch_size: int = 32,
     accelerator: str = "auto",
+    output: str | Path | None = None,
 ) -> PlayedEpisodes:
     """Plays the policy of a checkpoint in episodes of an environment.
 
@@ -54,9 +59,12 @@ def play(
         expert: Mean return of an expert to compare with, if known.
         batch_size: Episodes that are played at once.
         accelerator: Device of the model, as of the trainer.
+        output: New file for a row of each episode, .parquet or .csv; none is written if not given.
+            If playing is interrupted, it gets the episodes that are over.
 
     Raises:
-        ValueError: If an option is out of its range, the checkpoint holds no policy, or the
+        UserError: If the file cannot be written.
+        ValueError: If an option is out of its range, the checkpoint holds no policy, the
             environment cannot be made, is not that of the policy, or draws no pictures.
     """
     for name, value, least in (("episodes", episodes, 1), ("batch_size", batch_size, 1)):
@@ -64,6 +72,8 @@ def play(
             raise ValueError(f"play: {name}={value} is too small; use at least {least}.")
     if not 0 <= seed < 2**31:
         raise ValueError(f"play: seed={seed} is no seed; use 0 or a positive number below 2**31.")
+    if output is not None:
+        require_new(Path(output), SUFFIXES)
     module = _load(checkpoint)
     targets = _targets(returns, module.spec, checkpoint)
     films = {} if video is None else _films(Path(video), targets, seed)
@@ -76,12 +86,17 @@ def play(
     for path in films.values():
         path.parent.mkdir(parents=True, exist_ok=True)
     tasks = [(target, seed + k) for target in targets for k in range(episodes)]
-    rows = [
-        row
-        for start in range(0, len(tasks), batch_size)
-        for row in _play(module, spec, tasks[start : start + batch_size], films, references)
-    ]
-    return PlayedEpisodes(place.name, pd.DataFrame(rows), references)
+    rows: list[dict[str, Any]] = []
+    try:
+        for start in range(0, len(tasks), batch_size):
+            rows += _play(module, spec, tasks[start : start + batch_size], films, references)
+    finally:
+        played = PlayedEpisodes(place.name, pd.DataFrame(rows), references)
+        if output is not None and rows:
+            played.write(Path(output))
+        if len(rows) < len(tasks):
+            logger.warning("%d of %d episodes were played to their end.", len(rows), len(tasks))
+    return played
 
 
 def _play(

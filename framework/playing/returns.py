@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +68,7 @@ class PlayedEpisodes:
         cells = []
         for score in self.scores:
             best = self.references[score.removeprefix(SCORE)]
-            cells.append(f"{100 * (mean - random) / (best - random):.4g}")
+            cells.append(f"{100 * (mean - random) / (best - random) + 0.0:.4g}")
         return [name, f"{mean:.4g}", "", "", *cells]
 
     def write(self, path: Path) -> None:
@@ -77,25 +77,3 @@ class PlayedEpisodes:
             self.episodes.to_csv(path, index=False)
         else:
             self.episodes.to_parquet(path, index=False)
-
-
-def require_new(path: Path, suffixes: Sequence[str], option: str) -> None:
-    """Checks that a file can be written, before anything is played.
-
-    Args:
-        path: The file.
-        suffixes: Those that it may have.
-        option: What the user set to it, for the error.
-
-    Raises:
-        ValueError: If it has another suffix, exists, or lies in no folder.
-    """
-    problem = ""
-    if path.suffix not in suffixes:
-        problem = f"is none of {', '.join(suffixes)}; rename it"
-    elif path.exists():
-        problem = "exists already; choose another name, or delete it"
-    elif not path.parent.is_dir():
-        problem = "lies in a folder that does not exist; make it first"
-    if problem:
-        raise ValueError(f"{option} {str(path)!r} {problem}.")

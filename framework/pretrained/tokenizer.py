@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from tokenizers import Tokenizer as Engine
 
 from framework.data.cache import fingerprint
-from framework.data.tokens.tokenizer import Tokenizer, Vocabulary
+from framework.data.tokens.tokenizer import Tokenizer
+from framework.data.tokens.vocabularies import JsonVocabulary, Vocabulary
 from framework.pretrained.directory import tokenizer
 
 
-class PretrainedTokenizer(Tokenizer, Vocabulary):
+class PretrainedTokenizer(Tokenizer):
     """The tokenizer of a pretrained language model.
 
     The token between documents is the one that begins a text or, if there is none, the one that
@@ -24,34 +28,52 @@ class PretrainedTokenizer(Tokenizer, Vocabulary):
     """
 
     def __init__(self, path: str) -> None:
-        self._engine = tokenizer("PretrainedTokenizer", path)
-        begin, end = self._engine.bos_token_id, self._engine.eos_token_id
-        if begin is None and end is None:
+        engine = tokenizer("PretrainedTokenizer", path)
+        end = engine.eos_token if engine.bos_token is None else engine.bos_token
+        if end is None:
             raise ValueError(
                 f"PretrainedTokenizer: path={path!r} has no token for the beginning or the end of "
                 "a text; set bos_token in its tokenizer_config.json."
             )
-        self.end = end if begin is None else begin
-        self.size = len(self._engine)
+        self.vocabulary: Vocabulary = (
+            JsonVocabulary(Engine.from_str(engine.backend_tokenizer.to_str()), str(end))
+            if engine.is_fast
+            else PythonVocabulary(engine, str(end))
+        )
 
     def fit(self, digest: str, documents: Callable[[], Iterable[str]]) -> Vocabulary:
-        """Returns itself: the vocabulary is fixed."""
-        return self
+        """Returns the vocabulary, which is fixed."""
+        return self.vocabulary
+
+    def known(self) -> Vocabulary:
+        """Returns the vocabulary."""
+        return self.vocabulary
+
+
+class PythonVocabulary(Vocabulary):
+    """The vocabulary of a tokenizer of transformers that is written in Python.
+
+    Args:
+        engine: The tokenizer.
+        end: Name of the token that stands between documents.
+    """
+
+    def __init__(self, engine: Any, end: str) -> None:
+        self._engine = engine
+        self.end, self.size = engine.convert_tokens_to_ids(end), len(engine)
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Encodes each text as token ids."""
-        ids: list[list[int]] = self._engine(list(texts), add_special_tokens=False)["input_ids"]
+        options = {"add_special_tokens": False, "split_special_tokens": True}
+        ids: list[list[int]] = self._engine(list(texts), **options)["input_ids"]
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
         """Decodes token ids into text, without special tokens."""
-        return str(
-            self._engine.decode(
-                list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
-            )
-        )
+        options = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
+        return str(self._engine.decode(list(ids), **options))
 
     def digest(self) -> str:
         """Returns a fingerprint of the vocabulary."""
         words = sorted(self._engine.get_vocab().items(), key=lambda pair: pair[1])
-        return fingerprint(repr(words), str(self.end))
+        return fingerprint("special tokens are text", repr(words), str(self.end))

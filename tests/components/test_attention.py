@@ -6,13 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from components.layers.attention import (
-    Attention,
-    KeyValue,
-    ScaledDotProduct,
-)
+from components.layers.attention import Attention, ScaledDotProduct
 from components.layers.cross import CrossAttention
 from components.layers.feedforward import PositionWise
+from components.layers.key_value import BranchedKeyValue, KeyValue
 from components.layers.masks import Mask, attention_mask, position_indices
 from components.layers.positions import NoPositions, Rotary
 
@@ -188,3 +185,27 @@ def test_indices_count_positions_without_padding():
     assert position_indices(4, 4, mask, CPU).tolist() == [[0, 0, 0, 1], [0, 0, 1, 2]]
     assert position_indices(2, 4, mask, CPU).tolist() == [[0, 1], [1, 2]]
     assert position_indices(2, 4, None, CPU).tolist() == [[2, 3]]
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("kind", ["all", "matrix", "bias"])
+@pytest.mark.parametrize("scale", [None, 0.7])
+def test_shared_keys_are_read_like_copies_of_them(groups, kind, scale):
+    """Against torch's own attention to keys and values that are repeated for every example."""
+    torch.manual_seed(0)
+    samples, queries = 3, torch.randn(6, 4, 2, 8, dtype=torch.float64)
+    shared = tuple(torch.randn(2, 2, groups, 5, 8, dtype=torch.float64))
+    own = tuple(torch.randn(2, 6, groups, 4, 8, dtype=torch.float64))
+    copies = (
+        torch.cat((part.repeat_interleave(samples, 0), mine), 2)
+        for part, mine in zip(shared, own, strict=True)
+    )
+    sees = torch.rand(6, 1, 2, 9) > 0.4
+    sees[..., 0] = True
+    bias = torch.randn(6, 4, 2, 9, dtype=torch.float64)
+    mask = {"all": Mask(), "matrix": Mask(sees), "bias": Mask(bias.masked_fill(~sees, -math.inf))}
+    operator = ScaledDotProduct(scale=scale)
+    whole, branched = KeyValue(*copies), BranchedKeyValue.of(shared, own)
+    expected = operator(queries, whole, whole, mask[kind])
+    found = operator(queries, branched, branched, mask[kind])
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)

@@ -6,8 +6,9 @@ import pytest
 import torch
 from lightning.pytorch import seed_everything
 
+from framework.checkpoints import read
 from framework.optimization import by_name, by_number, groups, matrices, numbering
-from framework.schedules import Constant
+from framework.schedules import Constant, WarmupCosine
 from tests.framework.modules import fakes
 
 
@@ -55,5 +56,66 @@ def test_states_by_name_belong_to_these_parameters():
 
 
 def test_a_run_without_end_is_one_sentence():
-    with pytest.raises(ValueError, match=r"got trainer.max_steps=-1; set it"):
+    with pytest.raises(ValueError, match=r"has no end; set trainer.max_steps, or"):
         fakes.trainer(max_steps=-1).fit(fakes.module(), fakes.data())
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """The checkpoint of four steps at a rate of 0.002."""
+    path = tmp_path_factory.mktemp("begun") / "begun.ckpt"
+    adam = partial(torch.optim.AdamW, lr=0.002, weight_decay=0.1)
+    runner = fakes.trainer(max_steps=4)
+    runner.fit(fakes.module(optimizer=adam, schedule=partial(Constant, warmup=3)), fakes.data())
+    runner.save_checkpoint(path)
+    return path
+
+
+def test_a_run_goes_on_with_its_own_options_and_the_moments_of_the_checkpoint(begun):
+    """Without gradients, AdamW moves by its moments and decay alone, in closed form."""
+    rate, decay, eps = 1e-3, 0.5, 1e-8
+    adam = partial(torch.optim.AdamW, lr=rate, weight_decay=decay, betas=(0.5, 0.6), eps=eps)
+    model = fakes.module(optimizer=adam, schedule=Constant)
+    batch = fakes.examples(8)._replace(weight=torch.zeros(8, 1))
+    fakes.trainer(max_steps=5).fit(model, fakes.FakeData(batch, 8, batch), ckpt_path=begun)
+    saved = read(begun)
+    [moments] = saved["optimizer_states"]
+    for name, value in fakes.whole(model).items():
+        before, state = saved["state_dict"][name], moments["state"][name]
+        first = 0.5 * state["exp_avg"] / (1 - 0.5**5)
+        second = 0.6 * state["exp_avg_sq"] / (1 - 0.6**5)
+        kept = 1 - rate * decay if value.ndim == 2 else 1.0
+        expected = kept * before - rate * first / (second.sqrt() + eps)
+        torch.testing.assert_close(value, expected, msg=lambda m, n=name: f"{n}: {m}")
+
+
+class Halving(torch.optim.lr_scheduler.ExponentialLR):
+    """A schedule of torch, which has no closed form."""
+
+    def __init__(self, optimizer, steps):
+        super().__init__(optimizer, gamma=0.5)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "factors"),
+    [
+        (Constant, [1, 1, 1]),
+        (partial(Constant, warmup=8, start=0.0), [4 / 8, 5 / 8, 6 / 8]),
+        (partial(WarmupCosine, warmup=0, floor=0.0), [0.388740, 0.188255, 0.049516]),
+    ],
+)
+def test_the_schedule_of_the_recipe_rules_from_the_first_step_on(begun, schedule, factors):
+    """The factors of half a cosine over 7 steps are (1 + cos(pi k / 7)) / 2."""
+    adam = partial(torch.optim.AdamW, lr=0.5)
+    found = fakes.fit({"max_steps": 7}, {"optimizer": adam, "schedule": schedule}, begun)
+    assert [row["lr"] for row in found["rows"]] == pytest.approx([0.5 * f for f in factors], 1e-5)
+
+
+def test_any_other_schedule_keeps_its_factor(tmp_path):
+    options = {"schedule": Halving}
+    runner = fakes.trainer(max_steps=2)
+    runner.fit(fakes.module(**options), fakes.data())
+    runner.save_checkpoint(tmp_path / "two.ckpt")
+    adam = partial(torch.optim.AdamW, lr=0.4)
+    found = fakes.fit({}, {**options, "optimizer": adam}, tmp_path / "two.ckpt")
+    assert [row["lr"] for row in found["rows"]] == pytest.approx([0.1, 0.05])

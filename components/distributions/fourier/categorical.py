@@ -69,9 +69,9 @@ class FourierCells(Discrete):
         r"""The g of the density :math:`1/2 + \Re \sum g_k e^{i \pi k z}`, complex `[..., N]`."""
         return correlate(self.coefficients)
 
-    def log_prob(self, value: Tensor) -> Tensor:
-        """Computes the log-probability of cells `[...]`, at a cost independent of `size`."""
-        index = value.long().expand(joint_shape(value, self.batch_shape))
+    def _log_prob(self, index: Tensor) -> Tensor:
+        """At a cost independent of `size`."""
+        index = index.expand(joint_shape(index, self.batch_shape))
         return self._floored(self._log_mass(index)) - self._leak
 
     @lazy_property

@@ -7,8 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from components.layers.attention import AttentionOperator, KeyValue, ScaledDotProduct
+from components.layers.attention import AttentionOperator, ScaledDotProduct
 from components.layers.cache import LayerCache
+from components.layers.key_value import KeyValue
 from components.layers.masks import Mask
 from components.layers.myopic.fused import separated_attention
 from components.layers.myopic.past import FrozenLayerCache

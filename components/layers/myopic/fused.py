@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 from torch.linalg import vecdot
 from torch.nn.attention import SDPBackend
 
-from components.layers.attention import KeyValue
+from components.layers.key_value import KeyValue
 from components.layers.linear import product_dtype
 from components.layers.masks import Mask
 from components.layers.myopic.kernels import KERNELS, Attended, Kernel, Operands, Scores

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import dropout, softmax
 
-from components.layers.attention import KeyValue
+from components.layers.key_value import KeyValue
 from components.layers.linear import product_dtype
 from components.layers.masks import Mask
 

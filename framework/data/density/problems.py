@@ -14,6 +14,7 @@ from torch.distributions import Distribution
 
 from components.supports import Interval
 from framework.data.files import existing_file
+from framework.data.precision import too_coarse
 from framework.data.table_file import TableFile
 
 
@@ -136,11 +137,20 @@ class Table(Problem):
         values = np.column_stack([table.numbers(name) for name in names])
         bad = ~np.isfinite(values)
         if self.drop_missing:
-            return values[~bad.any(1)]
+            return self._distinct(values[~bad.any(1)])
         if bad.any():
             row, column = np.argwhere(bad)[0]
             raise ValueError(
                 f"Table: {table.place(names[column], bad[:, column])} is {values[row, column]}; "
                 "correct it or set drop_missing to true."
+            )
+        return self._distinct(values)
+
+    def _distinct(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Refuses outcomes whose differences float32 would round away; features are scaled."""
+        if len(values) and too_coarse(values[:, 0], np.zeros(1, np.int64)).any():
+            raise ValueError(
+                f"Table: column {self.target!r} of {str(self.path)!r} varies by too little around "
+                f"{values[:, 0].mean():g} for float32; subtract a constant from it."
             )
         return values

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from components.data import SeriesSpec
 from components.supports import Interval
@@ -120,6 +121,21 @@ class SeriesData(PredictiveData):
         error = seasonal_error(panel, seen, self.season)
         values = MappedArray(self._file, map_values)
         return SeriesWindows(values, panel, cuts, error, self.context, self.horizon, self.scaling)
+
+    def transfer_batch_to_device(
+        self, batch: Any, device: torch.device, dataloader_idx: int
+    ) -> Any:
+        """Moves a batch to a device.
+
+        Raises:
+            ValueError: If its values need float64, which the device does not have.
+        """
+        if device.type == "mps" and batch.past.dtype == torch.float64:
+            raise ValueError(
+                "SeriesData: a series varies too little for its level in float32, and MPS devices "
+                "have no float64; set trainer.accelerator to cpu, or subtract a constant from it."
+            )
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def baselines(self, split: str, batches: Sequence[float], metrics: Set[str]) -> Baselines:
         """Scores simple forecasts of the windows, which know the whole past of a series."""

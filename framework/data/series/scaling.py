@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from framework.data.series.panels import Panel, too_coarse
+from framework.data.precision import too_coarse
+from framework.data.series.panels import Panel
 from framework.importing import import_path, imported
 
 Values = NDArray[np.float64]

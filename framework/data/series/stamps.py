@@ -15,6 +15,7 @@ TRIED = 32  # series whose time stamps are inspected to find the frequency
 DIGITS = {6: "%Y%m", 8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 """Formats of whole numbers that spell dates, by their number of digits."""
 YEARS = (1800, 2199)  # of dates spelled by whole numbers
+MISTAKES = 0.1  # of numbers at most, or else they are not meant as dates
 OFFSET = r"(?:T|\s|:)\d{2}(?:[.,]\d+)?\s?(?:Z|[+-]\d{2}(?::?\d{2})?)\s*$"
 """The end of a time stamp with a UTC offset."""
 FORMAT = "write year, month and day, as 2026-01-31 or 2026-01-31T12:00"
@@ -56,6 +57,8 @@ def read_times(time: Any, name: Any, frequency: str | None, origin: str) -> Time
     if numbers is None:
         return _on_calendar(_clock(time, origin), name, frequency, origin)
     dates = _spelled_dates(numbers)
+    if dates is not None:
+        _require(dates.notna(), time, origin, f"is not a date, as others are; {FORMAT}.")
     if dates is None and frequency is None:
         return _numbered(numbers, name.to_numpy())
     if dates is None:
@@ -69,7 +72,7 @@ def spell_dates(names: list[str]) -> bool:
         return False
     if all(name.isdigit() for name in names):
         numbers = np.array(names, dtype=np.int64)
-        return _spelled_dates(numbers) is not None or _are_years(numbers)
+        return _are_years(numbers) or _spelled_dates(numbers) is not None
     return bool(pd.to_datetime(pd.Series(names), format="ISO8601", errors="coerce").notna().all())
 
 
@@ -91,7 +94,10 @@ def _whole_numbers(time: Any, origin: str) -> NDArray[np.int64] | None:
 
 
 def _spelled_dates(numbers: NDArray[np.int64]) -> Any:
-    """Reads whole numbers such as 201501 or 20240131 as dates; None unless all of them are."""
+    """Reads whole numbers such as 201501 or 20240131 as dates; None unless nearly all of them are.
+
+    Of the months of a year, 1 to 12 of 100 numbers are; a date that is not one is a mistake.
+    """
     if not len(numbers) or numbers.min() < 10**5:
         return None
     digits = len(str(numbers.max()))
@@ -100,7 +106,7 @@ def _spelled_dates(numbers: NDArray[np.int64]) -> Any:
         return None
     codes, unique = pd.factorize(numbers)
     dates = pd.to_datetime(pd.Series(unique.astype(str)), format=DIGITS[digits], errors="coerce")
-    return None if dates.isna().any() else pd.DatetimeIndex(dates)[codes]
+    return pd.DatetimeIndex(dates)[codes] if dates.isna().mean() < MISTAKES else None
 
 
 def _are_years(numbers: NDArray[np.int64]) -> bool:

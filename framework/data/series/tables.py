@@ -16,7 +16,7 @@ from framework.data.series.grids import (
     refuse_mixed_frequencies,
     refuse_repetitions,
 )
-from framework.data.series.panels import LARGEST, Panel, PanelSource, compress
+from framework.data.series.panels import Panel, PanelSource, compress
 from framework.data.series.stamps import read_times, spell_dates
 from framework.data.table_file import TableFile
 
@@ -180,12 +180,7 @@ def _check(rows: Rows, at: NDArray[np.int64], series: NDArray[np.int64]) -> None
 def _values(table: TableFile, name: str) -> NDArray[np.float64]:
     """Reads a column of values, NaN where missing."""
     values = table.numbers(name)
-    infinite, large = np.isinf(values), np.abs(values) > LARGEST
+    infinite = np.isinf(values)
     if infinite.any():
         raise ValueError(f"{table.place(name, infinite)} is infinite; leave missing values empty.")
-    if large.any():
-        raise ValueError(
-            f"{table.place(name, large)} is {values[large.argmax()]:g}, larger than float32 holds "
-            f"({LARGEST:.1e}); change the unit, or leave it empty."
-        )
     return values

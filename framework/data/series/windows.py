@@ -139,7 +139,8 @@ def batch_of(
 def seasonal_error(panel: Panel, length: Integers, season: int) -> NDArray[np.float64]:
     """Computes the mean absolute error of the seasonal naive forecast within series, for the MASE.
 
-    A series that is not longer than a season is compared with the step before, as gluonts does.
+    A series that is not longer than a season is compared with the step before, as
+    `gluonts.evaluation` does; in `gluonts.ev` the error of one as long as a season is `nan`.
 
     Args:
         panel: The series.

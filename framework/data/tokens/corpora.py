@@ -10,12 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from framework.data.cache import fingerprint
-from framework.data.files import existing_file, matching_files, read_json_lines, read_text
+from framework.data.files import existing_file, matching_files
+from framework.data.texts import json_texts, read_text
 from framework.data.tokens.streams import SPLITS, Stream, Streams, tokenized
-from framework.data.tokens.tokenizer import BytePairTokenizer, Numerals, Tokenizer
+from framework.data.tokens.tokenizer import BytePairTokenizer, Tokenizer
+from framework.data.tokens.vocabularies import Numerals, Vocabulary
 
 END = 1 << 16  # bytes at either end of a file that identify it, together with its size
 CHUNK = 1 << 24  # tokens that are checked at once
+FEW = 16  # tokens of which every second may be 0 by chance
 
 
 class Corpus(ABC):
@@ -123,13 +126,7 @@ class JsonLines(TextCorpus):
     def documents(self, split: str) -> Iterable[str]:
         """Reads the documents of a split, one after the other."""
         for path in self.files[split]:
-            for number, found in read_json_lines(path):
-                if self.column not in found:
-                    raise ValueError(
-                        f"{str(path)!r}: line {number} has no {self.column!r}; set column to the "
-                        f"name of the text, one of {', '.join(found)}."
-                    )
-                yield found[self.column] or ""
+            yield from json_texts(path, self.column)
 
     def digest(self, split: str) -> str:
         """Identifies files by their sizes and ends; a gzipped one ends with a checksum."""
@@ -165,36 +162,60 @@ class TokenFiles(Corpus):
         }
 
     def streams(self, tokenizer: Tokenizer | None) -> Streams:
-        """Checks that all ids lie in the vocabulary.
+        """Checks that all ids lie in the vocabulary, and that `dtype` is likely.
 
         Raises:
-            ValueError: If an id does not.
+            ValueError: If an id does not, or every second one of a raw file is 0.
         """
-        for split in SPLITS:
-            self._check(split)
-        if tokenizer is None:
-            return Streams(self.files, Numerals(self.vocab_size), 1.0)
-        vocabulary = tokenizer.fit("", tuple)
+        vocabulary = tokenizer.fit("", tuple) if tokenizer else Numerals(self.vocab_size)
         if vocabulary.size > self.vocab_size:
             raise ValueError(
                 f"TokenFiles: the tokenizer has {vocabulary.size} tokens, more than "
                 f"vocab_size={self.vocab_size}; give the tokenizer that the files were made with."
             )
-        predicted = self.files["val"].ids[1:]
-        length = len(vocabulary.decode(predicted.tolist()).encode())
-        return Streams(self.files, vocabulary, length / max(1, len(predicted)))
+        for split in SPLITS:
+            self._check(split, vocabulary.size)
+        val, test = self.files["val"], self.files["test"]
+        lengths = {"val": _bytes_per_token(val, vocabulary)}
+        same = test.path == val.path
+        lengths["test"] = lengths["val"] if same else _bytes_per_token(test, vocabulary)
+        return Streams(self.files, vocabulary, lengths)
 
-    def _check(self, split: str) -> None:
+    def _check(self, split: str, size: int) -> None:
         ids = self.files[split].ids
+        _check_width(self.files[split])
         for start in range(0, len(ids), CHUNK):
             chunk = ids[start : start + CHUNK]
-            wrong = np.flatnonzero((chunk < 0) | (chunk >= self.vocab_size))
+            wrong = np.flatnonzero((chunk < 0) | (chunk >= size))
             if len(wrong):
+                limit = f"vocab_size={size}"
+                if size < self.vocab_size:
+                    limit = f"the {size} tokens of the tokenizer"
                 raise ValueError(
                     f"TokenFiles: token {start + wrong[0]} of {str(self.files[split].path)!r} is "
-                    f"{chunk[wrong[0]]}, beyond vocab_size={self.vocab_size}; check the size or "
-                    "dtype."
+                    f"{chunk[wrong[0]]}, beyond {limit}; check the size, the dtype and which "
+                    "tokenizer made the file."
                 )
+
+
+def _check_width(stream: Stream) -> None:
+    """Checks that raw integers are not read as narrower ones, whose upper half would be an id."""
+    raw, start = stream.path.suffix != ".npy", stream.ids[:CHUNK]
+    if raw and len(start) >= FEW and start[::2].any() and not start[1::2].any():
+        bits = 8 * start.dtype.itemsize
+        raise ValueError(
+            f"TokenFiles: every second id of {str(stream.path)!r} is 0, as where integers of "
+            f"{2 * bits} bits are read as {stream.dtype}; set dtype to 'uint{2 * bits}', or save "
+            "the ids as .npy if that is what they are."
+        )
+
+
+def _bytes_per_token(stream: Stream, vocabulary: Vocabulary) -> float:
+    """Measures the mean length of the tokens that are predicted; a numeral counts as one byte."""
+    if isinstance(vocabulary, Numerals):
+        return 1.0
+    predicted = stream.ids[1:].tolist()
+    return len(vocabulary.decode(predicted).encode()) / max(1, len(predicted))
 
 
 def _ends(path: Path) -> tuple[str, bytes, bytes]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from glob import escape
+from pathlib import Path
 from typing import Any
 
 from framework.data.cache import fingerprint
+from framework.data.texts import text_of
 from framework.data.tokens.corpora import TextCorpus
 
 
@@ -54,15 +57,22 @@ class HubText(TextCorpus):
         if split not in self.loaded:
             try:
                 self.loaded[split] = datasets.load_dataset(
-                    self.path, self.name, data_files=self.data_files, split=self.splits[split]
+                    self.path, self.name, data_files=self._files(), split=self.splits[split]
                 )
             except (ValueError, OSError, RuntimeError, datasets.exceptions.DatasetsError) as error:
                 # a RuntimeError: the data set is a script, and scripts are no longer run
                 raise ValueError(
                     f"HubText: the split {self.splits[split]!r} of path={self.path!r} cannot be "
-                    f"loaded; check the names ({str(error).splitlines()[0]})."
+                    f"loaded; check the names ({_reason(error)})."
                 ) from error
         return self.loaded[split]
+
+    def _files(self) -> dict[str, str] | None:
+        """Returns the files; a path that exists is taken as it is, even if it is a pattern too."""
+        if self.data_files is None:
+            return None
+        files = self.data_files.items()
+        return {split: escape(path) if Path(path).is_file() else path for split, path in files}
 
 
 class SavedText(TextCorpus):
@@ -115,10 +125,25 @@ class SavedText(TextCorpus):
         return fingerprint(str(self.splits[split]._fingerprint), self.column)
 
 
-def _column(rows: Any, column: str, path: str) -> Iterable[str]:
+def _column(rows: Any, column: str, path: str) -> Iterator[str]:
     if column not in rows.column_names:
         raise ValueError(
             f"The data set {path!r} has the columns {rows.column_names}, not {column!r}; "
             "name the one with the text as column."
         )
-    return (row[column] or "" for row in rows.select_columns([column]))
+    number = 0
+    try:
+        for number, row in enumerate(rows.select_columns([column]), 1):
+            yield text_of(row[column], column, f"The data set {path!r}: row {number}")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"The data set {path!r}: row {number + 1}: {column!r} is not UTF-8 text; convert it "
+            "first."
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """Returns the first line of what caused an error; outer ones say only where it was."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
-from components.data import TokenBatch, TokenSpec
+from components.data import PromptBatch, TokenBatch, TokenSpec
 from components.supports import Tokens
-from framework.data.module import Dataset, PredictiveData
+from framework.data.module import Dataset
+from framework.data.texts import read_prompts
 from framework.data.tokens.corpora import Corpus
 from framework.data.tokens.streams import Stream, Streams
+from framework.data.tokens.text import TextData
 from framework.data.tokens.tokenizer import KnownVocabulary, Tokenizer
+from framework.data.tokens.vocabularies import Vocabulary
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 COUNTED = 1 << 24  # tokens that are counted at once
 
 
-class TokenData(PredictiveData):
+class TokenData(TextData):
     """Serves a corpus as packed windows of tokens, which follow each other without gap or overlap.
 
     A separate token stands between documents. Training windows are reshuffled every epoch.
@@ -38,6 +41,8 @@ class TokenData(PredictiveData):
         length: Positions in a window.
         multiple: The vocabulary is padded to a multiple of this, such as 128, for fast matrix
             kernels; the tokens added never occur.
+        prompts: File of texts to continue when predicting: one a line, or JSON lines (`.jsonl`),
+            objects with a `prompt` each; if not given, the test windows.
         options: Batch sizes, workers and seed, as in `PredictiveData`.
 
     Raises:
@@ -51,42 +56,46 @@ class TokenData(PredictiveData):
         tokenizer: Tokenizer | None = None,
         length: int = 256,
         multiple: int = 1,
+        prompts: str | None = None,
         **options: Unpack[DataOptions],
     ) -> None:
-        super().__init__(**options)
+        super().__init__(tokenizer, **options)
         if length < 1:
             raise ValueError(f"TokenData: length={length} holds no token; use at least 1.")
         if multiple < 1:
             raise ValueError(f"TokenData: multiple={multiple} is not positive; use at least 1.")
-        self.source, self.tokenizer = source, tokenizer
+        self.source = source
         self.length, self.multiple = length, multiple
+        self.prompts = None if prompts is None else read_prompts(prompts, "TokenData: prompts")
 
     @property
     def spec(self) -> TokenSpec:
         """Vocabulary, window length, and bytes per token of the validation text."""
-        size = -(-self._streams.vocabulary.size // self.multiple) * self.multiple
-        return TokenSpec(Tokens(size), self.length, self._streams.bytes_per_token)
+        size = -(-self.vocabulary.size // self.multiple) * self.multiple
+        return TokenSpec(Tokens(size), self.length, self.bytes_per_token("val"))
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary of the corpus."""
+        return self._streams.vocabulary
+
+    def bytes_per_token(self, split: str) -> float:
+        """Returns the mean length in bytes of the tokens of "val" or "test" to predict."""
+        return self._streams.bytes_per_token[split]
 
     def dataset(self, split: str) -> Dataset:
-        """Returns the windows of a split; those to predict are the test windows."""
+        """Returns the windows of a split; to predict, the prompts, or else the test windows."""
+        if split == "predict" and self.prompts is not None:
+            return Prompts(self.begin(self.prompts))
         if split == "train":
             return TokenWindows(self._streams.streams["train"], self.length, whole=True)
         stream = self._streams.streams["val" if split == "val" else "test"]
         return TokenWindows(stream, self.length)
 
-    def encode(self, text: str) -> list[int]:
-        """Converts a text to token ids."""
-        return self._streams.vocabulary.encode([text])[0]
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Converts token ids to text; padding of the vocabulary is left out."""
-        vocabulary = self._streams.vocabulary
-        return vocabulary.decode([token for token in ids if token < vocabulary.size])
-
     @property
     def vocabulary_size(self) -> int:
         """Number of tokens without the padding of the vocabulary."""
-        return self._streams.vocabulary.size
+        return self.vocabulary.size
 
     def counts(self) -> Tensor:
         """Counts how often each token occurs in the training text, `[V]` int64."""
@@ -102,7 +111,7 @@ class TokenData(PredictiveData):
         Args:
             source: Where the text comes from.
         """
-        known = KnownVocabulary(self._streams.vocabulary)
+        known = KnownVocabulary(self.vocabulary)
         return TokenData(
             source,
             known,
@@ -117,6 +126,29 @@ class TokenData(PredictiveData):
     @cached_property
     def _streams(self) -> Streams:
         return self.source.streams(self.tokenizer)
+
+
+class Prompts(Dataset):
+    """Texts to continue.
+
+    Args:
+        rows: Tokens of each.
+    """
+
+    def __init__(self, rows: list[list[int]]) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitems__(self, indices: list[int]) -> PromptBatch:
+        """Returns prompts `[B, S]`, which have no answer."""
+        rows = [torch.tensor(self.rows[index]) for index in indices]
+        tokens = pad_sequence(rows, batch_first=True, padding_side="left")
+        lengths = torch.tensor([[len(row)] for row in rows])
+        mask = torch.arange(tokens.shape[1]) >= tokens.shape[1] - lengths
+        nothing = torch.zeros(len(rows), 1)
+        return PromptBatch(tokens, mask, target=nothing, weight=nothing)
 
 
 class TokenWindows(Dataset):

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from framework.data.cache import cached
-from framework.data.tokens.tokenizer import Tokenizer, Vocabulary
+from framework.data.tokens.tokenizer import Tokenizer
+from framework.data.tokens.vocabularies import Numerals, Vocabulary
 
 SPLITS = ("train", "val", "test")
 PIECE = 1 << 20  # characters that are encoded at once, which bounds the memory of long documents
@@ -74,13 +75,13 @@ class Streams:
     Args:
         streams: A stream for each of "train", "val" and "test".
         vocabulary: The meaning of the ids.
-        bytes_per_token: Mean length in bytes of the tokens of the validation stream that are
+        bytes_per_token: For "val" and "test" the mean length in bytes of the tokens that are
             predicted: all but the first.
     """
 
     streams: dict[str, Stream]
     vocabulary: Vocabulary
-    bytes_per_token: float
+    bytes_per_token: dict[str, float]
 
 
 class Documents(Protocol):
@@ -103,19 +104,36 @@ def tokenized(text: Documents, tokenizer: Tokenizer) -> Streams:
         ValueError: If a split holds no text.
     """
     vocabulary = tokenizer.fit(text.digest("train"), lambda: _checked(text, "train"))
+    if isinstance(vocabulary, Numerals):
+        raise ValueError(
+            f"{type(text).__name__}: the model was trained on token ids without a tokenizer, in "
+            "which text cannot be encoded; give the tokenizer that made the ids as tokenizer."
+        )
+    encoded = {split: encode(text, split, vocabulary) for split in SPLITS}
+    streams = {split: stream for split, (stream, _) in encoded.items()}
+    lengths = {split: encoded[split][1] / (len(streams[split]) - 1) for split in ("val", "test")}
+    return Streams(streams, vocabulary, lengths)
+
+
+def encode(text: Documents, split: str, vocabulary: Vocabulary) -> tuple[Stream, int]:
+    """Encodes a split and caches its stream.
+
+    Returns:
+        The stream, in which the token between documents precedes every document, and the length of
+        the documents in bytes.
+
+    Raises:
+        ValueError: If the split holds no text.
+    """
     dtype = "uint16" if vocabulary.size <= 1 << 16 else "uint32"
 
-    def shard(split: str) -> Path:
-        def write(folder: Path) -> None:
-            _write(folder, _checked(text, split), vocabulary, dtype)
+    def write(folder: Path) -> None:
+        _write(folder, _checked(text, split), vocabulary, dtype)
 
-        key = {"text": text.digest(split), "vocabulary": vocabulary.digest()}
-        return cached("tokens", key, write)
-
-    folders = {split: shard(split) for split in SPLITS}
-    bytes_ = json.loads((folders["val"] / "facts.json").read_text())["bytes"]
-    streams = {split: Stream(folder / "tokens.bin", dtype) for split, folder in folders.items()}
-    return Streams(streams, vocabulary, bytes_ / (len(streams["val"]) - 1))
+    key = {"text": text.digest(split), "vocabulary": vocabulary.digest()}
+    folder = cached("tokens", key, write)
+    size = json.loads((folder / "facts.json").read_text())["bytes"]
+    return Stream(folder / "tokens.bin", dtype), size
 
 
 def _write(folder: Path, documents: Iterable[str], vocabulary: Vocabulary, dtype: str) -> None:

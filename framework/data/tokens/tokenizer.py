@@ -7,34 +7,16 @@ that encodes and decodes.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tokenizers import Tokenizer as Engine
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from framework.data.cache import cached, fingerprint
+from framework.data.cache import cached
+from framework.data.tokens.vocabularies import Bytes, JsonVocabulary, Vocabulary
 
 END = "<|endoftext|>"  # precedes every document; the name is GPT-2's
-
-
-class Vocabulary(ABC):
-    """A fixed set of tokens that can encode any text."""
-
-    size: int  # number of tokens
-    end: int  # id of the token between documents
-
-    @abstractmethod
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Converts each text to token ids, without the token between documents."""
-
-    @abstractmethod
-    def decode(self, ids: Sequence[int]) -> str:
-        """Converts token ids to text; an incomplete character gives U+FFFD."""
-
-    @abstractmethod
-    def digest(self) -> str:
-        """Identifies the vocabulary in the keys of texts encoded with it."""
 
 
 class Tokenizer(ABC):
@@ -48,6 +30,24 @@ class Tokenizer(ABC):
             digest: Identifies the text, so that nothing is fitted twice.
             documents: Reads the text; called only if needed.
         """
+
+    def known(self) -> Vocabulary | None:
+        """Returns the vocabulary where it depends on no text; None here."""
+        return None
+
+    def require(self, vocabulary: Vocabulary) -> None:
+        """Checks that a vocabulary, which a model was trained with, may stand in for its own.
+
+        Raises:
+            ValueError: If it is one that this tokenizer does not make.
+        """
+        own = self.known()
+        if own is not None and own.digest() != vocabulary.digest():
+            raise ValueError(
+                f"{type(self).__name__}: this is not the tokenizer that the model was trained "
+                f"with, which has {vocabulary.size} tokens and is in the checkpoint; drop "
+                "tokenizer to use that."
+            )
 
 
 class KnownVocabulary(Tokenizer):
@@ -64,31 +64,24 @@ class KnownVocabulary(Tokenizer):
         """Returns the vocabulary."""
         return self.vocabulary
 
+    def known(self) -> Vocabulary:
+        """Returns the vocabulary."""
+        return self.vocabulary
 
-class ByteTokenizer(Tokenizer, Vocabulary):
+
+class ByteTokenizer(Tokenizer, Bytes):
     """Encodes text as its UTF-8 bytes: 256 tokens, and one between documents; no training."""
-
-    size = 257
-    end = 256
 
     def fit(self, digest: str, documents: Callable[[], Iterable[str]]) -> Vocabulary:
         """Returns itself: bytes suit every text."""
         return self
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Converts each text to its bytes."""
-        return [list(text.encode()) for text in texts]
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Converts bytes to text; the token between documents is left out."""
-        return bytes(i for i in ids if i != self.end).decode(errors="replace")
-
-    def digest(self) -> str:
-        """Identifies the vocabulary: there is only one."""
-        return "bytes"
+    def known(self) -> Vocabulary:
+        """Returns itself: bytes suit every text."""
+        return self
 
 
-class FileTokenizer(Tokenizer, Vocabulary):
+class FileTokenizer(Tokenizer, JsonVocabulary):
     """Uses a `tokenizer.json` of the `tokenizers` library, as published with language models.
 
     Args:
@@ -105,36 +98,27 @@ class FileTokenizer(Tokenizer, Vocabulary):
                 f"FileTokenizer: there is no file path={path!r}; give a tokenizer.json."
             )
         try:
-            self._engine = Engine.from_file(path)
+            engine = Engine.from_file(path)
         except Exception as error:  # the library raises a bare Exception
             raise ValueError(
                 f"FileTokenizer: path={path!r} is not a file of the tokenizers library; "
                 f"give a tokenizer.json ({error})."
             ) from error
-        found = self._engine.token_to_id(end)
-        if found is None:
+        if engine.token_to_id(end) is None:
             raise ValueError(
                 f"FileTokenizer: the tokenizer {path!r} has no token end={end!r}; "
                 "set end to the token that it puts between documents, such as '</s>'."
             )
-        self.path, self.end, self.size = Path(path), found, self._engine.get_vocab_size()
+        super().__init__(engine, end)
+        self.path = Path(path)
 
     def fit(self, digest: str, documents: Callable[[], Iterable[str]]) -> Vocabulary:
         """Returns itself: the vocabulary is in the file."""
         return self
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Converts each text to token ids."""
-        encodings = self._engine.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [encoding.ids for encoding in encodings]
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Converts token ids to text; special tokens are left out."""
-        return str(self._engine.decode(list(ids), skip_special_tokens=True))
-
-    def digest(self) -> str:
-        """Identifies the vocabulary by the content of its file."""
-        return fingerprint(self.path, str(self.end))
+    def known(self) -> Vocabulary:
+        """Returns itself: the vocabulary is in the file."""
+        return self
 
 
 class BytePairTokenizer(Tokenizer):
@@ -152,12 +136,21 @@ class BytePairTokenizer(Tokenizer):
     """
 
     def __init__(self, vocab_size: int = 4096) -> None:
-        if vocab_size < ByteTokenizer.size:
+        if vocab_size < Bytes.size:
             raise ValueError(
                 f"BytePairTokenizer: vocab_size={vocab_size} leaves no room for all bytes; "
-                f"use at least {ByteTokenizer.size}, or ByteTokenizer."
+                f"use at least {Bytes.size}, or ByteTokenizer."
             )
         self.vocab_size = vocab_size
+
+    def require(self, vocabulary: Vocabulary) -> None:
+        """Checks that a vocabulary, which a model was trained with, may stand in for its own."""
+        if not isinstance(vocabulary, JsonVocabulary) or vocabulary.size > self.vocab_size:
+            raise ValueError(
+                f"BytePairTokenizer: vocab_size={self.vocab_size} does not describe the tokenizer "
+                f"that the model was trained with, which has {vocabulary.size} tokens and is in "
+                "the checkpoint; drop tokenizer to use that."
+            )
 
     def fit(self, digest: str, documents: Callable[[], Iterable[str]]) -> Vocabulary:
         """Trains on the documents, unless that was done before.
@@ -180,26 +173,3 @@ class BytePairTokenizer(Tokenizer):
 
         key = {"method": "byte pairs", "vocab_size": self.vocab_size, "text": digest}
         return FileTokenizer(str(cached("tokenizers", key, train) / "tokenizer.json"))
-
-
-class Numerals(Vocabulary):
-    """Shows token ids as numerals, where nothing is known about their meaning.
-
-    Args:
-        size: Number of tokens.
-    """
-
-    def __init__(self, size: int) -> None:
-        self.size, self.end = size, 0
-
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Converts numerals separated by spaces to ids."""
-        return [[int(word) for word in text.split()] for text in texts]
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Converts ids to numerals separated by spaces."""
-        return " ".join(str(i) for i in ids)
-
-    def digest(self) -> str:
-        """Identifies the vocabulary by its size."""
-        return f"numerals {self.size}"

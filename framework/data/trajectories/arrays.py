@@ -1,4 +1,4 @@
-"""Arrays: episodes in NumPy archives and HDF5 files, also as offline-RL benchmarks store them."""
+"""Arrays: episodes in NumPy archives, also under the names that offline-RL benchmarks use."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ SHOWN = 12  # arrays that an error lists
 NAMES = {name: (name, f"{name}s") for name in ARRAYS}
 LENGTH = "length"
 ENDS = ("terminals", "timeouts", "terminations", "truncations")  # true at the end of an episode
+
+UNREADABLE = (
+    *(ValueError, TypeError, KeyError, EOFError, OSError, RuntimeError),
+    *(zlib.error, zipfile.BadZipFile),
+)
+"""What NumPy and h5py raise for an array that is damaged."""
 
 logger = logging.getLogger(__name__)
 
@@ -101,44 +107,6 @@ class NpzEpisodes(ArrayEpisodes):
                 yield archive
 
 
-class Hdf5Episodes(ArrayEpisodes):
-    """Episodes in HDF5 files, as D4RL stores them.
-
-    A file holds the data sets `observations` `[N, ...]`, `actions` `[N]` or `[N, ...]` and
-    `rewards` `[N]`, and says where episodes end as `NpzEpisodes` describes.
-
-    Args:
-        path: An `.hdf5` or `.h5` file, a glob pattern of such files, or a directory of them; they
-            are read in the order of their names.
-        environment: Gymnasium id of the environment, or `module:id` of your own, "" where there is
-            none to play in.
-
-    Raises:
-        ValueError: If h5py or a file is missing, an array is missing or holds no numbers, or no
-            episode ends.
-
-    Source: Fu et al., "D4RL: Datasets for Deep Data-Driven Reinforcement Learning"
-    (arXiv:2004.07219).
-    """
-
-    suffixes = (".hdf5", ".h5")
-
-    @contextmanager
-    def _open(self, path: Path) -> Iterator[Mapping[str, Any]]:
-        try:
-            import h5py
-        except ImportError as error:
-            raise ValueError(
-                "Hdf5Episodes needs the package h5py; pip install 'overtone[rl]'."
-            ) from error
-        try:
-            file = h5py.File(path, "r")
-        except OSError as error:
-            raise ValueError(f"{str(path)!r} is damaged or no HDF5 file; check it.") from error
-        with file:
-            yield {name: data for name, data in file.items() if isinstance(data, h5py.Dataset)}
-
-
 def read_arrays(stored: Mapping[str, Any], path: Path) -> Episodes:
     """Reads the episodes of one file.
 
@@ -182,7 +150,7 @@ def _archive(file: IO[bytes], path: Path) -> Any:
 def _array(stored: Mapping[str, Any], name: str, path: Path) -> NDArray[Any]:
     try:
         array = np.asarray(stored[name])
-    except (ValueError, EOFError, OSError, zlib.error, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         problem = (
             "holds Python objects (mixed types, or lists of unequal length), which could run any "
             "code; write numbers of one type"

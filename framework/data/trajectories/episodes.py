@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-SINGLE = float(np.finfo(np.float32).max)
+from framework.data.precision import LARGEST
+
 ARRAYS = ("observation", "action", "reward")
 
 
@@ -117,7 +118,7 @@ class Episodes(NamedTuple):
             return
         finite = np.isfinite(values)
         if values.dtype.itemsize > 4:
-            finite &= np.abs(values) <= SINGLE
+            finite &= np.abs(values) <= LARGEST
         if not finite.all():
             step = int(finite.reshape(len(finite), -1).all(1).argmin())
             raise ValueError(

@@ -9,8 +9,9 @@ import yaml
 
 from framework.callbacks.table import table
 from framework.checkpoints import NOTE
-from framework.console.errors import UserError
+from framework.console.outputs import require_new
 from framework.console.parsing import VerbParser
+from framework.data.tokens.text import TOKENIZER
 from framework.exchange.conversion import Imported, import_directory
 
 INTERNAL = ("_class_path", "_instantiator", "spec")  # hyper-parameters that are no options
@@ -37,14 +38,15 @@ def run(args: list[str], prog: str) -> None:
     target: Path = given.checkpoint
     recipe = target.with_suffix(".yaml")
     for path in (target, recipe):
-        if path.exists():
-            raise UserError(f"{path} exists already; choose another name, or remove it.")
+        require_new(path)
     imported = import_directory(given.directory)
     target.parent.mkdir(parents=True, exist_ok=True)
     recipe.write_text(_recipe(imported, target), encoding="utf-8")
     torch.save({**imported.checkpoint, NOTE: recipe.name}, target)
     print(_summary(imported, given.directory))
     print(f"\nCheckpoint: {target}\nRecipe of its model: {recipe}")
+    if TOKENIZER in imported.checkpoint:
+        print("The checkpoint holds the tokenizer of the model.")
 
 
 def _summary(imported: Imported, directory: Path) -> str:

@@ -13,6 +13,7 @@ from framework.callbacks.table import table
 from framework.console.checkpoint_options import HELP
 from framework.console.errors import UserError
 from framework.console.opened_checkpoint import OpenedCheckpoint
+from framework.console.outputs import require_new
 from framework.console.parsing import VerbParser
 from framework.data.series.calendars import written
 from framework.data.series.panels import PanelSource, load_panel, store_panel
@@ -60,8 +61,9 @@ def run(words: list[str], prog: str) -> None:
             f"No recipe beside the checkpoint {words[0]!r} names a source of series; choose one "
             f"with {SOURCE}."
         )
-    _require_new(output, "--output", tuple(WRITERS))
-    _require_new(plot, "--plot", PICTURES)
+    for path, suffixes in ((output, tuple(WRITERS)), (plot, PICTURES)):
+        if path is not None:
+            require_new(path, suffixes)
     fabric = Fabric(accelerator=given.accelerator, devices=1)
     module = OpenedCheckpoint(given.checkpoint).module.to(fabric.device)
     frame = forecast(
@@ -129,24 +131,6 @@ def _levels(text: str) -> tuple[float, ...]:
         raise UserError(
             f"--levels={text} must be numbers between 0 and 1, each once, separated by commas; "
             "write for example 0.1,0.5,0.9."
-        ) from error
-
-
-def _require_new(path: Path | None, option: str, suffixes: Sequence[str]) -> None:
-    """Checks that a file can be written, before hours are spent on its content."""
-    if path is None:
-        return
-    if path.suffix not in suffixes:
-        raise UserError(f"{option}={path} must end in {' or '.join(suffixes)}; rename it.")
-    if path.exists():
-        raise UserError(f"{option}={path} exists already; choose another name, or remove it.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.open("x").close()
-        path.unlink()
-    except OSError as error:
-        raise UserError(
-            f"{option}={path} cannot be written there ({error.strerror}); choose another folder."
         ) from error
 
 

@@ -112,7 +112,7 @@ class TokenEncoding(Callback):
     ) -> None:
         """Measures the model after a selected step."""
         step = trainer.global_step
-        if step in self._steps or step == trainer.max_steps:
+        if step in self._steps or step == trainer.estimated_stepping_batches:
             pl_module.log_dict(self._measure(trainer, pl_module), logger=False)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

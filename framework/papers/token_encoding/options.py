@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from framework.console.checkpoint_options import (
     HELP,
@@ -16,10 +16,11 @@ from framework.console.checkpoint_options import (
 )
 from framework.console.errors import UserError
 from framework.console.opened_checkpoint import OpenedCheckpoint
+from framework.console.outputs import require_new
 from framework.data.protocols import CountsTokens
 from framework.data.tokens.corpora import Corpus
 from framework.papers.token_encoding.editing.directions import DirectionName
-from framework.papers.token_encoding.pruning.deletion import require_budget
+from framework.papers.token_encoding.pruning.deletion import require_budget, require_share
 from framework.papers.token_encoding.pruning.saliency import ROTATED, SaliencyName
 from framework.papers.token_encoding.rewriting import EDITS
 from framework.papers.token_encoding.statistics import CONTEXTS
@@ -36,6 +37,8 @@ class EncodingOptions(CheckpointOptions):
         contexts: How many contexts are kept, to compute edits on.
         statistics: File of statistics that `probe` wrote, to read instead of gathering them again.
     """
+
+    LEAST: ClassVar[Mapping[str, float]] = {**CheckpointOptions.LEAST, "contexts": 1}
 
     sequences: int | None = 512
     split: SplitName = "train"
@@ -58,21 +61,17 @@ class ProbeOptions(EncodingOptions):
         folds: Parts of the tokens for cross-validation, at least 2.
         untrained: Examples that a model of random weights reads, as a control; 0 for no such
             model.
-
-    Raises:
-        UserError: If an option is out of its range.
     """
+
+    LEAST: ClassVar[Mapping[str, float]] = {
+        **EncodingOptions.LEAST,
+        **{"ridge": 0, "folds": 2, "untrained": 0},
+    }
 
     target: Literal["all", "alpha", "frequency", "geometric"] = "all"
     ridge: float = 0.0
     folds: int = 5
     untrained: int = 64
-
-    def __post_init__(self) -> None:
-        for name, least in {"ridge": 0, "folds": 2, "untrained": 0}.items():
-            value = getattr(self, name)
-            if not value >= least:
-                raise UserError(f"--{name} {value} is too small; use at least {least}.")
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ class EditOptions(EncodingOptions):
             return
         if not edits:
             raise UserError(f"There is nothing to change in {target}; add --tokens or --ids.")
-        _require_new(target)
+        require_new(target)
         edited = any(note.get("verb") == "edit" for note in checkpoint.contents.get(EDITS, []))
         if edited and not self.stack:
             raise UserError(
@@ -175,7 +174,7 @@ class PruneOptions(EncodingOptions):
 
         Raises:
             UserError: If options exclude each other, or the file cannot be written.
-            ValueError: If a budget is not positive.
+            ValueError: If a budget is not positive, or a fraction out of its range.
         """
         self.check_splits({} if self.statistics else {"split": self.split})
         if self.measured < 1:
@@ -194,14 +193,16 @@ class PruneOptions(EncodingOptions):
                 "give one."
             )
         [(name, amount)] = given.items()
-        if name != "fraction":
+        if name == "fraction":
+            require_share(amount)
+        else:
             require_budget(name, amount)
         if self.physical and self.saliency == ROTATED:
             raise UserError(
                 "Saliency rotated deletes directions across dimensions, so that every dimension "
                 "is still read; drop --physical true, or choose another saliency."
             )
-        _require_new(target)
+        require_new(target)
         _require_untied(checkpoint, self.untie)
 
     def check_splits(self, provenance: Mapping[str, str]) -> None:
@@ -245,11 +246,6 @@ def parse_rewriting(
     options = parse_options(kind, command, description, checkpoint, flags)
     assert checkpoint is not None  # help has ended the process
     return checkpoint, Path(paths[1]) if len(paths) == 2 else None, options
-
-
-def _require_new(target: Path) -> None:
-    if target.exists():
-        raise UserError(f"{target} exists already; choose another name, or remove it.")
 
 
 def _require_untied(checkpoint: OpenedCheckpoint, untie: bool) -> None:

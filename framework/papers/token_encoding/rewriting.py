@@ -15,6 +15,7 @@ import yaml
 from torch import Tensor
 
 from framework.checkpoints import NOTE, compare, load_parameters, read, recipe_of
+from framework.data.tokens.text import TOKENIZER
 from framework.modules.base import PredictiveModule
 from framework.modules.construction import build_module
 
@@ -24,7 +25,7 @@ EDITS = "edits"
 PRUNED = "framework.papers.token_encoding.PrunedHead"
 NARROWED = ("LinearHead", "PrunedHead")  # heads whose read-out can leave out dimensions
 FACTS = ("_class_path", "_instantiator", "spec")  # of a checkpoint, that are no options of it
-COPIED = ("epoch", "global_step", "pytorch-lightning_version")
+COPIED = ("epoch", "global_step", "pytorch-lightning_version", TOKENIZER)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,7 @@ def rewrite(source: Path, target: Path, change: Change, note: Mapping[str, Any])
     changed = {name: known[name] for name in after.module.state_dict() if name in known}
     compare(owner, after.module.state_dict(), changed)
     checkpoint = {
-        **{name: held[name] for name in COPIED},
+        **{name: held[name] for name in COPIED if name in held},
         "state_dict": changed,
         "hyper_parameters": after.options,
         EDITS: [*held.get(EDITS, []), dict(note)],

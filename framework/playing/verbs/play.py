@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from framework.callbacks.table import table
 from framework.console.checkpoint_options import HELP, leading
 from framework.console.errors import UserError
 from framework.console.parsing import VerbParser
 from framework.playing.episodes import play
-from framework.playing.returns import SUFFIXES, require_new
 
 DESCRIPTION = (
     "Plays the policy of a checkpoint in an environment, several episodes at once, and prints a "
@@ -38,31 +36,21 @@ def run(words: list[str], program: str) -> None:
             f"play takes one checkpoint, got {len(paths)}; write `play CHECKPOINT`, then options."
         )
     options = _parser(program).parse(_listed(flags)).as_dict()
-    output = options.pop("output")
-    if output is not None:
-        require_new(Path(output), SUFFIXES, "--output")
     played = play(paths[0], **options)
     title = f"{played.environment}, {options['episodes']} episodes for each target return"
     print(table(title, played.table()), flush=True)
-    if output is not None:
-        played.write(Path(output))
-    if written := [path for path in (output, options["video"]) if path is not None]:
+    if written := [path for name in ("output", "video") if (path := options[name]) is not None]:
         print("\n" + "\n".join(map(str, written)), flush=True)
 
 
 def _parser(program: str) -> VerbParser:
     parser = VerbParser(prog=f"{program} play", description=DESCRIPTION)
     parser.add_function_arguments(play, skip={"checkpoint"})
-    parser.add_argument(
-        "--output",
-        type=str | None,
-        help="File for a row of each episode, .parquet or .csv; null: none.",
-    )
     return parser
 
 
 def _listed(words: Sequence[str]) -> list[str]:
-    """Joins options and negative numbers, which look like options, and brackets lists of numbers.
+    """Joins `--returns` and its numbers, as -150,-300 looks like an option, and brackets a list.
 
     Example:
         >>> _listed(["--returns", "-150,-300", "--episodes", "2"])
@@ -70,9 +58,8 @@ def _listed(words: Sequence[str]) -> list[str]:
     """
     joined: list[str] = []
     for word in words:
-        if joined and re.fullmatch(r"--\w+", joined[-1]) and re.match(r"-[\d.]", word):
-            joined[-1] = f"{joined[-1]}={word}"
+        if joined[-1:] == ["--returns"]:
+            joined[-1] = f"--returns={word}"
         else:
             joined.append(word)
-    numbers = r"[-+.\de]+(,[-+.\de]+)+"
-    return [re.sub(rf"^(--returns=)?({numbers})$", r"\1[\2]", word) for word in joined]
+    return [re.sub(r"^--returns=([^\[]*,.*)$", r"--returns=[\1]", word) for word in joined]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,10 @@ from torch.distributions import Distribution
 from components.data import PromptBatch, PromptSpec, TokenBatch, TokenSpec
 from components.supports import Tokens
 from framework.data.cache import fingerprint
-from framework.data.module import Dataset, InMemory, PredictiveData
-from framework.data.tokens.tokenizer import ByteTokenizer, Tokenizer, Vocabulary
+from framework.data.module import Dataset, InMemory
+from framework.data.tokens.text import TextData
+from framework.data.tokens.tokenizer import ByteTokenizer, Tokenizer
+from framework.data.tokens.vocabularies import Vocabulary
 from framework.evaluation.generation import prompt_lengths
 from framework.tasks.random_numbers.normals import Prompt, Prompts, written
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from framework.data.module import DataOptions
 
 
-class DescribedData(PredictiveData):
+class DescribedData(TextData):
     """Serves prompts: what both kinds share, texts and their tokens.
 
     A text begins with the token that separates documents. Validation uses the test prompts, as in
@@ -39,8 +40,8 @@ class DescribedData(PredictiveData):
     def __init__(
         self, source: Prompts, tokenizer: Tokenizer | None = None, **options: Unpack[DataOptions]
     ) -> None:
-        super().__init__(**options)
-        self.source, self.tokenizer = source, tokenizer
+        super().__init__(tokenizer, **options)
+        self.source = source
 
     @abstractmethod
     def prompt_tokens(self, batch: Any) -> list[list[int]]:
@@ -49,14 +50,6 @@ class DescribedData(PredictiveData):
     def dataset(self, split: str) -> Dataset:
         """Returns the prompts of a split."""
         return InMemory(self._batches["train" if split == "train" else "test"])
-
-    def encode(self, text: str) -> list[int]:
-        """Converts a text to token ids."""
-        return self.vocabulary.encode([text])[0]
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Converts token ids to text."""
-        return self.vocabulary.decode(ids)
 
     def truth(self, batch: Any) -> Distribution | None:
         """Returns the true distribution of each number, batch shape `[B, 1]`, or `None`."""
@@ -72,9 +65,6 @@ class DescribedData(PredictiveData):
     def prompts(self) -> dict[str, list[Prompt]]:
         """The prompts of each split."""
         return {split: self.source.prompts(split) for split in ("train", "test")}
-
-    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
-        return [[self.vocabulary.end, *ids] for ids in self.vocabulary.encode(texts)]
 
     @cached_property
     @abstractmethod
@@ -107,7 +97,7 @@ class PromptData(DescribedData):
         return {split: self._batch(prompts) for split, prompts in self.prompts.items()}
 
     def _batch(self, prompts: list[Prompt]) -> PromptBatch:
-        rows = self._encode([prompt.text for prompt in prompts])
+        rows = self.begin([prompt.text for prompt in prompts])
         length = max(map(len, rows))
         tokens = torch.zeros(len(rows), length, dtype=torch.int64)
         mask = torch.zeros_like(tokens, dtype=torch.bool)
@@ -147,7 +137,7 @@ class PromptTokenData(DescribedData):
         return {split: self._batch(prompts) for split, prompts in self.prompts.items()}
 
     def _batch(self, prompts: list[Prompt]) -> TokenBatch:
-        questions = self._encode([prompt.text for prompt in prompts])
+        questions = self.begin([prompt.text for prompt in prompts])
         answers = self.vocabulary.encode([written(prompt.number) for prompt in prompts])
         rows = [text + answer for text, answer in zip(questions, answers, strict=True)]
         tokens = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.int64)

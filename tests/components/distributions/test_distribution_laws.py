@@ -99,8 +99,3 @@ def test_what_cannot_happen_is_never_drawn():
     logits = torch.full((50_000, 4), -torch.inf)
     logits[:, 1] = 0
     assert (Categorical(logits).sample((20,)) == 1).all()
-
-
-def test_categorical_refuses_what_is_no_outcome():
-    with pytest.raises(IndexError, match="out of bounds"):
-        discrete("Categorical", 2).log_prob(torch.tensor([1, -100]))

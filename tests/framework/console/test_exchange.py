@@ -69,7 +69,7 @@ def test_an_imported_model_is_tested(golden_model, capsys):
 def test_a_run_starts_from_a_published_model(golden_model, capsys):
     """Without a learning rate it ends where it began, and is exported as it was."""
     cli.main(["import", "model", "model.ckpt"])
-    chosen = ["--model.initialization", "Weights", "--model.initialization.path", "model"]
+    chosen = ["--init_from", "model"]
     run = ["--trainer.max_steps", "1", "--trainer.limit_val_batches", "0", "--model.schedule"]
     settings = ["Constant", "--model.optimizer.lr", "0.0", "--trainer.default_root_dir", "run"]
     words = ["fit", "--config", "model.yaml", *DATA, *run, *settings, "--trainer.logger", "false"]

@@ -7,9 +7,8 @@ import pytest
 from framework.data.files import (
     existing_file,
     matching_files,
-    read_json_lines,
-    read_text,
 )
+from framework.data.texts import read_json_lines, read_text
 
 
 def test_a_path_that_exists_is_not_a_pattern(tmp_path):

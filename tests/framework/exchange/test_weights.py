@@ -9,6 +9,7 @@ import torch
 from components.backbones import Decoder
 from components.data import TokenBatch, TokenSpec
 from components.heads import LinearHead
+from components.initializations import NormalMatrices
 from components.layers.fan import FanLayer
 from components.layers.feedforward import SwiGLU
 from components.stems import TokenStem
@@ -72,20 +73,51 @@ def test_an_untied_read_out(tmp_path):
 @pytest.mark.parametrize(
     ("backbone", "tied", "said"),
     [
-        (None, False, "head.projection.weight is missing there"),
-        (BACKBONE, True, "attention.projection.weight is unknown here"),
-        (partial(BACKBONE, depth=1, projection=LAYER), True, "blocks.1.* is unknown here"),
-        (partial(BACKBONE, projection=FanLayer, dim=12), True, r"is \[11, 8\] there and"),
+        (None, False, "head.projection.weight [11, 8] 88"),
+        (BACKBONE, True, "backbone.blocks.0.attention.projection.weight [6, 8] 48"),
+        (partial(BACKBONE, depth=1, projection=LAYER), True, "backbone 622 0 614"),
         (
             partial(BACKBONE, projection=partial(FanLayer, p=0.5)),
             True,
-            r"projection.weight is \[6, 8\] there and \[4, 8\] here",
+            "backbone.blocks.1.attention.projection.weight [4, 8], there [6, 8] 32",
         ),
     ],
 )
-def test_another_architecture_is_refused(published, backbone, tied, said):
+def test_what_fits_is_loaded_and_a_table_says_the_rest(published, backbone, tied, said, capsys):
+    held = import_directory(published).checkpoint["state_dict"]
     built = module(Weights(str(published)), backbone, tied)
-    with pytest.raises(ValueError, match=f"^Weights: .*{said}.*; use the conf") as told:
+    untouched = module(None, backbone, tied)
+    for model in (built, untouched):
+        torch.manual_seed(3)
+        model.configure_model()
+    for name, value in built.state_dict().items():
+        fits = name in held and held[name].shape == value.shape
+        expected = held[name].float() if fits else untouched.state_dict()[name]
+        assert torch.equal(value, expected), name
+    assert said in [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_part_of_another_class_is_fresh_though_shapes_agree(published, tmp_path):
+    checkpoint = import_directory(published).checkpoint
+    checkpoint["state_dict"]["head.projection.weight"] = torch.full((11, 8), 9.0)
+    checkpoint["hyper_parameters"]["head"] = {"class_path": "components.FourierHead"}
+    torch.save(checkpoint, tmp_path / "fourier.ckpt")
+    built = module(Weights(str(tmp_path / "fourier.ckpt")), tied=False)
+    built.configure_model()
+    assert not (built.state_dict()["head.projection.weight"] == 9.0).any()
+
+
+def test_another_initialization_sets_what_does_not_fit(published):
+    built = module(Weights(str(published), fresh=NormalMatrices(std=1e-9)), tied=False)
+    built.configure_model()
+    state = built.state_dict()
+    assert 0 < state["head.projection.weight"].abs().max() < 1e-7
+    assert state["stem.embedding.weight"].abs().max() > 1e-3
+
+
+def test_nothing_that_fits_is_one_sentence(published):
+    built = module(Weights(str(published)), partial(BACKBONE, projection=FanLayer, dim=12))
+    with pytest.raises(ValueError, match=r"nothing in .* fits this model: .* there \[") as told:
         built.configure_model()
     assert "\n" not in str(told.value)
 

@@ -9,8 +9,10 @@ from matplotlib.figure import Figure
 
 from framework.figures import (
     Actions,
+    Fan,
     draw_actions,
     draw_densities,
+    draw_fans,
     draw_forecasts,
     draw_function,
     draw_next_tokens,
@@ -42,6 +44,21 @@ def forecasts():
     return draw_forecasts(
         torch.randn(3, 24), observed, torch.randn(3, 6), weight, quantiles, LEVELS
     )
+
+
+def futures():
+    """Dates, of which nothing came yet, and levels without a middle."""
+    days = np.datetime64("2026-01-30") + np.arange(12)
+    past = np.where(np.arange(8) == 3, np.nan, np.arange(8.0))
+    quantiles = np.sort(np.random.default_rng(0).normal(size=(4, 2)))
+    return draw_fans(
+        [Fan("shop $7$", days[:8], past, days[8:], quantiles)] * 3, [0.05, 0.9], "day"
+    )
+
+
+def futures_at_one_level():
+    fan = Fan("N1402", np.arange(3), np.arange(3.0), np.arange(3, 5), np.ones((2, 1)))
+    return draw_fans([fan], [0.9], "time")
 
 
 def choices():
@@ -86,6 +103,8 @@ def sequences():
 ALL = [
     next_tokens,
     forecasts,
+    futures,
+    futures_at_one_level,
     choices,
     quantities,
     densities,
@@ -191,3 +210,13 @@ def test_no_global_state():
     """Pyplot would keep every figure alive."""
     draw_next_tokens(torch.tensor([0]), torch.ones(1, 8) / 8, torch.tensor([7]), [0], decode)
     assert Gcf.get_all_fig_managers() == []
+
+
+def test_fans_say_what_they_span():
+    labels = [
+        [text.get_text() for text in draw().legends[0].get_texts()]
+        for draw in (forecasts, futures, futures_at_one_level)
+    ]
+    assert labels[0] == ["past", "80% interval", "20% interval", "median", "what came"]
+    assert labels[1] == ["past", "85% interval"]
+    assert labels[2] == ["past", "quantile 0.9"]

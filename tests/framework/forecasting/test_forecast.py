@@ -176,9 +176,9 @@ WRONG = {
     "--horizon=soon": "horizon: expected int",
     "--paths=0": "paths=0 is too small",
     "--seed=-1": "seed=-1 is too small; use at least 0",
-    "--output=f.txt": "--output=f.txt must end in .parquet or .csv",
-    "--plot=f.csv": "--plot=f.csv must end in .png",
-    "--output=/proc/f.csv": "--output=/proc/f.csv cannot be written there",
+    "--output=f.txt": "f.txt must end in .parquet or .csv",
+    "--plot=f.csv": "f.csv must end in .png",
+    "--output=/proc/f.csv": "/proc/f.csv cannot be written there",
     "--data.context=3": "there is no option --data.context; did you mean --data.source?",
 }
 

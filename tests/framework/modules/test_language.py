@@ -15,6 +15,7 @@ from components.heads.linear import LinearHead
 from components.layers.positions import Learned
 from components.stems import TokenStem
 from components.supports import Tokens
+from framework.data.tokens.module import Prompts
 from framework.evaluation.generation import Sampling
 from framework.modules import LanguageModel
 from tests.framework.modules.parts import FixedData, options, train, trainer
@@ -65,21 +66,40 @@ class Letters(FixedData):
         return "".join(chr(97 + token) for token in ids)
 
 
-def test_prediction_continues_the_beginning_of_each_window():
-    module, data = model(sampling=Sampling(length=4, temperature=0.0)), Letters(batch())
+def likeliest(module, read, length):
+    """Reads everything again for every token, alone."""
+    read, written = list(read), []
+    for _ in range(length):
+        seen = torch.tensor([read])
+        with torch.no_grad():
+            distribution = module(TokenBatch(seen, seen, torch.ones(seen.shape)))
+        written.append(int(distribution.logits[0, -1].argmax()))
+        read.append(written[-1])
+    return written
+
+
+@pytest.mark.parametrize("shown", [[10] * 7, [10, 10, 3, 7, 10, 1, 5]])
+def test_prediction_continues_the_beginning_of_each_window(shown):
+    """Windows end with padding, which is not read."""
+    weight = (torch.arange(10) < torch.tensor(shown).unsqueeze(1)).float()
+    known = batch()._replace(weight=weight)
+    module, data = model(sampling=Sampling(length=4, temperature=0.0)), Letters(known)
     rows = [row for rows in trainer().predict(module, data) for row in rows]
     assert len(rows) == 7
-    tokens = batch().tokens
-    with torch.no_grad():
-        for row, window in zip(rows, tokens, strict=True):
-            assert row["prompt"] == data.decode(window[:6].tolist())
-            assert row["text"] == data.decode(row["tokens"])
-            read = window[:6].tolist()
-            for token in row["tokens"]:  # the likeliest after everything before it
-                seen = torch.tensor([read])
-                distribution = module(TokenBatch(seen, seen, torch.ones(seen.shape)))
-                assert token == distribution.logits[0, -1].argmax()
-                read.append(token)
+    for row, window, count in zip(rows, known.tokens.tolist(), shown, strict=True):
+        prompt = window[: count - 4] if count > 4 else window[:count]
+        assert row["prompt"] == data.decode(prompt)
+        assert row["text"] == data.decode(row["tokens"])
+        assert row["tokens"] == likeliest(module, prompt, 4)
+
+
+def test_prediction_continues_prompts_one_by_one():
+    prompts = Prompts([[3, 1, 4], [1], [5, 9, 2, 6, 5, 3]]).__getitems__([0, 1, 2])
+    module, data = model(sampling=Sampling(length=4, temperature=0.0)), Letters(prompts)
+    rows = [row for rows in trainer().predict(module, data) for row in rows]
+    assert [row["prompt"] for row in rows] == ["dbe", "b", "fjcgfd"]
+    for row in rows:
+        assert row["tokens"] == likeliest(module, data.encode(row["prompt"]), 4)
 
 
 def test_prediction_fits_a_table_of_learned_positions():

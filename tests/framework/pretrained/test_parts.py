@@ -8,6 +8,7 @@ from torch import nn
 
 from components.interfaces import Embedded
 from components.supports import Interval, Tokens
+from framework.data.tokens.vocabularies import restore
 from framework.pretrained import (
     Frozen,
     LowRank,
@@ -157,7 +158,7 @@ def test_the_tokenizer_gives_back_what_it_reads(tiny):
     assert [vocabulary.decode([vocabulary.end, *row]) for row in ids] == texts
     assert [len(row) for row in ids] == [len(text.encode()) for text in texts]
     assert vocabulary.size == SIZE
-    assert vocabulary.digest() == PretrainedTokenizer(tiny).digest()
+    assert vocabulary.digest() == PretrainedTokenizer(tiny).fit("", list).digest()
 
 
 def test_shapes_are_enough_where_tensors_are_empty(tiny):
@@ -211,3 +212,19 @@ def test_the_bias_of_such_a_model_is_a_part_of_it(tiny):
     features, weight, bias = head.output_embedding()
     hidden = torch.randn(3, DIM)
     torch.testing.assert_close(features(hidden) @ weight.T + bias, head(hidden).logits)
+
+
+def test_the_tokenizer_reads_as_transformers_does(tiny):
+    """But for special tokens, which are text where a text spells them."""
+    from transformers import AutoTokenizer
+
+    vocabulary, theirs = (
+        PretrainedTokenizer(tiny).fit("", list),
+        AutoTokenizer.from_pretrained(tiny),
+    )
+    text = "with mean -0.55: <|endoftext|> é ü 🙂"
+    expected = theirs(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    assert vocabulary.encode([text]) == [expected]
+    assert vocabulary.end not in expected
+    again = restore(vocabulary.describe())
+    assert again.encode([text]) == [expected]

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from framework.analysis.report import Report
 from framework.analysis.sample import Sample
@@ -73,6 +73,8 @@ class ProbeOptions(FutureOptions):
         first: First position to probe.
         ridge: Ridge penalty, at least 0.
     """
+
+    LEAST: ClassVar[Mapping[str, float]] = {**FutureOptions.LEAST, "first": 0, "ridge": 0}
 
     first: int = 0
     ridge: float = RIDGE

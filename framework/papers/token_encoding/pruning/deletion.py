@@ -79,11 +79,7 @@ def share(fraction: float, dim: int) -> int:
         >>> share(0.3, 128)
         38
     """
-    if not 0 <= fraction < 1:
-        raise ValueError(
-            f"prune: fraction={fraction} is no share of dimensions to delete; give at least 0 and "
-            "less than 1."
-        )
+    require_share(fraction)
     count = round(fraction * dim)
     if count == dim:
         raise ValueError(
@@ -117,6 +113,15 @@ def affordable(budget: float, cost: Callable[[int], float], fits: int, exceeds: 
         else:
             exceeds = middle
     return fits
+
+
+def require_share(fraction: float) -> None:
+    """Raises a ValueError if a fraction is no share of dimensions that can be deleted."""
+    if not 0 <= fraction < 1:
+        raise ValueError(
+            f"prune: fraction={fraction} is no share of dimensions to delete; give at least 0 and "
+            "less than 1."
+        )
 
 
 def require_budget(name: str, budget: float) -> None:

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from components.interfaces import Embedded
-from components.layers.attention import AttentionOperator, KeyValue
+from components.layers.attention import AttentionOperator
+from components.layers.key_value import KeyValue
 from components.layers.myopic.attention import Myopic
 from components.layers.myopic.fused import separated_attention
 from tests.components.layers.myopic.every_myopic import (

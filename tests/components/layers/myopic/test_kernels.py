@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn.attention import SDPBackend
 
-from components.layers.attention import KeyValue, ScaledDotProduct
+from components.layers.attention import ScaledDotProduct
+from components.layers.key_value import KeyValue
 from components.layers.masks import Mask
 from components.layers.myopic import fused
 from components.layers.myopic.fused import separated_attention

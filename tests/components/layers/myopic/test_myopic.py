@@ -7,8 +7,9 @@ import torch
 
 from components.backbones import EncoderDecoder
 from components.interfaces import Embedded
-from components.layers.attention import KeyValue, ScaledDotProduct
+from components.layers.attention import ScaledDotProduct
 from components.layers.cross import CrossAttention
+from components.layers.key_value import KeyValue
 from components.layers.masks import Mask
 from components.layers.myopic.attention import Bigram, GivenPast, Myopic
 from components.layers.myopic.past import frozen

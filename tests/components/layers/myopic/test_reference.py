@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from components.layers.attention import KeyValue, ScaledDotProduct
+from components.layers.attention import ScaledDotProduct
+from components.layers.key_value import KeyValue
 from components.layers.masks import Mask
 from components.layers.myopic.reference import diagonal_attention
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from components.layers.attention import KeyValue, ScaledDotProduct
+from components.layers.attention import ScaledDotProduct
+from components.layers.key_value import KeyValue
 from components.layers.masks import Mask, attention_mask
 from components.layers.myopic.fused import separated_attention
 from components.layers.myopic.reference import diagonal_attention

@@ -69,17 +69,28 @@ def test_missing_values_are_refused_or_dropped(table):
     assert sum(len(source.dataset(split)) for split in ("train", "val", "test")) == 197
 
 
+def test_the_index_that_pandas_writes_is_no_feature(table):
+    path, frame = table
+    frame.to_csv(path)
+    with pytest.warns(UserWarning, match="column 'Unnamed: 0' has no name"):
+        assert DensityData(Table(str(path), "y")).spec.features == 3
+
+
 def test_tables_that_do_not_fit(table, tmp_path):
     path, frame = table
     frame.assign(word="x").to_csv(tmp_path / "words.csv", index=False)
     (tmp_path / "table.txt").write_text("a,y\n1,2\n")
     frame.head(3).to_csv(tmp_path / "short.csv", index=False)
+    frame.assign(y=2e9 + frame.b).to_csv(tmp_path / "high.csv", index=False)
+    frame.assign(a=frame.a.where(frame.b != 4, 1e39)).to_csv(tmp_path / "large.csv", index=False)
     for name, target, features, message in [
         ("gone.csv", "y", None, r"Table: path='.*gone.csv' is not a file"),
         ("table.txt", "y", None, "table.txt' is none of .csv, .parquet"),
         ("table.csv", "z", None, r"has no column 'z'; it has a, b, c, y"),
         ("table.csv", "y", ["a", "q"], "has no column 'q'"),
         ("words.csv", "y", None, "column 'word' in row 1 is 'x', which is not a number"),
+        ("high.csv", "y", None, r"'y' of .* varies by too little around 2e\+09 for float32; sub"),
+        ("large.csv", "y", None, r"'a' in row 5 is 1e\+39, larger than float32 holds"),
         ("short.csv", "y", None, "3 rows of .* leave a split empty"),
     ]:
         with pytest.raises(ValueError, match=message):

@@ -140,6 +140,16 @@ def test_seasonal_error_equals_a_loop(season):
         assert error == pytest.approx(np.nanmean(steps))
 
 
+def test_seasonal_errors_are_those_of_gluonts():
+    """Golden values of `Evaluator(seasonality=3)` of gluonts 0.17.0, `gluonts.evaluation`."""
+    nan = np.nan
+    pasts = [[3, 5, 2, 4, 6, 1, 3, 7, 2, 5], [10, 12, 9, 11, nan, 13, 10, 12, 14, 9, 11, 15, 12]]
+    pasts += [[-1, 2], [100, 104, 98, 101, 105, 99, 102, 106, 97]]
+    panel = Arrays(pasts).read()
+    expected = [1.1428571429, 1.6250000000, 3.0000000000, 1.1666666667]
+    np.testing.assert_allclose(seasonal_error(panel, panel.length, 3), expected, atol=1e-6)
+
+
 def test_seasonal_error_is_zero_where_there_is_none():
     panel = Arrays([[5.0, 5.0, 5.0], [1.0]]).read()
     assert seasonal_error(panel, panel.length, 1).tolist() == [0, 0]
@@ -189,6 +199,16 @@ def test_a_high_level_that_the_scaling_keeps_is_refused():
         ValueError, match=r"'1' varies by little around 2e\+09: MeanScaling .* Sta"
     ):
         _ = data.spec
+
+
+def test_a_device_without_float64_is_refused():
+    source = Arrays([2e9 + np.arange(30.0) % 7])
+    data = SeriesData(source, horizon=2, scaling=StandardScaling())
+    batch = everything(data, "test")
+    with pytest.raises(ValueError, match=r"MPS devices have no float64; set trainer\.acc"):
+        data.transfer_batch_to_device(batch, torch.device("mps"), 0)
+    moved = data.transfer_batch_to_device(batch, torch.device("cpu"), 0)
+    assert torch.equal(moved.past, batch.past)
 
 
 def test_a_gap_that_fills_the_context_weighs_nothing():

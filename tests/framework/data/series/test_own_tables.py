@@ -150,6 +150,8 @@ MIXED = "frequencies differ: series 'b' has a value every 28 steps of frequency 
         ),
         ([rows(QUARTERS)], {}, "'a' has rows at 20 of 44 numbered steps"),
         ([rows(SERIALS)], {}, "'a' has rows at 48 of "),
+        ([rows([*MONTHS, "202013"])], {}, "the time '202013' in row 61 is not a date, as others"),
+        ([rows([*range(20240201, 20240230), 20240230])], {}, "'20240230' in row 30 is not a date"),
         ([rows(range(9))], {"frequency": "D"}, r"numbers \(0 in row 1\) that spell no dates; wri"),
         ([rows(["True", "False"])], {}, "the time column holds True"),
         ([rows(EVERY_DAY), rows(FIRSTS, name="b")], {}, MIXED + "ries 'a' one every step"),

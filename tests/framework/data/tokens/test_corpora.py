@@ -128,7 +128,9 @@ def test_json_that_cannot_be_used(shards):
         JsonLines(str(shards / "*.gz"), str(shards / "gone"))
     with pytest.raises(ValueError, match="leaves no file besides those for validation"):
         JsonLines(str(shards / "a*"))
-    with pytest.raises(ValueError, match=r"plain.jsonl': line 1 has no 'text'; .* of body"):
+    with pytest.raises(
+        ValueError, match=r"plain.jsonl': line 1 has no 'text', it has 'body'; set column"
+    ):
         text_of(JsonLines(str(shards / "plain*"), str(shards / "a*")), "train")
     (shards / "plain.jsonl").write_text('{"text": "good"}\n{"text"')
     with pytest.raises(ValueError, match=r"cannot be read as JSON lines \(line 2"):
@@ -161,3 +163,30 @@ def test_text_that_is_empty_or_no_text(tmp_path):
         text_of(TextFiles(str(tmp_path / "empty.txt")), "train")
     with pytest.raises(ValueError, match=r"latin.txt' is not UTF-8 text \(line 1, byte 2\)"):
         text_of(TextFiles(str(tmp_path / "latin.txt")), "train")
+
+
+def test_rows_of_other_libraries_that_are_no_text(tmp_path):
+    datasets.disable_progress_bars()
+    numbers = datasets.Dataset.from_dict(
+        {"text": [1, 2], "chat": [[{"role": "u", "content": "a"}]] * 2}
+    )
+    datasets.DatasetDict({"train": numbers, "validation": numbers}).save_to_disk(tmp_path / "d")
+    with pytest.raises(ValueError, match=r"data set '.*d': row 1: 'text' is a number, not a text"):
+        text_of(SavedText(str(tmp_path / "d")), "train")
+    with pytest.raises(ValueError, match=r"row 1: 'chat' is a list of messages"):
+        text_of(SavedText(str(tmp_path / "d"), column="chat"), "train")
+
+
+def test_local_files_of_the_hub_are_named(lines, tmp_path):
+    (tmp_path / "run[1]").mkdir()
+    odd = tmp_path / "run[1]" / "a.txt"
+    odd.write_text("odd", encoding="utf-8")
+    corpus = HubText("text", data_files={**lines, "train": str(odd)})
+    assert text_of(corpus, "train") == "|odd"
+    odd.write_bytes(b'{"text": "good"}\n{"text": "na\xefve"}\n')
+    corpus = HubText("json", data_files={"train": str(odd), "validation": str(odd)})
+    with pytest.raises(ValueError, match=r"data set 'json': row 2: 'text' is not UTF-8 text"):
+        text_of(corpus, "train")
+    odd.write_text('{"text": "x \\ud83d y"}\n', encoding="utf-8")
+    with pytest.raises(ValueError, match=r"cannot be loaded; check the names \(.*surrogate"):
+        text_of(HubText("json", data_files={"train": str(odd), "validation": str(odd)}), "train")

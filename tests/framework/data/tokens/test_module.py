@@ -11,6 +11,7 @@ from framework.data.tokens import module, streams
 from framework.data.tokens.corpora import TextFiles, TokenFiles
 from framework.data.tokens.module import TokenData
 from framework.data.tokens.tokenizer import BytePairTokenizer, ByteTokenizer, KnownVocabulary
+from framework.data.tokens.vocabularies import Vocabulary
 
 PROSE = "".join(f"Line {k} of a text — with dashes.\n" for k in range(200))
 
@@ -161,6 +162,58 @@ def test_token_beyond_the_vocabulary(tmp_path):
         TokenData(TokenFiles(path, path, 9)).spec  # noqa: B018
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("uint32", "uint16"), ("int64", "uint32"), ("int64", "uint16"), ("uint16", "uint8")],
+)
+def test_integers_that_are_read_too_narrow(tmp_path, written, read):
+    ids = np.arange(50) % 7
+    ids.astype(written).tofile(tmp_path / "ids.bin")
+    path = str(tmp_path / "ids.bin")
+    bits = 2 * np.dtype(read).itemsize * 8
+    with pytest.raises(ValueError, match=rf"every second id of .* {bits} bits .* dtype to 'uint"):
+        TokenData(TokenFiles(path, path, 50, dtype=read)).spec  # noqa: B018
+    data = TokenData(TokenFiles(path, path, 50, dtype=written))
+    assert data.dataset("val").stream.ids.tolist() == ids.tolist()
+    alternating = np.stack([ids, np.zeros_like(ids)], 1).flatten()
+    np.save(tmp_path / "ids.npy", alternating)
+    path = str(tmp_path / "ids.npy")
+    data = TokenData(TokenFiles(path, path, 50, dtype=read))
+    assert data.dataset("val").stream.ids.tolist() == alternating.tolist()
+
+
+def test_bytes_are_those_of_each_split(tmp_path):
+    """Of text and of ids: those of the test text are not those of the validation text."""
+    for name, text in {"train": "aaa", "val": "é", "test": "€"}.items():
+        (tmp_path / f"{name}.txt").write_text(text * 20, encoding="utf-8")
+    paths = [str(tmp_path / f"{name}.txt") for name in ("train", "val", "test")]
+    corpus = TextFiles(*paths)
+    vocabulary = KnownVocabulary(Runes())
+    data = TokenData(corpus, vocabulary)
+    assert [data.bytes_per_token(split) for split in ("val", "test")] == [2, 3]
+    assert data.spec.bytes_per_token == 2
+    for name, letter in {"val": "é", "test": "€"}.items():
+        np.save(tmp_path / f"{name}.npy", np.array([ord(letter)] * 9))
+    val, test = str(tmp_path / "val.npy"), str(tmp_path / "test.npy")
+    data = TokenData(TokenFiles(val, val, 10_000, test), vocabulary)
+    assert [data.bytes_per_token(split) for split in ("val", "test")] == [2, 3]
+
+
+class Runes(Vocabulary):
+    """A token is a character."""
+
+    size, end = 10_000, 0
+
+    def encode(self, texts):
+        return [[ord(letter) for letter in text] for text in texts]
+
+    def decode(self, ids):
+        return "".join(map(chr, ids))
+
+    def digest(self):
+        return "runes"
+
+
 def test_token_files_that_cannot_be_read(tmp_path):
     good, odd = tmp_path / "good.bin", tmp_path / "odd.bin"
     np.arange(4, dtype=np.uint16).tofile(good)
@@ -220,3 +273,27 @@ def test_elsewhere_is_another_text_in_the_same_tokens(files, others):
 def test_a_known_vocabulary_reads_no_text():
     known = KnownVocabulary(ByteTokenizer())
     assert known.fit("any", lambda: pytest.fail("read")) is known.vocabulary
+
+
+def test_prompts_are_rows_padded_on_the_left(files, tmp_path):
+    (tmp_path / "prompts").write_text("The é\n\nTo use\r\n", encoding="utf-8")
+    data = TokenData(files, ByteTokenizer(), 16, prompts=str(tmp_path / "prompts"))
+    batch = everything(data.dataset("predict"))
+    rows = [tokens[mask].tolist() for tokens, mask in zip(batch.tokens, batch.mask, strict=True)]
+    assert rows == [[256, *"The é".encode()], [256, *b"To use"]]
+    assert batch.mask.tolist() == [[True] * 7, [True] * 7]
+    (tmp_path / "p.jsonl").write_text('{"prompt": ""}\n{"prompt": "a\\nb"}\n')
+    data = TokenData(files, ByteTokenizer(), 16, prompts=str(tmp_path / "p.jsonl"))
+    assert data.dataset("predict").rows == [[256], [256, *b"a\nb"]]
+    assert everything(data.dataset("predict")).mask[0].tolist() == [False] * 3 + [True]
+
+
+def test_prompts_that_cannot_be_read(files, tmp_path):
+    with pytest.raises(ValueError, match=r"TokenData: prompts='gone' is not a file"):
+        TokenData(files, prompts="gone")
+    (tmp_path / "blank").write_text(" \n\n")
+    with pytest.raises(ValueError, match=r"blank' holds no prompt; write one a line"):
+        TokenData(files, prompts=str(tmp_path / "blank"))
+    (tmp_path / "p.jsonl").write_text('{"prompt": "a"}\n{"prompt": 5}\n')
+    with pytest.raises(ValueError, match=r"p.jsonl': line 2: 'prompt' is a number, not a text"):
+        TokenData(files, prompts=str(tmp_path / "p.jsonl"))

@@ -1,14 +1,17 @@
 """Vocabularies encode any text and decode it; their digest identifies their origin."""
 
+import json
+
 import pytest
 from tokenizers import Tokenizer, models
 
 from framework.data.tokens.tokenizer import (
+    END,
     BytePairTokenizer,
     ByteTokenizer,
     FileTokenizer,
-    Numerals,
 )
+from framework.data.tokens.vocabularies import Numerals, restore
 
 TEXT = "It was the best of times,\n\nit was the worst of times … naïve 😀\n" * 20
 
@@ -71,3 +74,60 @@ def test_too_small_a_vocabulary():
 def test_numerals_show_ids():
     assert Numerals(100).decode([7, 42]) == "7 42"
     assert Numerals(100).encode(["7 42"]) == [[7, 42]]
+
+
+def changed(vocabulary, tmp_path, **settings):
+    """Saves a tokenizer with other settings in its file."""
+    found = json.loads(vocabulary.path.read_text(encoding="utf-8")) | settings
+    (tmp_path / "tokenizer.json").write_text(json.dumps(found), encoding="utf-8")
+    return FileTokenizer(str(tmp_path / "tokenizer.json"))
+
+
+TRUNCATION = {"direction": "Right", "max_length": 64, "strategy": "LongestFirst", "stride": 0}
+PADDING = {
+    **{"strategy": {"Fixed": 4096}, "direction": "Right", "pad_to_multiple_of": None},
+    **{"pad_id": 0, "pad_type_id": 0, "pad_token": END},
+}
+
+
+@pytest.mark.parametrize("settings", [{"truncation": TRUNCATION}, {"padding": PADDING}])
+def test_texts_are_neither_cut_nor_padded(tmp_path, settings):
+    vocabulary = fit(BytePairTokenizer(300))
+    other = changed(vocabulary, tmp_path, **settings)
+    texts = [TEXT, "short"]
+    assert other.encode(texts) == vocabulary.encode(texts)
+    assert other.digest() == vocabulary.digest()
+
+
+@pytest.mark.parametrize("special", [True, False])
+def test_text_that_spells_a_special_token_is_text(tmp_path, special):
+    vocabulary = fit(BytePairTokenizer(300))
+    tokens = json.loads(vocabulary.path.read_text(encoding="utf-8"))["added_tokens"]
+    marked = changed(vocabulary, tmp_path, added_tokens=[{**tokens[0], "special": special}])
+    text = f"a {END} b {END}"
+    for each in (vocabulary, marked, ByteTokenizer()):
+        [ids] = each.encode([text])
+        assert each.end not in ids
+        assert each.decode([each.end, *ids]) == text
+
+
+@pytest.mark.parametrize("tokenizer", [ByteTokenizer(), BytePairTokenizer(300)])
+def test_a_description_is_plain_data_and_restores_the_vocabulary(tokenizer):
+    vocabulary = fit(tokenizer)
+    again = restore(json.loads(json.dumps(vocabulary.describe())))
+    text = f"{TEXT}{END} 😀"
+    assert again.encode([text]) == vocabulary.encode([text])
+    assert (again.digest(), again.size) == (vocabulary.digest(), vocabulary.size)
+    assert again.end == vocabulary.end
+
+
+def test_a_description_of_a_later_version():
+    with pytest.raises(ValueError, match="of the kind 'words', which this version does not know"):
+        restore({"kind": "words"})
+
+
+def test_words_are_no_ids():
+    with pytest.raises(ValueError, match=r"'nine' is no id from 0 to 99; give ids"):
+        Numerals(100).encode(["7 nine"])
+    with pytest.raises(ValueError, match=r"'100' is no id"):
+        Numerals(100).encode(["100"])

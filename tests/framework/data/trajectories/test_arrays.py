@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from framework.data.trajectories.arrays import Hdf5Episodes, NpzEpisodes
+from framework.data.trajectories.arrays import NpzEpisodes
+from framework.data.trajectories.hdf5 import Hdf5Episodes
 from tests.framework.data.trajectories.test_recordings import PARTS, assert_holds
 
 STEPS = np.cumsum([4, 1, 6]) - 1  # the last of each episode
@@ -156,13 +157,40 @@ def test_hdf5_files_are_found_in_a_directory(tmp_path):
     assert source.environment == "Any-v0"
 
 
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_damaged_hdf5_files_are_refused(tmp_path, compression):
+    h5py, path = pytest.importorskip("h5py"), tmp_path / "episodes.hdf5"
+    with h5py.File(path, "w") as file:
+        for name, values in {**JOINED, "timeouts": flags(*STEPS)}.items():
+            file.create_dataset(name, data=values, compression=compression)
+    whole, random = path.read_bytes(), np.random.default_rng(0)
+    refused = []
+    for trial in range(60):
+        damaged = bytearray(whole)
+        for _ in range(20):
+            damaged[random.integers(min(2048, len(whole)))] = random.integers(256)
+        path.write_bytes(damaged if trial % 2 else whole[: random.integers(len(whole))])
+        try:
+            Hdf5Episodes(str(path)).read()
+        except ValueError as error:
+            refused.append(str(error))
+    assert len(refused) > 30
+    assert all(str(path) in message for message in refused)
+
+
 def test_what_hdf5_needs_is_said(tmp_path, monkeypatch):
     path = tmp_path / "episodes.h5"
     with pytest.raises(ValueError, match=r"Hdf5Episodes: path='.*h5' matches no file"):
         Hdf5Episodes(str(path)).key()
     path.write_bytes(b"not HDF5")
-    pytest.importorskip("h5py")
+    h5py = pytest.importorskip("h5py")
     with pytest.raises(ValueError, match="is damaged or no HDF5 file"):
+        Hdf5Episodes(str(path)).read()
+    with h5py.File(path, "w") as file:
+        file["episode_0/observations"] = np.zeros((3, 2))
+    with pytest.raises(
+        ValueError, match="holds episode_0 and no arrays at its top; write observations"
+    ):
         Hdf5Episodes(str(path)).read()
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(ValueError, match=r"Hdf5Episodes needs the package h5py; pip install"):

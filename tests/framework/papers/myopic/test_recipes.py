@@ -140,7 +140,7 @@ def test_a_local_model_of_a_trained_one(tmp_path, capsys):
     """
     path = fitted(tmp_path / "vanilla", "--config", "planning")
     expected = validation(capsys)
-    start = ["--model.initialization", "Weights", "--model.initialization.path", path]
+    start = ["--init_from", path]
     still = ["--model.optimizer.lr", "0.0", "--model.optimizer.weight_decay", "0.0"]
     local = ["--config", "planning", "--config", "myopic/local"]
     fitted(tmp_path / "local", *local, "--model.reference", path, *start, *still)

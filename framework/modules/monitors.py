@@ -1,0 +1,66 @@
+"""Checks that callbacks monitor metrics that are logged, before they look for them in vain."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from difflib import get_close_matches
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+
+VALIDATION = "val"  # with which the names of metrics begin that validation logs, all of them
+
+
+def check_monitors(trainer: Trainer, logged: Collection[str]) -> None:
+    """Checks the metrics that callbacks monitor; to be called after a validation.
+
+    After the validation that precedes training only misspelt names are sure to be wrong: a
+    callback may log more later.
+
+    Args:
+        trainer: The trainer, with its callbacks.
+        logged: Names of the metrics that are logged besides those that the trainer knows by now.
+
+    Raises:
+        ValueError: If nobody logs what a callback monitors.
+    """
+    names = sorted({*trainer.callback_metrics, *logged})
+    for callback, monitor in _monitored(trainer):
+        meant = monitor.replace("_", "/", 1)
+        early = trainer.sanity_checking and meant not in names
+        if early or monitor in (*names, "epoch", "step"):
+            continue
+        close = [meant] if meant in names else get_close_matches(monitor, names, n=1)
+        hint = f"did you mean {close[0]}? There are" if close else "there are"
+        raise ValueError(
+            f"{type(callback).__name__} monitors {monitor!r}, which is not logged; {hint} "
+            f"{', '.join(names)}."
+        )
+
+
+def check_validation(trainer: Trainer) -> None:
+    """Checks that there is validation, if a callback monitors it; checkpoints do without.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if trainer.enable_validation:
+        return
+    for callback, monitor in _monitored(trainer):
+        if monitor.startswith(VALIDATION) and not isinstance(callback, Checkpoint):
+            raise ValueError(
+                f"{type(callback).__name__} monitors {monitor!r}, but the run validates nothing "
+                f"(trainer.limit_val_batches={trainer.limit_val_batches}); drop one of them."
+            )
+
+
+def _monitored(trainer: Any) -> list[tuple[Callback, str]]:
+    """Returns callbacks with what they monitor, but those that tolerate a missing metric."""
+    return [
+        (callback, callback.monitor)
+        for callback in trainer.callbacks
+        if isinstance(getattr(callback, "monitor", None), str)
+        and getattr(callback, "strict", True)
+        and getattr(callback, "save_top_k", 1)
+    ]

@@ -1,0 +1,61 @@
+"""Scores of files against sums over their windows, and against what `test` reports."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from framework.data import TextFiles, TokenData
+from framework.data.tokens.tokenizer import KnownVocabulary
+from framework.generation import TextModel
+from framework.generation.scoring import Score, ScoredFile, score
+from tests.framework.conftest import OTHER, TEXT
+
+
+@pytest.fixture(scope="module")
+def model(written):
+    return TextModel(written.checkpoint)
+
+
+def test_a_file_is_scored_as_test_does(written, model):
+    found = score(model, ScoredFile(written.other), batch_size=3)
+    source = TextFiles(str(written.other), str(written.other))
+    data = TokenData(source, KnownVocabulary(model.vocabulary), 32)
+    batch = (windows := data.dataset("test")).__getitems__(list(range(len(windows))))
+    with torch.no_grad():
+        log_prob = model.checkpoint.module(batch).log_prob(batch.target)
+    nats = -log_prob[batch.weight > 0].double().sum().item()
+    assert found.nats == pytest.approx(nats, rel=1e-6)
+    assert found.tokens == batch.weight.sum()
+    assert found.bytes == written.other.stat().st_size
+    metrics = found.metrics
+    assert metrics["bits_per_byte"] == pytest.approx(nats / math.log(2) / found.bytes)
+    assert metrics["bits_per_byte"] == pytest.approx(
+        metrics["nll"] / math.log(2) / data.bytes_per_token("test")
+    )
+    assert metrics["perplexity"] == pytest.approx(math.exp(nats / found.tokens))
+
+
+def test_documents_of_json_lines_each_have_a_beginning(model, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"text": row}) + "\n" for row in (TEXT, OTHER)))
+    found = score(model, ScoredFile(path), 8)
+    assert found.bytes == len((TEXT + OTHER).encode())
+    ids = model.vocabulary.encode([TEXT, OTHER])
+    assert found.tokens == sum(map(len, ids)) + 1
+    with pytest.raises(ValueError, match=r"line 1 has no 'body', it has 'text'"):
+        score(model, ScoredFile(path, "body"), 8)
+
+
+def test_scores_add_up():
+    total = Score(10, 30, 7.0) + Score(5, 10, 8.0)
+    assert total.metrics == pytest.approx(
+        {"nll": 1.0, "perplexity": math.e, "bits_per_byte": 15 / math.log(2) / 40}
+    )
+
+
+def test_a_file_without_text(model, tmp_path):
+    (tmp_path / "empty.txt").touch()
+    with pytest.raises(ValueError, match=r"empty.txt.* holds no text"):
+        score(model, ScoredFile(tmp_path / "empty.txt"), 8)
