@@ -94,7 +94,7 @@ COMMAND_LINES = {
     ),
     "option of another class": (
         [*PEAKS, "--model.backbone.heads", "2"],
-        "model.backbone: MLP has no option 'heads'; Decoder or EncoderDecoder has",
+        "model.backbone.heads: MLP has no option 'heads'; Decoder or EncoderDecoder has",
     ),
     "no default that a recipe could hold": (
         [*PEAKS, "--trainer.callbacks", "Timer"],

@@ -156,7 +156,7 @@ def _rejected(
     got = f", got {_shortened(value)}" if found else ""
     sentence = " or ".join(dict.fromkeys(expected)).replace(" or expected", " or") + got
     if sentence.startswith("expected dict"):
-        shown = suggestions.mapping(value)
+        shown = suggestions.mapping(message)
         sentence = sentence.replace("dict", f"a mapping such as {shown}", 1)
     return Fault(": ".join(filter(None, [".".join(keys), sentence])), keys, value)
 

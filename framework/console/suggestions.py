@@ -116,15 +116,15 @@ def other_owner(option: str, owner: str, inner: str) -> str:
     return said if others else ""
 
 
-def mapping(given: str) -> str:
+def mapping(message: str) -> str:
     """Shows how to write a mapping; the one that was meant, if it was written as `key=value`.
 
     Args:
-        given: What was written.
+        message: That of jsonargparse, which ends with what was given.
     """
-    key, _, value = given.rpartition("=")
-    shown = (key, value.strip()) if key else ("name", "value")
-    return f"'{{{json.dumps(shown[0], ensure_ascii=False)}: {shown[1]}}}'"
+    given = re.search(r"Given value: (.*)=([^=]+)$", message)
+    key, value = (given[1], given[2].strip()) if given else ("name", "value")
+    return f"'{{{json.dumps(key, ensure_ascii=False)}: {value}}}'"
 
 
 def class_names(hint: Any) -> list[str]:
