@@ -16,7 +16,7 @@ import sys
 from importlib import import_module, metadata
 from pathlib import Path
 
-from framework.console import import_path, recipes, verbs
+from framework.console import import_path, plugins, recipes, verbs
 from framework.console.encoding import use_utf8
 from framework.console.errors import UserError, user_message
 
@@ -105,8 +105,7 @@ def _run_trainer(args: list[str], program: str) -> None:
 
 
 def _import_classes() -> None:
-    for face in (*FACES, *_slices()):
-        import_module(face)
+    plugins.load([import_module(face) for face in (*FACES, *_slices())])
 
 
 def _slices() -> list[str]:

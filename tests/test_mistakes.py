@@ -30,6 +30,16 @@ COMMAND_LINES = {
     "unknown option": ([*PEAKS, "--trainer.max_step", "3"], "did you mean --trainer.max_steps or"),
     "no such option": ([*PEAKS, "--zzz=3"], "there is no option --zzz; --help lists all."),
     "superfluous word": ([*PEAKS, "now"], "there is no option now;"),
+    "name of a recipe": (["fit", "two_peaks"], "did you mean --config two_peaks?"),
+    "short name": ([*PEAKS, "--learning_rate", "3"], "did you mean --model.optimizer.lr?"),
+    "incomplete name": (
+        [*PEAKS, "--model.lr", "3"],
+        "model.lr: DensityModel has no option 'lr'; did you mean --model.optimizer.lr?",
+    ),
+    "data that need an option": (
+        [*PEAKS, "--data", "SeriesData"],
+        "data: SeriesData needs source; give --data.source (Arrays, Competition, ",
+    ),
     "no value": ([*PEAKS, "--config"], "argument -c/--config: expected one argument"),
     "bad value": (
         [*PEAKS, "--trainer.max_steps", "many"],
@@ -62,7 +72,7 @@ COMMAND_LINES = {
     ),
     "no such module": (
         [*PEAKS, "--model.head", "my_own_heads.LaplaceHead"],
-        "model.head: there is no module 'my_own_heads' in the working directory or beside",
+        "model.head: there is no module 'my_own_heads' in the working directory",
     ),
     "no such recipe": (["fit", "--config", "two_peeks"], "did you mean two_peaks"),
     "no such file": (
@@ -84,7 +94,7 @@ COMMAND_LINES = {
     ),
     "option of another class": (
         [*PEAKS, "--model.backbone.heads", "2"],
-        "model.backbone: MLP has no option 'heads'; Decoder or EncoderDecoder has",
+        "model.backbone.heads: MLP has no option 'heads'; Decoder or EncoderDecoder has",
     ),
     "no default that a recipe could hold": (
         [*PEAKS, "--trainer.callbacks", "Timer"],
@@ -120,10 +130,43 @@ RECIPES = {
         "recipe.yaml, line 2, column 7: this is not YAML",
     ),
     "tab": ("model:\n\thead: LinearHead\n", "recipe.yaml, line 2, column 1: this is not YAML"),
+    "key given twice": (
+        "trainer:\n  max_steps: 3\nmodel: DensityModel\ntrainer: {max_time: 3}\n",
+        "recipe.yaml, line 4: trainer is given twice, first in line 1.",
+    ),
+    "alias inside itself": ("model: &a {head: *a}\n", "recipe.yaml, line 1: an alias (*name) "),
+    "nested deeply": (f"x: {'[' * 99}{']' * 99}\n", "line 1: this is nested more than 60 levels"),
+    "nested too deeply to read": (f"x: {'[' * 3000}\n", "recipe.yaml: this is nested too deeply"),
+    "no date": ("x: 2020-13-45\n", "recipe.yaml: this is not YAML: month must be in 1..12"),
+    "merge of a number": ("<<: 3\n", "recipe.yaml, line 1, column 5: this is not YAML"),
+    "tag": ("x: !tag 3\n", "recipe.yaml, line 1, column 4: this is not YAML"),
     "list": ("- model\n- data\n", "a recipe is a mapping"),
     "empty": ("", "a recipe is a mapping"),
-    "unknown key": ("models: DensityModel\n", "there is no option models; did you mean model?"),
-    "unknown nested key": ("trainer:\n  max_step: 3\n", "did you mean trainer.max_steps"),
+    "unknown key": (
+        "models: DensityModel\n",
+        "recipe.yaml, line 1: there is no option models; did you mean model?",
+    ),
+    "unknown nested key": (
+        "trainer:\n  max_step: 3\n",
+        "recipe.yaml, line 2: there is no option trainer.max_step; did you mean trainer.max_steps",
+    ),
+    "unknown option of a class": (
+        "model:\n  head:\n    bin: 3\n",
+        "recipe.yaml, line 3: model.head.bin: FourierHead has no option 'bin'; did you mean bins?",
+    ),
+    "value of another type": (
+        "model:\n  optimizer:\n    lr: 1e-3x\n",
+        "recipe.yaml, line 3: model.optimizer.lr: expected float, got 1e-3x",
+    ),
+    "interpolation": ("data:\n  seed: ${nope}\n", "recipe.yaml, line 2: data.init_args.seed: "),
+    "option in a list": (
+        "trainer:\n  callbacks:\n    class_path: Timer\n    init_args: {intervl: x}\n",
+        "recipe.yaml, line 4: trainer.callbacks.intervl: Timer has no option 'intervl'",
+    ),
+    "refused by a constructor": (
+        "model:\n  losses:\n    nll:\n      weight: -1\n",
+        "recipe.yaml, line 4: NegativeLogLikelihood: weight=-1.0 is negative",
+    ),
 }
 
 
@@ -131,7 +174,10 @@ RECIPES = {
 def test_recipe(text, expected, tmp_path, capsys):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(text)
-    assert expected in fails(capsys, *PEAKS, "--config", str(recipe))
+    root = f"--trainer.default_root_dir={tmp_path}"
+    said = fails(capsys, *PEAKS, "--config", "smoke", "--config", str(recipe), root)
+    assert expected in said
+    assert str(recipe) in said
 
 
 def test_a_head_that_cannot_serve_a_support(tmp_path, capsys):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sys
 import warnings
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,15 @@ from framework.console import (
     checkpoint_path,
     class_options,
     equal_parameters,
+    help,
     import_path,
     initial_weights,
+    refusals,
     resume,
     unsuitable,
 )
 from framework.console.errors import UserError
+from framework.console.help import CommandParser
 from framework.console.parsing import explain, explain_interpolation
 from framework.console.verbs import DESCRIPTION
 from framework.data.module import PredictiveData
@@ -115,6 +119,7 @@ class Command(LightningCLI):
             seed_everything_default=SEED,
             auto_configure_optimizers=False,
             trainer_defaults=_trainer_defaults(name),
+            parser_class=CommandParser,
             parser_kwargs={
                 "prog": prog,
                 "description": f"{DESCRIPTION}. `{prog} recipes` lists what can be run.",
@@ -140,15 +145,19 @@ class Command(LightningCLI):
         )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parses; errors are reported in one sentence."""
+        """Parses, or lists choices; errors are reported in one sentence."""
+        named = self._subcommand_parsers[self._verbs[0]] if self._verbs else parser
+        if text := help.listing(named, args):
+            print(text)
+            sys.exit()
         try:
             with class_options.corrected():
                 self.config = parser.parse_args(args)
+            self._words = args
         except ArgumentError as error:
-            named = self._subcommand_parsers[self._verbs[0]] if self._verbs else parser
-            raise UserError(explain(error.message, named)) from error
+            raise UserError(explain(error.message, named, args)) from error
         except OmegaConfBaseException as error:
-            raise UserError(explain_interpolation(error)) from error
+            raise UserError(explain_interpolation(error, args)) from error
         except RepresenterError as error:  # of a default that is no plain data
             raise UserError(
                 f"An option is {error.args[1]!r} by default, which a recipe cannot hold; set it "
@@ -184,6 +193,15 @@ class Command(LightningCLI):
             data.restore(checkpoint)
         return data.spec
 
+    def instantiate_classes(self) -> None:
+        """Builds data, model and trainer; an error names the line of the recipe."""
+        with self._placed():
+            super().instantiate_classes()
+
+    def _placed(self) -> AbstractContextManager[None]:
+        fixed = {"trainer": Trainer, "checkpoint": Checkpoint}
+        return refusals.placed(self.config[self.subcommand].as_dict(), fixed, self._words)
+
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Builds the trainer, without the callbacks that its options disable."""
         config = self._get(self.config_init, "trainer")
@@ -214,7 +232,8 @@ class Command(LightningCLI):
     def _run_subcommand(self, subcommand: str) -> None:
         """Runs the verb; after Ctrl-C, which Lightning ends in order, says how to resume."""
         try:
-            super()._run_subcommand(subcommand)
+            with self._placed():
+                super()._run_subcommand(subcommand)
         except SystemExit as end:
             if isinstance(end.__context__, KeyboardInterrupt):
                 raise Interrupted(self._how_to_resume()) from end

@@ -30,7 +30,7 @@ def user_message(error: Exception) -> str | None:
     """
     if missing := _missing_package(error):
         return missing
-    outermost, error = error, _innermost(error)
+    outermost, error = error, innermost(error)
     if str(error).startswith("Expected a ") and (said := _refused_by_class(str(outermost))):
         return said
     frames = traceback.extract_tb(error.__traceback__)
@@ -73,12 +73,12 @@ def _is_for_users(filename: str) -> bool:
     return filename.startswith(OURS) or LIGHTNING.search(filename) is not None
 
 
-def _innermost(error: Exception) -> Exception:
-    """Unwraps the error of a constructor that jsonargparse raised again."""
+def innermost(error: Exception) -> Exception:
+    """Returns the error of a constructor that jsonargparse raised again."""
     frames = traceback.extract_tb(error.__traceback__)
     wrapped = bool(frames) and "jsonargparse" in Path(frames[-1].filename).parts
     if wrapped and isinstance(error.__cause__, Exception):
-        return _innermost(error.__cause__)
+        return innermost(error.__cause__)
     return error
 
 

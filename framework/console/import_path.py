@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from framework.console.recipes import FOLDER
 
 NOTE = "module_folders"  # where a checkpoint notes the folders of the modules that it needs
 
-_added: list[str] = []  # by this process, to `sys.path`
+_searched: list[Path] = []  # by this process, for modules of the user
+
+
+def searched() -> list[Path]:
+    """Returns the folders of the user, in the order in which they are searched."""
+    return list(_searched)
 
 
 def extend(words: Sequence[str]) -> None:
@@ -18,18 +24,19 @@ def extend(words: Sequence[str]) -> None:
 
     Args:
         words: The command line. Recipes in it name their folders, and checkpoints those that the
-            modules of their run were in, besides the working directory.
+            modules of their run were in and that of their recipe, besides the working directory.
     """
     for folder in (Path.cwd(), *_folders(words)):
+        if folder not in _searched:
+            _searched.append(folder)
         if str(folder) not in sys.path:
             sys.path.append(str(folder))
-            _added.append(str(folder))
 
 
 def used() -> list[str]:
-    """Returns the added folders that modules were imported from."""
+    """Returns the folders of the user that modules were imported from."""
     found = {_folder(module) for name, module in list(sys.modules.items()) if "." not in name}
-    return [folder for folder in _added if folder in found]
+    return [str(folder) for folder in _searched if str(folder) in found]
 
 
 def _folders(words: Sequence[str]) -> Iterator[Path]:
@@ -41,6 +48,7 @@ def _folders(words: Sequence[str]) -> Iterator[Path]:
                 yield folder
         elif path.suffix == ".ckpt" and path.exists():
             yield from filter(Path.is_dir, map(Path, _noted(path)))
+            yield from _folder_of_recipe(path)
 
 
 def _noted(checkpoint: Path) -> Sequence[str]:
@@ -53,6 +61,13 @@ def _noted(checkpoint: Path) -> Sequence[str]:
     except ValueError:  # which the verb reports
         return ()
     return noted
+
+
+def _folder_of_recipe(checkpoint: Path) -> Iterator[Path]:
+    from framework.checkpoints import recipe_of
+
+    with suppress(ValueError):  # it has none, or the verb reports what is wrong with it
+        yield recipe_of(str(checkpoint)).resolve().parent
 
 
 def _folder(module: object) -> str:

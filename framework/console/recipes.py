@@ -14,6 +14,7 @@ from framework.console.encoding import reads_utf8
 from framework.console.errors import UserError
 
 FOLDER = Path(__file__).resolve().parents[2] / "recipes"
+DEEPEST = 60  # levels of a recipe
 STUDIES = "studies"  # its folder of files that configure many runs
 
 
@@ -59,6 +60,12 @@ def find(name: str, among: Sequence[Path] | None = None) -> Path:
         case several:
             names = ", ".join("/".join(_parts(path)) for path in several)
             raise UserError(f"several shipped recipes are called '{name}'; name one of {names}")
+
+
+def close_names(name: str, shipped: Sequence[Path]) -> list[str]:
+    """Returns the names of at most three shipped files that are or look like a name."""
+    tails = {"/".join(_parts(path)[-k:]) for path in shipped for k in range(1, 4)}
+    return get_close_matches(name.removesuffix(".yaml"), sorted(tails), n=3)
 
 
 def recipes() -> list[Path]:
@@ -118,8 +125,7 @@ def _first_sentence(path: Path) -> str:
 
 
 def _hint(name: str, shipped: Sequence[Path]) -> str:
-    tails = {"/".join(_parts(path)[-k:]) for path in shipped for k in range(1, 4)}
-    close = get_close_matches(name.removesuffix(".yaml"), sorted(tails), n=3)
+    close = close_names(name, shipped)
     return f"did you mean {' or '.join(close)}?" if close else "`overtone recipes` lists them."
 
 
@@ -128,11 +134,16 @@ def _checked(path: Path) -> Path:
     try:
         text = path.read_text(encoding="utf-8")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if fault := next(_faults(root, [], set()), None):
+            raise UserError(f"{path}, {fault}.")
+        yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise UserError(f"{path}{where}: this is not YAML: {error.problem}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise UserError(f"{path}: this is nested too deeply; no recipe needs that.") from error
+    except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"{path}: this is not YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(root, yaml.MappingNode):
         raise UserError(
@@ -144,3 +155,26 @@ def _checked(path: Path) -> Path:
             f"{getpreferredencoding(False)} here; set the environment variable PYTHONUTF8=1."
         )
     return path
+
+
+def _faults(node: yaml.Node | None, above: list[yaml.Node], done: set[int]) -> Iterator[str]:
+    """Yields what YAML permits and no recipe can mean, with its line."""
+    if not isinstance(node, yaml.CollectionNode) or id(node) in done:
+        return
+    line = node.start_mark.line + 1
+    if any(node is one for one in above):
+        yield f"line {line}: an alias (*name) stands inside what it names"
+        return
+    if len(above) == DEEPEST:
+        yield f"line {line}: this is nested more than {DEEPEST} levels deep"
+        return
+    if isinstance(node, yaml.MappingNode):
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            here = key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode) and lines.setdefault(key.value, here) != here:
+                yield f"line {here}: {key.value} is given twice, first in line {lines[key.value]}"
+    pairs = isinstance(node, yaml.MappingNode)
+    for part in [part for pair in node.value for part in pair] if pairs else node.value:
+        yield from _faults(part, [*above, node], done)
+    done.add(id(node))

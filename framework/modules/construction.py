@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABCMeta
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial
 from inspect import isclass, isroutine
@@ -13,7 +13,7 @@ from typing import Any
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import instantiate_module
 
-from framework.importing import import_path
+from framework.importing import import_path, imported
 
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
 """What Lightning calls to build a module from a description; it trusts this name."""
@@ -85,7 +85,7 @@ def build_module(owner: str, options: Mapping[str, Any]) -> Any:
         options: The hyper-parameters of the checkpoint.
 
     Raises:
-        ValueError: If they hold no description of the module.
+        ValueError: If they hold no description of the module, or a class cannot be imported.
     """
     if "_class_path" not in options:
         raise ValueError(
@@ -93,6 +93,20 @@ def build_module(owner: str, options: Mapping[str, Any]) -> Any:
         )
     left_out = ("_instantiator", "execution")
     kept = {name: value for name, value in options.items() if name not in left_out}
+    for path in _class_paths(kept):
+        imported(path)
     module = instantiate_module(LightningModule, {**kept, "initialization": None})
     module.on_load_checkpoint({module.CHECKPOINT_HYPER_PARAMS_KEY: kept})  # how it was built
     return module
+
+
+def _class_paths(described: Any) -> Iterator[str]:
+    """Yields the paths of the classes in a description."""
+    if isinstance(described, Mapping):
+        if "class_path" in described:
+            yield str(described["class_path"])
+        for value in described.values():
+            yield from _class_paths(value)
+    elif isinstance(described, list | tuple):
+        for value in described:
+            yield from _class_paths(value)

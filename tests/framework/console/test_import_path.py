@@ -20,7 +20,7 @@ def folders(tmp_path, monkeypatch):
     (tmp_path / "recipe" / "own.yaml").write_text("trainer: {}\n")
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(import_path, "_added", [])
+    monkeypatch.setattr(import_path, "_searched", [])
     yield tmp_path
     for module in ("beside_for_test", "noted_for_test"):
         sys.modules.pop(module, None)
@@ -42,7 +42,7 @@ def test_recipes_name_their_folders(folders, words):
 
 def test_there_are_no_modules_beside_shipped_recipes(folders):
     import_path.extend(["--config", str(FOLDER / "decision" / "cartpole.yaml")])
-    assert import_path._added == [str(folders / "here")]
+    assert import_path.searched() == [folders / "here"]
 
 
 def test_checkpoints_note_where_modules_were(folders):
@@ -52,5 +52,14 @@ def test_checkpoints_note_where_modules_were(folders):
     (folders / "damaged.ckpt").write_bytes(b"damaged")
     words = ["--ckpt_path", str(folders / "damaged.ckpt"), f"--other={folders / 'a.ckpt'}"]
     import_path.extend([*words, "no.ckpt"])
-    assert import_path._added == [str(folders / "here"), str(folders / "elsewhere")]
+    assert import_path.searched() == [folders / "here", folders / "elsewhere"]
     assert import_module("noted_for_test").VALUE == "noted"
+
+
+def test_checkpoints_name_the_folder_of_their_recipe(folders):
+    (folders / "recipe" / "config.yaml").touch()
+    (folders / "recipe" / "checkpoints").mkdir()
+    path = folders / "recipe" / "checkpoints" / "a.ckpt"
+    torch.save({"pytorch-lightning_version": "2.6"}, path)
+    import_path.extend([str(path)])
+    assert import_path.searched() == [folders / "here", folders / "recipe"]

@@ -11,7 +11,7 @@ from lightning.pytorch.cli import LightningCLI
 
 from framework.checkpoints import read
 from framework.modules.base import PredictiveModule
-from framework.modules.construction import describe
+from framework.modules.construction import build_module, describe
 from framework.strategies import FullyShardedStrategy
 from tests.framework.modules import fakes
 from tests.ranks import run_ranks
@@ -203,3 +203,9 @@ def test_unreadable_checkpoints_are_one_sentence(tmp_path):
     with pytest.raises(ValueError, match=r"objects.ckpt' holds objects that are not plain data"):
         read(tmp_path / "objects.ckpt")
     assert read(tmp_path / "good.ckpt")["global_step"] == 2
+
+
+def test_a_class_that_cannot_be_imported_is_named():
+    options = {"_class_path": "x", "head": {"class_path": "my.Head", "init_args": {"bins": [1]}}}
+    with pytest.raises(ValueError, match=r"my\.Head cannot be imported .* where it can be found"):
+        build_module("The checkpoint", options)
