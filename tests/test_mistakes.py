@@ -134,6 +134,11 @@ RECIPES = {
         "trainer:\n  max_steps: 3\nmodel: DensityModel\ntrainer: {max_time: 3}\n",
         "recipe.yaml, line 4: trainer is given twice, first in line 1.",
     ),
+    "trainer without options": (
+        "trainer: 3\n",
+        "recipe.yaml, line 1: trainer: expected a mapping of options, got 3",
+    ),
+    "checkpoint without options": ("checkpoint:\n", "line 1: checkpoint: expected a mapping"),
     "alias inside itself": ("model: &a {head: *a}\n", "recipe.yaml, line 1: an alias (*name) "),
     "nested deeply": (f"x: {'[' * 99}{']' * 99}\n", "line 1: this is nested more than 60 levels"),
     "nested too deeply to read": (f"x: {'[' * 3000}\n", "recipe.yaml: this is nested too deeply"),

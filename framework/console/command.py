@@ -41,7 +41,7 @@ from framework.console import (
 )
 from framework.console.errors import UserError
 from framework.console.help import CommandParser
-from framework.console.parsing import explain, explain_interpolation
+from framework.console.parsing import check_groups, explain, explain_interpolation
 from framework.console.verbs import DESCRIPTION
 from framework.data.module import PredictiveData
 from framework.modules.base import PredictiveModule
@@ -154,6 +154,8 @@ class Command(LightningCLI):
             with class_options.corrected():
                 self.config = parser.parse_args(args)
             self._words = args
+            groups = ("trainer", "checkpoint")
+            check_groups(self.config[self.config.subcommand], groups, args)
         except ArgumentError as error:
             raise UserError(explain(error.message, named, args)) from error
         except OmegaConfBaseException as error:

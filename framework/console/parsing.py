@@ -105,6 +105,23 @@ def explain_interpolation(error: OmegaConfBaseException, words: Sequence[str] = 
     return Fault(_unresolved(error, key), keys, "${").located(words)
 
 
+def check_groups(config: Namespace, names: Sequence[str], words: Sequence[str]) -> None:
+    """Checks that what should be mappings of options are, which jsonargparse does not.
+
+    Args:
+        config: The options of the verb.
+        names: Those that hold options.
+        words: Words of the command line, recipes by path.
+
+    Raises:
+        UserError: If one is something else.
+    """
+    for name in names:
+        if not isinstance(config[name], Namespace):
+            sentence = f"{name}: expected a mapping of options, got {config[name]}"
+            raise UserError(Fault(sentence, (name,)).located(words))
+
+
 def _unresolved(error: OmegaConfBaseException, key: str) -> str:
     message = (error.msg or "").partition("\n")[0]
     if isinstance(error, UnsupportedInterpolationType):
