@@ -150,12 +150,11 @@ class Command(LightningCLI):
         if text := help.listing(named, args):
             print(text)
             sys.exit()
+        check_groups(("trainer", "checkpoint"), args)
         try:
             with class_options.corrected():
                 self.config = parser.parse_args(args)
             self._words = args
-            groups = ("trainer", "checkpoint")
-            check_groups(self.config[self.config.subcommand], groups, args)
         except ArgumentError as error:
             raise UserError(explain(error.message, named, args)) from error
         except OmegaConfBaseException as error:

@@ -68,7 +68,7 @@ def choices_of(words: Sequence[str]) -> Iterator[tuple[str, str]]:
     """
     for name, value in given(words):
         if name in ("c", "config"):
-            yield from _texts(_loaded(value), ())
+            yield from _texts(loaded(value), ())
         else:
             yield short(name), value
 
@@ -144,5 +144,6 @@ def _texts(node: Any, keys: tuple[str, ...]) -> Iterator[tuple[str, str]]:
             yield from _texts(value, keys if transparent else (*keys, str(key)))
 
 
-def _loaded(path: str) -> Any:
+def loaded(path: str) -> Any:
+    """Returns the contents of a recipe, None if there is no such file."""
     return yaml.safe_load(Path(path).read_text(encoding="utf-8")) if Path(path).is_file() else None

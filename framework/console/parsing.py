@@ -20,7 +20,7 @@ from framework.console import (
 )
 from framework.console.equal_parameters import RESOLVER
 from framework.console.errors import UserError
-from framework.console.options import parameters, short
+from framework.console.options import given, loaded, parameters, short
 from framework.console.rejections import Rejection
 
 SPECIFIC = (  # reasons that concern a class, not a type
@@ -105,21 +105,23 @@ def explain_interpolation(error: OmegaConfBaseException, words: Sequence[str] = 
     return Fault(_unresolved(error, key), keys, "${").located(words)
 
 
-def check_groups(config: Namespace, names: Sequence[str], words: Sequence[str]) -> None:
+def check_groups(names: Sequence[str], words: Sequence[str]) -> None:
     """Checks that what should be mappings of options are, which jsonargparse does not.
 
     Args:
-        config: The options of the verb.
         names: Those that hold options.
         words: Words of the command line, recipes by path.
 
     Raises:
-        UserError: If one is something else.
+        UserError: If a recipe gives something else.
     """
-    for name in names:
-        if not isinstance(config[name], Namespace):
-            sentence = f"{name}: expected a mapping of options, got {config[name]}"
-            raise UserError(Fault(sentence, (name,)).located(words))
+    for option, path in given(words):
+        recipe = loaded(path) if option in ("c", "config") else {}
+        for name in names:
+            value = recipe.get(name, {}) if isinstance(recipe, dict) else {}
+            if not isinstance(value, dict | str):
+                sentence = f"{name}: expected a mapping of options, got {value}"
+                raise UserError(Fault(sentence, (name,)).located(["--config", path]))
 
 
 def _unresolved(error: OmegaConfBaseException, key: str) -> str:
