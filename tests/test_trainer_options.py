@@ -37,7 +37,7 @@ HELD = {
     "num_sanity_val_steps": LIGHTNING,
     "log_every_n_steps": LIGHTNING,
     "enable_checkpointing": "tests/test_cli.py::test_last_checkpoint_is_that_of_the_last_step",
-    "enable_progress_bar": f"{PROGRESS}test_quiet_without_a_terminal",
+    "enable_progress_bar": f"{PROGRESS}test_prints_nothing_if_there_should_be_no_bar",
     "enable_model_summary": LIGHTNING,
     "accumulate_grad_batches": f"{EPOCHS}test_an_epoch_must_be_whole_steps",
     "gradient_clip_val": "tests/test_mistakes.py::test_clipping_to_a_negative_norm",

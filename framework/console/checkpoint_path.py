@@ -14,11 +14,8 @@ from framework.console.errors import UserError
 
 INITIAL = "initial"  # scores the weights that a run would start with
 SEARCHED = ("best", "last")  # found in the folder of the run
-KEYWORDS = (
-    INITIAL,
-    *SEARCHED,
-    "hpc",
-)  # Lightning finds `hpc`, what Slurm jobs save before a requeue
+REQUEUED = "hpc"  # what a Slurm job saved before it was queued again; Lightning finds it
+KEYWORDS = (INITIAL, *SEARCHED, REQUEUED)
 HELP = frozenset({"-h", "--help"})
 PARTS = ("model", "data")
 

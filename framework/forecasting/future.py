@@ -27,7 +27,7 @@ from framework.modules.loading import load_module
 
 LEVELS = (0.1, 0.5, 0.9)
 PATHS = 100
-SERIES, AT_ONCE = {"cpu": 32}, {"cpu": 20}  # drawn together: more do not fit into its caches
+SERIES, AT_ONCE = {"cpu": 16}, {"cpu": 100}  # drawn together: more do not fit into its caches
 MANY = 256  # series, and paths of each, that are drawn together elsewhere
 
 

@@ -147,7 +147,7 @@ def test_a_local_model_of_a_trained_one(tmp_path, capsys):
     assert expected["nll"] != 0
     assert validation(capsys) == pytest.approx(expected, rel=1e-4)
     smoke = ["--config", "smoke", f"--trainer.default_root_dir={tmp_path}"]
-    predict = ["predict", *local, "--model.reference", path, *smoke]
+    predict = ["predict", *local, "--model.reference", path, *smoke, "--ckpt_path", "initial"]
     ordinary = ["--model.backbone.attention", "ScaledDotProduct"]
     for words, sentence in (
         (predict, "GivenPast .* cannot continue one step by step; generate with that model"),

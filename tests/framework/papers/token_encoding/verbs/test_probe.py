@@ -168,7 +168,7 @@ def test_mistakes(path, tmp_path, capsys):
     assert "ridge" in told(capsys, path, folder, "--ridge=-1")
     assert "folds" in told(capsys, path, folder, "--folds=1")
     assert "untrained" in told(capsys, path, folder, "--untrained=-1")
-    assert "takes no example" in told(capsys, path, folder, "--sequences=0")
+    assert "--sequences 0 is too small" in told(capsys, path, folder, "--sequences=0")
     assert "There are no statistics" in told(capsys, path, folder, f"--statistics={tmp_path}/x")
     assert "--rigde" in told(capsys, path, folder, "--rigde=1")
     shutil.copy(path, tmp_path / "alone.ckpt")
