@@ -29,9 +29,10 @@ def other_function():
 @pytest.fixture
 def install(tmp_path, monkeypatch):
     """Installs a package whose module has a text, in a folder of its own."""
-    before = set(sys.modules)
+    made = []
 
     def make(text, package="other-heads", module="other_heads"):
+        made.append(module)
         folder = tmp_path / package
         info = folder / f"{package.replace('-', '_')}-1.0.dist-info"
         info.mkdir(parents=True)
@@ -42,8 +43,8 @@ def install(tmp_path, monkeypatch):
         monkeypatch.syspath_prepend(folder)
 
     yield make
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
+    for name in made:
+        sys.modules.pop(name, None)
 
 
 def test_names_classes_on_the_command_line(install, capsys):
