@@ -7,7 +7,7 @@ import pickle
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 from torch.distributed.checkpoint.state_dict_loader import load
 
+S = TypeVar("S")
 PREFIX = "state_dict."  # of the names of parameters in a folder of shards
 PARTS = ("stem", "backbone", "head")
 SHARDED = "meta.pt"  # in a folder of shards: all but the parameters
@@ -168,3 +169,9 @@ def compare(owner: str, expected: Mapping[str, Any], found: Mapping[str, Any]) -
             f"{owner}: the checkpoint is of another architecture: {faults[0]}{more}; "
             "use the configuration that was saved beside it."
         )
+
+
+def trained_spec(checkpoint: Mapping[str, Any], kind: type[S]) -> S | None:
+    """Returns the facts of the data that a checkpoint was trained on; None if of another kind."""
+    spec = checkpoint.get("hyper_parameters", {}).get("spec")
+    return spec if isinstance(spec, kind) else None

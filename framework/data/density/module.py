@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
 from components.data import DensityBatch, DensitySpec
+from framework.checkpoints import trained_spec
 from framework.data.density.problems import Observations, Problem
 from framework.data.module import Dataset, InMemory, PredictiveData
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from framework.data.module import DataOptions
+
+
+SCALES = "scales"  # where a checkpoint keeps how features were scaled
 
 
 class DensityData(PredictiveData):
@@ -30,12 +35,37 @@ class DensityData(PredictiveData):
     def __init__(self, source: Problem, **options: Unpack[DataOptions]) -> None:
         super().__init__(**options)
         self.source = source
+        self._trained: DensitySpec | None = None
 
     @property
     def spec(self) -> DensitySpec:
-        """Range of the outcome, and number of features."""
+        """Range of the outcome, and number of features, or those of a checkpoint."""
+        if self._trained is not None:
+            return self._trained
         train = self._samples["train"]
         return DensitySpec(self.source.support(train), train.features.shape[-1])
+
+    def store(self, checkpoint: dict[str, Any]) -> None:
+        """Adds how the source scales features."""
+        checkpoint[SCALES] = self.source.scales()
+
+    def restore(self, checkpoint: Mapping[str, Any]) -> None:
+        """Takes over how features were scaled, and the range of the outcome.
+
+        Raises:
+            ValueError: If the features are others than those of the checkpoint.
+        """
+        trained = trained_spec(checkpoint, DensitySpec)
+        if trained is None:
+            return
+        self.source.restore(checkpoint.get(SCALES, {}))
+        count = self.spec.features
+        if count != trained.features:
+            raise ValueError(
+                f"DensityData: {type(self.source).__name__} has {count} features, the model was "
+                f"trained with {trained.features}; give the same ones."
+            )
+        self._trained = trained
 
     def dataset(self, split: str) -> Dataset:
         """Returns the observations of a split; those to predict are the test observations."""

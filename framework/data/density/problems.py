@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -40,6 +42,25 @@ class Problem(ABC):
     def truth(self, features: Tensor) -> Distribution | None:
         """Returns the true distribution for features `[..., F]`, `None` if it is not known."""
 
+    def scales(self) -> dict[str, list[Any]]:
+        """Returns how features are scaled, as plain data; here they are not."""
+        return {}
+
+    def restore(self, scales: Mapping[str, Sequence[Any]]) -> None:
+        """Lets features be scaled as those of a checkpoint were.
+
+        Args:
+            scales: What `scales` returned; empty if unknown.
+
+        Raises:
+            ValueError: If the features are others.
+        """
+        if scales:
+            raise ValueError(
+                f"{type(self).__name__} does not scale features, but those of the model were "
+                "scaled; choose a source like the one that it was trained on."
+            )
+
     def mean(self, features: Tensor) -> Tensor | None:
         """Returns the true mean `[...]` for features `[..., F]`, `None` if not known."""
         distribution = self.truth(features)
@@ -49,8 +70,8 @@ class Problem(ABC):
 class Table(Problem):
     """Reads features and outcome from the columns of a file, one observation a row.
 
-    Features are standardized with mean and standard deviation of the training rows; the outcome
-    keeps its unit.
+    Features are standardized with mean and standard deviation of the training rows, or of those
+    that the model of a checkpoint was trained on; the outcome keeps its unit.
 
     Args:
         path: A `.csv` (also compressed, such as `.csv.gz`), `.parquet`, `.arrow` or `.feather`
@@ -91,6 +112,27 @@ class Table(Problem):
         self.path, self.target, self.features = Path(path), target, features
         self.fractions, self.seed, self.range = (val, test), seed, (low, high)
         self.drop_missing = drop_missing
+        self._scales: dict[str, list[Any]] = {}
+
+    def scales(self) -> dict[str, list[Any]]:
+        """Returns the columns of the features, with mean and deviation of each."""
+        if not self._scales:
+            self.samples()
+        return self._scales
+
+    def restore(self, scales: Mapping[str, Sequence[Any]]) -> None:
+        """Scales features by mean and deviation of the rows that a model was trained on.
+
+        Raises:
+            ValueError: If the columns are others than those of the model.
+        """
+        names = self._names
+        if scales and list(scales["columns"]) != names:
+            raise ValueError(
+                f"Table: the features of {str(self.path)!r} are {', '.join(names)}, those of the "
+                f"model {', '.join(scales['columns'])}; name the same ones with features."
+            )
+        self._scales = {name: list(values) for name, values in scales.items()}
 
     def samples(self) -> dict[str, Observations]:
         """Reads the file, splits the rows and standardizes the features."""
@@ -104,8 +146,14 @@ class Table(Problem):
                 f"({len(train)} to train, {len(val)} to validate, {len(test)} to test on); "
                 "give more rows or other fractions."
             )
-        mean, std = values[train, 1:].mean(0), values[train, 1:].std(0)
-        values[:, 1:] = (values[:, 1:] - mean) / np.where(std > 0, std, 1.0)
+        if not self._scales:
+            mean, std = values[train, 1:].mean(0), values[train, 1:].std(0)
+            self._scales = {
+                "columns": self._names,
+                "mean": mean.tolist(),
+                "std": np.where(std > 0, std, 1.0).tolist(),
+            }
+        values[:, 1:] = (values[:, 1:] - self._scales["mean"]) / self._scales["std"]
         rows = {"train": train, "val": val, "test": test}
         return {
             split: Observations(
@@ -127,13 +175,18 @@ class Table(Problem):
         """Returns `None`: the true distribution of a table is unknown."""
         return None
 
+    @cached_property
+    def _table(self) -> TableFile:
+        return TableFile(existing_file(self.path, "Table: path"))
+
+    @cached_property
+    def _names(self) -> list[str]:
+        """The columns of the features."""
+        return self._table.others(self.target) if self.features is None else list(self.features)
+
     def _values(self) -> NDArray[np.float64]:
         """Reads the columns as numbers `[rows, 1 + F]`, the target first."""
-        table = TableFile(existing_file(self.path, "Table: path"))
-        chosen = self.features
-        if chosen is None:
-            chosen = table.others(self.target)
-        names = [self.target, *chosen]
+        table, names = self._table, [self.target, *self._names]
         values = np.column_stack([table.numbers(name) for name in names])
         bad = ~np.isfinite(values)
         if self.drop_missing:

@@ -111,25 +111,34 @@ def future_covariates(
     Raises:
         ValueError: If they are not those of training, or not known as far as the horizon.
     """
-    trained = tuple(Column(column.name, column.kind) for column in spec.covariates)
-    if source.beside != trained:
-        raise ValueError(
-            f"The model was trained with {_listed(trained)}, the series come with "
-            f"{_listed(source.beside)}; name the same columns in the same order."
-        )
+    require_columns(source, spec)
     covariates = source.covariates()
     if covariates is None or not covariates.mask("known").any():
         return covariates
     ahead = covariates.length - panel.length
     if (ahead < horizon).any():
         worst = int(ahead.argmin())
-        known = ", ".join(column.name for column in trained if column.kind == "known")
+        known = ", ".join(column.name for column in spec.covariates if column.kind == "known")
         raise ValueError(
             f"Series {str(panel.name[worst])!r} has values of {known} for {ahead[worst]} of the "
             f"{horizon} steps to forecast; add rows behind its last value that hold them and "
             "leave its value empty, or lower the horizon."
         )
     return covariates
+
+
+def require_columns(source: PanelSource, spec: SeriesSpec) -> None:
+    """Checks that the columns beside series are those of training.
+
+    Raises:
+        ValueError: If they are not.
+    """
+    trained = tuple(Column(column.name, column.kind) for column in spec.covariates)
+    if source.beside != trained:
+        raise ValueError(
+            f"The model was trained with {_listed(trained)}, the series come with "
+            f"{_listed(source.beside)}; name the same columns in the same order."
+        )
 
 
 def _listed(columns: Sequence[Column]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,11 +12,12 @@ import torch
 
 from components.data import SeriesSpec
 from components.supports import Interval
+from framework.checkpoints import trained_spec
 from framework.data.baselines import NONE, Baselines
 from framework.data.mapped import MappedArray
 from framework.data.module import PredictiveData
 from framework.data.series.baselines import METRICS, score_baselines
-from framework.data.series.covariates import Covariates
+from framework.data.series.covariates import Covariates, require_columns
 from framework.data.series.panels import Panel, PanelSource, load_panel, map_values, store_panel
 from framework.data.series.scaling import MeanScaling, Scaling, refuse_rounding
 from framework.data.series.windows import Cuts, SeriesWindows, seasonal_error
@@ -74,6 +75,7 @@ class SeriesData(PredictiveData):
         self.interval = Interval(*interval)
         self.windows, self.shortest = windows, shortest
         self._horizon, self._season, self._stride = horizon, season, stride
+        self._trained: SeriesSpec | None = None
 
     @cached_property
     def panel(self) -> Panel:
@@ -120,7 +122,34 @@ class SeriesData(PredictiveData):
         facts = (self.interval, self.context, self.horizon, self.season)
         covariates = self.covariates
         described = covariates.describe(self._cuts["train"].end) if covariates else ()
+        if self._trained is not None:
+            described = self._trained.covariates
         return SeriesSpec(*facts, scaling=self.scaling.describe(), covariates=described)
+
+    def restore(self, checkpoint: Mapping[str, Any]) -> None:
+        """Takes over how covariates were scaled.
+
+        Raises:
+            ValueError: If values would be scaled in another way than those of the checkpoint were,
+                or other columns stand beside them.
+        """
+        trained = trained_spec(checkpoint, SeriesSpec)
+        if trained is None:
+            return
+        if trained.scaling not in (None, self.scaling.describe()):
+            kind = str(trained.scaling["class_path"]).rpartition(".")[2]
+            raise ValueError(
+                f"SeriesData: the model was trained on values scaled by {kind} with other options "
+                f"than {type(self.scaling).__name__} has here; drop data.scaling."
+            )
+        if trained.support != self.interval:
+            raise ValueError(
+                f"SeriesData: the model predicts scaled values on {trained.support}, the data say "
+                f"{self.interval}; drop data.interval."
+            )
+        if self.covariates is not None or trained.covariates:
+            require_columns(self.source, trained)
+        self._trained = trained
 
     def dataset(self, split: str) -> SeriesWindows:
         """Returns the windows of a split; those to predict are the test windows."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch.utils.data import DataLoader
 
 from components.data import TrajectorySpec
-from components.supports import Interval, Tokens
+from components.supports import Bins, Interval, Tokens
+from framework.checkpoints import trained_spec
 from framework.data.module import Dataset, PredictiveData
 from framework.data.trajectories.archives import Archive
 from framework.data.trajectories.episodes import EpisodeSource
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from framework.data.module import DataOptions
 
 FIRST_SEED = {"val": 1_000_000, "test": 2_000_000, "predict": 3_000_000}  # of episodes to play
+LEARNT = ("support", "mean", "std", "return_scale", "longest")  # which parameters depend on
 TARGET_QUANTILE = 0.9  # of the returns of the training episodes: the default target
 
 
@@ -79,12 +82,41 @@ class TrajectoryData(PredictiveData):
         self.length, self.episodes = length, episodes
         self._targets = None if target_return is None else target_list(target_return)
         self.order = order
+        self._trained: TrajectorySpec | None = None
+
+    def restore(self, checkpoint: Mapping[str, Any]) -> None:
+        """Takes over how observations and returns were scaled, and the actions to choose from.
+
+        Raises:
+            ValueError: If observations or actions are others than those of the checkpoint.
+        """
+        trained = trained_spec(checkpoint, TrajectorySpec)
+        if trained is not None:
+            self._check_actions(trained)
+            if self.archive.shape != tuple(trained.observation):
+                raise ValueError(
+                    f"TrajectoryData: observations have the shape {self.archive.shape}, the model "
+                    f"was trained on {tuple(trained.observation)}; give episodes like those."
+                )
+        self._trained = trained
+
+    def _check_actions(self, trained: TrajectorySpec) -> None:
+        order = () if self.order is None else self.order.actions
+        if order != trained.order:
+            raise ValueError(
+                "TrajectoryData: the model was trained with another order of actions; drop order."
+            )
+        if not _fits(self.support, trained.support, exactly=self.archive.environment is not None):
+            raise ValueError(
+                f"TrajectoryData: the actions are {self.support}, the model was trained on "
+                f"{trained.support}; give episodes with the same actions."
+            )
 
     @property
     def spec(self) -> TrajectorySpec:
-        """Facts of the environment and of the training episodes."""
+        """Facts of the environment and of the training episodes, or of those of a checkpoint."""
         archive = self.archive
-        return TrajectorySpec(
+        spec = TrajectorySpec(
             support=self.support,
             observation=archive.shape,
             length=self.length,
@@ -99,6 +131,9 @@ class TrajectoryData(PredictiveData):
             longest=int(archive.length.max()),
             target_returns=self.target_returns,
         )
+        if self._trained is None:
+            return spec
+        return replace(spec, **{name: getattr(self._trained, name) for name in LEARNT})
 
     @property
     def support(self) -> Tokens | Interval:
@@ -158,3 +193,12 @@ class TrajectoryData(PredictiveData):
         targets = self.target_returns if self.source.environment else ()
         played = [self.seeds(split, (target,)) for target in targets]
         return [self._evaluation(examples) for examples in (self.dataset(split), *played)]
+
+
+def _fits(support: Tokens | Interval, trained: Tokens | Interval | Bins, exactly: bool) -> bool:
+    """Returns whether actions are among those that a model can choose, or exactly those."""
+    if exactly:
+        return support == trained
+    if isinstance(support, Tokens) and isinstance(trained, Tokens):
+        return support.size <= trained.size
+    return not isinstance(support, Tokens) and support.shape == trained.shape
