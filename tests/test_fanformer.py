@@ -33,8 +33,12 @@ def printed(*names):
     return yaml.safe_dump(yaml.safe_load(out.getvalue())["model"]["init_args"])
 
 
+@cache
 def built(*names, hidden=None, p=None, spec=SPEC):
-    """Builds the model of a recipe and its overlays without storage, of another width or share."""
+    """Builds the model of a recipe and its overlays without storage, of another width or share.
+
+    Tests share it, and change nothing.
+    """
     options = yaml.safe_load(printed(*names))
     backbone = options["backbone"]["init_args"]
     if hidden is not None:

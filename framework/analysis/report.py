@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 from torch.utils.tensorboard import SummaryWriter
+
+from framework.figures.style import pixels
 
 DPI = 150  # dots per inch of a picture
 
@@ -36,11 +39,12 @@ class Report(NamedTuple):
             writer = csv.writer(file, lineterminator="\n")
             writer.writerows([_written(cell) for cell in row] for row in self.numbers)
         paths[1].write_text(json.dumps(self.metrics, indent=1), encoding="utf-8")
-        self.figure.savefig(paths[2], dpi=DPI)
+        picture = pixels(self.figure, DPI)  # once: to lay a figure out takes longer than to draw
+        imsave(paths[2], picture, dpi=DPI)
         with SummaryWriter(str(folder)) as events:
             for name, value in self.metrics.items():
                 events.add_scalar(name, value)
-            events.add_figure(self.name, self.figure, close=False)
+            events.add_image(self.name, picture, dataformats="HWC")
         return paths
 
 

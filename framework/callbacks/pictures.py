@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from framework.figures.style import pixels
 
 DPI = 120  # dots per inch: readable on a screen, small on a disk
 FOLDER = "figures"  # in the log directory
@@ -20,7 +21,7 @@ def show(trainer: Trainer, figures: Mapping[str, Figure]) -> None:
     for logger in boards(trainer):
         for name, figure in figures.items():
             logger.experiment.add_image(
-                name, pixels(figure), trainer.global_step, dataformats="HWC"
+                name, pixels(figure, DPI), trainer.global_step, dataformats="HWC"
             )
 
 
@@ -41,11 +42,3 @@ def save(directory: str | None, figures: Mapping[str, Figure]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         FigureCanvasAgg(figure).print_figure(path, dpi=DPI)
         print(f"Picture: {path}", flush=True)
-
-
-def pixels(figure: Figure) -> np.ndarray:
-    """Renders a figure as bytes `[height, width, 3]`, without global state."""
-    figure.set_dpi(DPI)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
@@ -70,3 +71,16 @@ def legend(figure: Figure, axes: Axes, columns: int = 6) -> None:
     figure.legend(
         handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9
     )
+
+
+def pixels(figure: Figure, dpi: int) -> NDArray[np.uint8]:
+    """Renders a figure as bytes `[height, width, 3]`, without global state.
+
+    Args:
+        figure: The figure.
+        dpi: Dots per inch.
+    """
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3]

@@ -10,39 +10,17 @@ import cli
 from framework.checkpoints import read
 from framework.modules.loading import load_module
 
-pytestmark = pytest.mark.slow  # each trains a model or more, and runs verbs on it
+pytestmark = pytest.mark.slow  # each runs the verb on a model that was trained
 
 QUICK = ["--accelerator=cpu", "--sequences=12", "--contexts=300"]
 TOKENS = ["--tokens", '{"e": 1.4, " ": 0.8}']
 OTHER = ["--other=PythonLibrary", "--other.limit=9000"]
 
 
-def fit(folder, *options):
-    """Trains a small model of bytes for twenty steps; returns its checkpoint."""
-    sizes = ["--model.backbone.dim=8", "--model.backbone.depth=1", "--model.backbone.heads=2"]
-    text = ["--data.source=PythonLibrary", "--data.source.limit=40000"]
-    text += ["--data.tokenizer=ByteTokenizer", "--data.length=16", "--data.batch_size=4"]
-    text += ["--model.backbone.positions.length=16"]
-    limits = [
-        "--trainer.max_steps=20",
-        "--trainer.val_check_interval=20",
-        "--trainer.accelerator=cpu",
-    ]
-    quiet = ["--trainer.enable_progress_bar=false", f"--trainer.default_root_dir={folder}"]
-    quiet += ["--model.tied=false"]
-    cli.main(["fit", "--config", "token_encoding/small", *sizes, *text, *limits, *quiet, *options])
-    [path] = folder.glob("*/version_0/checkpoints/last.ckpt")
-    return path
-
-
 @pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    return fit(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture(scope="module")
-def tied(tmp_path_factory):
-    return fit(tmp_path_factory.mktemp("tied"), "--model.tied=true")
+def path(model):
+    """Knows enough for its rows to move as far as is requested."""
+    return model("20 steps")
 
 
 def edit(*words):

@@ -4,6 +4,8 @@ import csv
 import json
 import re
 import shutil
+from contextlib import redirect_stdout
+from io import StringIO
 
 import pytest
 import torch
@@ -16,14 +18,8 @@ from framework.console.checkpoint_options import leading
 from framework.modules.loading import load_module
 from framework.papers.token_encoding import Statistics, probe, readout
 from framework.papers.token_encoding.probing.controls import untrained
-from tests.framework.papers.token_encoding.verbs.byte_models import fit
 
 QUICK = ["--accelerator=cpu", "--sequences=12", "--contexts=150", "--untrained=8"]
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    return fit(tmp_path_factory.mktemp("run"))
 
 
 def ask(*words):
@@ -46,11 +42,18 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
+@pytest.fixture(scope="module")
+def probed(path):
+    """What the verb says of a model, and the folder that it leaves beside the checkpoint."""
+    with redirect_stdout(StringIO()) as out:
+        ask(path)
+    return out.getvalue(), path.parent / "last-probe"
+
+
 @pytest.mark.slow
-def test_what_is_told_is_left_beside_the_checkpoint(path, capsys):
+def test_what_is_told_is_left_beside_the_checkpoint(path, probed):
     """Numbers are those of `probe` on the statistics that were written."""
-    ask(path)
-    said, folder = capsys.readouterr().out, path.parent / "last-probe"
+    said, folder = probed
     assert re.search(r"Read-out of .*last.ckpt: 25\d tokens, 192 contexts", said)
     assert "Self-test passed" in said
     statistics, own = (
@@ -100,18 +103,18 @@ def test_controls_stand_in_the_table(path, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_statistics_are_read_instead_of_gathered(path, tmp_path, capsys):
-    ask(path, f"--folder={tmp_path / 'first'}")
-    file = tmp_path / "first" / "statistics.safetensors"
+def test_statistics_are_read_instead_of_gathered(path, probed, tmp_path, capsys):
+    said, first = probed
+    file = first / "statistics.safetensors"
     before = file.read_bytes()
-    assert "control: untrained" in capsys.readouterr().out
+    assert "control: untrained" in said
     ask(path, f"--folder={tmp_path / 'again'}", f"--statistics={file}", "--untrained=0")
     assert "untrained" not in capsys.readouterr().out
     assert file.read_bytes() == before
     assert not (tmp_path / "again" / "statistics.safetensors").exists()
     slopes = [
-        load_file(tmp_path / name / "probe.safetensors")["alpha.slope"]
-        for name in ("first", "again")
+        load_file(folder / "probe.safetensors")["alpha.slope"]
+        for folder in (first, tmp_path / "again")
     ]
     assert torch.equal(*slopes)
 
@@ -177,19 +180,15 @@ def test_mistakes(path, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_statistics_of_another_model_are_refused(path, tmp_path, capsys):
-    other = fit(tmp_path, "--seed_everything=2")
-    ask(other, f"--folder={tmp_path}", "--untrained=0")
-    file = f"--statistics={tmp_path / 'statistics.safetensors'}"
-    capsys.readouterr()
-    said = told(capsys, path, file, f"--folder={tmp_path / 'none'}")
+def test_statistics_of_another_model_are_refused(tied, probed, tmp_path, capsys):
+    file = f"--statistics={probed[1] / 'statistics.safetensors'}"
+    said = told(capsys, tied, file, f"--folder={tmp_path / 'none'}")
     assert "gathered with the read-out of" in said
     assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.slow
-def test_a_width_that_is_too_large_is_refused(tmp_path, capsys):
-    wide = fit(tmp_path, "--model.backbone.dim=64", "--trainer.callbacks=null")
-    said = told(capsys, wide, f"--folder={tmp_path / 'none'}")
+def test_a_width_that_is_too_large_is_refused(model, tmp_path, capsys):
+    said = told(capsys, model("wide"), f"--folder={tmp_path / 'none'}")
     assert "tokens are too few to regress" in said
     assert not (tmp_path / "none").exists()

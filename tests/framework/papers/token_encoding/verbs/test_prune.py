@@ -14,22 +14,11 @@ from framework.checkpoints import read
 from framework.console.checkpoint_options import leading
 from framework.modules.loading import load_module
 from framework.papers.token_encoding.pruning.head import PrunedHead
-from tests.framework.papers.token_encoding.verbs.byte_models import fit
 
-pytestmark = pytest.mark.slow  # each trains a model or more, and runs verbs on it
+pytestmark = pytest.mark.slow  # each runs the verb on a model that was trained
 
 QUICK = ["--accelerator=cpu", "--sequences=12", "--contexts=150", "--measured=100"]
 MATRIX = "head.projection.weight"
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    return fit(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture(scope="module")
-def tied(tmp_path_factory):
-    return fit(tmp_path_factory.mktemp("tied"), "--model.tied=true")
 
 
 def prune(*words):
@@ -117,11 +106,18 @@ def test_nothing_deleted_is_the_same_model(path, tmp_path, capsys):
     assert all(before[name].equal(after[name]) for name in before)
 
 
+@pytest.fixture(scope="module")
+def half(path, tmp_path_factory):
+    """What was noted where half of the dimensions were deleted."""
+    new = tmp_path_factory.mktemp("half") / "half.ckpt"
+    prune(path, new, "--fraction=0.5", "--saliency=energy")
+    return read(new)["edits"][0]
+
+
 @pytest.mark.parametrize(("option", "measure"), [("kl_budget", "kl"), ("js_budget", "js")])
-def test_a_budget_is_kept_and_used(option, measure, path, tmp_path, capsys):
+def test_a_budget_is_kept_and_used(option, measure, path, half, tmp_path, capsys):
     """One dimension more would exceed it."""
-    prune(path, tmp_path / "half.ckpt", "--fraction=0.5", "--saliency=energy")
-    budget = read(tmp_path / "half.ckpt")["edits"][0]["cost"][measure] * 1.01
+    budget = half["cost"][measure] * 1.01
     prune(path, tmp_path / "new.ckpt", f"--{option}={budget}", "--saliency=energy")
     [note] = read(tmp_path / "new.ckpt")["edits"]
     assert note["deleted"] == 4
@@ -161,9 +157,8 @@ def test_a_tied_read_out_is_untied_on_request(tied, tmp_path, capsys):
     assert after["head.projection.1.weight"].equal(vectors[:, kept])
 
 
-def test_features_are_not_left_out(tmp_path, capsys):
-    fan = fit(tmp_path / "run", "--model.head=FanHead", "--model.head.hidden=8")
-    new = tmp_path / "new.ckpt"
+def test_features_are_not_left_out(model, tmp_path, capsys):
+    fan, new = model("fan"), tmp_path / "new.ckpt"
     error = told(capsys, fan, new, "--fraction=0.5", "--physical=true")
     assert "has a FanHead, whose read-out does not read hidden states themselves" in error
     assert not new.exists()

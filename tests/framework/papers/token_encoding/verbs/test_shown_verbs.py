@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 import cli
-from tests.framework.papers.token_encoding.verbs.byte_models import fit
 
-pytestmark = pytest.mark.slow  # each trains a model or more, and runs verbs on it
+pytestmark = pytest.mark.slow  # each runs a verb on a model that was trained
 
 ROOT = Path(cli.__file__).parent
 PAGES = (
@@ -27,18 +26,12 @@ SHOWN = [
 ]
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """Reads out with its embedding, as the recipe does."""
-    return fit(tmp_path_factory.mktemp("run"), "--model.tied=true")
-
-
 @pytest.mark.parametrize("line", SHOWN)
-def test_a_verb_that_is_shown(line, model, tmp_path, monkeypatch, capsys):
+def test_a_verb_that_is_shown(line, tied, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     # Of bytes, a word is several tokens: its first letter takes its place.
     words = shlex.split(re.sub(r'"\s?(\w)\w*": ', r'"\1": ', line))[1:]
-    words = [str(model) if word.endswith("last.ckpt") else word for word in words]
+    words = [str(tied) if word.endswith("last.ckpt") else word for word in words]
     if "--statistics" in words:  # of the model of the recipe
         place = words.index("--statistics")
         del words[place : place + 2]
