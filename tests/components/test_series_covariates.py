@@ -69,5 +69,5 @@ def test_what_reads_none_is_refused():
     stem, batch = built()
     with pytest.raises(ValueError, match="built for series with covariates, but these have none"):
         stem(panel_of(batch))
-    with pytest.raises(ValueError, match=r"reads no covariates, .* have price, rain; choose SeriesStem"):
+    with pytest.raises(ValueError, match=r"reads no covariates, .* have price, rain; choose"):
         BinnedSeriesStem(DIM, SPEC)
