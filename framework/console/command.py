@@ -35,11 +35,11 @@ from framework.console import (
     help,
     import_path,
     initial_weights,
-    refusals,
     resume,
     unsuitable,
 )
 from framework.console.errors import UserError
+from framework.console.explanations import refusals
 from framework.console.help import CommandParser
 from framework.console.parsing import check_groups, explain, explain_interpolation
 from framework.console.verbs import DESCRIPTION

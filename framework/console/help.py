@@ -11,8 +11,9 @@ from typing import Any
 from jsonargparse import ArgumentParser
 from lightning.pytorch.cli import LightningArgumentParser
 
-from framework.console import options, suggestions
+from framework.console import options
 from framework.console.errors import UserError
+from framework.console.explanations import suggestions
 from framework.console.options import Option
 
 ENDING = ".help"

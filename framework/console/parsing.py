@@ -10,18 +10,12 @@ from typing import Any, NamedTuple
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from omegaconf.errors import OmegaConfBaseException, UnsupportedInterpolationType
 
-from framework.console import (
-    class_options,
-    class_paths,
-    places,
-    rejections,
-    suggestions,
-    verbs,
-)
+from framework.console import class_options, verbs
 from framework.console.equal_parameters import RESOLVER
 from framework.console.errors import UserError
+from framework.console.explanations import class_paths, places, rejections, suggestions
+from framework.console.explanations.rejections import Rejection
 from framework.console.options import given, loaded, parameters, short
-from framework.console.rejections import Rejection
 
 SPECIFIC = (  # reasons that concern a class, not a type
     "Option '",

@@ -7,7 +7,7 @@ import pytest
 import cli
 from framework.console import help
 from framework.console.errors import UserError
-from tests.framework.console.test_suggestions import parser
+from tests.framework.console.explanations.test_suggestions import parser
 
 __all__ = ["parser"]
 FIRST = [

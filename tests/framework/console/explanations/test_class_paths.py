@@ -5,7 +5,8 @@ import sys
 import pytest
 
 import cli
-from framework.console import class_paths, import_path
+from framework.console import import_path
+from framework.console.explanations import class_paths
 from framework.importing import imported
 
 FILES = {

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from framework.console import places
 from framework.console.errors import UserError, innermost, user_message
+from framework.console.explanations import places
 
 CONSTRUCTORS = ("__init__", "__post_init__")
 

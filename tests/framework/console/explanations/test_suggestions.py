@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 from jsonargparse import ArgumentParser
 
-from framework.console import options, suggestions
+from framework.console import options
+from framework.console.explanations import suggestions
 
 
 class Engine:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from framework.console import places
+from framework.console.explanations import places
 
 RECIPE = """\
 model: &model

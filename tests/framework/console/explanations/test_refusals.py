@@ -2,8 +2,8 @@
 
 import pytest
 
-from framework.console import refusals
 from framework.console.errors import UserError
+from framework.console.explanations import refusals
 
 CONFIG = {
     "part": {
