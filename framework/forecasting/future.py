@@ -17,7 +17,8 @@ from components.data import SeriesBatch, SeriesSpec
 from framework.checkpoints import read
 from framework.data.mapped import MappedArray
 from framework.data.series.calendars import Calendar
-from framework.data.series.covariates import Covariates, future_covariates
+from framework.data.series.columns import future_covariates
+from framework.data.series.covariates import Covariates
 from framework.data.series.panels import Panel, PanelSource, load_panel, map_values, store_panel
 from framework.data.series.scaling import Scaling, refuse_rounding
 from framework.data.series.windows import Cuts, SeriesWindows

@@ -17,7 +17,8 @@ from framework.data.baselines import NONE, Baselines
 from framework.data.mapped import MappedArray
 from framework.data.module import PredictiveData
 from framework.data.series.baselines import METRICS, score_baselines
-from framework.data.series.covariates import Covariates, require_columns
+from framework.data.series.columns import require_columns
+from framework.data.series.covariates import Covariates
 from framework.data.series.panels import Panel, PanelSource, load_panel, map_values, store_panel
 from framework.data.series.scaling import MeanScaling, Scaling, refuse_rounding
 from framework.data.series.windows import Cuts, SeriesWindows, seasonal_error

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from framework.data.cache import fingerprint
 from framework.data.files import existing_file
-from framework.data.series.covariates import Covariates, assemble_covariates, check_columns
+from framework.data.series.columns import assemble_covariates, check_columns
+from framework.data.series.covariates import Covariates
 from framework.data.series.grids import (
     Rows,
     refuse_holes,

@@ -16,7 +16,7 @@ from framework.data.baselines import NONE, Baselines
 from framework.data.mapped import MappedArray
 from framework.data.module import Dataset, EndlessData
 from framework.data.series.baselines import METRICS, Past, score_baselines
-from framework.data.series.covariates import refuse_covariates
+from framework.data.series.columns import refuse_covariates
 from framework.data.series.panels import PanelSource, map_values, read_spans, store_panel
 from framework.data.series.scaling import MeanScaling, Scaling
 from framework.papers.chronos.benchmarks import BenchmarkSet, competitions

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framework.data.mapped import MappedArray
-from framework.data.series.covariates import refuse_covariates
+from framework.data.series.columns import refuse_covariates
 from framework.data.series.panels import PanelSource, map_values, read_spans, store_panel
 from framework.data.series.recorded import fpp_tables
 from framework.papers.chronos.generated import Generated
