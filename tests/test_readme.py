@@ -12,6 +12,7 @@ import cli
 import components
 import framework.data
 from framework.console import recipes
+from tests.test_recipes import RECIPE_FILES
 
 ROOT = Path(cli.__file__).parent
 README = (ROOT / "README.md").read_text()
@@ -27,6 +28,8 @@ RUNS = [
     # are tested where they are installed
     if re.match("lightning fit(?!.*(--trainer.devices|--data.source))", line)
 ]
+# Recipes as they are shipped are trained by the tests of recipes
+SHIPPED = ["quickstart", *(run[2] for run in RUNS if len(run) == 3)]
 
 
 def test_the_two_commands():
@@ -46,13 +49,19 @@ def test_commands_are_what_is_installed():
     "run",
     [
         pytest.param(run, id=" ".join(run), marks=[] if run == RUNS[0] else [pytest.mark.slow])
-        for run in [["fit", "--config", "quickstart"], *RUNS]
+        for run in RUNS
+        if len(run) > 3
     ],
 )
 def test_runs_that_are_shown(run, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     cli.main([*run, "--config", "smoke"])
     assert "Metrics after 2 steps" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_recipes_that_are_shown_are_trained(name):
+    assert recipes.find(name) in RECIPE_FILES
 
 
 def test_the_python_example_trains(tmp_path, monkeypatch):

@@ -104,7 +104,14 @@ def resumable(folder, **settings):
     return watch.state_dict()["history"], logger
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Leaves out the pictures of a moment."""
+    monkeypatch.setattr("framework.papers.token_encoding.callback._draw", lambda moment: {})
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_resumed_from_before_its_last_scores_measures_them_again(tmp_path):
     once, _ = resumable(tmp_path / "once", max_steps=8)
     again, logger = resumable(tmp_path, max_steps=8, ckpt_path=tmp_path / "once" / "5.ckpt")
@@ -116,6 +123,7 @@ def test_a_run_resumed_from_before_its_last_scores_measures_them_again(tmp_path)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_that_is_extended_repeats_no_step(tmp_path):
     resumable(tmp_path, max_steps=5)
     longer, logger = resumable(tmp_path, max_steps=7, ckpt_path=tmp_path / "5.ckpt")
