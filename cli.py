@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from importlib import import_module, metadata
 from pathlib import Path
 
@@ -50,6 +51,7 @@ def main(args: list[str] | None = None) -> None:
     args = sys.argv[1:] if args is None else list(args)
     program = Path(sys.argv[0]).stem if Path(sys.argv[0]).stem in NAMES else "lightning"
     label = f"{program} {args[0]}" if args and not args[0].startswith("-") else program
+    warnings.formatwarning = _in_a_line
     if warning := foreign_lightning():
         print(f"{program}: warning: {warning}", file=sys.stderr)
     try:
@@ -63,6 +65,10 @@ def main(args: list[str] | None = None) -> None:
             raise
         print(f"{label}: error: {message}", file=sys.stderr)
         sys.exit(2)
+
+
+def _in_a_line(message: Warning | str, *_: object) -> str:
+    return f"warning: {' '.join(str(message).split())}\n"
 
 
 def foreign_lightning() -> str:

@@ -47,7 +47,7 @@ class TokenSpec:
         support: The vocabulary.
         length: Positions in a window.
         bytes_per_token: Mean length of a token of the validation text in bytes, which turns nats
-            per token into bits per byte, comparable between tokenizers.
+            per token into bits per byte, comparable between tokenizers; NaN if it is not known.
     """
 
     support: Tokens

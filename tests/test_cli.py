@@ -306,3 +306,20 @@ def test_version(capsys):
     program, version = capsys.readouterr().out.split(maxsplit=1)
     assert program == "lightning"
     assert version.startswith(("0.", "of a checkout"))
+
+
+def test_a_run_that_goes_on_elsewhere_leaves_its_files_there(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    short = ["--trainer.max_steps=2", "--trainer.val_check_interval=2", "--data.batch_size=8"]
+    cli.main(["fit", "--config", "two_peaks", *short])
+    (path,) = tmp_path.rglob("last.ckpt")
+    cli.main(["test", "--ckpt_path", str(path), "--trainer.default_root_dir=elsewhere"])
+    assert list((tmp_path / "elsewhere").rglob("metrics.json"))
+
+
+def test_a_part_of_what_is_not_chosen_is_refused(capsys):
+    words = ["--model.head=LinearHead", "--model.head.bins.size=64", "--print_config"]
+    with pytest.raises(SystemExit):
+        cli.main(["fit", "--config", "chronos_small", *words])
+    said = capsys.readouterr().err
+    assert "there is no class yet that has 'size'; choose one first" in said

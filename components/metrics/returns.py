@@ -40,7 +40,7 @@ def named_scores(returns: Tensor, references: Mapping[str, float]) -> dict[str, 
     Args:
         returns: Returns of episodes, any shape.
         references: Mean returns by name; `random` scores 0 and each other one 100. Those that are
-            not finite are unknown, and those that equal `random` are no scale: both are left out.
+            not finite are unknown, those that `random` reaches are no scale; both are left out.
 
     Returns:
         Scores in percent, of the shape of `returns`, by names such as `score_random_to_data`.
@@ -54,5 +54,5 @@ def named_scores(returns: Tensor, references: Mapping[str, float]) -> dict[str, 
     return {
         f"score_{RANDOM}_to_{name}": normalized_score(returns, random, reference)
         for name, reference in references.items()
-        if math.isfinite(random) and math.isfinite(reference) and reference != random
+        if math.isfinite(random) and math.isfinite(reference) and reference > random
     }

@@ -17,6 +17,7 @@ from framework.data.baselines import NONE, Baselines
 from framework.data.module import PredictiveData
 
 METRICS = "metrics.json"  # in the log directory: the numbers of the table
+OUTSIDE = 0.05  # share of the targets from which it is said
 
 
 class MetricsReport(Callback):
@@ -93,12 +94,24 @@ class MetricsReport(Callback):
             found = baselines(trainer)
             rows = with_baselines(rows, found)
             print(table(title, rows), flush=True)
-            print(*found.notes, sep="\n", end="\n" if found.notes else "", flush=True)
+            notes = [*found.notes, *outside(trainer.callback_metrics)]
+            print(*notes, sep="\n", end="\n" if notes else "", flush=True)
             numbers = {k: float(v) for k, v in trainer.callback_metrics.items() if "/" in k}
             numbers["parameters"] = sum(parameter.numel() for parameter in module.parameters())
             _save_numbers(numbers, Path(directory or "."))
         save(directory, self._figures)
         self._figures = {}
+
+
+def outside(metrics: Mapping[str, Tensor]) -> list[str]:
+    """Says that many targets lie where the head has no probability, as its scores do not."""
+    rates = {stage: metrics.get(f"{stage}/out_of_support") for stage in ("val", "test")}
+    return [
+        f"{float(rate):.1%} of the targets ({stage}) lie outside of what the head covers, and are "
+        "scored as its ends; widen the interval of the data, or choose a head without bounds."
+        for stage, rate in rates.items()
+        if rate is not None and float(rate) > OUTSIDE
+    ]
 
 
 def _save_numbers(numbers: Mapping[str, float], directory: Path) -> None:

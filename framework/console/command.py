@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import yaml
 from jsonargparse import ArgumentError
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -47,6 +48,7 @@ from framework.data.module import PredictiveData
 from framework.modules.base import PredictiveModule
 
 SEED = 1  # of a run that sets none
+SAME_FOLDER = "${...default_root_dir}"  # seen from the options of a logger
 INIT_FROM = (
     "Checkpoint, or directory of a published model, from which all parameters that fit are copied "
     "before training; the head may be another one. A table says what was loaded."
@@ -73,7 +75,8 @@ class SaveRecipe(SaveConfigCallback):
         if not dirpath.is_relative_to(folder):
             folder = dirpath
         folder.mkdir(parents=True, exist_ok=True)
-        self.config_filename = _write_new(folder, self.parser.dump(self.config, skip_none=False))
+        text = self.parser.dump(self.config, skip_none=False)
+        self.config_filename = _write_new(folder, _movable(text))
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -81,6 +84,18 @@ class SaveRecipe(SaveConfigCallback):
         """Stores the name of the recipe, and where its modules are, in the checkpoint."""
         checkpoint[NOTE] = self.config_filename
         checkpoint[import_path.NOTE] = import_path.used()
+
+
+def _movable(recipe: str) -> str:
+    """Lets loggers follow `trainer.default_root_dir` in a recipe that other runs start from."""
+    read = yaml.safe_load(recipe)
+    trainer = read["trainer"]
+    loggers = trainer["logger"] if isinstance(trainer["logger"], list) else [trainer["logger"]]
+    for logger in loggers:
+        options = logger.get("init_args") or {} if isinstance(logger, dict) else {}
+        if options.get("save_dir") == trainer["default_root_dir"]:
+            options["save_dir"] = SAME_FOLDER
+    return str(yaml.safe_dump(read, sort_keys=False, allow_unicode=True))
 
 
 def _write_new(folder: Path, text: str) -> str:
@@ -262,7 +277,7 @@ def _trainer_defaults(name: str) -> dict[str, Any]:
         "logger": {
             "class_path": "lightning.pytorch.loggers.TensorBoardLogger",
             "init_args": {
-                "save_dir": "${...default_root_dir}",
+                "save_dir": SAME_FOLDER,
                 "name": name,
                 "default_hp_metric": False,
             },

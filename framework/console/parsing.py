@@ -166,6 +166,14 @@ def _rejected(
     said, text = suggestions.no_class(value) if value.startswith("{") else ("", "")
     if text:
         return Fault(f"{'.'.join(keys)}: {said}", keys, text)
+    if unset := re.match(r"NestedArg\(key='([^']+)'", value):
+        name = ".".join(keys)
+        return Fault(
+            f"{name}: there is no class yet that has '{unset[1]}'; choose one first, "
+            f"as in --{name} CLASS",
+            keys,
+            unset[1],
+        )
     got = f", got {_shortened(value)}" if found else ""
     sentence = " or ".join(dict.fromkeys(expected)).replace(" or expected", " or") + got
     if sentence.startswith("expected dict"):

@@ -79,8 +79,9 @@ class Configuration:
             value == one and isinstance(value, bool) == isinstance(one, bool) for one in known
         ):
             wanted = " or ".join(_text(one) for one in known)
+            said = "says" if self.values.get(key) is not None else "leaves out a key, which means"
             raise ValueError(
-                f"{self.path} says {key}: {_text(value)}, which our Decoder does not have; "
+                f"{self.path} {said} {key}: {_text(value)}, which our Decoder does not have; "
                 f"only {key}: {wanted} can be imported."
             )
         return value

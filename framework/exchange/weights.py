@@ -120,9 +120,9 @@ class Comparison:
         label = f"{name} {list(self.expected[name].shape)}"
         if name not in self.found:
             return label
-        other = f"{list(self.found[name].shape)}"
-        kind = self.foreign.get(_part(name))
-        return f"{label}, there {other}" + (f" of {kind}" if kind else "")
+        if kind := self.foreign.get(_part(name)):
+            return f"{label}, there of a {kind}"
+        return f"{label}, there {list(self.found[name].shape)}"
 
 
 def _part(name: str) -> str:

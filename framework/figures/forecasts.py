@@ -80,7 +80,7 @@ def draw_fans(fans: Sequence[Fan], levels: Sequence[float], time: str) -> Figure
             (line,) = axes.plot(fan.times, fan.target, color=TRUTH, label="what came")
             line.set(linewidth=1.4, marker="o", markersize=3)
         if fan.times.dtype.kind == "M":
-            locator = AutoDateLocator(maxticks=6)
+            locator = AutoDateLocator(minticks=3, maxticks=6)
             axes.xaxis.set_major_locator(locator)
             axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
         label(axes, fan.title, time, "value (units of the series)")

@@ -138,12 +138,13 @@ def text_metrics(nll: float, bytes_per_token: float) -> dict[str, float]:
 
     Args:
         nll: Mean negative log-likelihood of the tokens, in nats.
-        bytes_per_token: Mean length of these tokens.
+        bytes_per_token: Mean length of these tokens; NaN where it is not known, and bits per byte
+            are left out.
     """
-    return {
-        "perplexity": math.inf if nll > 700 else math.exp(nll),  # float64 ends at e^709
-        "bits_per_byte": nll / math.log(2) / bytes_per_token,
-    }
+    found = {"perplexity": math.inf if nll > 700 else math.exp(nll)}  # float64 ends at e^709
+    if not math.isnan(bytes_per_token):
+        found["bits_per_byte"] = nll / math.log(2) / bytes_per_token
+    return found
 
 
 def _numbers(tokens: list[int]) -> str:

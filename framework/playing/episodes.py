@@ -196,10 +196,10 @@ def _references(
     random = trained.random_return if same else math.nan
     if not math.isfinite(random):
         random = place.random_return(spec.horizon)
-    if expert == random:
+    if expert is not None and expert <= random:
         raise ValueError(
-            f"play: expert={expert} is what random actions reach, which is no scale; give the "
-            "mean return of a better policy."
+            f"play: expert={expert} is what random actions reach ({random:.4g}), which is no "
+            "scale; give the mean return of a better policy."
         )
     data = trained.data_return if same or not trained.environment else math.nan
     known = {RANDOM: random, "data": data, "expert": math.nan if expert is None else expert}

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from components.supports import Interval
+from framework.data.cache import fingerprint
 from framework.data.files import existing_file
 from framework.data.precision import too_coarse
 from framework.data.table_file import TableFile
@@ -115,7 +116,7 @@ class Table(Problem):
         self._scales: dict[str, list[Any]] = {}
 
     def scales(self) -> dict[str, list[Any]]:
-        """Returns the columns of the features, with mean and deviation of each."""
+        """Returns how rows are split, and the features with mean and deviation of each."""
         if not self._scales:
             self.samples()
         return self._scales
@@ -131,6 +132,13 @@ class Table(Problem):
             raise ValueError(
                 f"Table: the features of {str(self.path)!r} are {', '.join(names)}, those of the "
                 f"model {', '.join(scales['columns'])}; name the same ones with features."
+            )
+        file, *split = scales.get("rows", self._rows)
+        if file == self._rows[0] and split != self._rows[1:]:
+            raise ValueError(
+                f"Table: the rows of {str(self.path)!r} were split by val, test, seed = "
+                f"{', '.join(map(str, split))} in training, and rows of training would be tested; "
+                "drop these options."
             )
         self._scales = {name: list(values) for name, values in scales.items()}
 
@@ -149,6 +157,7 @@ class Table(Problem):
         if not self._scales:
             mean, std = values[train, 1:].mean(0), values[train, 1:].std(0)
             self._scales = {
+                "rows": self._rows,
                 "columns": self._names,
                 "mean": mean.tolist(),
                 "std": np.where(std > 0, std, 1.0).tolist(),
@@ -166,10 +175,14 @@ class Table(Problem):
     def support(self, train: Observations) -> Interval:
         """Returns the given range, or that of the training outcomes."""
         low, high = self.range
-        return Interval(
-            train.outcome.min().item() if low is None else low,
-            train.outcome.max().item() if high is None else high,
-        )
+        low = train.outcome.min().item() if low is None else low
+        high = train.outcome.max().item() if high is None else high
+        if not low < high:
+            raise ValueError(
+                f"Table: column {self.target!r} of {str(self.path)!r} ranges from {low:g} to "
+                f"{high:g} in the training rows; choose another target, or set low and high."
+            )
+        return Interval(low, high)
 
     def truth(self, features: Tensor) -> None:
         """Returns `None`: the true distribution of a table is unknown."""
@@ -178,6 +191,11 @@ class Table(Problem):
     @cached_property
     def _table(self) -> TableFile:
         return TableFile(existing_file(self.path, "Table: path"))
+
+    @property
+    def _rows(self) -> list[Any]:
+        """What decides which rows a split has: the file, and options."""
+        return [fingerprint(self.path), *self.fractions, self.seed]
 
     @cached_property
     def _names(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -17,6 +18,7 @@ from framework.data.tokens.tokenizer import BytePairTokenizer, Tokenizer
 from framework.data.tokens.vocabularies import Numerals, Vocabulary
 
 END = 1 << 16  # bytes at either end of a file that identify it, together with its size
+PART = 10  # every tenth document of a single file of JSON lines is held out
 CHUNK = 1 << 24  # tokens that are checked at once
 FEW = 16  # tokens of which every second may be 0 by chance
 
@@ -100,7 +102,7 @@ class JsonLines(TextCorpus):
     Args:
         train: Path or glob pattern of the files, such as "dolma/*.json.gz".
         val: Path or pattern of the validation files; if not given, the last training file is held
-            out.
+            out, or every tenth document where there is one file.
         test: Path or pattern of the test files; if not given, the validation text.
         column: Name under which an object has its text.
 
@@ -113,7 +115,8 @@ class JsonLines(TextCorpus):
     ) -> None:
         files = matching_files(train, "JsonLines: train")
         held_out = files[-1:] if val is None else matching_files(val, "JsonLines: val")
-        kept = [path for path in files if path not in held_out]
+        self.shared = val is None and len(files) == 1
+        kept = [path for path in files if self.shared or path not in held_out]
         if not kept:
             raise ValueError(
                 f"JsonLines: train={train!r} leaves no file besides those for validation; give "
@@ -126,19 +129,27 @@ class JsonLines(TextCorpus):
     def documents(self, split: str) -> Iterable[str]:
         """Reads the documents of a split, one after the other."""
         for path in self.files[split]:
-            yield from json_texts(path, self.column)
+            for number, text in enumerate(json_texts(path, self.column), 1):
+                if self._belongs(number, split):
+                    yield text
+
+    def _belongs(self, number: int, split: str) -> bool:
+        """Returns whether a document of a file, counted from 1, belongs to a split."""
+        whole = not self.shared or self.files[split] != self.files["train"]
+        return whole or (number % PART == 0) == (split != "train")
 
     def digest(self, split: str) -> str:
         """Identifies files by their sizes and ends; a gzipped one ends with a checksum."""
         ends = (part for path in self.files[split] for part in _ends(path))
-        return fingerprint(self.column, *ends)
+        part = f"{split == 'train'}" if self.shared else ""
+        return fingerprint(self.column + part, *ends)
 
 
 class TokenFiles(Corpus):
     """Files of token ids that were made elsewhere, `.npy` or raw integers (`.bin`).
 
     They are memory-mapped in place. With the `FileTokenizer` that made them, ids are shown as text
-    and bits per byte can be measured; without one, a token counts as one byte.
+    and bits per byte are measured; without one, these are not known and left out.
 
     Args:
         train: File to train on.
@@ -211,9 +222,9 @@ def _check_width(stream: Stream) -> None:
 
 
 def _bytes_per_token(stream: Stream, vocabulary: Vocabulary) -> float:
-    """Measures the mean length of the tokens that are predicted; a numeral counts as one byte."""
+    """Measures the mean length of the tokens that are predicted; NaN where it is not known."""
     if isinstance(vocabulary, Numerals):
-        return 1.0
+        return math.nan
     predicted = stream.ids[1:].tolist()
     return len(vocabulary.decode(predicted).encode()) / max(1, len(predicted))
 

@@ -145,7 +145,10 @@ class BytePairTokenizer(Tokenizer):
 
     def require(self, vocabulary: Vocabulary) -> None:
         """Checks that a vocabulary, which a model was trained with, may stand in for its own."""
-        if not isinstance(vocabulary, JsonVocabulary) or vocabulary.size > self.vocab_size:
+        known = isinstance(vocabulary, JsonVocabulary)
+        requested = vocabulary.requested if isinstance(vocabulary, JsonVocabulary) else None
+        same = vocabulary.size <= self.vocab_size == (requested or self.vocab_size)
+        if not (known and same):
             raise ValueError(
                 f"BytePairTokenizer: vocab_size={self.vocab_size} does not describe the tokenizer "
                 f"that the model was trained with, which has {vocabulary.size} tokens and is in "
@@ -172,4 +175,6 @@ class BytePairTokenizer(Tokenizer):
             engine.save(str(folder / "tokenizer.json"))
 
         key = {"method": "byte pairs", "vocab_size": self.vocab_size, "text": digest}
-        return FileTokenizer(str(cached("tokenizers", key, train) / "tokenizer.json"))
+        fitted = FileTokenizer(str(cached("tokenizers", key, train) / "tokenizer.json"))
+        fitted.requested = self.vocab_size
+        return fitted

@@ -75,12 +75,14 @@ class JsonVocabulary(Vocabulary):
     Args:
         engine: The tokenizer; it is changed.
         end: Name of the token that stands between documents.
+        requested: How many tokens it was to have, if it was fitted to a text: it has fewer where
+            that ran out of pairs.
 
     Raises:
         ValueError: If there is no such token.
     """
 
-    def __init__(self, engine: Engine, end: str) -> None:
+    def __init__(self, engine: Engine, end: str, requested: int | None = None) -> None:
         found = engine.token_to_id(end)
         if found is None:
             raise ValueError(f"it has no token {end!r}")
@@ -91,6 +93,7 @@ class JsonVocabulary(Vocabulary):
         engine.encode_special_tokens = True
         self._engine, self._end_name = engine, end
         self.end, self.size = found, engine.get_vocab_size()
+        self.requested = requested
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Converts each text to token ids."""
@@ -107,7 +110,8 @@ class JsonVocabulary(Vocabulary):
 
     def describe(self) -> dict[str, Any]:
         """Returns plain data for checkpoints: the whole tokenizer."""
-        return {"kind": "json", "json": self._engine.to_str(), "end": self._end_name}
+        whole = {"kind": "json", "json": self._engine.to_str(), "end": self._end_name}
+        return {**whole, "requested": self.requested}
 
     @cached_property
     def _digest(self) -> str:
@@ -167,7 +171,7 @@ def restore(description: Mapping[str, Any]) -> Vocabulary | None:
         case {"kind": "bytes"}:
             return Bytes()
         case {"kind": "json", "json": str(text), "end": str(end)}:
-            return JsonVocabulary(Engine.from_str(text), end)
+            return JsonVocabulary(Engine.from_str(text), end, description.get("requested"))
         case {"kind": "numerals", "size": int(size)}:
             return Numerals(size)
         case {"kind": "other"}:

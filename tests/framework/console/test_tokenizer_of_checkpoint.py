@@ -85,7 +85,7 @@ def test_the_tokenizer_is_that_of_the_training_text(written):
 
 def test_another_tokenizer_is_refused(written):
     source = TextFiles(str(written.other))
-    for other in (ByteTokenizer(), BytePairTokenizer(290)):
+    for other in (ByteTokenizer(), BytePairTokenizer(290), BytePairTokenizer(400)):
         with pytest.raises(ValueError, match=rf"{type(other).__name__}: .* 300 tokens .*; drop"):
             restored(written, source, other)
     data = TokenData(source, BytePairTokenizer(300), 32)

@@ -47,6 +47,19 @@ def test_other_features_are_refused(tmp_path):
         other.restore(trained)
 
 
+def test_rows_that_were_split_in_another_way_are_refused(tmp_path):
+    trained = houses(tmp_path, "a", 1.0)
+    other = DensityData(Table(str(tmp_path / "a.csv"), "price", seed=5))
+    with pytest.raises(ValueError, match=r"split by val, test, seed = 0.1, 0.1, 0 in training"):
+        other.restore(checkpoint(trained))
+
+
+def test_an_outcome_that_never_changes_is_refused(tmp_path):
+    pd.DataFrame({"area": np.arange(60.0), "price": 3.0}).to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(ValueError, match=r"column 'price' of '.*a.csv' ranges from 3 to 3"):
+        _ = DensityData(Table(str(tmp_path / "a.csv"), "price")).spec
+
+
 def episodes(scale=1.0, **options):
     found = made(**options)
     found = found._replace(observation=scale * found.observation)

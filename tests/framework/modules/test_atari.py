@@ -61,4 +61,4 @@ def test_two_steps_episodes_and_a_checkpoint(logs, tmp_path, monkeypatch):
     assert batch.observation.shape == (2, 4, 4, 84, 84)
     torch.testing.assert_close(again.eval()(batch).probs, module.eval()(batch).probs)
     rows = [row for rows in trainer().predict(again, data) for row in rows]
-    assert [row["seed"] for row in rows] == list(data.seeds("predict").seeds)
+    assert [row["seed"] for row in rows] == list(data.dataset("predict").seeds)

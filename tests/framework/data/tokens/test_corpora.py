@@ -123,11 +123,22 @@ def test_shards_of_json_are_known_by_their_ends(shards):
     assert digest() != before
 
 
+def test_every_tenth_document_of_a_single_file_is_held_out(tmp_path):
+    path = tmp_path / "one.jsonl"
+    path.write_text("".join(f'{{"text": "{number} "}}\n' for number in range(1, 26)))
+    corpus = JsonLines(str(path))
+    kept = [number for number in range(1, 26) if number % 10]
+    assert [int(text) for text in corpus.documents("train")] == kept
+    for split in ("val", "test"):
+        assert [int(text) for text in corpus.documents(split)] == [10, 20]
+    assert corpus.digest("train") != corpus.digest("val")
+
+
 def test_json_that_cannot_be_used(shards):
     with pytest.raises(ValueError, match=r"JsonLines: val='.*gone' matches no file"):
         JsonLines(str(shards / "*.gz"), str(shards / "gone"))
     with pytest.raises(ValueError, match="leaves no file besides those for validation"):
-        JsonLines(str(shards / "a*"))
+        JsonLines(str(shards / "a*"), str(shards / "a*"))
     with pytest.raises(
         ValueError, match=r"plain.jsonl': line 1 has no 'text', it has 'body'; set column"
     ):

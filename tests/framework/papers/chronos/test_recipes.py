@@ -117,11 +117,13 @@ def test_mini_takes_a_step(capsys):
 
 @pytest.mark.slow
 def test_a_checkpoint_holds_the_cells_and_forecasts_with_them(tmp_path, capsys):
-    """A swapped head keeps the binning of the recipe; flags change a part of it, or all."""
+    """A swapped head has no options of the one before; flags give it a binning of its own."""
     place = f"--trainer.default_root_dir={tmp_path}"
     words = [
         "--model.head",
         "LinearHead",
+        "--model.head.bins",
+        "MixedBins",
         "--model.head.bins.size",
         "64",
         "--model.stem.bins",
