@@ -94,7 +94,7 @@ class MetricsReport(Callback):
             found = baselines(trainer)
             rows = with_baselines(rows, found)
             print(table(title, rows), flush=True)
-            notes = [*found.notes, *outside(trainer.callback_metrics)]
+            notes = [*found.notes, *outside(trainer.callback_metrics), *_unvalidated(trainer)]
             print(*notes, sep="\n", end="\n" if notes else "", flush=True)
             numbers = {k: float(v) for k, v in trainer.callback_metrics.items() if "/" in k}
             numbers["parameters"] = sum(parameter.numel() for parameter in module.parameters())
@@ -111,6 +111,19 @@ def outside(metrics: Mapping[str, Tensor]) -> list[str]:
         "scored as its ends; widen the interval of the data, or choose a head without bounds."
         for stage, rate in rates.items()
         if rate is not None and float(rate) > OUTSIDE
+    ]
+
+
+def _unvalidated(trainer: Trainer) -> list[str]:
+    """Says that a run ended before its first validation, which leaves no best checkpoint."""
+    first = trainer.val_check_interval
+    validates = bool(trainer.limit_val_batches) and trainer.state.fn == "fit"
+    validated = any(name.startswith("val/") for name in trainer.callback_metrics)
+    if validated or not validates or not isinstance(first, int):
+        return []
+    return [
+        f"Not validated: the run ended after {trainer.global_step} steps, before the first "
+        f"validation (trainer.val_check_interval={first}); set it lower for a best checkpoint."
     ]
 
 

@@ -103,6 +103,18 @@ def test_numbers_are_kept_for_programs(tmp_path):
     assert kept["parameters"] == PARAMETERS
 
 
+def test_a_run_without_validation_says_why(tmp_path, capsys):
+    runner = trainer(
+        default_root_dir=tmp_path,
+        callbacks=[MetricsReport()],
+        **{**VALIDATE, "val_check_interval": 500},
+    )
+    runner.fit(Drawing(**options()), data())
+    assert (
+        "before the first validation (trainer.val_check_interval=500)" in capsys.readouterr().out
+    )
+
+
 @pytest.mark.parametrize("verb", ["validate", "test"])
 def test_evaluations_end_with_one_table(verb, tmp_path, capsys):
     model = Drawing(**options())
