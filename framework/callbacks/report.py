@@ -94,7 +94,7 @@ class MetricsReport(Callback):
             found = baselines(trainer)
             rows = with_baselines(rows, found)
             print(table(title, rows), flush=True)
-            notes = [*found.notes, *outside(trainer.callback_metrics), *_unvalidated(trainer)]
+            notes = [*found.notes, *uncovered(trainer.callback_metrics), *_unvalidated(trainer)]
             print(*notes, sep="\n", end="\n" if notes else "", flush=True)
             numbers = {k: float(v) for k, v in trainer.callback_metrics.items() if "/" in k}
             numbers["parameters"] = sum(parameter.numel() for parameter in module.parameters())
@@ -103,7 +103,7 @@ class MetricsReport(Callback):
         self._figures = {}
 
 
-def outside(metrics: Mapping[str, Tensor]) -> list[str]:
+def uncovered(metrics: Mapping[str, Tensor]) -> list[str]:
     """Says that many targets lie where the head has no probability, as its scores do not."""
     rates = {stage: metrics.get(f"{stage}/out_of_support") for stage in ("val", "test")}
     return [

@@ -1,11 +1,14 @@
-"""Checks files that a verb is to write, before hours are spent on their content."""
+"""Files that a verb writes: checked before hours are spent on their content; tables."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from framework.console.errors import UserError
+
+TABLES = (".parquet", ".csv")
 
 
 def require_new(path: Path, suffixes: Sequence[str] = ()) -> None:
@@ -30,3 +33,11 @@ def require_new(path: Path, suffixes: Sequence[str] = ()) -> None:
         raise UserError(
             f"{path} cannot be written there ({error.strerror}); choose another folder."
         ) from error
+
+
+def write_table(frame: Any, path: Path) -> None:
+    """Writes a data frame to a Parquet or CSV file, whose suffix is one of `TABLES`."""
+    if path.suffix == ".csv":
+        frame.to_csv(path, index=False)
+    else:
+        frame.to_parquet(path, index=False)

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from components.data import SeriesBatch, SeriesSpec
-from framework.checkpoints import read
+from framework.checkpoints import read, trained_spec
 from framework.data.mapped import MappedArray
 from framework.data.series.calendars import Calendar
 from framework.data.series.columns import future_covariates
@@ -107,8 +107,9 @@ def require_forecaster(path: str | Path) -> None:
     Raises:
         ValueError: If it cannot be read, or its model forecasts no series.
     """
-    options = read(path).get("hyper_parameters", {})
-    if not isinstance(options.get("spec"), SeriesSpec):
+    checkpoint = read(path)
+    if trained_spec(checkpoint, SeriesSpec) is None:
+        options = checkpoint.get("hyper_parameters", {})
         kind = str(options.get("_class_path", "model")).rpartition(".")[2]
         raise ValueError(
             f"The checkpoint {str(path)!r} holds a {kind}, which forecasts no series; "

@@ -15,7 +15,7 @@ from lightning.fabric import Fabric
 
 from components.data import EpisodeBatch, TrajectorySpec
 from components.metrics.returns import RANDOM, named_scores
-from framework.console.outputs import require_new
+from framework.console.outputs import TABLES, require_new, write_table
 from framework.data.trajectories.environments import Environment
 from framework.data.trajectories.making import make
 from framework.data.trajectories.targets import target_list, written
@@ -23,7 +23,7 @@ from framework.evaluation import rollout
 from framework.evaluation.film import FilmedEnvironment
 from framework.modules.decision import DecisionModel
 from framework.modules.loading import load_module
-from framework.playing.returns import SUFFIXES, PlayedEpisodes
+from framework.playing.returns import PlayedEpisodes
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def play(
     if not 0 <= seed < 2**31:
         raise ValueError(f"play: seed={seed} is no seed; use 0 or a positive number below 2**31.")
     if output is not None:
-        require_new(Path(output), SUFFIXES)
+        require_new(Path(output), TABLES)
     module = _load(checkpoint)
     targets = _targets(returns, module.spec, checkpoint)
     films = {} if video is None else _films(Path(video), targets, seed)
@@ -93,7 +93,7 @@ def play(
     finally:
         played = PlayedEpisodes(place.name, pd.DataFrame(rows), references)
         if output is not None and rows:
-            played.write(Path(output))
+            write_table(played.episodes, Path(output))
         if len(rows) < len(tasks):
             logger.warning("%d of %d episodes were played to their end.", len(rows), len(tasks))
     return played

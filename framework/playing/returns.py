@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
@@ -13,7 +12,6 @@ from components.metrics.returns import RANDOM
 from framework.callbacks.table import plus_minus
 from framework.data.trajectories.targets import written
 
-SUFFIXES = (".parquet", ".csv")
 SCORE = f"score_{RANDOM}_to_"
 
 
@@ -70,10 +68,3 @@ class PlayedEpisodes:
             best = self.references[score.removeprefix(SCORE)]
             cells.append(f"{100 * (mean - random) / (best - random) + 0.0:.4g}")
         return [name, f"{mean:.4g}", "", "", *cells]
-
-    def write(self, path: Path) -> None:
-        """Writes the episodes to a Parquet or CSV file."""
-        if path.suffix == ".csv":
-            self.episodes.to_csv(path, index=False)
-        else:
-            self.episodes.to_parquet(path, index=False)

@@ -59,7 +59,7 @@ class DensityData(PredictiveData):
         if trained is None:
             return
         self.source.restore(checkpoint.get(SCALES, {}))
-        count = self.spec.features
+        count = self._samples["train"].features.shape[-1]
         if count != trained.features:
             raise ValueError(
                 f"DensityData: {type(self.source).__name__} has {count} features, the model was "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -124,27 +123,15 @@ class Table(Problem):
     def restore(self, scales: Mapping[str, Sequence[Any]]) -> None:
         """Scales features by mean and deviation of the rows that a model was trained on.
 
-        Raises:
-            ValueError: If the columns are others than those of the model.
+        That they are the same features is checked once the file is read.
         """
-        names = self._names
-        if scales and list(scales["columns"]) != names:
-            raise ValueError(
-                f"Table: the features of {str(self.path)!r} are {', '.join(names)}, those of the "
-                f"model {', '.join(scales['columns'])}; name the same ones with features."
-            )
-        file, *split = scales.get("rows", self._rows)
-        if file == self._rows[0] and split != self._rows[1:]:
-            raise ValueError(
-                f"Table: the rows of {str(self.path)!r} were split by val, test, seed = "
-                f"{', '.join(map(str, split))} in training, and rows of training would be tested; "
-                "drop these options."
-            )
         self._scales = {name: list(values) for name, values in scales.items()}
 
     def samples(self) -> dict[str, Observations]:
         """Reads the file, splits the rows and standardizes the features."""
-        values = self._values()
+        table = TableFile(existing_file(self.path, "Table: path"))
+        names = table.others(self.target) if self.features is None else list(self.features)
+        values = self._values(table, [self.target, *names])
         order = np.random.default_rng(self.seed).permutation(len(values))
         sizes = [round(fraction * len(values)) for fraction in self.fractions]
         test, val, train = np.split(order, [sizes[1], sum(sizes)])
@@ -154,11 +141,14 @@ class Table(Problem):
                 f"({len(train)} to train, {len(val)} to validate, {len(test)} to test on); "
                 "give more rows or other fractions."
             )
-        if not self._scales:
+        split = [fingerprint(self.path), *self.fractions, self.seed]
+        if self._scales:
+            self._require_same(names, split)
+        else:
             mean, std = values[train, 1:].mean(0), values[train, 1:].std(0)
             self._scales = {
-                "rows": self._rows,
-                "columns": self._names,
+                "rows": split,
+                "columns": names,
                 "mean": mean.tolist(),
                 "std": np.where(std > 0, std, 1.0).tolist(),
             }
@@ -188,23 +178,24 @@ class Table(Problem):
         """Returns `None`: the true distribution of a table is unknown."""
         return None
 
-    @cached_property
-    def _table(self) -> TableFile:
-        return TableFile(existing_file(self.path, "Table: path"))
+    def _require_same(self, names: Sequence[str], split: Sequence[Any]) -> None:
+        """Refuses other features than those of a checkpoint, and rows of one file split anew."""
+        trained = self._scales["columns"]
+        if list(names) != trained:
+            raise ValueError(
+                f"Table: the features of {str(self.path)!r} are {', '.join(names)}, those of the "
+                f"model {', '.join(trained)}; name the same ones with features."
+            )
+        file, *options = self._scales["rows"]
+        if file == split[0] and options != list(split[1:]):
+            raise ValueError(
+                f"Table: the rows of {str(self.path)!r} were split by val, test, seed = "
+                f"{', '.join(map(str, options))} in training, and rows of training would be "
+                "tested; drop these options."
+            )
 
-    @property
-    def _rows(self) -> list[Any]:
-        """What decides which rows a split has: the file, and options."""
-        return [fingerprint(self.path), *self.fractions, self.seed]
-
-    @cached_property
-    def _names(self) -> list[str]:
-        """The columns of the features."""
-        return self._table.others(self.target) if self.features is None else list(self.features)
-
-    def _values(self) -> NDArray[np.float64]:
-        """Reads the columns as numbers `[rows, 1 + F]`, the target first."""
-        table, names = self._table, [self.target, *self._names]
+    def _values(self, table: TableFile, names: Sequence[str]) -> NDArray[np.float64]:
+        """Reads columns as numbers `[rows, columns]`."""
         values = np.column_stack([table.numbers(name) for name in names])
         bad = ~np.isfinite(values)
         if self.drop_missing:

@@ -145,15 +145,17 @@ class BytePairTokenizer(Tokenizer):
 
     def require(self, vocabulary: Vocabulary) -> None:
         """Checks that a vocabulary, which a model was trained with, may stand in for its own."""
-        known = isinstance(vocabulary, JsonVocabulary)
-        requested = vocabulary.requested if isinstance(vocabulary, JsonVocabulary) else None
-        same = vocabulary.size <= self.vocab_size == (requested or self.vocab_size)
-        if not (known and same):
-            raise ValueError(
-                f"BytePairTokenizer: vocab_size={self.vocab_size} does not describe the tokenizer "
-                f"that the model was trained with, which has {vocabulary.size} tokens and is in "
-                "the checkpoint; drop tokenizer to use that."
-            )
+        if (
+            isinstance(vocabulary, JsonVocabulary)
+            and vocabulary.size <= self.vocab_size
+            and vocabulary.requested in (None, self.vocab_size)
+        ):
+            return
+        raise ValueError(
+            f"BytePairTokenizer: vocab_size={self.vocab_size} does not describe the tokenizer "
+            f"that the model was trained with, which has {vocabulary.size} tokens and is in "
+            "the checkpoint; drop tokenizer to use that."
+        )
 
     def fit(self, digest: str, documents: Callable[[], Iterable[str]]) -> Vocabulary:
         """Trains on the documents, unless that was done before.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from framework.callbacks.table import table
 from framework.console.checkpoint_options import HELP
 from framework.console.errors import UserError
 from framework.console.opened_checkpoint import OpenedCheckpoint
-from framework.console.outputs import require_new
+from framework.console.outputs import TABLES, require_new, write_table
 from framework.console.parsing import VerbParser
 from framework.data.series.calendars import written
 from framework.data.series.panels import PanelSource, load_panel, store_panel
@@ -28,11 +28,6 @@ from framework.forecasting.picture import draw_future
 
 SHOWN = 12  # rows that are printed
 SOURCE = "--data.source"
-WRITERS: Mapping[str, Callable[[Any, Path], None]] = {
-    ".parquet": lambda frame, path: frame.to_parquet(path, index=False),
-    ".csv": lambda frame, path: frame.to_csv(path, index=False),
-}
-"""How a table is written, by the extension of the file."""
 PICTURES = (".png", ".pdf", ".svg")
 
 
@@ -61,7 +56,7 @@ def run(words: list[str], prog: str) -> None:
             f"No recipe beside the checkpoint {words[0]!r} names a source of series; choose one "
             f"with {SOURCE}."
         )
-    for path, suffixes in ((output, tuple(WRITERS)), (plot, PICTURES)):
+    for path, suffixes in ((output, TABLES), (plot, PICTURES)):
         if path is not None:
             require_new(path, suffixes)
     fabric = Fabric(accelerator=given.accelerator, devices=1)
@@ -78,7 +73,7 @@ def run(words: list[str], prog: str) -> None:
         print(_shortened(frame, str(given.checkpoint)))
         print(f"\nAll {len(frame):,} rows are written by --output forecast.csv (or .parquet).")
     else:
-        WRITERS[output.suffix](frame, output)
+        write_table(frame, output)
         print(f"Forecast: {output}")
     if plot is not None:
         draw_future(frame, load_panel(store_panel(source))).savefig(plot, dpi=150)

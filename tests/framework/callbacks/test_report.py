@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from components.heads.parametric import NormalHead
 from components.stems import SeriesStem
 from framework.callbacks import MetricsReport
-from framework.callbacks.report import outside
+from framework.callbacks.report import uncovered
 from framework.data.series.module import SeriesData
 from framework.data.series.panels import Arrays
 from framework.evaluation.forecasting import Paths
@@ -180,5 +180,5 @@ def test_one_of_many_processes_writes(strategy, tmp_path):
 
 def test_targets_that_a_head_does_not_cover_are_said():
     rates = {"val/out_of_support": 0.944, "test/out_of_support": 0.01}
-    (said,) = outside({name: torch.tensor(rate) for name, rate in rates.items()})
+    (said,) = uncovered({name: torch.tensor(rate) for name, rate in rates.items()})
     assert said.startswith("94.4% of the targets (val) lie outside of what the head covers")
