@@ -32,10 +32,12 @@ class Stem(nn.Module, ABC):
     """Turns a batch into a sequence, and selects the positions that predict.
 
     `reach` is how many steps before its target a state depends on, None for the whole batch. Where
-    it is given, a growing sequence is embedded at its end only.
+    it is given, a growing sequence is embedded at its end only. Where a stem is not
+    `autoregressive`, no state reads a target, and all targets are predicted at once.
     """
 
     reach: int | None = None
+    autoregressive: bool = True
 
     @abstractmethod
     def forward(self, batch: Any) -> Embedded:

@@ -15,6 +15,8 @@ from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 from torch.distributed.checkpoint.state_dict_loader import load
 
+from framework.packaged import SUFFIX, locate, read_packaged, shipped
+
 S = TypeVar("S")
 PREFIX = "state_dict."  # of the names of parameters in a folder of shards
 PARTS = ("stem", "backbone", "head")
@@ -26,16 +28,21 @@ def read(path: str | Path) -> dict[str, Any]:
     """Reads a checkpoint file without running any code in it; tensors stay there until used.
 
     Args:
-        path: The file, or the folder of a sharded checkpoint: then all but the parameters is read.
+        path: The file, or the folder of a sharded checkpoint: then all but the parameters is read;
+            or the name of a model that comes with Overtone.
 
     Raises:
         ValueError: If there is no such file, it is no checkpoint, or it holds more than data.
     """
-    file = Path(path)
+    file = locate(path)
+    if file.suffix == SUFFIX and file.is_file():
+        return read_packaged(file)
     if file.is_dir():
         file = file / SHARDED
     if not file.is_file():
-        raise ValueError(f"There is no checkpoint {str(path)!r}; check the path.")
+        names = ", ".join(shipped())
+        named = f", or name a model that comes with Overtone ({names})" if names else ""
+        raise ValueError(f"There is no checkpoint {str(path)!r}; check the path{named}.")
     try:
         checkpoint: dict[str, Any] = torch.load(
             file, map_location="cpu", weights_only=True, mmap=True
@@ -109,7 +116,7 @@ def parameters(path: Path) -> Mapping[str, Tensor]:
     Raises:
         ValueError: If a file cannot be used.
     """
-    if path.is_file():
+    if not path.is_dir():
         state: dict[str, Tensor] = read(path)["state_dict"]
         return state
     listed = FileSystemReader(path).read_metadata().state_dict_metadata
@@ -130,7 +137,7 @@ def load_parameters(path: Path) -> dict[str, Tensor]:
         ValueError: If it cannot be read.
     """
     held = read(path)
-    if path.is_file():
+    if not path.is_dir():
         state: dict[str, Tensor] = held["state_dict"]
         return state
     reader = FileSystemReader(path)

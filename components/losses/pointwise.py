@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 from torch.nn.functional import huber_loss
 
+from components.distributions.affine import Affine
 from components.distributions.scores import pinball
 from components.distributions.tensors import constant
 from components.distributions.vectors import add_components, components_of
@@ -79,8 +80,13 @@ class Pinball(Loss):
 
     In the units of the outcome. Over many levels it approaches half the CRPS.
 
+    Where series of different units are trained together, measure errors on the scale of
+    :math:`\mathrm{asinh}((y - \mathrm{loc}) / \mathrm{scale})`: all series then count alike, and
+    outliers little. The quantiles that minimize it are the same, since the scale is monotone.
+
     Args:
         levels: Levels of the quantiles, each between 0 and 1.
+        asinh: Whether errors are those of the inverse hyperbolic sine of scaled values.
         weight: Factor of this term in the objective, at least 0.
 
     Raises:
@@ -92,6 +98,7 @@ class Pinball(Loss):
     def __init__(
         self,
         levels: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
+        asinh: bool = False,
         weight: float = 1.0,
     ) -> None:
         super().__init__(weight)
@@ -99,12 +106,24 @@ class Pinball(Loss):
             raise ValueError(
                 f"Pinball: levels={list(levels)}; it needs one or more, each between 0 and 1."
             )
-        self.levels = tuple(levels)
+        self.levels, self.asinh = tuple(levels), asinh
 
     def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
         """Scores targets `[B, T, *event]`: units of the outcome `[B, T]`."""
         levels = constant(self.levels, torch.float32, target.device)
         levels = levels.view(-1, *(1,) * target.dim())
         with refuse(self, prediction, "real values, which have quantiles"):
-            quantiles = components_of(prediction).icdf(levels)
+            each = components_of(prediction)
+            if self.asinh:
+                each, target = _scaled(each, target)
+            quantiles = each.icdf(levels)
+        if self.asinh:
+            quantiles, target = quantiles.asinh(), target.asinh()
         return add_components(pinball(quantiles, target, levels).mean(0), prediction)
+
+
+def _scaled(distribution: Distribution, target: Tensor) -> tuple[Distribution, Tensor]:
+    """Returns a distribution and its target in the units that the model predicts in."""
+    if not isinstance(distribution, Affine):
+        return distribution, target
+    return _scaled(distribution.base, distribution.standardize(target))

@@ -2,6 +2,7 @@
 
 from components.stems.features import Asinh, CellIndex, FeatureStem, Unscaled
 from components.stems.observations import ConvObservation, FlatObservation
+from components.stems.patches import PatchStem
 from components.stems.series import BinnedSeriesStem, SeriesStem
 from components.stems.tokens import TokenStem
 from components.stems.trajectories import TrajectoryStem
@@ -13,6 +14,7 @@ __all__ = [
     "ConvObservation",
     "FeatureStem",
     "FlatObservation",
+    "PatchStem",
     "SeriesStem",
     "TokenStem",
     "TrajectoryStem",

@@ -10,7 +10,7 @@ from framework.data.module import Dataset, InMemory, PredictiveData
 from framework.data.series.module import SeriesData
 from framework.data.series.panels import Arrays, PanelSource
 from framework.data.series.recorded import Competition, FppTable
-from framework.data.series.scaling import MeanScaling, Scaling, StandardScaling
+from framework.data.series.scaling import LastScaling, MeanScaling, Scaling, StandardScaling
 from framework.data.series.tables import LongTable, WideTable
 from framework.data.tokens.bundled import PythonFiles, PythonLibrary, StateOfTheUnion
 from framework.data.tokens.corpora import Corpus, JsonLines, TextCorpus, TextFiles, TokenFiles
@@ -53,6 +53,7 @@ __all__ = [
     "HubText",
     "InMemory",
     "JsonLines",
+    "LastScaling",
     "LongTable",
     "MeanScaling",
     "MinariEpisodes",

@@ -14,6 +14,7 @@ from components.data import CovariateBatch, SeriesBatch
 from components.distributions import Categorical, Histogram
 from components.distributions.tensors import gather
 from components.interfaces import Backbone, Cache, Embedded, Head, Stem
+from framework.evaluation.horizons import sample_horizons
 from framework.evaluation.randomness import seeded
 
 
@@ -53,6 +54,18 @@ class Paths:
             raise ValueError(
                 f"Paths cannot draw with temperature={self.temperature}, top_k={self.top_k}; "
                 "use a positive temperature and at least 1 cell."
+            )
+
+    def refuse_choice(self, stem: str) -> None:
+        """Checks that paths are drawn from the distributions as they are predicted.
+
+        Raises:
+            ValueError: If cells are to be chosen, which paths of a whole horizon do not do.
+        """
+        if self.temperature != 1 or self.top_k is not None:
+            raise ValueError(
+                f"Paths: temperature={self.temperature}, top_k={self.top_k} choose among cells "
+                f"step by step, but {stem} predicts all steps at once; drop them."
             )
 
     def draw(self, distribution: Distribution, count: int) -> Tensor:
@@ -110,6 +123,9 @@ def sample_paths(
     Returns:
         Paths in the series' own units, `[B, paths.samples, H]`.
     """
+    if not stem.autoregressive:
+        paths.refuse_choice(type(stem).__name__)
+        return sample_horizons(stem, backbone, head, batch, paths.samples, paths.at_once, seed)
     weight = torch.ones_like(batch.weight)  # drawn values are known, whether or not the data are
     blank = batch._replace(target=torch.zeros_like(batch.target), weight=weight)
     inputs = stem(blank)

@@ -57,8 +57,14 @@ class Forecaster(PredictiveModule):
         self._left_out = set() if pooled_mase else {"mase_pooled"}
 
     def forward(self, batch: Any) -> Distribution:
-        """Predicts each value of the horizon given those before it, `[B, H]`, in its own units."""
-        return Affine(super().forward(batch), batch.loc, batch.scale)
+        """Predicts each value of the horizon given those before it, `[B, H]`, in its own units.
+
+        A stem that is not autoregressive predicts the whole horizon of training, of which a
+        shorter one is the beginning.
+        """
+        hidden = self.stem.readout(self.backbone(self.stem(batch)))
+        prediction = self.head(hidden[:, : batch.target.shape[1]])
+        return Affine(prediction, batch.loc, batch.scale)
 
     def out_of_support(self, batch: SeriesBatch) -> Tensor:
         """Returns which scaled targets lie outside the support, as 0 or 1, `[B, H]`."""

@@ -86,6 +86,19 @@ class StandardScaling(Scaling):
         return loc, np.sqrt(_mean((past - loc) ** 2, observed))
 
 
+class LastScaling(Scaling):
+    """Subtracts the last observed value and divides by the standard deviation of the past.
+
+    What is forecast is then the change from the last value, the same for a series at any level.
+    """
+
+    def fit(self, past: Values, observed: NDArray[np.bool_]) -> tuple[Values, Values]:
+        """Computes the last value, and the standard deviation without Bessel's correction."""
+        last = past.shape[1] - 1 - observed[:, ::-1].argmax(1)
+        mean = _mean(past, observed)
+        return past[np.arange(len(past)), last, None], np.sqrt(_mean((past - mean) ** 2, observed))
+
+
 def refuse_rounding(panel: Panel, scaling: Scaling) -> None:
     """Refuses series whose differences float32 still rounds away when they are scaled.
 

@@ -69,6 +69,7 @@ class ZeroShotData(EndlessData):
         horizon: Steps to forecast in training; benchmark sets may require fewer.
         shortest_past: Fewest steps before a training future.
         drop: Largest fraction of the values of a training window that is dropped.
+        gaps: Fraction of the training windows of which a run of neighboring past values is dropped.
         scaling: Scales a window by its observed past; by the mean absolute value if not given.
         interval: Bounds of the scaled values `(value - loc) / scale` that heads cover.
         validation: Windows of held-out series to validate on.
@@ -88,6 +89,7 @@ class ZeroShotData(EndlessData):
         horizon: int = 64,
         shortest_past: int = 60,
         drop: float = 0.2,
+        gaps: float = 0.0,
         scaling: Scaling | None = None,
         interval: tuple[float, float] = (-15.0, 15.0),
         validation: int = 512,
@@ -99,14 +101,16 @@ class ZeroShotData(EndlessData):
         for name, value in {**numbers, "validation": validation, "limit": limit}.items():
             if value is not None and value < 1:
                 raise ValueError(f"ZeroShotData: {name}={value} is too small; use at least 1.")
-        if not 0 <= drop < 1:
-            raise ValueError(f"ZeroShotData: drop={drop} is a fraction; use one in [0, 1).")
+        for name, fraction in {"drop": drop, "gaps": gaps}.items():
+            if not 0 <= fraction < 1:
+                raise ValueError(f"ZeroShotData: {name}={fraction} is a fraction; use [0, 1).")
         if not corpora:
             raise ValueError("ZeroShotData has no corpora to train on; name at least one.")
         self.corpora, self.benchmarks = corpora, benchmarks or competitions()
         for source in (*(c.source for c in corpora.values()), *self.benchmarks.values()):
             refuse_covariates("ZeroShotData", source)
-        self.context, self.shortest_past, self.drop = context, shortest_past, drop
+        self.context, self.shortest_past = context, shortest_past
+        self.drop, self.gaps = drop, gaps
         self.scaling, self.interval = scaling or MeanScaling(), Interval(*interval)
         self.validation, self.limit, self._horizon = validation, limit, horizon
 
@@ -131,8 +135,8 @@ class ZeroShotData(EndlessData):
         pools = [self._pool(corpus, kept) for corpus in self._clean.values()]
         window = (self.context, self._horizon, self.shortest_past)
         if kept:
-            return RandomWindows(pools, *window, self.drop, self.scaling, self.seed)
-        return RandomWindows(pools, *window, 0.0, self.scaling, self.seed, self.validation)
+            return RandomWindows(pools, *window, self.drop, self.gaps, self.scaling, self.seed)
+        return RandomWindows(pools, *window, 0.0, 0.0, self.scaling, self.seed, self.validation)
 
     def test_dataloader(self) -> list[DataLoader[Batch]]:
         """Makes the loaders of the examples of this process, one for each benchmark set."""

@@ -42,8 +42,15 @@ class Generated(PanelSource):
         self.number, self.seed, self.workers = number, seed % 2**63, workers
 
     @abstractmethod
-    def draw(self, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Draws a series; NaN where a value is missing."""
+    def draw_piece(self, numbers: range) -> Sequence[NDArray[np.float64]]:
+        """Draws the series of some numbers, at most `PIECE`; NaN where a value is missing.
+
+        Numbers begin at a multiple of `PIECE`, and a series does not depend on how many follow.
+        """
+
+    def generators(self, numbers: range) -> list[np.random.Generator]:
+        """Returns a random generator for each series."""
+        return [np.random.default_rng((self.seed, number)) for number in numbers]
 
     def open(self) -> None:
         """Opens the sources of the draws, once, before this object is sent to other processes."""
@@ -86,8 +93,9 @@ class Generated(PanelSource):
     def _piece(self, begin: int) -> Panel:
         numbers = range(begin, min(begin + PIECE, self.number))
         with _one_thread():
-            drawn = {str(n): self.draw(np.random.default_rng((self.seed, n))) for n in numbers}
-        return Panel.of(drawn, dtype=np.float32)
+            drawn = self.draw_piece(numbers)
+        names = map(str, numbers)
+        return Panel.of(dict(zip(names, drawn, strict=True)), dtype=np.float32)
 
 
 @contextmanager

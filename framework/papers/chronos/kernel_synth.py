@@ -54,6 +54,10 @@ class KernelSynth(Generated):
         options = [self.number, self.length, self.kernels, self.seed]
         return {"kernel_synth": 1, "options": options}
 
+    def draw_piece(self, numbers: range) -> list[NDArray[np.float64]]:
+        """Draws series, each from a generator of its own."""
+        return [self.draw(rng) for rng in self.generators(numbers)]
+
     def draw(self, rng: np.random.Generator) -> NDArray[np.float64]:
         """Draws a series, `[length]`: the sum of independent samples of all products."""
         count = int(rng.integers(1, self.kernels + 1))

@@ -109,6 +109,10 @@ class TSMixup(Generated):
         """Opens the series of the sources, writing them to the cache if necessary."""
         self._pools  # noqa: B018  # computes and caches it
 
+    def draw_piece(self, numbers: range) -> list[NDArray[np.float64]]:
+        """Draws series, each from a generator of its own."""
+        return [self.draw(rng) for rng in self.generators(numbers)]
+
     def draw(self, rng: np.random.Generator) -> Values:
         """Draws a series, `[up to longest]`."""
         while True:

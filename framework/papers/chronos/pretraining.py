@@ -33,7 +33,8 @@ class RandomWindows(Dataset):
     A pool is chosen by its weight, then one of its series, then where the future begins: after at
     least `shortest_past` steps, and a full horizon before the end; of series that are too short
     for both, at least half is past. A random fraction of the values of each window, up to `drop`,
-    is dropped, so that models do not rely on any of them.
+    is dropped, so that models do not rely on any of them. In some windows a run of neighboring
+    values of the past, at most half of it, is dropped too.
 
     Args:
         pools: Where to draw from.
@@ -41,12 +42,14 @@ class RandomWindows(Dataset):
         horizon: Steps of the future.
         shortest_past: Fewest steps before the future.
         drop: Largest fraction of values that is dropped.
+        gaps: Fraction of the windows that lose a run of neighboring values.
         scaling: What computes location and scale of a window.
         seed: Seed of the draws.
         number: Number of windows.
 
     Source: Ansari et al., "Chronos" (arXiv:2403.07815), sections 4 and 5.2; details are those
-        of its training code.
+        of its training code. Runs: Auer et al., "TiRex" (arXiv:2505.23719), contiguous patch
+        masking.
     """
 
     def __init__(
@@ -56,12 +59,14 @@ class RandomWindows(Dataset):
         horizon: int,
         shortest_past: int,
         drop: float,
+        gaps: float,
         scaling: Scaling,
         seed: int,
         number: int = ENDLESS,
     ) -> None:
         self.pools, self.context, self.horizon = list(pools), context, horizon
-        self.shortest_past, self.drop, self.scaling = shortest_past, drop, scaling
+        self.shortest_past, self.drop, self.gaps = shortest_past, drop, gaps
+        self.scaling = scaling
         self.seed, self.number = seed % 2**63, number
         weights = np.array([pool.weight for pool in pools])
         self.probabilities = weights / weights.sum()
@@ -91,6 +96,10 @@ class RandomWindows(Dataset):
         inside = window[self.context - (cut - begin) : self.context + (end - cut)]
         inside[:] = pool.values[first + begin : first + end]
         inside[rng.random(len(inside)) < rng.uniform(0, self.drop)] = np.nan
+        if self.gaps and cut - begin > 1 and rng.random() < self.gaps:
+            missing = int(rng.integers(1, (cut - begin) // 2 + 1))
+            first = int(rng.integers(0, cut - begin - missing + 1))
+            inside[first : first + missing] = np.nan
         return window
 
 

@@ -10,6 +10,7 @@ from torch.distributions import Independent, Normal
 from torch.nn.functional import cross_entropy
 
 from components.distributions import Affine, Categorical, FourierDensity, Histogram
+from components.distributions.scores import pinball
 from components.losses.likelihood import CRPS, LabelSmoothing, NegativeLogLikelihood
 from components.losses.pointwise import Huber, Pinball, SquaredError
 from components.losses.regularizers import CoefficientPenalty, Entropy, Roughness, ZLoss
@@ -170,6 +171,26 @@ def test_pinball_over_many_levels_is_half_the_crps(distribution):
     levels = [(k + 0.5) / count for k in range(count)]
     half = CRPS()(prediction, target) / 2
     torch.testing.assert_close(Pinball(levels)(prediction, target), half, rtol=2e-3, atol=1e-4)
+
+
+def test_pinball_of_scaled_values_is_that_of_the_formula_in_any_units():
+    base, target = Normal(torch.randn(B, T), torch.rand(B, T) + 0.5), torch.randn(B, T)
+    loc, scale = torch.randn(B, 1), torch.tensor([[0.01], [1000.0]])
+    loss = Pinball([0.2, 0.7], asinh=True)
+    expected = torch.stack(
+        [pinball(base.icdf(torch.tensor(tau)).asinh(), target.asinh(), tau) for tau in (0.2, 0.7)]
+    ).mean(0)
+    torch.testing.assert_close(loss(base, target), expected)
+    found = loss(Affine(base, loc, scale), loc + scale * target)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_quantiles_minimize_pinball_of_scaled_values_too():
+    values = 3 * torch.randn(20_001, generator=torch.Generator().manual_seed(0))
+    grid = torch.linspace(-4, 4, 801)
+    for tau in (0.1, 0.5, 0.9):
+        scores = pinball(grid.asinh()[:, None], values.asinh(), tau).mean(1)
+        assert grid[scores.argmin()] == pytest.approx(values.quantile(tau).item(), abs=0.02)
 
 
 def test_pinball_sees_through_units_of_vectors():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from framework.data import MeanScaling, Scaling, StandardScaling
+from framework.data import LastScaling, MeanScaling, Scaling, StandardScaling
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Fixed(Scaling):
 
 @pytest.mark.parametrize(
     "scaling",
-    [MeanScaling(), StandardScaling(), Fixed(5.0)],
+    [MeanScaling(), StandardScaling(), LastScaling(), Fixed(5.0)],
     ids=lambda each: type(each).__name__,
 )
 def test_a_description_makes_the_same_scaling(scaling):
@@ -43,3 +43,11 @@ def test_what_cannot_be_described_is_one_sentence():
         Option().describe()
     with pytest.raises(ValueError, match=r"The class framework\.Gone cannot be imported"):
         Scaling.described({"class_path": "framework.Gone", "init_args": {}})
+
+
+def test_the_last_observed_value_is_the_location():
+    past = np.array([[3.0, 1.0, 2.0, 0.0], [0.0, 0.0, 7.0, 7.0], [0.0, 0.0, 0.0, 0.0]])
+    observed = np.array([[1, 1, 1, 0], [0, 0, 1, 1], [0, 0, 0, 0]], dtype=bool)
+    loc, scale = LastScaling()(past, observed)
+    np.testing.assert_array_equal(loc[:, 0], [2.0, 7.0, 0.0])
+    np.testing.assert_allclose(scale[:, 0], [np.std([3.0, 1.0, 2.0]), 1.0, 1.0])

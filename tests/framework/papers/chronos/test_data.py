@@ -98,6 +98,21 @@ def test_a_fraction_of_values_is_dropped_before_they_are_scaled():
     assert windows(data(drop=0.4).dataset("val"), 20).weight.min() == 1
 
 
+def test_some_windows_lose_a_run_of_their_past():
+    batch = windows(data(gaps=0.7).dataset("train"), 2000)
+    full = windows(data().dataset("train"), 2000)
+    assert torch.equal(batch.target, full.target)
+    assert (batch.weight == 1).all()
+    lost = full.observed & ~batch.observed
+    assert (lost.any(1)).float().mean().item() == pytest.approx(0.7, abs=0.04)
+    runs = lost.int().diff(dim=1, prepend=torch.zeros(2000, 1), append=torch.zeros(2000, 1))
+    assert ((runs == 1).sum(1) == lost.any(1)).all()  # one run
+    assert (lost.sum(1) <= full.observed.sum(1) // 2).all()
+    assert lost[:, -1].any()  # also just before the future
+    assert lost.sum(1).max() == 8
+    assert windows(data(gaps=0.7).dataset("val"), 20).observed.all(1).any()
+
+
 def test_each_benchmark_has_a_loader_with_its_own_horizon():
     module = data(limit=5)
     loaders = module.test_dataloader()
@@ -162,6 +177,7 @@ def test_a_corpus_that_holds_a_benchmark_is_refused():
         ({"context": 0}, "val", "ZeroShotData: context=0 is too small"),
         ({"limit": 0}, "val", "ZeroShotData: limit=0 is too small"),
         ({"drop": 1.0}, "val", "ZeroShotData: drop=1.0 is a fraction"),
+        ({"gaps": -0.1}, "val", "ZeroShotData: gaps=-0.1 is a fraction"),
         (
             {"corpora": {"a": SeriesCorpus(ramps(9, 30))}},
             "val",
