@@ -80,17 +80,21 @@ class Pinball(Loss):
 
     In the units of the outcome. Over many levels it approaches half the CRPS.
 
-    Where series of different units are trained together, measure errors on the scale of
-    :math:`\mathrm{asinh}((y - \mathrm{loc}) / \mathrm{scale})`: all series then count alike, and
-    outliers little. The quantiles that minimize it are the same, since the scale is monotone.
+    Where series of different units are trained together, `knee` measures errors of
+
+    .. math:: k \, \mathrm{asinh}((y - \mathrm{loc}) / (k \, \mathrm{scale}))
+
+    in place of y: all series then count alike, and what is farther than k scales from the location
+    counts relative to its distance. The quantiles that minimize it are the same.
 
     Args:
         levels: Levels of the quantiles, each between 0 and 1.
-        asinh: Whether errors are those of the inverse hyperbolic sine of scaled values.
+        knee: Distance k in scales of the prediction, positive; errors are those of the outcome if
+            not given.
         weight: Factor of this term in the objective, at least 0.
 
     Raises:
-        ValueError: If there is no level, or one is not between 0 and 1.
+        ValueError: If there is no level, or one is not between 0 and 1, or `knee` is not positive.
 
     Source: Koenker & Bassett, "Regression Quantiles" (1978).
     """
@@ -98,7 +102,7 @@ class Pinball(Loss):
     def __init__(
         self,
         levels: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
-        asinh: bool = False,
+        knee: float | None = None,
         weight: float = 1.0,
     ) -> None:
         super().__init__(weight)
@@ -106,7 +110,9 @@ class Pinball(Loss):
             raise ValueError(
                 f"Pinball: levels={list(levels)}; it needs one or more, each between 0 and 1."
             )
-        self.levels, self.asinh = tuple(levels), asinh
+        if knee is not None and not knee > 0:
+            raise ValueError(f"Pinball: knee={knee} is a distance in scales; use a positive one.")
+        self.levels, self.knee = tuple(levels), knee
 
     def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
         """Scores targets `[B, T, *event]`: units of the outcome `[B, T]`."""
@@ -114,11 +120,12 @@ class Pinball(Loss):
         levels = levels.view(-1, *(1,) * target.dim())
         with refuse(self, prediction, "real values, which have quantiles"):
             each = components_of(prediction)
-            if self.asinh:
+            if self.knee is not None:
                 each, target = _scaled(each, target)
             quantiles = each.icdf(levels)
-        if self.asinh:
-            quantiles, target = quantiles.asinh(), target.asinh()
+        if self.knee is not None:
+            quantiles = self.knee * (quantiles / self.knee).asinh()
+            target = self.knee * (target / self.knee).asinh()
         return add_components(pinball(quantiles, target, levels).mean(0), prediction)
 
 

@@ -11,7 +11,6 @@ from components.interfaces import Embedded, Stem
 from components.layers.linear import require_positive
 from components.stems.specs import require
 
-RECENT = 4
 FACTS = 2  # numbers that say what the scaling takes away
 
 
@@ -64,7 +63,7 @@ class PatchStem(Stem):
         self.network = nn.Sequential(
             nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, dim, bias=False)
         )
-        self.query = nn.Linear(FACTS + RECENT * 2 * patch, dim)
+        self.query = nn.Linear(FACTS, dim)
         self.steps = nn.Linear(dim, spec.horizon * features)
         self.widen = nn.Linear(features, dim)
 
@@ -81,9 +80,8 @@ class PatchStem(Stem):
         patches = torch.cat(
             (values.to(dtype), known.to(dtype), facts.expand(-1, values.shape[1], -1)), -1
         )
-        recent = patches[:, -RECENT:, :-FACTS].flatten(1).unsqueeze(1)
         return Embedded(
-            self.query(torch.cat((facts, recent), -1)).to(dtype),
+            self.query(facts).to(dtype),
             context=(self.linear(patches) + self.network(patches)).to(dtype),
             context_mask=known.any(-1).cumsum(1) > 0,
         )

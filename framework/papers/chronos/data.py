@@ -69,7 +69,7 @@ class ZeroShotData(EndlessData):
         horizon: Steps to forecast in training; benchmark sets may require fewer.
         shortest_past: Fewest steps before a training future.
         drop: Largest fraction of the values of a training window that is dropped.
-        gaps: Fraction of the training windows of which a run of neighboring past values is dropped.
+        gaps: Fraction of the training windows that lose a run of their past.
         scaling: Scales a window by its observed past; by the mean absolute value if not given.
         interval: Bounds of the scaled values `(value - loc) / scale` that heads cover.
         validation: Windows of held-out series to validate on.

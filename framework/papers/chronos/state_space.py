@@ -75,7 +75,7 @@ class StateSpaceSynth(Generated):
     def key(self) -> dict[str, object]:
         """Names the options that the series depend on."""
         options = [self.number, self.shortest, self.longest, self.multiplicative, self.seed]
-        return {"state_space_synth": 3, "options": options}
+        return {"state_space_synth": 4, "options": options}
 
     def draw_piece(self, numbers: range) -> list[Values]:
         """Draws series together, which takes a fiftieth of the time of one after the other."""
@@ -118,7 +118,7 @@ class Models(NamedTuple):
         trending = some(0.75)
         alpha = rng.beta(1.0, 2.0, number)
         beta = np.where(trending & some(0.5), alpha * rng.beta(1.0, 6.0, number), 0.0)
-        slope = np.exp(rng.normal(-1.3, 1.3, number)) * noise * _sign(rng, number, 0.65)
+        slope = np.exp(rng.normal(-1.7, 1.3, number)) * noise * _sign(rng, number, 0.65)
         slope = np.where(logarithmic, slope.clip(-0.15, 0.15), slope)
         period = rng.choice(PERIODS, number, p=FREQUENCY)
         size = np.exp(rng.normal(0.8, 1.0, number)) * noise

@@ -176,9 +176,12 @@ def test_pinball_over_many_levels_is_half_the_crps(distribution):
 def test_pinball_of_scaled_values_is_that_of_the_formula_in_any_units():
     base, target = Normal(torch.randn(B, T), torch.rand(B, T) + 0.5), torch.randn(B, T)
     loc, scale = torch.randn(B, 1), torch.tensor([[0.01], [1000.0]])
-    loss = Pinball([0.2, 0.7], asinh=True)
+    loss = Pinball([0.2, 0.7], knee=3.0)
     expected = torch.stack(
-        [pinball(base.icdf(torch.tensor(tau)).asinh(), target.asinh(), tau) for tau in (0.2, 0.7)]
+        [
+            pinball(3 * (base.icdf(torch.tensor(tau)) / 3).asinh(), 3 * (target / 3).asinh(), tau)
+            for tau in (0.2, 0.7)
+        ]
     ).mean(0)
     torch.testing.assert_close(loss(base, target), expected)
     found = loss(Affine(base, loc, scale), loc + scale * target)
