@@ -25,6 +25,7 @@ from components.data import (
 from components.stems import (
     ConvObservation,
     FeatureStem,
+    PatchStem,
     FlatObservation,
     SeriesStem,
     TokenStem,
@@ -161,6 +162,7 @@ ALL = {
     "tokens": (lambda: TokenStem(DIM, TokenSpec(Tokens(7), 5)), text, hide_text),
     "series": (lambda: SeriesStem(DIM, SERIES), panel, hide_panel),
     "lags": (lambda: SeriesStem(DIM, SERIES, lags=[2, 8]), panel, hide_panel),
+    "patches": (lambda: PatchStem(DIM, SERIES, patch=3), panel, hide_panel),
     "features": (lambda: FeatureStem(DIM, DENSITY), regression, hide_regression),
     "sequences": (
         lambda: FeatureStem(DIM, SEQUENCES, scale=Unscaled, std=0.02),
@@ -201,7 +203,7 @@ def test_no_prediction_depends_on_its_target_or_on_what_comes_later(make, sample
         for t in range(batch.weight.shape[1]):
             changed = stem.readout(backbone(stem(hide(batch, t))))
             assert torch.equal(changed[:, : t + 1], predicted[:, : t + 1])
-            if t + 1 < batch.weight.shape[1]:
+            if stem.autoregressive and t + 1 < batch.weight.shape[1]:
                 assert not torch.equal(changed[:, t + 1 :], predicted[:, t + 1 :])
 
 
@@ -218,7 +220,8 @@ def test_states_are_float32_also_under_autocast(make, sample, hide):
 def test_gradients_reach_every_parameter(make, sample, hide):
     stem, batch = build(make, sample)
     embedded = stem(batch)
-    sum(x.square().sum() for x in (embedded.states, embedded.context) if x is not None).backward()
+    read = (embedded.states, embedded.context, stem.readout(embedded.states))
+    sum(x.square().sum() for x in read if x is not None).backward()
     assert all(p.grad is not None and p.grad.any() for p in stem.parameters())
 
 
