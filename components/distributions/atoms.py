@@ -19,9 +19,10 @@ class Mixed(Distribution, ABC):
     """A distribution of real values with atoms, single values of positive probability.
 
     `log_prob` is the logarithm of the mass at an atom, and of the density elsewhere. The two have
-    different units: nats of a mixed distribution do not compare with those of a density, which
-    has no mass at any value, nor with those of a histogram, which spreads it over a cell. The
-    probabilities of cells compare between all of them (`components.metrics.cells.nll_of_cells`).
+    different units: nats of a mixed distribution compare with those of another one with the same
+    atoms, but not with those of a density, which has no mass at any value, nor of a histogram,
+    which spreads it over a cell. The probabilities of cells compare between all of them
+    (`components.metrics.cells.nll_of_cells`).
 
     Entropies add up the same way. `mode` is the heaviest atom if it outweighs the density, and
     where the density is highest if not.

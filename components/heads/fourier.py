@@ -72,7 +72,7 @@ class FourierHead(Head):
             `bounds` for both ends of the range, or a list of values or tokens, increasing. With
             bins, and over tokens, the cell that holds it gets the mass of an atom; without, the
             distribution is mixed, and its nats are of masses at atoms and of a density elsewhere,
-            which compare with no other head's.
+            which compare between heads with the same atoms only; `nll_of_cells` compares all.
 
     Raises:
         ValueError: If `frequencies` is below 1, `eps` negative or given where there are no cells,

@@ -49,7 +49,7 @@ def reading(
     ends: str,
     atoms: Atoms,
 ) -> Reading:
-    """Chooses how outputs are read, and checks the options of a Fourier head, which see.
+    """Chooses how outputs are read, and checks the options of a `FourierHead`.
 
     Args:
         cells: What is predicted: tokens or bins, or an interval for a density.
@@ -59,6 +59,9 @@ def reading(
         warp: Makes the map for outcomes without bounds.
         ends: `periodic` or `even`.
         atoms: Outcomes with a mass of their own.
+
+    Raises:
+        ValueError: If options are unknown, contradict each other or do not suit what is predicted.
     """
     _require(mass in ("center", "exact"), f"mass={mass!r} is neither 'center' nor 'exact'")
     _require(ends in ("periodic", "even"), f"ends={ends!r} is neither 'periodic' nor 'even'")
@@ -183,7 +186,7 @@ def _places(atoms: Atoms, cells: Tokens | Bins, specials: int) -> tuple[int, ...
             found = tuple(index.tolist())
         case Tokens():
             tokens = (specials, cells.size - 1) if atoms == "bounds" else _listed(atoms)
-            bad = [t for t in tokens if t != int(t) or not specials <= t < cells.size]
+            bad = [t for t in tokens if not specials <= t < cells.size or t != int(t)]
             _require(
                 not bad,
                 f"atoms={bad} are none of the ordered tokens {specials} to "

@@ -84,7 +84,7 @@ class NormalHead(ParametricHead):
         support: What can be predicted: real values.
         censored: Whether outcomes were clipped to the interval, so that the mass beyond a bound
             lies on it. Nats are then of masses on the bounds and of a density between, which
-            compare with no other head's.
+            compare between heads with such masses only; `nll_of_cells` compares all.
 
     Raises:
         ValueError: If the support is one of tokens.
@@ -109,7 +109,7 @@ class StudentTHead(ParametricHead):
         support: What can be predicted: real values.
         censored: Whether outcomes were clipped to the interval, so that the mass beyond a bound
             lies on it. Nats are then of masses on the bounds and of a density between, which
-            compare with no other head's.
+            compare between heads with such masses only; `nll_of_cells` compares all.
 
     Raises:
         ValueError: If the support is one of tokens.
@@ -138,7 +138,7 @@ class MixtureHead(ParametricHead):
         components: Number of normal distributions, at least 1.
         censored: Whether outcomes were clipped to the interval, so that the mass beyond a bound
             lies on it. Nats are then of masses on the bounds and of a density between, which
-            compare with no other head's.
+            compare between heads with such masses only; `nll_of_cells` compares all.
 
     Raises:
         ValueError: If the support is one of tokens, or `components` is below 1.

@@ -123,6 +123,7 @@ BAD = [
     (INTERVAL, {"atoms": [0.0, float("nan")]}, "nan"),
     (INTERVAL, {"atoms": [0.1, 0.2], "bins": 4}, r"atoms=\[0.1, 0.2\]"),
     (Tokens(7), {"atoms": [0.5]}, r"atoms=\[0.5\]"),
+    (Tokens(7), {"atoms": [float("nan")]}, r"atoms=\[nan\]"),
     (Tokens(7), {"atoms": [1], "specials": 2}, r"atoms=\[1.0\]"),
     (Tokens(1), {"atoms": "bounds"}, "atoms='bounds'"),
 ]
