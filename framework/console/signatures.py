@@ -11,9 +11,10 @@ from inspect import isclass
 from typing import Any
 
 from jsonargparse import Namespace
+from jsonargparse import _typehints as typehints
 from jsonargparse._parameter_resolvers import ParamData, get_signature_parameters
-from jsonargparse._typehints import get_protocol_call_return_type
 
+MADE_BY: Any = typehints.get_protocol_call_return_type
 DESCRIBED = (dict, Namespace)  # defaults that a parser may change in place
 
 
@@ -27,7 +28,8 @@ def parameters(owner: Any, method: str | None = None, logger: Any = True) -> lis
     """
     if not isclass(owner):
         return get_signature_parameters(owner, method, logger=logger)
-    return [_copied(parameter) for parameter in _parameters(owner, method)]
+    known = _parameters(owner, method)  # type: ignore[arg-type]  # a class is hashable
+    return [_copied(parameter) for parameter in known]
 
 
 @cache
@@ -38,7 +40,7 @@ def made_by(protocol: Any, logger: Any = None) -> Any:
         protocol: The protocol of a factory.
         logger: Where jsonargparse writes what it could not read.
     """
-    return get_protocol_call_return_type(protocol, logger)
+    return MADE_BY(protocol, logger)
 
 
 @cache
