@@ -18,7 +18,7 @@ from framework.callbacks.report import METRICS
 from framework.studies.results import rival
 
 LAUNCH = "from cli import main; main()"
-NEED = re.compile(r"(?<!\$)\{([\w.-]+)\}")  # {variant} in a word; ${...} is an interpolation
+NEED = re.compile(r"(?<!\$)\{([\w./-]+)\}")  # {variant} in a word; ${...} is an interpolation
 CHECKPOINT = "{checkpoint}"  # a word of a later command: the last checkpoint of the run
 FINISHED = "finished.json"  # in the folder of a run: its results
 REPORTS = "reports"  # folder there, of what later commands write
@@ -45,7 +45,7 @@ class Run(NamedTuple):
 
     @property
     def needs(self) -> list[str]:
-        """Variants of the same group whose last checkpoints of the same seed the words name."""
+        """Variants whose last checkpoints of the same seed the words name, from the group on."""
         names = dict.fromkeys(name for word in self.words for name in NEED.findall(word))
         return [rival(self.variant, name) for name in names]
 

@@ -46,7 +46,8 @@ class Variants(Study):
     Args:
         recipe: Words of the command line that all runs share, such as `[--config, hopper]`.
         variants: Further words of each variant, by its name; `{name}` in a word stands for the
-            last checkpoint of that variant of the same group with the same seed, which runs first.
+            last checkpoint of that variant of the same group with the same seed, which runs first:
+            in `sums/fan`, `{base/fan}` is that of `sums/base/fan`.
         metrics: The metrics to compare, such as `val/nll`, in the order of the columns;
             `parameters` is how many a model has.
         seeds: The seeds.
