@@ -20,6 +20,10 @@ place.mkdir(parents=True, exist_ok=True)
 loss = math.log10(rate / best) ** 2 + seed / 10
 numbers = {"val/nll": loss, "val/return": -loss, "test/mae": 5.0, "parameters": 7.0}
 numbers["baselines/naive/val/nll"] = 3.0
+(place / "last.ckpt").touch()
+for word in words:
+    if word.startswith("--from=") and not pathlib.Path(word[7:]).is_file():
+        sys.exit(3)
 (place / "metrics.json").write_text(json.dumps(numbers))
 with open(folder / "calls", "a") as file:
     file.write("x")
@@ -113,6 +117,19 @@ def test_rates_are_different_positive_numbers(rates):
 def test_rates_are_chosen_in_validation():
     with pytest.raises(ValueError, match="chosen_by='test/mae' is not a metric of validation"):
         study(chosen_by="test/mae")
+
+
+def test_a_variant_goes_on_from_a_base_of_its_own_with_the_same_seed(tmp_path):
+    arms = {f"base/{arm}": words for arm, words in ARMS.items()}
+    arms |= {arm: [*words, f"--from={{base/{arm}}}"] for arm, words in ARMS.items()}
+    study(arms, seeds=(5, 6), baseline="plain").run(tmp_path, jobs=2)
+    log = json.loads((tmp_path / "fan" / "lr-0.01" / "seed-6" / "finished.json").read_text())
+    assert log["needed_rates"] == {"base/fan": 0.01}
+    assert set(calls(tmp_path).values()) == {1}
+    assert len(calls(tmp_path)) == 16
+    rows = (tmp_path / "table.md").read_text().split("less that of plain")[1]
+    assert "| base/fan | 2 |" in rows
+    assert "| fan | 2 |" in rows
 
 
 def test_a_metric_that_chooses_and_no_run_has_is_named(tmp_path):
