@@ -65,7 +65,8 @@ class Variants(Study):
             `[[future, probes, "{checkpoint}", --first, "5"]]`, where `{checkpoint}` is the last
             checkpoint; numbers in the JSON files that they write are metrics.
         learning_rates: Values of `model.optimizer.lr` to choose from for each variant; without
-            any, that of the recipe. No variant wins or loses with fewer than three.
+            any, that of the recipe. No variant wins or loses with fewer than three. A run that
+            diverges has failed, and its variant waits: leave that rate out.
         chosen_by: Metric by which they are chosen, of validation; the first of `metrics` if not
             given.
         maximized: Those of the metrics of which more is better, such as `val/return`.
