@@ -107,6 +107,18 @@ def test_a_forecast_follows_the_last_month(answered):
     assert (answered[0] / "forecast.png").stat().st_size > 10_000
 
 
+def test_a_forecast_needs_no_training(answered):
+    table = pd.read_csv(answered[0] / "at_once.csv", parse_dates=["time"])
+    assert len(table) == 2 * 12
+    assert (table["0.1"] < table["0.5"]).all()
+    assert (table["0.5"] < table["0.9"]).all()
+    month = np.arange(MONTHS, MONTHS + 12)
+    truth = 100 + 20 * np.sin(month * np.pi / 6)  # without the noise, whose deviation is 3
+    for _, shop in table.groupby("id"):
+        assert np.abs(shop["0.5"] - truth).mean() < 4
+    assert np.abs(truth[-1] - truth).mean() > 10  # so a repeated value is no such forecast
+
+
 def test_a_text_goes_on_and_is_scored(answered):
     assert "\nIt was the" in said(answered, "generate")
     assert re.search(r"books/one.txt +[\d,]+ +21,200 ", said(answered, "evaluate"))
