@@ -17,9 +17,10 @@ import warnings
 from importlib import import_module, metadata
 from pathlib import Path
 
-from framework.console import import_path, plugins, recipes, verbs
+from framework.console import import_path, plugins, recipes, trust, verbs
 from framework.console.encoding import use_utf8
 from framework.console.errors import UserError, user_message
+from framework.importing import foreign
 
 NAMES = ("overtone", "lightning")
 TARGET = "cli:main"
@@ -55,7 +56,8 @@ def main(args: list[str] | None = None) -> None:
     if warning := foreign_lightning():
         print(f"{program}: warning: {warning}", file=sys.stderr)
     try:
-        _run(args, program)
+        with trust.granted(args) as words:
+            _run(words, program)
     except KeyboardInterrupt as stop:
         print(f"{label}: stopped by Ctrl-C{stop}", file=sys.stderr)
         sys.exit(130)
@@ -93,8 +95,9 @@ def _run(args: list[str], program: str) -> None:
             _list_recipes(rest)
         case [verb, *rest] if verb in verbs.names():
             _import_classes()
-            import_path.extend(rest)
-            verbs.load(verb)(rest, program)
+            with foreign(verbs.reads_checkpoint(verb)):
+                import_path.extend(rest)
+                verbs.load(verb)(rest, program)
         case [verb, *_] if verb in verbs.LIGHTNING or verb.startswith("-"):
             _run_trainer(args, program)
         case _:
@@ -104,10 +107,12 @@ def _run(args: list[str], program: str) -> None:
 def _run_trainer(args: list[str], program: str) -> None:
     paths = recipes.with_paths(args)  # a misspelt recipe is reported before imports take seconds
     _import_classes()
-    import_path.extend(paths)
+    from framework.console.checkpoint_path import takes_recipe
     from framework.console.command import Command
 
-    Command(paths, recipes.run_name(args), program)
+    with foreign(takes_recipe(paths)):
+        import_path.extend(paths)
+        Command(paths, recipes.run_name(args), program)
 
 
 def _import_classes() -> None:

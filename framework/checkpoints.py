@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
-from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
-from torch.distributed.checkpoint.state_dict_loader import load
+
+from framework.shards import ShardReader, load_shards
 
 from framework.packaged import SUFFIX, locate, read_packaged, shipped
 
@@ -111,7 +111,7 @@ def parameters(path: Path) -> Mapping[str, Tensor]:
     """Returns the parameters and buffers in a checkpoint by name; of shards, only their shapes.
 
     Args:
-        path: The file, or the folder of a sharded checkpoint, whose list is a trusted pickle.
+        path: The file, or the folder of a sharded checkpoint.
 
     Raises:
         ValueError: If a file cannot be used.
@@ -119,7 +119,7 @@ def parameters(path: Path) -> Mapping[str, Tensor]:
     if not path.is_dir():
         state: dict[str, Tensor] = read(path)["state_dict"]
         return state
-    listed = FileSystemReader(path).read_metadata().state_dict_metadata
+    listed = ShardReader(path).read_metadata().state_dict_metadata
     return {
         name.removeprefix(PREFIX): torch.empty(entry.size, device="meta")
         for name, entry in listed.items()
@@ -131,7 +131,7 @@ def load_parameters(path: Path) -> dict[str, Tensor]:
     """Returns all parameters and buffers by name, unsharded.
 
     Args:
-        path: The checkpoint: a file, or a folder of shards, whose list is a trusted pickle.
+        path: The checkpoint: a file, or a folder of shards.
 
     Raises:
         ValueError: If it cannot be read.
@@ -140,15 +140,14 @@ def load_parameters(path: Path) -> dict[str, Tensor]:
     if not path.is_dir():
         state: dict[str, Tensor] = held["state_dict"]
         return state
-    reader = FileSystemReader(path)
     shards = {
         name: torch.empty(entry.size, dtype=entry.properties.dtype)
-        for name, entry in reader.read_metadata().state_dict_metadata.items()
+        for name, entry in ShardReader(path).read_metadata().state_dict_metadata.items()
         if name.startswith(PREFIX) and isinstance(entry, TensorStorageMetadata)
     }
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "torch.distributed is disabled")  # on purpose
-        load(dict(shards), storage_reader=reader, no_dist=True)
+        load_shards(dict(shards), path, no_dist=True)
     return {name.removeprefix(PREFIX): tensor for name, tensor in shards.items()}
 
 

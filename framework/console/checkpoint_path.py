@@ -29,12 +29,21 @@ def with_recipe(args: Sequence[str]) -> list[str]:
     Raises:
         ValueError: If the checkpoint cannot be read, or no recipe lies beside it.
     """
-    path = next(iter(reversed([*_values(args, "--ckpt_path")])), "")
-    if path in ("", *KEYWORDS) or HELP & set(args) or _names_parts(args):
+    if not takes_recipe(args):
         return list(args)
-    recipe = recipe_of(path)
+    recipe = recipe_of(_path(args))
     print(f"Recipe of the checkpoint: {recipe}", file=sys.stderr)
     return [args[0], "--config", str(recipe), *args[1:]]
+
+
+def takes_recipe(args: Sequence[str]) -> bool:
+    """Whether a command line takes the recipe beside a checkpoint, as it names no other.
+
+    Args:
+        args: Words of a command line, the verb first; recipes are given by path.
+    """
+    named = _path(args) not in ("", *KEYWORDS)
+    return named and not HELP & set(args) and not _names_parts(args)
 
 
 def resolve(verb: str, path: str | None, trainer: Mapping[str, Any], dirpath: str | None) -> str:
@@ -62,6 +71,10 @@ def resolve(verb: str, path: str | None, trainer: Mapping[str, Any], dirpath: st
         print(f"Checkpoint: {found}", file=sys.stderr)
         return found
     return "" if path in (None, INITIAL) else str(path)
+
+
+def _path(args: Sequence[str]) -> str:
+    return next(iter(reversed([*_values(args, "--ckpt_path")])), "")
 
 
 def _newest(name: str, dirpath: Path | None, trainer: Mapping[str, Any]) -> Path:

@@ -2,7 +2,8 @@
 
 Without this, the options of a class that is replaced stay wherever the new class has some of the
 same name, and a value such as `null` or `007` for an option of a class inside another becomes the
-text of what YAML makes of it, "None" or "7". Each class is read once, not at every mention.
+text of what YAML makes of it, "None" or "7". Each class is read once, not at every mention, and
+checked before it is imported.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from jsonargparse import _signatures
 from jsonargparse import _typehints as typehints
 from jsonargparse._util import NestedArg, import_object, parse_value_or_config
 
+from framework.class_checks import checked
 from framework.console.signatures import made_by, parameters
+from framework.replacing import replaced
 
 CONTAINERS = (dict, list)  # which are handed on as they were parsed
 
@@ -25,21 +28,15 @@ CONTAINERS = (dict, list)  # which are handed on as they were parsed
 def corrected() -> Iterator[None]:
     """Corrects jsonargparse inside a `with` statement."""
     scalars = Scalars()
-    changed = (
+    changed: tuple[tuple[Any, str, Any], ...] = (
         (typehints, "discard_init_args_on_class_path_change", _discard),
         (typehints, "parse_value_or_config", scalars.parse),
         (typehints, "adapt_class_type", scalars.adapt),
         (typehints, "get_protocol_call_return_type", made_by),
         (_signatures, "get_signature_parameters", parameters),
     )
-    before = [(module, name, getattr(module, name)) for module, name, _ in changed]
-    try:
-        for module, name, function in changed:
-            setattr(module, name, function)
+    with checked(), replaced(*changed):
         yield
-    finally:
-        for module, name, function in before:
-            setattr(module, name, function)
 
 
 class Scalars:

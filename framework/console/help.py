@@ -35,7 +35,8 @@ SENTENCES = {  # of options that have none of their own, or pages
     "the names.",
     "data": "Class that serves the data, its options behind it as in --data.batch_size 32.",
     "model": "Class of the task, its options behind it as in --model.head.bins 8.",
-    "ckpt_path": "Checkpoint to resume or to evaluate: a path, `last` or `best`.",
+    "ckpt_path": "Checkpoint to resume or to evaluate: a path, `last` or `best`; --trust lets it, "
+    "and the recipe beside it, import modules of your own.",
 }
 LONGEST = 110  # of a sentence in a list
 

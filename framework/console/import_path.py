@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from framework.console.recipes import FOLDER
+from framework.importing import restricted, trusted
 
 NOTE = "module_folders"  # where a checkpoint notes the folders of the modules that it needs
 
@@ -23,9 +24,12 @@ def extend(words: Sequence[str]) -> None:
     """Adds folders to the end of Python's search path, so that they hide nothing installed.
 
     Args:
-        words: The command line. Recipes in it name their folders, and checkpoints those that the
-            modules of their run were in and that of their recipe, besides the working directory.
+        words: The command line. Recipes in it name their folders, and checkpoints that the user
+            trusts those that the modules of their run were in and that of their recipe, besides
+            the working directory; a checkpoint alone that is not trusted names none.
     """
+    if restricted():
+        return
     for folder in (Path.cwd(), *_folders(words)):
         if folder not in _searched:
             _searched.append(folder)
@@ -46,7 +50,7 @@ def _folders(words: Sequence[str]) -> Iterator[Path]:
             folder = path.resolve().parent
             if not folder.is_relative_to(FOLDER):  # there are no modules beside shipped recipes
                 yield folder
-        elif path.suffix == ".ckpt" and path.exists():
+        elif path.suffix == ".ckpt" and path.exists() and trusted():
             yield from filter(Path.is_dir, map(Path, _noted(path)))
             yield from _folder_of_recipe(path)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import pydoc
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
@@ -13,6 +12,7 @@ from jsonargparse import ArgumentParser
 from jsonargparse._parameter_resolvers import ParamData
 
 from framework.console import signatures
+from framework.importing import located
 
 WIRED = ("dim", "spec", "support")  # constructor arguments that code passes, not recipes
 TRANSPARENT = ("init_args", "dict_kwargs")  # keys of a recipe that option names leave out
@@ -92,8 +92,8 @@ def short(name: str) -> str:
 
 def parameters(owner: str | type) -> list[ParamData]:
     """Returns the arguments of a constructor, with those that it passes to its bases."""
-    located = pydoc.locate(owner) if isinstance(owner, str) else owner
-    return signatures.parameters(located, "__init__") if inspect.isclass(located) else []
+    found = located(owner) if isinstance(owner, str) else owner
+    return signatures.parameters(found, "__init__") if inspect.isclass(found) else []
 
 
 def classes(hint: Any) -> Iterator[type]:

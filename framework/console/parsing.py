@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from omegaconf.errors import OmegaConfBaseException, UnsupportedInterpolationType
 
-from framework.console import class_options, verbs
+from framework.class_checks import NO_FACTORY
+from framework.console import class_options, trust, verbs
 from framework.console.equal_parameters import RESOLVER
 from framework.console.errors import UserError
 from framework.console.explanations import class_paths, places, rejections, suggestions
 from framework.console.explanations.rejections import Rejection
 from framework.console.options import given, loaded, parameters, short
+from framework.importing import STANDARD, UNTRUSTED
 
 SPECIFIC = (  # reasons that concern a class, not a type
     "Option '",
@@ -37,6 +39,11 @@ MALFORMED = {  # descriptions of a class; what is wrong with them, and at which 
         "",
     ),
 }
+REFUSED = (  # how sentences go on that name a class which is not imported or not called
+    STANDARD,
+    UNTRUSTED,
+    NO_FACTORY,
+)
 LONGEST = 80  # of a value that is repeated in a sentence
 
 
@@ -48,7 +55,9 @@ class VerbParser(ArgumentParser):
     """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"exit_on_error": False, "allow_abbrev": False, **options})
+        epilog = trust.help_of(options.get("prog", ""))
+        own = {"exit_on_error": False, "allow_abbrev": False, "epilog": epilog}
+        super().__init__(**{**own, **options})
 
     def parse(self, args: list[str]) -> Namespace:
         """Parses arguments.
@@ -159,8 +168,9 @@ def _rejected(
     specific = [rejection for rejection in innermost if rejection.reason.startswith(SPECIFIC)]
     faults = [_reason(rejection, parser, words) for rejection in specific or innermost]
     expected = [fault.sentence for fault in faults if fault.sentence.startswith("expected")]
-    if not expected:
-        return faults[0]
+    refused = [fault for fault in faults if any(words in fault.sentence for words in REFUSED)]
+    if refused or not expected:
+        return (refused or faults)[0]
     found = re.search(r"(?:Got|Given) value: ((?:(?!\. Got value: ).)*)", message)
     value = found[1] if found else ""
     said, text = suggestions.no_class(value) if value.startswith("{") else ("", "")
@@ -212,6 +222,11 @@ def _reason(rejection: Rejection, parser: ArgumentParser, words: Sequence[str]) 
     if found := re.match(r"the following arguments are required: (.*)", reason):
         said = suggestions.missing_options(found[1].split(", "), owner, start)
         return Fault(f"{start}: {said}", keys, owner.rpartition(".")[2])
+    if found := re.match(rf"(\S+) (?:{'|'.join(REFUSED)})", reason):
+        known = suggestions.class_names(_hint(rejection, parser))
+        choices = f"; choose from {', '.join(known)}" if NO_FACTORY in reason and known else ""
+        hidden = class_paths.hidden(found[1].rpartition(".")[0]) if STANDARD in reason else ""
+        return Fault(f"{start}: {hidden or reason}{choices}", keys, found[1])
     if found := re.match(r"Expected a dot import path string: (.*)", reason):
         said = suggestions.unknown_class(found[1], _hint(rejection, parser))
         return Fault(f"{start}: {said}", keys, found[1])

@@ -16,8 +16,7 @@ from importlib import metadata
 from types import ModuleType
 
 from framework.console.errors import UserError
-
-GROUP = "overtone.components"
+from framework.importing import GROUP, packages
 
 
 def load(ours: Iterable[ModuleType]) -> None:
@@ -29,6 +28,7 @@ def load(ours: Iterable[ModuleType]) -> None:
     Raises:
         UserError: If a module cannot be imported, or a short name is taken.
     """
+    packages()  # is remembered: before folders of the user, which could pose as such a package
     owners = {name: "overtone" for module in ours for name in getattr(module, "__all__", ())}
     for point in sorted(metadata.entry_points(group=GROUP)):
         package = point.dist.name if point.dist is not None else point.module

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import isclass
 from pathlib import Path
 from typing import Any
 
 from framework.checkpoints import SHARDED, class_name, part_classes, read
 from framework.console.checkpoint_path import KEYWORDS
+from framework.importing import located
+from framework.strategies import FullyShardedStrategy
 
 
 def check(verb: str, path: str, model: Mapping[str, Any]) -> None:
@@ -25,6 +28,25 @@ def check(verb: str, path: str, model: Mapping[str, Any]) -> None:
     _check_parts(path, checkpoint, model)
     if verb == "fit":
         _check_training(path, checkpoint, model)
+
+
+def check_folder(path: str, strategy: Any) -> None:
+    """Checks that a strategy reads a folder of shards as data: Lightning's own run code in it.
+
+    Args:
+        path: The checkpoint.
+        strategy: What the recipe says.
+
+    Raises:
+        ValueError: If it is a folder, and the strategy another one.
+    """
+    kind = located(strategy["class_path"]) if isinstance(strategy, Mapping) else None
+    reads = isclass(kind) and issubclass(kind, FullyShardedStrategy)
+    if Path(path).is_dir() and not reads:
+        raise ValueError(
+            f"The checkpoint {path!r} is a folder of shards, which FullyShardedStrategy reads; "
+            "add --config strategy/fsdp2."
+        )
 
 
 def _check_parts(path: str, checkpoint: Mapping[str, Any], model: Mapping[str, Any]) -> None:

@@ -23,6 +23,7 @@ LIGHTNING = {
     "test": "Evaluates a model on the test data.",
     "predict": "Writes the predictions of a model as JSON lines.",
 }
+WITHOUT_CHECKPOINT = ("recipes", "import", "study")
 RECIPES = {"recipes": "Lists the recipes, overlays and studies that are shipped."}
 
 Run = Callable[[list[str], str], None]
@@ -37,6 +38,11 @@ def names() -> list[str]:
 def sentences() -> dict[str, str]:
     """Returns the first sentence of each file that is a verb, by its name; imports none."""
     return {name: _first_sentence(path) for name, path in sorted(_files().items())}
+
+
+def reads_checkpoint(name: str) -> bool:
+    """Whether a verb takes a model or data from a checkpoint."""
+    return name not in WITHOUT_CHECKPOINT
 
 
 def load(name: str) -> Run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import torch
 from lightning.pytorch import LightningModule
@@ -28,8 +28,10 @@ from components.interfaces import (
     StemFactory,
 )
 from framework.checkpoints import compare
+from framework.class_checks import checked
 from framework.data.protocols import KeepsState
 from framework.execution import PLAIN, Execution, data_mesh, materialize, parallelize
+from framework.importing import foreign
 from framework.modules.construction import describe_module
 from framework.modules.monitors import check_monitors, check_validation
 from framework.modules.objective import Objective, counted_target
@@ -311,6 +313,18 @@ class PredictiveModule(LightningModule):
             self.data.require(checkpoint)
         states = checkpoint.get("optimizer_states", [])
         states[:] = [by_number(state, numbering(self, self._matrices)) for state in states]
+
+    @classmethod
+    def load_from_checkpoint(cls, *args: Any, **options: Any) -> Self:
+        """Loads as Lightning does, but imports and calls only what a checkpoint may name.
+
+        Args:
+            args: The path, and what else Lightning takes.
+            options: Arguments of the constructor that replace those of the checkpoint.
+        """
+        with foreign(), checked():
+            loaded: Self = super().load_from_checkpoint(*args, **options)
+        return loaded
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABCMeta
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
@@ -10,10 +11,12 @@ from functools import partial
 from inspect import isclass, isroutine
 from typing import Any
 
+from jsonargparse import ArgumentError
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import instantiate_module
 
-from framework.importing import import_path, imported
+from framework.class_checks import checked
+from framework.importing import foreign, import_path, imported
 
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
 """What Lightning calls to build a module from a description; it trusts this name."""
@@ -85,7 +88,8 @@ def build_module(owner: str, options: Mapping[str, Any]) -> Any:
         options: The hyper-parameters of the checkpoint.
 
     Raises:
-        ValueError: If they hold no description of the module, or a class cannot be imported.
+        ValueError: If they hold no description of the module, or a class cannot be imported or
+            is none that can stand where it does.
     """
     if "_class_path" not in options:
         raise ValueError(
@@ -93,11 +97,29 @@ def build_module(owner: str, options: Mapping[str, Any]) -> Any:
         )
     left_out = ("_instantiator", "execution")
     kept = {name: value for name, value in options.items() if name not in left_out}
-    for path in _class_paths(kept):
+    for path in (str(kept["_class_path"]), *_class_paths(kept)):
         imported(path)
-    module = instantiate_module(LightningModule, {**kept, "initialization": None})
+    module = _instantiated(owner, {**kept, "initialization": None})
     module.on_load_checkpoint({module.CHECKPOINT_HYPER_PARAMS_KEY: kept})  # how it was built
     return module
+
+
+def _instantiated(owner: str, options: Mapping[str, Any]) -> LightningModule:
+    try:
+        with foreign(), checked():
+            module: LightningModule = instantiate_module(LightningModule, dict(options))
+    except ArgumentError as error:
+        raise ValueError(
+            f"{owner} describes no model that can be built ({_innermost(str(error))}); use one "
+            "that was saved by Overtone."
+        ) from error
+    return module
+
+
+def _innermost(message: str) -> str:
+    """Returns the reason in a message of jsonargparse, whose lines are indented by depth."""
+    line = max(message.splitlines(), key=lambda line: len(line) - len(line.lstrip(" ")))
+    return re.sub(r"^[ -]*(Type .* callable class: )?|\.? Got value: .*", "", line)
 
 
 def _class_paths(described: Any) -> Iterator[str]:

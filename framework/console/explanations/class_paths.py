@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from framework.console import import_path, options
+from framework.importing import refusal
 
 DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
@@ -26,7 +27,8 @@ def broken(words: Sequence[str]) -> Iterator[tuple[str, str, str]]:
     """
     for name, path in options.choices_of(words):
         module = path.rpartition(".")[0]
-        if DOTTED.fullmatch(path) and _is_of_the_user(module) and (fault := _import_fault(module)):
+        own = DOTTED.fullmatch(path) and not refusal(path) and _is_of_the_user(module)
+        if own and (fault := _import_fault(module)):
             yield name, path, fault
 
 
@@ -50,11 +52,9 @@ def no_attribute(module: str, name: str) -> str:
         module: Its name.
         name: The name of the class.
     """
+    if said := hidden(module):
+        return said
     found = import_module(module)
-    for folder in import_path.searched():
-        own = folder / f"{module}.py"
-        if own.is_file() and Path(found.__file__ or "") != own:
-            return f"{module} is {found.__file__}, which hides {_named(own)}; rename the latter"
     held = vars(found)
     classes = [key for key, value in held.items() if isinstance(value, type) and key[0] != "_"]
     close = get_close_matches(name, classes, n=2)
@@ -65,6 +65,21 @@ def no_attribute(module: str, name: str) -> str:
         else f"it has {', '.join(defined) or 'none'}"
     )
     return f"{module} has no class '{name}'; {hint}"
+
+
+def hidden(module: str) -> str:
+    """Says that a module of the user is hidden by one of Python or of a package, or returns "".
+
+    Args:
+        module: Its name.
+    """
+    spec = find_spec(module.partition(".")[0])
+    found = spec.origin if spec is not None else None
+    for folder in import_path.searched():
+        own = folder / f"{module}.py"
+        if own.is_file() and found is not None and Path(found) != own:
+            return f"{module} is {found}, which hides {_named(own)}; rename the latter"
+    return ""
 
 
 def _is_of_the_user(module: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pydoc
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 
 from framework.console.errors import UserError, innermost, user_message
 from framework.console.explanations import places
+from framework.importing import located
 
 CONSTRUCTORS = ("__init__", "__post_init__")
 
@@ -86,7 +86,7 @@ def _chosen(config: Mapping[str, Any], fixed: Mapping[str, type]) -> Iterator[Ch
 def _below(keys: tuple[str, ...], value: Any) -> Iterator[Chosen]:
     if isinstance(value, Mapping) and "class_path" in value:
         options = value.get("init_args") or {}
-        yield Chosen(keys, pydoc.locate(str(value["class_path"])), options)
+        yield Chosen(keys, located(str(value["class_path"])), options)
         yield from _below(keys, options)
     elif isinstance(value, Mapping):
         for key, inner in value.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import pydoc
 import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
@@ -15,6 +14,7 @@ from jsonargparse import ArgumentParser
 
 from framework.console import options, recipes
 from framework.console.options import WIRED
+from framework.importing import located
 
 SYNONYMS = {
     "learning_rate": "lr",
@@ -169,8 +169,8 @@ def missing(names: Sequence[str], parser: ArgumentParser) -> str:
 
 def _others_with(option: str, owner: str) -> list[str]:
     """Names the classes of the same kind as `owner` that have an option."""
-    located = pydoc.locate(owner)
-    bases = inspect.getmro(located) if inspect.isclass(located) else ()
+    found = located(owner)
+    bases = inspect.getmro(found) if inspect.isclass(found) else ()
     kinds = [base for base in bases if inspect.isabstract(base)]
     classes = dict.fromkeys(options.concrete(kinds[-1])) if kinds else {}
     names = {made: [known.name for known in options.parameters(made)] for made in classes}

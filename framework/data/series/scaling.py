@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from inspect import isclass
 from typing import Any
 
 import numpy as np
@@ -60,10 +61,13 @@ class Scaling(ABC):
         """Makes the scaling that was described so.
 
         Raises:
-            ValueError: If its class cannot be imported.
+            ValueError: If its class cannot be imported, or is no scaling.
         """
-        made: Scaling = imported(description["class_path"])(**description["init_args"])
-        return made
+        path = description["class_path"]
+        kind = imported(path)
+        if not (isclass(kind) and issubclass(kind, Scaling)):
+            raise ValueError(f"{path} is no Scaling; use a checkpoint that was saved by Overtone.")
+        return kind(**description["init_args"])
 
 
 class MeanScaling(Scaling):

@@ -8,6 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from framework.importing import check
+
 ATARI = {"ram": "AtariRam", "frames": "AtariFrames"}  # class by kind of observation
 ATARI_STEPS = 27_000  # of four frames, in an episode at most
 PICTURES = "rgb_array"  # the render mode of environments that are filmed
@@ -28,17 +30,19 @@ def make(name: str, pictures: bool = False) -> Any:
         pictures: Whether `render` must return pictures.
 
     Raises:
-        ValueError: If there is no environment of this id, its module cannot be imported, or a
-            package that it needs is missing.
+        ValueError: If there is no environment of this id, its module cannot or must not be
+            imported, or a package that it needs is missing.
     """
     import gymnasium  # slow to import
 
     if name.count(":") > 1:
         raise ValueError(f"The environment {name!r} has two colons; write module:Env-v0.")
+    if (module := name.rpartition(":")[0]) and module not in EXTRAS:
+        check(name.replace(":", ".", 1))
     try:
         if name not in gymnasium.registry:
             _register_atari(name)
-        if module := name.rpartition(":")[0]:
+        if module:
             import_module(module)
         mode = {"render_mode": PICTURES} if pictures else {}
         return gymnasium.make(name, disable_env_checker=True, **mode)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import pydoc
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +20,7 @@ from components import (
     TokenStem,
 )
 from framework.exchange.olmo.architecture import Architecture, p_of, phases
+from framework.importing import check, foreign, located
 from framework.modules.construction import describe
 
 ACTIVATIONS = {nn.Identity: "none", nn.GELU: "gelu"}
@@ -153,14 +153,16 @@ class ConfigNode:
         value: Class path, or a mapping with class path and options.
 
     Raises:
-        ValueError: If there is no such class.
+        ValueError: If there is no such class, or it must not be imported.
     """
 
     def __init__(self, owner: str, label: str, value: Any) -> None:
         self.owner, self.label = owner, label
         stated = value if isinstance(value, Mapping) else {"class_path": value}
         path = str(stated.get("class_path"))
-        kind: Any = pydoc.locate(path)
+        with foreign():
+            check(path)
+            kind: Any = located(path)
         if kind is None:
             raise ValueError(
                 f"{owner} names {label} {path}, which cannot be imported; install it."

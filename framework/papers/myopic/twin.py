@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import pydoc
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 
+from framework.importing import located
 from framework.modules.base import PredictiveModule
 from framework.modules.construction import build_module, describe, describe_module
 
@@ -59,7 +59,7 @@ def twin(module: PredictiveModule, attention: Mapping[str, Any]) -> PredictiveMo
 def _with_attention(backbone: Mapping[str, Any], attention: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the description of a backbone with another attention."""
     path, options = backbone["class_path"], dict(backbone.get("init_args") or {})
-    name, kind = path.rpartition(".")[2], pydoc.locate(path)
+    name, kind = path.rpartition(".")[2], located(path)
     if not callable(kind) or "attention" not in inspect.signature(kind).parameters:
         raise ValueError(
             f"{name} has no option attention, so that the gradient into its past cannot be "

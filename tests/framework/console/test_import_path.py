@@ -8,6 +8,7 @@ import torch
 
 from framework.console import import_path
 from framework.console.recipes import FOLDER
+from framework.importing import TRUST, foreign
 
 
 @pytest.fixture
@@ -45,7 +46,8 @@ def test_there_are_no_modules_beside_shipped_recipes(folders):
     assert import_path.searched() == [folders / "here"]
 
 
-def test_checkpoints_note_where_modules_were(folders):
+def test_checkpoints_that_are_trusted_note_where_modules_were(folders, monkeypatch):
+    monkeypatch.setenv(TRUST, "1")
     noted = [str(folders / "elsewhere"), str(folders / "gone")]
     contents = {"pytorch-lightning_version": "2.6", import_path.NOTE: noted}
     torch.save(contents, folders / "a.ckpt")
@@ -56,10 +58,24 @@ def test_checkpoints_note_where_modules_were(folders):
     assert import_module("noted_for_test").VALUE == "noted"
 
 
-def test_checkpoints_name_the_folder_of_their_recipe(folders):
+def test_checkpoints_that_are_trusted_name_the_folder_of_their_recipe(folders, monkeypatch):
+    monkeypatch.setenv(TRUST, "1")
     (folders / "recipe" / "config.yaml").touch()
     (folders / "recipe" / "checkpoints").mkdir()
     path = folders / "recipe" / "checkpoints" / "a.ckpt"
     torch.save({"pytorch-lightning_version": "2.6"}, path)
     import_path.extend([str(path)])
     assert import_path.searched() == [folders / "here", folders / "recipe"]
+
+
+def test_checkpoints_that_are_not_trusted_name_no_folders(folders):
+    (folders / "recipe" / "config.yaml").touch()
+    path = folders / "recipe" / "a.ckpt"
+    noted = [str(folders / "elsewhere")]
+    torch.save({"pytorch-lightning_version": "2.6", import_path.NOTE: noted}, path)
+    before = list(sys.path)
+    with foreign():
+        import_path.extend([str(path)])
+    assert sys.path == before, "a package that is not installed must not be found here either"
+    import_path.extend(["--config", "quickstart", "--ckpt_path", str(path)])
+    assert sys.path == [*before, str(folders / "here")]

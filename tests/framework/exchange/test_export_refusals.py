@@ -28,7 +28,7 @@ def fan(**options):
 MODELS = [
     ({"backbone": part("Decoder", dim=8, depth=2, heads=2)}, "FeedForward, .* only SwiGLU"),
     ({"backbone": part("MLP", dim=8)}, "the backbone MLP, .* only Decoder"),
-    ({"backbone": {"class_path": "elsewhere.Decoder"}}, "elsewhere.Decoder, which cannot be"),
+    ({"backbone": {"class_path": "components.Gone"}}, "components.Gone, which cannot be"),
     ({"backbone": decoder(bias=True)}, "has Decoder with bias=True"),
     ({"backbone": decoder(head_dim=6)}, "with head_dim=6, .* only head_dim=4"),
     ({"backbone": decoder(norm=part("LayerNorm"))}, "has norm LayerNorm"),

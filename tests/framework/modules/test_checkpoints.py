@@ -206,6 +206,7 @@ def test_unreadable_checkpoints_are_one_sentence(tmp_path):
 
 
 def test_a_class_that_cannot_be_imported_is_named():
-    options = {"_class_path": "x", "head": {"class_path": "my.Head", "init_args": {"bins": [1]}}}
-    with pytest.raises(ValueError, match=r"my\.Head cannot be imported .* where it can be found"):
+    head = {"class_path": "components.Gone", "init_args": {"bins": [1]}}
+    options = {"_class_path": "framework.PredictiveModule", "head": head}
+    with pytest.raises(ValueError, match=r"components\.Gone cannot be imported .* can be found"):
         build_module("The checkpoint", options)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 from framework.analysis.report import Report
 from framework.analysis.sample import Sample
 from framework.callbacks.table import table
+from framework.console import trust
 from framework.console.checkpoint_options import HELP, CheckpointOptions, leading, parse_options
 from framework.console.errors import UserError
 from framework.console.opened_checkpoint import OpenedCheckpoint
@@ -128,7 +129,8 @@ def run(words: list[str], prog: str) -> None:
     """
     question, rest = (words[0], words[1:]) if words else ("", [])
     if question in HELP:
-        print("\n".join(f"{prog} future {name}: {text}" for name, text in QUESTIONS.items()))
+        known = [f"{prog} future {name}: {text}" for name, text in QUESTIONS.items()]
+        print("\n".join([*known, trust.HELP]))
         return
     if question not in QUESTIONS:
         raise UserError(

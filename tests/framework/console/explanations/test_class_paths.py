@@ -1,13 +1,13 @@
 """Classes of the user that are named by their path, and why some cannot be imported."""
 
 import sys
+from importlib import import_module
 
 import pytest
 
 import cli
 from framework.console import import_path
 from framework.console.explanations import class_paths
-from framework.importing import imported
 
 FILES = {
     "own_part.py": "class Part:\n    pass\n\n\nclass Whole:\n    pass\n",
@@ -43,14 +43,14 @@ def beside(tmp_path, monkeypatch):
 def test_finds_modules_beside_the_recipe_and_in_the_working_directory(beside):
     assert import_path.searched() == [beside.parent / "work", beside]
     (beside.parent / "work" / "own_other.py").write_text("class Other: pass\n")
-    assert imported("own_part.Part").__name__ == "Part"
-    assert imported("own_other.Other").__name__ == "Other"
+    assert import_module("own_part").Part.__name__ == "Part"
+    assert import_module("own_other").Other.__name__ == "Other"
 
 
 def test_hides_no_module_of_python_or_a_package(beside):
-    assert imported("json.JSONDecoder").__module__ == "json.decoder"
+    assert import_module("json").JSONDecoder.__module__ == "json.decoder"
     sys.modules.pop("json")
-    assert imported("json.JSONDecoder").__module__ == "json.decoder"
+    assert import_module("json").JSONDecoder.__module__ == "json.decoder"
     said = class_paths.no_attribute("json", "Part")
     assert said.endswith(f"json/__init__.py, which hides {beside}/json.py; rename the latter")
 

@@ -56,7 +56,7 @@ def test_an_environment_is_found_in_its_module(corridor):
     [
         ("my/Hall-v0", "name the module that registers it, as in module:my/Hall-v0: it may lie"),
         ("nowhere_at_all:Hall-v0", "neither in the working directory '.*' nor beside a recipe"),
-        ("json:Hall-v0", "json was imported, but must register 'Hall-v0' with gymnasium.register"),
+        ("yaml:Hall-v0", "yaml was imported, but must register 'Hall-v0' with gymnasium.register"),
         ("a:b:Hall-v0", "'a:b:Hall-v0' has two colons; write module:Env-v0"),
         ("ALE/Nothing-v5", r"install it with pip install 'overtone\[rl\]' and write ale_py:ALE/N"),
         ("CartPole-v99", "doesn't exist.*; check the version"),

@@ -1,0 +1,138 @@
+"""Folders of shards are read as data: what torch would run in their pickles is refused."""
+
+import os
+import pickle
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.distributed.checkpoint import save
+from torch.distributed.checkpoint.filesystem import FileSystemReader
+from torch.distributed.checkpoint.state_dict_loader import load
+
+import framework.strategies
+from framework.checkpoints import SHARDED, load_parameters, parameters
+from framework.exchange import Weights
+from framework.shards import ShardReader, load_shards
+from framework.strategies import FullyShardedStrategy
+from tests.framework.modules import fakes
+from tests.framework.modules.test_parallel import SaveThird
+from tests.ranks import run_ranks
+
+pytestmark = pytest.mark.filterwarnings("ignore:torch.distributed is disabled")
+
+
+class Malicious:
+    """Makes a file where it is unpickled."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = str(marker)
+
+    def __reduce__(self) -> tuple:
+        return os.mkdir, (self.marker,)
+
+
+STATE = {
+    "weight": torch.arange(6.0).reshape(2, 3),
+    "bias": torch.tensor([1.0, -1.0], dtype=torch.bfloat16),
+    "count": torch.tensor(3),
+}
+
+
+def written(folder: Path, rate: object = 0.125) -> Path:
+    """Writes a folder as Lightning does."""
+    save({"state_dict": STATE, "optimizer": {"rate": rate}}, checkpoint_id=folder, no_dist=True)
+    torch.save({"pytorch-lightning_version": "2.6"}, folder / SHARDED)
+    return folder
+
+
+def test_what_was_written_is_read(tmp_path):
+    folder = written(tmp_path / "folder")
+    found = load_parameters(folder)
+    assert found.keys() == STATE.keys() == parameters(folder).keys()
+    for name, value in STATE.items():
+        torch.testing.assert_close(found[name], value, rtol=0, atol=0)
+    own, torchs = (reader(folder).read_metadata() for reader in (ShardReader, FileSystemReader))
+    own.storage_meta.load_id = torchs.storage_meta.load_id  # random
+    assert own == torchs
+    optimizer = {"optimizer": {"rate": 0.0}}
+    load_shards(optimizer, folder, no_dist=True)
+    assert optimizer == {"optimizer": {"rate": 0.125}}
+
+
+def test_a_malicious_list_is_not_run(tmp_path):
+    folder, marker = written(tmp_path / "folder"), tmp_path / "marker"
+    (folder / ".metadata").write_bytes(pickle.dumps(Malicious(marker)))
+    part = nn.Linear(3, 2)
+    for read in (
+        parameters,
+        load_parameters,
+        lambda path: Weights(str(path)).apply(part, part, part),
+    ):
+        with pytest.raises(ValueError, match=r"it holds (posix|nt)\.mkdir") as error:
+            read(folder)
+        assert "nothing in it was run" in str(error.value)
+    assert not marker.exists()
+    with pytest.raises(AttributeError):
+        FileSystemReader(folder).read_metadata()  # torch itself runs it
+    assert marker.exists()
+
+
+def test_a_malicious_value_is_not_run(tmp_path):
+    marker = tmp_path / "marker"
+    folder = written(tmp_path / "folder", Malicious(marker))
+    with pytest.raises(ValueError, match=r"'optimizer.rate' .* more than plain data"):
+        load_shards({"optimizer": {"rate": 0.0}}, folder, no_dist=True)
+    assert not marker.exists()
+    load({"optimizer": {"rate": 0.0}}, checkpoint_id=folder, no_dist=True)  # torch itself does
+    assert marker.exists()
+
+
+@pytest.mark.parametrize("size", [0, 10, 500])
+def test_a_torn_list_is_damaged(tmp_path, size):
+    folder = written(tmp_path / "folder")
+    whole = (folder / ".metadata").read_bytes()
+    (folder / ".metadata").write_bytes(whole[:size])
+    with pytest.raises(ValueError, match=r"\.metadata' of a checkpoint (is damaged|cannot be)"):
+        parameters(folder)
+    (folder / ".metadata").write_bytes(pickle.dumps({"a": 1}))
+    with pytest.raises(ValueError, match="is not the list of a checkpoint"):
+        parameters(folder)
+    (folder / ".metadata").unlink()
+    with pytest.raises(ValueError, match="There is no list"):
+        parameters(folder)
+
+
+def _resumed(path: Path) -> int:
+    """Resumes from a folder of shards; returns how often it was read as data."""
+    calls = []
+
+    def counted(*args):
+        calls.append(args)
+        load_shards(*args)
+
+    framework.strategies.load_shards = counted  # in this process, which ends with the function
+    fakes.fit({"devices": 1, "strategy": _sharded()}, ckpt_path=path)
+    return len(calls)
+
+
+def _sharded() -> FullyShardedStrategy:
+    return FullyShardedStrategy(save_distributed_checkpoint=True)
+
+
+def _train(path: Path) -> None:
+    saving = {"callbacks": [SaveThird(path)], "accumulate_grad_batches": 2, "max_steps": 3}
+    fakes.fit({"devices": 1, "strategy": _sharded(), **saving})
+
+
+def test_resuming_reads_shards_as_data(tmp_path):
+    run_ranks(_train, 1, tmp_path / "third.ckpt")
+    assert run_ranks(_resumed, 1, tmp_path / "third.ckpt") == [2]  # parameters and optimizer
+    shutil.copytree(tmp_path / "third.ckpt", tmp_path / "evil.ckpt")
+    marker = tmp_path / "marker"
+    (tmp_path / "evil.ckpt" / ".metadata").write_bytes(pickle.dumps(Malicious(marker)))
+    with pytest.raises(RuntimeError, match="it was not written by torch"):
+        run_ranks(_resumed, 1, tmp_path / "evil.ckpt")
+    assert not marker.exists()
