@@ -15,11 +15,17 @@ from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 from torch.distributed.checkpoint.state_dict_loader import load
 
+from framework.checksums import is_intact
+
 S = TypeVar("S")
 PREFIX = "state_dict."  # of the names of parameters in a folder of shards
 PARTS = ("stem", "backbone", "head")
 SHARDED = "meta.pt"  # in a folder of shards: all but the parameters
 NOTE = "recipe"  # where a checkpoint notes the name of the configuration that was saved with it
+
+
+class DamagedCheckpoint(ValueError):
+    """A checkpoint that does not hold what was written."""
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -29,13 +35,60 @@ def read(path: str | Path) -> dict[str, Any]:
         path: The file, or the folder of a sharded checkpoint: then all but the parameters is read.
 
     Raises:
-        ValueError: If there is no such file, it is no checkpoint, or it holds more than data.
+        ValueError: If there is no such file, it is damaged, it is no checkpoint, or it holds more
+            than data.
     """
+    try:
+        return _read(path)
+    except DamagedCheckpoint as error:
+        raise DamagedCheckpoint(f"{error}; {_advice(Path(path))}") from error
+
+
+def require_intact(path: str | Path) -> None:
+    """Checks a file or a folder of shards by its checksum, if it has one.
+
+    Raises:
+        ValueError: If it is damaged.
+    """
+    if not is_intact(Path(path)):
+        damaged = f"The checkpoint {str(path)!r} is damaged, its checksum says"
+        raise DamagedCheckpoint(f"{damaged}; {_advice(Path(path))}")
+
+
+def of_run(folder: Path) -> list[Path]:
+    """Returns the checkpoints with which a run in a folder can go on, the newest first.
+
+    Args:
+        folder: The folder that a run writes its checkpoints into.
+    """
+    names = [*folder.glob("step=*.ckpt"), *folder.glob("last*.ckpt")]
+    files = {path.resolve(): path for path in names if path.exists()}  # a link and its file: once
+    return sorted(files.values(), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+
+
+def is_usable(path: Path) -> bool:
+    """Returns whether a checkpoint can be read."""
+    try:
+        _read(path)
+    except ValueError:
+        return False
+    return True
+
+
+def _advice(damaged: Path) -> str:
+    others = (path for path in of_run(damaged.parent) if path.resolve() != damaged.resolve())
+    earlier = next(filter(is_usable, others), None)
+    return f"use {str(earlier)!r}, which is whole." if earlier else "use an earlier one."
+
+
+def _read(path: str | Path) -> dict[str, Any]:
     file = Path(path)
     if file.is_dir():
         file = file / SHARDED
     if not file.is_file():
         raise ValueError(f"There is no checkpoint {str(path)!r}; check the path.")
+    if not is_intact(Path(path)):
+        raise DamagedCheckpoint(f"The checkpoint {str(path)!r} is damaged, its checksum says")
     try:
         checkpoint: dict[str, Any] = torch.load(
             file, map_location="cpu", weights_only=True, mmap=True
@@ -46,9 +99,9 @@ def read(path: str | Path) -> dict[str, Any]:
             "use one that was saved by Overtone."
         ) from error
     except (RuntimeError, EOFError, OSError) as error:
-        raise ValueError(
+        raise DamagedCheckpoint(
             f"The checkpoint {str(path)!r} is damaged (perhaps its writing was interrupted) or "
-            "not a checkpoint; use an earlier one."
+            "not a checkpoint"
         ) from error
     if "pytorch-lightning_version" not in checkpoint:
         raise ValueError(

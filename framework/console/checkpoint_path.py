@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from framework.checkpoints import read, recipe_of
+from framework.checkpoints import is_usable, of_run, read, recipe_of
 from framework.console.errors import UserError
 
 INITIAL = "initial"  # scores the weights that a run would start with
@@ -68,8 +68,7 @@ def _newest(name: str, dirpath: Path | None, trainer: Mapping[str, Any]) -> Path
     """Finds the checkpoint that was written last over all versions of a run, or the best then."""
     folder, pattern = (dirpath, "") if dirpath else _place(trainer)
     places = list(folder.glob(pattern)) if pattern else [folder]
-    found = [path for place in places for path in place.glob("last*.ckpt")]
-    newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
+    newest = _usable([path for place in places for path in of_run(place)])
     if newest is None:
         raise UserError(
             f"--ckpt_path {name}: there is no last.ckpt in {folder / pattern}; give the path of a "
@@ -85,6 +84,28 @@ def _newest(name: str, dirpath: Path | None, trainer: Mapping[str, Any]) -> Path
             "written after a validation; use --ckpt_path last, or give a path."
         )
     return newest.parent / Path(best).name
+
+
+def _usable(found: Sequence[Path]) -> Path | None:
+    """Returns the newest checkpoint that can be read, and says which cannot.
+
+    Raises:
+        UserError: If none of them can be read.
+    """
+    damaged: list[Path] = []
+    for path in sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True):
+        if is_usable(path):
+            if damaged:
+                names = " and ".join(map(str, damaged))
+                print(f"Damaged: {names}; the one before is used.", file=sys.stderr)
+            return path
+        damaged.append(path)
+    if damaged:
+        raise UserError(
+            f"No checkpoint of this run can be read, {damaged[0]} for example is damaged; "
+            "start a new run."
+        )
+    return None
 
 
 def _has_best(record: Any) -> bool:

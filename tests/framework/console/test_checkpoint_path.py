@@ -99,6 +99,24 @@ def test_folders_without_versions(tmp_path):
     assert resolve("fit", "last", {**plain, "logger": True}, None) == str(usual)
 
 
+def test_a_damaged_last_checkpoint_is_passed_over_with_a_sentence(tmp_path, capsys):
+    folder = tmp_path / "run" / "version_0" / "checkpoints"
+    earlier = checkpoint(folder / "step=1.ckpt", 9)
+    newest = checkpoint(folder / "step=2.ckpt", 5)
+    (folder / "last.ckpt").symlink_to("step=2.ckpt")
+    assert resolve("fit", "last", board(tmp_path), None) == str(folder / "last.ckpt")
+    assert "Damaged" not in capsys.readouterr().err
+    newest.write_bytes(newest.read_bytes()[:-9])
+    assert resolve("fit", "last", board(tmp_path), None) == str(earlier)
+    said = capsys.readouterr().err
+    assert said.startswith(f"Damaged: {folder / 'last.ckpt'}; the one before is used.\n")
+    with pytest.raises(ValueError, match=f"is damaged.*; use '{earlier}', which is whole"):
+        with_recipe(["fit", "--ckpt_path", str(newest)])
+    earlier.write_bytes(b"")
+    with pytest.raises(UserError, match=r"No checkpoint of this run can be read, .*ckpt for"):
+        resolve("fit", "last", board(tmp_path), None)
+
+
 @pytest.mark.parametrize("verb", ["fit", "validate", "test", "predict"])
 def test_nothing_found_is_one_sentence(verb, tmp_path):
     with pytest.raises(UserError, match=r"there is no last.ckpt in .*/run/\*/checkpoints; give"):
