@@ -127,7 +127,9 @@ class Checkpoint(ModelCheckpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores the record of the best models, if the run resumes in the same folder."""
-        if state_dict.get("dirpath") == self.dirpath:
+        saved = state_dict.get("dirpath")
+        if saved and Path(saved).resolve() == self._folder.resolve():
+            state_dict = {**state_dict, "dirpath": self.dirpath}
             super().load_state_dict(state_dict)
             self._kept = list(state_dict.get("kept", []))
 

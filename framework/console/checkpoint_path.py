@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ INITIAL = "initial"  # scores the weights that a run would start with
 SEARCHED = ("best", "last")  # found in the folder of the run
 REQUEUED = "hpc"  # what a Slurm job saved before it was queued again; Lightning finds it
 KEYWORDS = (INITIAL, *SEARCHED, REQUEUED)
+WHEN = ("auto", "never")  # what `--resume` takes in place of a path
 HELP = frozenset({"-h", "--help"})
 PARTS = ("model", "data")
 
@@ -29,8 +31,9 @@ def with_recipe(args: Sequence[str]) -> list[str]:
     Raises:
         ValueError: If the checkpoint cannot be read, or no recipe lies beside it.
     """
-    path = next(iter(reversed([*_values(args, "--ckpt_path")])), "")
-    if path in ("", *KEYWORDS) or HELP & set(args) or _names_parts(args):
+    given = [*_values(args, "--ckpt_path"), *_values(args, "--resume")]
+    path = next(iter(reversed(given)), "")
+    if path in ("", *KEYWORDS, *WHEN) or HELP & set(args) or _names_parts(args):
         return list(args)
     recipe = recipe_of(path)
     print(f"Recipe of the checkpoint: {recipe}", file=sys.stderr)
@@ -66,9 +69,8 @@ def resolve(verb: str, path: str | None, trainer: Mapping[str, Any], dirpath: st
 
 def _newest(name: str, dirpath: Path | None, trainer: Mapping[str, Any]) -> Path:
     """Finds the checkpoint that was written last over all versions of a run, or the best then."""
-    folder, pattern = (dirpath, "") if dirpath else _place(trainer)
-    places = list(folder.glob(pattern)) if pattern else [folder]
-    newest = _usable([path for place in places for path in of_run(place)])
+    folder, pattern = place_of(dirpath, trainer)
+    newest = usable(of_all_versions(dirpath, trainer))
     if newest is None:
         raise UserError(
             f"--ckpt_path {name}: there is no last.ckpt in {folder / pattern}; give the path of a "
@@ -86,8 +88,22 @@ def _newest(name: str, dirpath: Path | None, trainer: Mapping[str, Any]) -> Path
     return newest.parent / Path(best).name
 
 
-def _usable(found: Sequence[Path]) -> Path | None:
+def of_all_versions(dirpath: Path | None, trainer: Mapping[str, Any]) -> list[Path]:
+    """Returns the last checkpoints in all versions of a run.
+
+    Args:
+        dirpath: Folder of the checkpoints, if it is not in that of the run.
+        trainer: Options of the trainer, which say where runs of the recipe are kept.
+    """
+    folder, pattern = place_of(dirpath, trainer)
+    return [path for place in folder.glob(pattern) for path in of_run(place)]
+
+
+def usable(found: Sequence[Path]) -> Path | None:
     """Returns the newest checkpoint that can be read, and says which cannot.
+
+    Args:
+        found: Checkpoints in any order.
 
     Raises:
         UserError: If none of them can be read.
@@ -112,8 +128,10 @@ def _has_best(record: Any) -> bool:
     return isinstance(record, Mapping) and bool(record.get("best_model_path"))
 
 
-def _place(trainer: Mapping[str, Any]) -> tuple[Path, str]:
+def place_of(dirpath: Path | None, trainer: Mapping[str, Any]) -> tuple[Path, str]:
     """Returns the folder of a run, and the pattern of the folders of checkpoints in it."""
+    if dirpath:
+        return dirpath.resolve().parent, escape(dirpath.resolve().name)
     root, logger = Path(trainer["default_root_dir"] or "."), trainer["logger"]
     if isinstance(logger, list):
         logger = logger[0] if logger else None
