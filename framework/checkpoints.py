@@ -21,6 +21,7 @@ S = TypeVar("S")
 PREFIX = "state_dict."  # of the names of parameters in a folder of shards
 PARTS = ("stem", "backbone", "head")
 SHARDED = "meta.pt"  # in a folder of shards: all but the parameters
+SHARDS = ".metadata"  # there: which of them holds what
 NOTE = "recipe"  # where a checkpoint notes the name of the configuration that was saved with it
 
 
@@ -67,11 +68,15 @@ def of_run(folder: Path) -> list[Path]:
 
 
 def is_usable(path: Path) -> bool:
-    """Returns whether a checkpoint can be read."""
+    """Returns whether a checkpoint is whole."""
+    if path.is_dir() and not all((path / name).is_file() for name in (SHARDED, SHARDS)):
+        return False
     try:
         _read(path)
-    except ValueError:
+    except DamagedCheckpoint:
         return False
+    except ValueError:  # it is no damage that it does not suit, which whoever uses it says
+        return True
     return True
 
 

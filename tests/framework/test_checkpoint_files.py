@@ -59,6 +59,7 @@ def shards(number):
         checkpoint_files.remove(temporary)
         temporary.mkdir()
         torch.save(checkpoint(number), temporary / "meta.pt")
+        (temporary / ".metadata").write_bytes(b"which shard holds what")
         for rank in range(2):
             (temporary / f"__{rank}_0.distcp").write_bytes(bytes([number]) * 100)
         sums = checksums.checksums(temporary.iterdir())
