@@ -13,15 +13,20 @@ import torch
 from torch import Tensor
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
-from framework.shards import ShardReader, load_shards
-
+from framework.checksums import is_intact
 from framework.packaged import SUFFIX, locate, read_packaged, shipped
+from framework.shards import ShardReader, load_shards
 
 S = TypeVar("S")
 PREFIX = "state_dict."  # of the names of parameters in a folder of shards
 PARTS = ("stem", "backbone", "head")
 SHARDED = "meta.pt"  # in a folder of shards: all but the parameters
+SHARDS = ".metadata"  # there: which of them holds what
 NOTE = "recipe"  # where a checkpoint notes the name of the configuration that was saved with it
+
+
+class DamagedCheckpoint(ValueError):
+    """A checkpoint that does not hold what was written."""
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -32,8 +37,57 @@ def read(path: str | Path) -> dict[str, Any]:
             or the name of a model that comes with Overtone.
 
     Raises:
-        ValueError: If there is no such file, it is no checkpoint, or it holds more than data.
+        ValueError: If there is no such file, it is damaged, it is no checkpoint, or it holds more
+            than data.
     """
+    try:
+        return _read(path)
+    except DamagedCheckpoint as error:
+        raise DamagedCheckpoint(f"{error}; {_advice(Path(path))}") from error
+
+
+def require_intact(path: str | Path) -> None:
+    """Checks a file or a folder of shards by its checksum, if it has one.
+
+    Raises:
+        ValueError: If it is damaged.
+    """
+    if not is_intact(Path(path)):
+        damaged = f"The checkpoint {str(path)!r} is damaged, its checksum says"
+        raise DamagedCheckpoint(f"{damaged}; {_advice(Path(path))}")
+
+
+def of_run(folder: Path) -> list[Path]:
+    """Returns the checkpoints with which a run in a folder can go on, the newest first.
+
+    Args:
+        folder: The folder that a run writes its checkpoints into.
+    """
+    names = [*folder.glob("step=*.ckpt"), *folder.glob("last*.ckpt")]
+    files = {path.resolve(): path for path in names if path.exists()}  # a link and its file: once
+    return sorted(files.values(), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+
+
+def is_usable(path: Path) -> bool:
+    """Returns whether a checkpoint is whole."""
+    if path.is_dir() and not all((path / name).is_file() for name in (SHARDED, SHARDS)):
+        return False
+    try:
+        _read(path)
+    except DamagedCheckpoint:
+        return False
+    except ValueError:  # it is no damage that it does not suit, which whoever uses it says
+        return True
+    return True
+
+
+def _advice(damaged: Path) -> str:
+    others = (path for path in of_run(damaged.parent) if path.resolve() != damaged.resolve())
+    earlier = next(filter(is_usable, others), None)
+    return f"use {str(earlier)!r}, which is whole." if earlier else "use an earlier one."
+
+
+def _read(path: str | Path) -> dict[str, Any]:
     file = locate(path)
     if file.suffix == SUFFIX and file.is_file():
         return read_packaged(file)
@@ -43,6 +97,8 @@ def read(path: str | Path) -> dict[str, Any]:
         names = ", ".join(shipped())
         named = f", or name a model that comes with Overtone ({names})" if names else ""
         raise ValueError(f"There is no checkpoint {str(path)!r}; check the path{named}.")
+    if not is_intact(Path(path)):
+        raise DamagedCheckpoint(f"The checkpoint {str(path)!r} is damaged, its checksum says")
     try:
         checkpoint: dict[str, Any] = torch.load(
             file, map_location="cpu", weights_only=True, mmap=True
@@ -53,9 +109,9 @@ def read(path: str | Path) -> dict[str, Any]:
             "use one that was saved by Overtone."
         ) from error
     except (RuntimeError, EOFError, OSError) as error:
-        raise ValueError(
+        raise DamagedCheckpoint(
             f"The checkpoint {str(path)!r} is damaged (perhaps its writing was interrupted) or "
-            "not a checkpoint; use an earlier one."
+            "not a checkpoint"
         ) from error
     if "pytorch-lightning_version" not in checkpoint:
         raise ValueError(

@@ -45,7 +45,8 @@ def test_saves_the_resolved_recipe_beside_the_checkpoints(run):
     assert recipe["trainer"]["max_steps"] == 3
     assert recipe["model"]["init_args"]["head"]["class_path"].endswith("FourierHead")
     assert "spec" not in recipe["model"]["init_args"]
-    assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    names = {"best.ckpt", "last.ckpt", "step=2.ckpt", "step=3.ckpt"}
+    assert {path.name for path in (run / "checkpoints").iterdir()} == names
 
 
 def test_the_saved_recipe_trains_to_the_same_weights(run, tmp_path):
@@ -78,7 +79,7 @@ def test_last_checkpoint_is_that_of_the_last_step(run):
     steps = {
         path.stem: torch.load(path)["global_step"] for path in (run / "checkpoints").iterdir()
     }
-    assert steps == {"best": 2, "last": 3}
+    assert steps == {"best": 2, "last": 3, "step=2": 2, "step=3": 3}
 
 
 def resolve(capsys, *args):

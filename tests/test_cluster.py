@@ -46,6 +46,7 @@ def test_starts_the_recipe_on_all_nodes(job):
         "--kill-on-bad-exit=1", "overtone", "fit",
         "--config", "quickstart", "--config", "strategy/slurm",
         "--trainer.default_root_dir", "runs/slurm-123456",
+        "--resume", "auto",
         "--config", "strategy/fsdp2", "--trainer.max_steps", "7 000",
     ]  # fmt: skip
     assert place == "@n7:23456 4"

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from glob import escape
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from framework.checkpoints import read, recipe_of
+from framework.checkpoints import is_usable, of_run, read, recipe_of
 from framework.console.errors import UserError
 
 INITIAL = "initial"  # scores the weights that a run would start with
 SEARCHED = ("best", "last")  # found in the folder of the run
 REQUEUED = "hpc"  # what a Slurm job saved before it was queued again; Lightning finds it
 KEYWORDS = (INITIAL, *SEARCHED, REQUEUED)
+WHEN = ("auto", "never")  # what `--resume` takes in place of a path
 HELP = frozenset({"-h", "--help"})
 PARTS = ("model", "data")
 
@@ -42,7 +44,7 @@ def takes_recipe(args: Sequence[str]) -> bool:
     Args:
         args: Words of a command line, the verb first; recipes are given by path.
     """
-    named = _path(args) not in ("", *KEYWORDS)
+    named = _path(args) not in ("", *KEYWORDS, *WHEN)
     return named and not HELP & set(args) and not _names_parts(args)
 
 
@@ -74,15 +76,14 @@ def resolve(verb: str, path: str | None, trainer: Mapping[str, Any], dirpath: st
 
 
 def _path(args: Sequence[str]) -> str:
-    return next(iter(reversed([*_values(args, "--ckpt_path")])), "")
+    given = [*_values(args, "--ckpt_path"), *_values(args, "--resume")]
+    return next(iter(reversed(given)), "")
 
 
 def _newest(name: str, dirpath: Path | None, trainer: Mapping[str, Any]) -> Path:
     """Finds the checkpoint that was written last over all versions of a run, or the best then."""
-    folder, pattern = (dirpath, "") if dirpath else _place(trainer)
-    places = list(folder.glob(pattern)) if pattern else [folder]
-    found = [path for place in places for path in place.glob("last*.ckpt")]
-    newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
+    folder, pattern = place_of(dirpath, trainer)
+    newest = usable(of_all_versions(dirpath, trainer))
     if newest is None:
         raise UserError(
             f"--ckpt_path {name}: there is no last.ckpt in {folder / pattern}; give the path of a "
@@ -100,12 +101,50 @@ def _newest(name: str, dirpath: Path | None, trainer: Mapping[str, Any]) -> Path
     return newest.parent / Path(best).name
 
 
+def of_all_versions(dirpath: Path | None, trainer: Mapping[str, Any]) -> list[Path]:
+    """Returns the last checkpoints in all versions of a run.
+
+    Args:
+        dirpath: Folder of the checkpoints, if it is not in that of the run.
+        trainer: Options of the trainer, which say where runs of the recipe are kept.
+    """
+    folder, pattern = place_of(dirpath, trainer)
+    return [path for place in folder.glob(pattern) for path in of_run(place)]
+
+
+def usable(found: Sequence[Path]) -> Path | None:
+    """Returns the newest checkpoint that can be read, and says which cannot.
+
+    Args:
+        found: Checkpoints in any order.
+
+    Raises:
+        UserError: If none of them can be read.
+    """
+    damaged: list[Path] = []
+    for path in sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True):
+        if is_usable(path):
+            if damaged:
+                names = " and ".join(map(str, damaged))
+                print(f"Damaged: {names}; the one before is used.", file=sys.stderr)
+            return path
+        damaged.append(path)
+    if damaged:
+        raise UserError(
+            f"No checkpoint of this run can be read, {damaged[0]} for example is damaged; "
+            "start a new run."
+        )
+    return None
+
+
 def _has_best(record: Any) -> bool:
     return isinstance(record, Mapping) and bool(record.get("best_model_path"))
 
 
-def _place(trainer: Mapping[str, Any]) -> tuple[Path, str]:
+def place_of(dirpath: Path | None, trainer: Mapping[str, Any]) -> tuple[Path, str]:
     """Returns the folder of a run, and the pattern of the folders of checkpoints in it."""
+    if dirpath:
+        return dirpath.resolve().parent, escape(dirpath.resolve().name)
     root, logger = Path(trainer["default_root_dir"] or "."), trainer["logger"]
     if isinstance(logger, list):
         logger = logger[0] if logger else None

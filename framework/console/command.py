@@ -37,6 +37,7 @@ from framework.console import (
     import_path,
     initial_weights,
     resume,
+    resumption,
     unsuitable,
 )
 from framework.console.errors import UserError
@@ -155,6 +156,7 @@ class Command(LightningCLI):
         parser.add_lightning_class_args(Checkpoint, "checkpoint")
         if self._verbs == ["fit"]:
             parser.add_argument("--init_from", type=str | None, help=INIT_FROM)
+            parser.add_argument("--resume", type=str | None, help=resumption.HELP)
         parser.link_arguments(
             "data", "model.init_args.spec", compute_fn=self._spec, apply_on="instantiate"
         )
@@ -184,7 +186,10 @@ class Command(LightningCLI):
         """Finds and checks a checkpoint; its hyper-parameters are not used, the recipe's are."""
         verb = self.config.subcommand
         config = self.config[verb]
+        resumed = resumption.resolve(config)
         init_from = config.pop("init_from", None)  # the recipe that is saved says it with Weights
+        if resumed:
+            config.ckpt_path, init_from = resumed, None
         if config.ckpt_path and init_from:
             raise UserError(
                 "--ckpt_path goes on with a run, --init_from starts one from other weights; give "
@@ -192,7 +197,7 @@ class Command(LightningCLI):
             )
         place = config.trainer.as_dict(), config.checkpoint.dirpath
         path = checkpoint_path.resolve(verb, config.ckpt_path, *place)
-        config.ckpt_path = path or None
+        config.ckpt_path, self._resumed = path or None, path if resumed else ""
         if path:
             initial_weights.start_from_checkpoint(config.model)
             if path not in checkpoint_path.KEYWORDS:
@@ -212,7 +217,7 @@ class Command(LightningCLI):
 
     def instantiate_classes(self) -> None:
         """Builds data, model and trainer; an error names the line of the recipe."""
-        with self._placed():
+        with self._placed(), resumption.in_its_folder(self.config[self.subcommand], self._resumed):
             super().instantiate_classes()
 
     def _placed(self) -> AbstractContextManager[None]:

@@ -24,7 +24,7 @@ SYNONYMS = {
     "gpus": "devices",
     "bs": "batch_size",
     "checkpoint_path": "ckpt_path",
-    "resume": "ckpt_path",
+    "auto_resume": "resume",
 }
 MOST = 4  # names in a hint
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 import yaml
 
 from framework.callbacks.table import table
+from framework.checkpoint_files import save
 from framework.checkpoints import NOTE
 from framework.console.outputs import require_new
 from framework.console.parsing import VerbParser
@@ -42,7 +42,7 @@ def run(args: list[str], prog: str) -> None:
     imported = import_directory(given.directory)
     target.parent.mkdir(parents=True, exist_ok=True)
     recipe.write_text(_recipe(imported, target), encoding="utf-8")
-    torch.save({**imported.checkpoint, NOTE: recipe.name}, target)
+    save({**imported.checkpoint, NOTE: recipe.name}, target)
     print(_summary(imported, given.directory))
     print(f"\nCheckpoint: {target}\nRecipe of its model: {recipe}")
     if TOKENIZER in imported.checkpoint:

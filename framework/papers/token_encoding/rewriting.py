@@ -14,6 +14,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from framework.checkpoint_files import save
 from framework.checkpoints import NOTE, compare, load_parameters, read, recipe_of
 from framework.data.tokens.text import TOKENIZER
 from framework.modules.base import PredictiveModule
@@ -83,7 +84,7 @@ def rewrite(source: Path, target: Path, change: Change, note: Mapping[str, Any])
     }
     text = _recipe(source, after.options)
     target.parent.mkdir(parents=True, exist_ok=True)
-    _write(target, lambda path: torch.save(checkpoint, path))
+    _write(target, lambda path: save(checkpoint, path))
     _write(recipe, lambda path: path.write_text(text, encoding="utf-8"))
     return [target, recipe]
 

@@ -10,6 +10,7 @@ from jsonargparse import Namespace
 from framework.console import initial_weights, recipes
 from framework.console.checkpoint_path import resolve, with_recipe
 from framework.console.errors import UserError
+from framework.data.module import PredictiveData
 
 OVERLAY = str(recipes.find("strategy/ddp"))
 COMPLETE = str(recipes.find("two_peaks"))
@@ -97,6 +98,29 @@ def test_folders_without_versions(tmp_path):
     assert resolve("fit", "last", plain, str(elsewhere.parent)) == str(elsewhere)
     usual = checkpoint(tmp_path / "lightning_logs" / "version_0" / "checkpoints" / "last.ckpt")
     assert resolve("fit", "last", {**plain, "logger": True}, None) == str(usual)
+
+
+def test_a_damaged_last_checkpoint_is_passed_over_with_a_sentence(tmp_path, capsys):
+    folder = tmp_path / "run" / "version_0" / "checkpoints"
+    earlier = checkpoint(folder / "step=1.ckpt", 9)
+    newest = checkpoint(folder / "step=2.ckpt", 5)
+    (folder / "last.ckpt").symlink_to("step=2.ckpt")
+    assert resolve("fit", "last", board(tmp_path), None) == str(folder / "last.ckpt")
+    assert "Damaged" not in capsys.readouterr().err
+    (folder / "step=3.ckpt").mkdir()  # a folder of shards that was not completed
+    newest.write_bytes(newest.read_bytes()[:-9])
+    assert resolve("fit", "last", board(tmp_path), None) == str(earlier)
+    said = capsys.readouterr().err
+    torn = f"{folder / 'last.ckpt'} and {folder / 'step=3.ckpt'}"
+    assert said.startswith(f"Damaged: {torn}; the one before is used.\n")
+    with pytest.raises(ValueError, match=f"is damaged.*; use '{earlier}', which is whole"):
+        with_recipe(["fit", "--ckpt_path", str(newest)])
+    earlier.write_bytes(b"")
+    torch.save(PredictiveData, newest)  # no data, which is not damage
+    assert resolve("fit", "last", board(tmp_path), None) == str(folder / "last.ckpt")
+    newest.write_bytes(b"")
+    with pytest.raises(UserError, match=r"No checkpoint of this run can be read, .*ckpt for"):
+        resolve("fit", "last", board(tmp_path), None)
 
 
 @pytest.mark.parametrize("verb", ["fit", "validate", "test", "predict"])
