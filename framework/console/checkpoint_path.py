@@ -12,6 +12,7 @@ import yaml
 
 from framework.checkpoints import is_usable, of_run, read, recipe_of
 from framework.console.errors import UserError
+from framework.packaged import locate
 
 INITIAL = "initial"  # scores the weights that a run would start with
 SEARCHED = ("best", "last")  # found in the folder of the run
@@ -72,7 +73,7 @@ def resolve(verb: str, path: str | None, trainer: Mapping[str, Any], dirpath: st
         found = str(_newest(path, Path(dirpath) if dirpath else None, trainer))
         print(f"Checkpoint: {found}", file=sys.stderr)
         return found
-    return "" if path in (None, INITIAL) else str(path)
+    return "" if path is None or path == INITIAL else str(locate(path))
 
 
 def _path(args: Sequence[str]) -> str:
