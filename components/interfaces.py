@@ -32,7 +32,7 @@ class Stem(nn.Module, ABC):
     """Turns a batch into a sequence, and selects the positions that predict.
 
     `reach` is how many steps before its target a state depends on, None for the whole batch. Where
-    it is given, a growing sequence is embedded at its end only. Where a stem is not
+    it is given, a window that moves is embedded at its end only. Where a stem is not
     `autoregressive`, no state reads a target, and all targets are predicted at once.
     """
 
@@ -45,6 +45,16 @@ class Stem(nn.Module, ABC):
 
         What predicts a target may depend on what precedes it, never on the target itself.
         """
+
+    def state(self, batch: Any, position: int) -> Embedded:
+        """Embeds one position of the sequence alone, `[B, 1, D]`, without the context.
+
+        A sequence that grows by what was drawn is embedded so, position by position. By default
+        all of it is embedded each time; override this where a state depends on little.
+        """
+        states, mask, _, _ = self(batch)
+        here = slice(position, position + 1)
+        return Embedded(states[:, here], None if mask is None else mask[:, here])
 
     def readout(self, hidden: Tensor) -> Tensor:
         """Selects the hidden states that predict, `[B, S, D]` to `[B, T, D]`: here all of them."""

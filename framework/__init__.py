@@ -7,6 +7,7 @@ that a list of recipes need not wait for torch.
 """
 
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -34,11 +35,15 @@ def __getattr__(name: str) -> Any:
             package = import_module(f"framework.{face}")
             if name in package.__all__:
                 return getattr(package, name)
-        if close := get_close_matches(name, __dir__(), n=1):
-            raise AttributeError(
-                f"module 'framework' has no attribute {name!r}; did you mean {close[0]}?"
-            )
+        raise AttributeError(f"module 'framework' has no attribute {name!r}{_hint(name)}")
     raise AttributeError(f"module 'framework' has no attribute {name!r}")
+
+
+@cache
+def _hint(name: str) -> str:
+    """Returns the end of a sentence; remembered, as a parser asks for the same names again."""
+    close = get_close_matches(name, __dir__(), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def __dir__() -> list[str]:

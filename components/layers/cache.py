@@ -37,6 +37,8 @@ class LayerCache:
             room = self.capacity - self.length + keys.shape[2]
             self.keys = keys.new_empty(batch, groups, room, width)
             self.values = values.new_empty(batch, groups, room, width)
+            if self.shared is not None:  # one query of each example reads them, column by column
+                self.values = values.new_empty(batch, groups, width, room).mT
         self.keys[:, :, begin : self._own] = keys
         self.values[:, :, begin : self._own] = values
         return self.keys[:, :, : self._own], self.values[:, :, : self._own]

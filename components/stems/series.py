@@ -58,7 +58,6 @@ class SeriesStem(Stem):
                 f"length of the context, {spec.context}."
             )
         self.lags = sorted({1, *lags})
-        self.reach = self.lags[-1]
         self.past = nn.Linear(2 * len(self.lags), dim)
         self.future = nn.Linear(2 * len(self.lags), dim)
         self.covariates = CovariateFeatures(dim, spec.covariates) if spec.covariates else None
@@ -75,26 +74,57 @@ class SeriesStem(Stem):
         length, dtype = batch.past.shape[1], self.past.weight.dtype
         values = torch.cat((batch.past, batch.target), 1)
         known = torch.cat((batch.observed, batch.weight > 0), 1)
-        scaled = ((values - batch.loc) / batch.scale).asinh()
-        features = self._look_back(torch.where(known, scaled, 0.0), known)
-        features = features.to(dtype)
+        features = self._look_back(_scaled(values, known, batch)).to(dtype)
         states = self.future(features[:, length - 1 :]).to(dtype)
         context = self.past(features[:, :length]).to(dtype)
         if self.covariates is not None:
-            if not isinstance(batch, CovariateBatch):
-                raise ValueError(
-                    "SeriesStem was built for series with covariates, but these have none; give "
-                    "data with the columns that it was trained on."
-                )
-            beside = self.covariates(batch.covariates[:, 1:])
+            beside = self.covariates(_covariates(batch)[:, 1:])
             states, context = states + beside[:, length - 1 :], context + beside[:, :length]
         return Embedded(states, context=context, context_mask=batch.observed.cumsum(1) > 0)
 
-    def _look_back(self, scaled: Tensor, known: Tensor) -> Tensor:
-        """Collects what is known before times 1 to N - 1 of series `[B, N]`: `[B, N - 1, 2L]`."""
+    def state(self, batch: SeriesBatch | CovariateBatch, position: int) -> Embedded:
+        """Embeds the state of one target alone, `[B, 1, D]`, from one value at each lag.
+
+        Raises:
+            ValueError: If the model reads covariates and the batch has none.
+        """
+        time, dtype = batch.past.shape[1] + position, self.future.weight.dtype
+        before = [time - lag for lag in self.lags]
+        values = _columns(batch.past, batch.target, before)
+        known = _columns(batch.observed, batch.weight, before) > 0
+        features = _scaled(values, known, batch).flatten(1).unsqueeze(1)
+        states = self.future(features.to(dtype)).to(dtype)
+        if self.covariates is not None:
+            states = states + self.covariates(_covariates(batch)[:, time : time + 1])
+        return Embedded(states)
+
+    def _look_back(self, scaled: Tensor) -> Tensor:
+        """Collects what is known before times 1 to N - 1, `[B, N, 2]` to `[B, N - 1, 2L]`."""
         reach, size = self.lags[-1], scaled.shape[1]
-        both = pad(torch.stack((scaled, known.to(scaled.dtype)), -1), (0, 0, reach, 0))
+        both = pad(scaled, (0, 0, reach, 0))
         return torch.cat([both[:, reach - lag + 1 : reach - lag + size] for lag in self.lags], -1)
+
+
+def _scaled(values: Tensor, known: Tensor, batch: SeriesBatch | CovariateBatch) -> Tensor:
+    """Scales values `[B, N]`, zero where unknown, and marks the known ones: `[B, N, 2]`."""
+    scaled = torch.where(known, ((values - batch.loc) / batch.scale).asinh(), 0.0)
+    return torch.stack((scaled, known.to(scaled.dtype)), -1)
+
+
+def _columns(past: Tensor, target: Tensor, times: Sequence[int]) -> Tensor:
+    """Takes columns of a past `[B, C]` and the target `[B, H]` behind it, `[B, len(times)]`."""
+    length = past.shape[1]
+    taken = [past[:, t] if t < length else target[:, t - length] for t in times]
+    return torch.stack([column.to(target.dtype) for column in taken], 1)
+
+
+def _covariates(batch: SeriesBatch | CovariateBatch) -> Tensor:
+    if not isinstance(batch, CovariateBatch):
+        raise ValueError(
+            "SeriesStem was built for series with covariates, but these have none; give "
+            "data with the columns that it was trained on."
+        )
+    return batch.covariates
 
 
 class BinnedSeriesStem(Stem):
@@ -123,8 +153,6 @@ class BinnedSeriesStem(Stem):
     Source: Ansari et al., "Chronos" (arXiv:2403.07815), section 3.1.
     """
 
-    reach = 1
-
     def __init__(self, dim: int, spec: SeriesSpec, bins: int | Binning = 4094) -> None:
         super().__init__()
         require(spec, SeriesSpec)
@@ -151,6 +179,15 @@ class BinnedSeriesStem(Stem):
             context=self.table(past),
             context_mask=batch.observed.cumsum(1) > 0,
         )
+
+    def state(self, batch: SeriesBatch, position: int) -> Embedded:
+        """Embeds the state of one target alone, `[B, 1, D]`, from the value before it."""
+        if position == 0:
+            begin = torch.full_like(batch.observed[:, :1], self.begin, dtype=torch.long)
+            return Embedded(self.table(begin))
+        last = slice(position - 1, position)
+        known = batch.weight[:, last] > 0
+        return Embedded(self.table(self._tokens(batch, batch.target[:, last], known)))
 
     def _tokens(self, batch: SeriesBatch, values: Tensor, known: Tensor) -> Tensor:
         """Numbers values `[B, N]` by their cells, int64 `[B, N]`."""

@@ -2,7 +2,7 @@
 
 Without this, the options of a class that is replaced stay wherever the new class has some of the
 same name, and a value such as `null` or `007` for an option of a class inside another becomes the
-text of what YAML makes of it, "None" or "7".
+text of what YAML makes of it, "None" or "7". Each class is read once, not at every mention.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from inspect import Parameter, isclass
 from typing import Any, NamedTuple
 
+from jsonargparse import _signatures
 from jsonargparse import _typehints as typehints
-from jsonargparse._parameter_resolvers import get_signature_parameters
 from jsonargparse._util import NestedArg, import_object, parse_value_or_config
+
+from framework.console.signatures import made_by, parameters
 
 CONTAINERS = (dict, list)  # which are handed on as they were parsed
 
@@ -23,19 +25,21 @@ CONTAINERS = (dict, list)  # which are handed on as they were parsed
 def corrected() -> Iterator[None]:
     """Corrects jsonargparse inside a `with` statement."""
     scalars = Scalars()
-    changed = {
-        "discard_init_args_on_class_path_change": _discard,
-        "parse_value_or_config": scalars.parse,
-        "adapt_class_type": scalars.adapt,
-    }
-    before = {name: getattr(typehints, name) for name in changed}
+    changed = (
+        (typehints, "discard_init_args_on_class_path_change", _discard),
+        (typehints, "parse_value_or_config", scalars.parse),
+        (typehints, "adapt_class_type", scalars.adapt),
+        (typehints, "get_protocol_call_return_type", made_by),
+        (_signatures, "get_signature_parameters", parameters),
+    )
+    before = [(module, name, getattr(module, name)) for module, name, _ in changed]
     try:
-        for name, function in changed.items():
-            setattr(typehints, name, function)
+        for module, name, function in changed:
+            setattr(module, name, function)
         yield
     finally:
-        for name, function in before.items():
-            setattr(typehints, name, function)
+        for module, name, function in before:
+            setattr(module, name, function)
 
 
 class Scalars:
@@ -88,7 +92,7 @@ class Option(NamedTuple):
 def _options(path: str) -> dict[str, Option]:
     """Returns the options of a class by name; none for a function."""
     found = import_object(path)
-    signature = get_signature_parameters(found, "__init__") if isclass(found) else []
+    signature = parameters(found, "__init__") if isclass(found) else []
     empty = Parameter.empty
     return {
         x.name: Option(_declaring(x.parent), x.annotation, x.default is empty) for x in signature

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import yaml
 from jsonargparse import ArgumentParser
-from jsonargparse._parameter_resolvers import ParamData, get_signature_parameters
+from jsonargparse._parameter_resolvers import ParamData
+
+from framework.console import signatures
 
 WIRED = ("dim", "spec", "support")  # constructor arguments that code passes, not recipes
 TRANSPARENT = ("init_args", "dict_kwargs")  # keys of a recipe that option names leave out
@@ -91,7 +93,7 @@ def short(name: str) -> str:
 def parameters(owner: str | type) -> list[ParamData]:
     """Returns the arguments of a constructor, with those that it passes to its bases."""
     located = pydoc.locate(owner) if isinstance(owner, str) else owner
-    return get_signature_parameters(located, "__init__") if inspect.isclass(located) else []
+    return signatures.parameters(located, "__init__") if inspect.isclass(located) else []
 
 
 def classes(hint: Any) -> Iterator[type]:

@@ -128,11 +128,11 @@ def sample_paths(
         return sample_horizons(stem, backbone, head, batch, paths.samples, paths.at_once, seed)
     weight = torch.ones_like(batch.weight)  # drawn values are known, whether or not the data are
     blank = batch._replace(target=torch.zeros_like(batch.target), weight=weight)
-    inputs = stem(blank)
+    inputs = _first(stem, blank)
     past = 0 if inputs.context is None else inputs.context.shape[1]
-    cache = backbone.new_cache(len(batch.past), past + inputs.states.shape[1])
+    cache = backbone.new_cache(len(batch.past), past + batch.target.shape[1])
     with seeded(seed, batch.past.device):
-        first = head(stem.readout(backbone(_state(inputs, 0), cache))[:, 0])
+        first = head(stem.readout(backbone(inputs, cache))[:, 0])
         parts = []
         for start in range(0, paths.samples, paths.at_once):
             count = min(paths.at_once, paths.samples - start)
@@ -156,34 +156,18 @@ def _continue(
     drawn = batch.target
     for h in range(drawn.shape[1]):
         if h > 0:
-            state = _state(*_newest(stem, batch, h))
-            new = state._replace(context=None, context_mask=None)
-            value = paths.draw(head(stem.readout(backbone(new, cache))[:, 0]), 1)[0]
+            hidden = backbone(stem.state(batch, h), cache)
+            value = paths.draw(head(stem.readout(hidden)[:, 0]), 1)[0]
         drawn[:, h] = batch.loc[:, 0] + batch.scale[:, 0] * value
     return drawn
 
 
-def _newest(stem: Stem, batch: SeriesBatch | CovariateBatch, h: int) -> tuple[Embedded, int]:
-    """Embeds only the part of a batch that state h reads; returns the index of that state."""
-    if stem.reach is None:
-        return stem(batch), h
-    end = batch.past.shape[1] + h - 1  # target h - 1 and target h come next
-    before = slice(end - stem.reach, end)
-    window = batch._replace(
-        past=torch.cat((batch.past, batch.target), 1)[:, before],
-        observed=torch.cat((batch.observed, batch.weight > 0), 1)[:, before],
-        target=batch.target[:, h - 1 : h + 1],
-        weight=batch.weight[:, h - 1 : h + 1],
-    )
-    if isinstance(window, CovariateBatch):
-        window = window._replace(covariates=window.covariates[:, end - stem.reach : end + 2])
-    return stem(window), 1
-
-
-def _state(inputs: Embedded, h: int) -> Embedded:
-    """Selects one state, with the context."""
-    mask = None if inputs.mask is None else inputs.mask[:, h : h + 1]
-    return inputs._replace(states=inputs.states[:, h : h + 1], mask=mask)
+def _first(stem: Stem, batch: SeriesBatch | CovariateBatch) -> Embedded:
+    """Embeds the context and the first state; without a mask if nothing of them is padding."""
+    _, _, context, context_mask = stem(batch)
+    if context_mask is not None and bool(context_mask.all()):
+        context_mask = None
+    return stem.state(batch, 0)._replace(context=context, context_mask=context_mask)
 
 
 def relative_score(scores: Sequence[float], references: Sequence[float]) -> float:

@@ -50,6 +50,13 @@ def test_features_are_those_of_the_time_that_is_predicted():
                     )
 
 
+def test_one_state_is_that_of_the_whole_sequence():
+    stem, batch = built()
+    whole = stem(batch).states
+    for h in range(SERIES.horizon):
+        torch.testing.assert_close(stem.state(batch, h).states, whole[:, h : h + 1])
+
+
 def panel_of(batch):
     return type(panel())(*batch[:-1])
 
@@ -67,6 +74,8 @@ def test_no_state_reads_a_later_covariate():
 
 def test_what_reads_none_is_refused():
     stem, batch = built()
+    with pytest.raises(ValueError, match="built for series with covariates, but these have none"):
+        stem.state(panel_of(batch), 1)
     with pytest.raises(ValueError, match="built for series with covariates, but these have none"):
         stem(panel_of(batch))
     with pytest.raises(ValueError, match=r"reads no covariates, .* have price, rain; choose"):

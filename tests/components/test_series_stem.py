@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 import torch
 
 from components.backbones import Decoder, EncoderDecoder
@@ -11,6 +12,7 @@ from components.data import (
 )
 from components.interfaces import Embedded
 from components.stems import (
+    BinnedSeriesStem,
     SeriesStem,
 )
 from components.supports import Interval
@@ -61,6 +63,25 @@ def test_series_features_equal_a_loop():
         for h in range(SERIES.horizon):
             state = expected(stem.future, b, SERIES.context + h)
             torch.testing.assert_close(embedded.states[b, h], state)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: SeriesStem(DIM, SERIES, lags=[2, 8]),
+        lambda: BinnedSeriesStem(DIM, SERIES, bins=20),
+    ],
+    ids=["lags", "cells"],
+)
+def test_one_state_is_that_of_the_whole_sequence(make):
+    torch.manual_seed(0)
+    stem, batch = make(), panel()
+    batch.weight[1, 2] = 0
+    whole = stem(batch).states
+    for h in range(SERIES.horizon):
+        one = stem.state(batch, h)
+        torch.testing.assert_close(one.states, whole[:, h : h + 1])
+        assert one[1:] == (None, None, None)
 
 
 def test_series_read_season_and_last_value_by_default():

@@ -25,8 +25,8 @@ from components.data import (
 from components.stems import (
     ConvObservation,
     FeatureStem,
-    PatchStem,
     FlatObservation,
+    PatchStem,
     SeriesStem,
     TokenStem,
     TrajectoryStem,

@@ -189,11 +189,11 @@ def invert(correlations: Tensor, level: Tensor) -> Tensor:
     count = correlations.shape[-1]
     cells = 1 << (4 * count - 1).bit_length()
     k = torch.arange(1, count + 1, dtype=level.dtype, device=level.device)
-    waves = correlations / (1j * math.pi * k)
+    waves = correlations * (-1j / (math.pi * k))
     first = waves * (1 - 2 * (k % 2))  # at z = -1
     offset = first.real.sum(-1)
     # the search ends where the table crosses the level, also if rounding makes it descend
-    cell = (searchsorted(_tabulate(first, offset, cells), level) - 1).clamp_min(0)
+    cell = (searchsorted(_tabulate(first, cells), level + offset) - 1).clamp_min(0)
     angle = center_angles(cell, cells, count + 1, level.dtype)[..., 1:]
     series = _expand(waves * torch.complex(angle.cos(), angle.sin()), cells)
     series[0] += (2 * cell + 1) / (2 * cells) - offset - level
@@ -203,12 +203,20 @@ def invert(correlations: Tensor, level: Tensor) -> Tensor:
     return (2 * cell + 1 + within) / cells - 1
 
 
-def _tabulate(first: Tensor, offset: Tensor, cells: int) -> Tensor:
-    """The distribution function at the lower borders of all cells, `[*batch, cells]`."""
+def _tabulate(first: Tensor, cells: int) -> Tensor:
+    """The distribution function at the lower borders of all cells, up to a constant of each row.
+
+    Args:
+        first: The waves at z = -1, complex `[*batch, N]`.
+        cells: Number of cells.
+
+    Returns:
+        Values `[*batch, cells]`.
+    """
     constant = torch.zeros_like(first[..., :1])
-    waves: Tensor = torch.fft.irfft(torch.cat((constant, first), -1), n=cells, norm="forward")
-    ramp = torch.arange(cells, dtype=waves.dtype, device=waves.device) / cells
-    return waves / 2 + (ramp - offset.unsqueeze(-1))
+    halves = torch.cat((constant, first / 2), -1)
+    waves: Tensor = torch.fft.irfft(halves, n=cells, norm="forward")
+    return waves + torch.arange(cells, dtype=waves.dtype, device=waves.device) / cells
 
 
 def _expand(waves: Tensor, cells: int) -> list[Tensor]:

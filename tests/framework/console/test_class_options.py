@@ -116,7 +116,8 @@ def test_one_class_deep_too():
 
 
 def test_jsonargparse_is_as_it_was_afterwards():
-    before = vars(class_options.typehints).copy()
+    modules = (class_options.typehints, class_options._signatures)
+    before = [vars(module).copy() for module in modules]
     with pytest.raises(RuntimeError), class_options.corrected():
         raise RuntimeError
-    assert vars(class_options.typehints) == before
+    assert [vars(module) for module in modules] == before

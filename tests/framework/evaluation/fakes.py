@@ -43,7 +43,8 @@ class Sum(Backbone):
 
     def forward(self, inputs, cache=None):
         states, _, context, mask = inputs
-        context = states[:, :0] if context is None else context * mask[..., None]
+        context = states[:, :0] if context is None else context
+        context = context if mask is None else context * mask[..., None]
         new = torch.cat([context, states], dim=1)[:, None]  # a single head
         layer = LayerCache(new.shape[2]) if cache is None else cache.layers[0]
         known = layer.extend(new, new)[0][:, 0]

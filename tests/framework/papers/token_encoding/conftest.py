@@ -5,21 +5,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 
 import cli
+from components import NormalMatrices
 from framework.analysis import Sample
 from framework.analysis.sample import Spread
-from framework.data import PythonLibrary, TokenData
+from framework.checkpoints import read
+from framework.data import BytePairTokenizer, PythonLibrary, TokenData
 from framework.modules.base import PredictiveModule
+from framework.modules.construction import build_module
 from framework.modules.loading import load_module
 from framework.papers.token_encoding import Readout, Statistics, gather, readout
 
-STEPS = 280
+STEPS = 160
+DIM, SIZE = 64, 2048  # half of the width of the recipe, and of its tokens
 
 
 @dataclass
 class Trained:
-    """The model of `token_encoding/small`, untied, after 280 steps on code."""
+    """The model of `token_encoding/small`, untied and half as large, after 160 steps on code."""
 
     path: Path  # checkpoint
     folder: Path  # of the run
@@ -48,18 +53,32 @@ def train(runs: Path) -> None:
         *("--trainer.limit_val_batches", "1", "--trainer.logger", "CSVLogger"),
         *("--trainer.logger.save_dir", str(runs), "--trainer.logger.name", "small"),
         *("--trainer.enable_progress_bar", "false", "--model.tied", "false"),
+        *("--model.backbone.dim", str(DIM), "--data.tokenizer", "BytePairTokenizer"),
+        *("--data.tokenizer.vocab_size", str(SIZE)),
     ])  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def trained(shared: Callable[..., Path]) -> Trained:
-    """Trains the model once for all tests and workers; takes some twenty seconds."""
+    """Trains the model once for all tests and workers; takes some ten seconds."""
     runs = shared("trained", train)
     path = next(runs.glob("small/version_0/checkpoints/last.ckpt"))
     module = load_module(path)
-    data = TokenData(PythonLibrary(limit=None), length=64)
+    data = TokenData(PythonLibrary(limit=None), BytePairTokenizer(SIZE), length=64)
     fit, held_out = (
         gather(module, Sample(Spread(data.dataset(split), size), None, 64), size * 64)
-        for split, size in (("train", 256), ("val", 128))
+        for split, size in (("train", 128), ("val", 128))
     )
     return Trained(path, path.parents[1], module, data, readout(module), fit, held_out)
+
+
+@torch.random.fork_rng(devices=())
+def drawn(trained: Trained, dim: int) -> PredictiveModule:
+    """Builds the model in another width, with the random weights of the recipe."""
+    torch.manual_seed(0)
+    options = read(trained.path)["hyper_parameters"]
+    options["backbone"]["init_args"]["dim"] = dim
+    module: PredictiveModule = build_module("The model", options)
+    module.configure_model()
+    NormalMatrices().apply(module.stem, module.backbone, module.head)
+    return module.eval()

@@ -10,6 +10,7 @@ from framework.papers.token_encoding import gather, probe, readout
 from framework.papers.token_encoding.probing.controls import Start, controls, untrained
 from framework.papers.token_encoding.probing.probe_report import examine
 from framework.papers.token_encoding.readout import embedding
+from tests.framework.papers.token_encoding.conftest import drawn
 
 SEQUENCES = 64
 
@@ -45,13 +46,8 @@ def test_few_contexts_give_the_slope(examined):
 
 
 def test_what_is_not_trained_says_nothing_of_frequencies(trained, examined):
-    """Acceptance check 7, with the weights N(0, 0.02²) of its model, and the input embedding."""
-    module = untrained(trained.path)
-    assert module is not None
-    with torch.no_grad():
-        module.head.output_embedding().weight.normal_(
-            0, 0.02, generator=torch.Generator().manual_seed(0)
-        )
+    """Acceptance check 7, with width and weights N(0, 0.02²) of its model, and the embedding."""
+    module = drawn(trained, 128)
     found = controls(examined, read(module, trained), embedding(trained.module.stem))
     assert found["untrained model"]["alpha"] > 0.99
     assert abs(found["untrained model"]["frequency"]) < 0.02
