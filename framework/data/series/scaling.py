@@ -89,14 +89,18 @@ class StandardScaling(Scaling):
 class LastScaling(Scaling):
     """Subtracts the last observed value and divides by the standard deviation of the past.
 
-    What is forecast is then the change from the last value, the same for a series at any level.
+    What is forecast is then the change from the last value, the same for a series at any level. A
+    constant series has no spread; a thousandth of its value takes the place.
     """
 
     def fit(self, past: Values, observed: NDArray[np.bool_]) -> tuple[Values, Values]:
         """Computes the last value, and the standard deviation without Bessel's correction."""
         last = past.shape[1] - 1 - observed[:, ::-1].argmax(1)
         mean = _mean(past, observed)
-        return past[np.arange(len(past)), last, None], np.sqrt(_mean((past - mean) ** 2, observed))
+        value = past[np.arange(len(past)), last, None]
+        spread = np.sqrt(_mean((past - mean) ** 2, observed))
+        varies = spread > DEGENERATE[4] * np.abs(value)
+        return value, np.where(varies, spread, np.abs(value) / 1000)
 
 
 def refuse_rounding(panel: Panel, scaling: Scaling) -> None:

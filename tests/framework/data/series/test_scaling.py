@@ -50,4 +50,4 @@ def test_the_last_observed_value_is_the_location():
     observed = np.array([[1, 1, 1, 0], [0, 0, 1, 1], [0, 0, 0, 0]], dtype=bool)
     loc, scale = LastScaling()(past, observed)
     np.testing.assert_array_equal(loc[:, 0], [2.0, 7.0, 0.0])
-    np.testing.assert_allclose(scale[:, 0], [np.std([3.0, 1.0, 2.0]), 1.0, 1.0])
+    np.testing.assert_allclose(scale[:, 0], [np.std([3.0, 1.0, 2.0]), 0.007, 1.0])
