@@ -20,7 +20,7 @@ RECIPE_FILES = sorted(
     for path in RECIPES.rglob("*.yaml")
     if OVERLAYS not in path.parents and path not in STUDIES
 )
-# A row with numbers of training and validation, or with that of training for a loss that only it has
+# A row with numbers of training and validation, or of a loss that only training has
 OBJECTIVE = r"^((nll|squared_error|huber) +-?\d\S*|pinball) +-?\d"
 CATEGORICAL = ("fan", "fourier", "linear")
 TIED = ("fan", "linear")  # heads that can read out with the vectors of the embedding
