@@ -20,13 +20,13 @@ RECIPE_FILES = sorted(
     for path in RECIPES.rglob("*.yaml")
     if OVERLAYS not in path.parents and path not in STUDIES
 )
-# A row with numbers of training and validation
-OBJECTIVE = r"^(nll|squared_error|huber) +-?\d\S* +-?\d"
+# A row with numbers of training and validation, or of a loss that only training has
+OBJECTIVE = r"^((nll|squared_error|huber) +-?\d\S*|pinball) +-?\d"
 CATEGORICAL = ("fan", "fourier", "linear")
 TIED = ("fan", "linear")  # heads that can read out with the vectors of the embedding
 RECIPE = {path.stem: path for path in RECIPE_FILES}
 KINDS = {  # one recipe for each kind of data and module, with the heads that can serve it
-    **dict.fromkeys(("pendulum", "quickstart", "two_peaks"), HEADS),
+    **dict.fromkeys(("pendulum", "quickstart", "two_peaks", "zero_shot"), HEADS),
     **dict.fromkeys(("cartpole", "lagged_sines", "sotu"), CATEGORICAL),
     **dict.fromkeys(("multiplication", "random_numbers", "written_numbers"), CATEGORICAL),
     **dict.fromkeys(("linear_equation", "tiny"), TIED),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import singledispatch, update_wrapper
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch import Tensor
 from torch.distributions import Distribution
@@ -24,7 +24,8 @@ class Functional:
 
     Args:
         formula: Computes values `[...]` of a distribution of batch shape `[...]`, and of outcomes
-            `[...]` if it takes any, where no formula is registered for its class.
+            `[...]` if it takes any, where no formula is registered for its class. It may take
+            options by name, which no unit changes.
         convert: Converts a value for the base of an `Affine` to the units of the `Affine`.
         join: Turns values of components, `[..., *shape]`, into those of vectors of a distribution.
     """
@@ -38,20 +39,22 @@ class Functional:
         update_wrapper(self, formula)
         self._formula, self._convert, self._join = singledispatch(formula), convert, join
 
-    def __call__(self, distribution: Distribution, *outcomes: Tensor) -> Tensor:
+    def __call__(self, distribution: Distribution, *outcomes: Tensor, **options: Any) -> Tensor:
         """Computes values `[...]` of a distribution, and of outcomes `[..., *shape]` if any."""
-        return self._join(self._of_each(components_of(distribution), *outcomes), distribution)
+        values = self._of_each(components_of(distribution), *outcomes, **options)
+        return self._join(values, distribution)
 
     def register(self, formula: Formula) -> Formula:
         """Registers a formula for the classes that annotate its first argument."""
         self._formula.register(formula)
         return formula
 
-    def _of_each(self, distribution: Distribution, *outcomes: Tensor) -> Tensor:
+    def _of_each(self, distribution: Distribution, *outcomes: Tensor, **options: Any) -> Tensor:
         if isinstance(distribution, Affine):
             standardized = (distribution.standardize(outcome) for outcome in outcomes)
-            return self._convert(self._of_each(distribution.base, *standardized), distribution)
-        return self._formula(distribution, *outcomes)
+            value = self._of_each(distribution.base, *standardized, **options)
+            return self._convert(value, distribution)
+        return self._formula(distribution, *outcomes, **options)
 
 
 def functional(

@@ -7,6 +7,7 @@ command line can name them.
 from framework.data.density.module import DensityData
 from framework.data.density.problems import Problem, Table
 from framework.data.module import Dataset, InMemory, PredictiveData
+from framework.data.series.classical import ETS, LocalMethod, Theta
 from framework.data.series.module import SeriesData
 from framework.data.series.panels import Arrays, PanelSource
 from framework.data.series.recorded import Competition, FppTable
@@ -33,6 +34,7 @@ from framework.data.trajectories.recordings import MinariEpisodes, TableEpisodes
 from framework.data.trajectories.replay import DqnReplay
 
 __all__ = [
+    "ETS",
     "ActionOrder",
     "Arrays",
     "AtariEpisodes",
@@ -54,6 +56,7 @@ __all__ = [
     "InMemory",
     "JsonLines",
     "LastScaling",
+    "LocalMethod",
     "LongTable",
     "MeanScaling",
     "MinariEpisodes",
@@ -74,6 +77,7 @@ __all__ = [
     "TableEpisodes",
     "TextCorpus",
     "TextFiles",
+    "Theta",
     "TokenData",
     "TokenFiles",
     "Tokenizer",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -16,18 +17,11 @@ from framework.data.baselines import Baselines
 from framework.data.module import Dataset
 
 AT_ONCE = 1024  # windows that are scored together
+NAIVE = "seasonal naive"
 METRICS = ("mase", "mase_pooled", "wql", "mae")  # the intervals of points are empty
 
 Integers = NDArray[np.int64]
 Values = NDArray[np.floating[Any]]
-
-
-Forecasts = Callable[[SeriesBatch], Mapping[str, Tensor]]
-"""Makes forecasts by name, quantiles `[B, H, 9]` at `LEVELS`, from the contexts of a batch."""
-
-
-def _none(batch: SeriesBatch) -> Mapping[str, Tensor]:
-    return {}
 
 
 class Past(NamedTuple):
@@ -44,6 +38,15 @@ class Past(NamedTuple):
         begin = np.arange(len(values)) * values.shape[1]
         first = begin + batch.observed.numpy().argmax(1)
         return cls(values.reshape(-1), first, begin + values.shape[1])
+
+
+Forecasts = Callable[[SeriesBatch, Past], Mapping[str, Tensor]]
+"""Makes forecasts by name, quantiles `[B, H, 9]` at `LEVELS`, from the contexts of a batch, or
+from all of the past of its windows; NaN for windows that it has none for."""
+
+
+def _none(batch: SeriesBatch, past: Past) -> Mapping[str, Tensor]:
+    return {}
 
 
 def seasonal_naive(past: Past, season: int, horizon: int) -> Values:
@@ -98,10 +101,12 @@ def score_baselines(
         past: Returns the past of the windows of given numbers, which make a given batch.
         season: Steps in a season.
         number: How many of the windows; all if not given.
-        more: Makes further forecasts.
+        more: Makes further forecasts; where one has none, that of seasonal naive is scored, and a
+            note says how often.
     """
     number = len(windows) if number is None else number
     sums: dict[str, dict[str, Tensor]] = {}
+    lacking: Counter[str] = Counter()
     short = 0
     for begin in range(0, number, AT_ONCE):
         indices = list(range(begin, min(begin + AT_ONCE, number)))
@@ -110,7 +115,10 @@ def score_baselines(
         short += int((known.cut - known.first < season).sum())
         points = _forecasts(known, season, batch.target.shape[1])
         quantiles = {name: _repeated(each) for name, each in points.items()}
-        quantiles.update(more(batch))
+        for name, forecast in more(batch, known).items():
+            lacks = forecast.isnan().flatten(1).any(1)
+            lacking[name] += int(lacks.sum())
+            quantiles[name] = torch.where(lacks[:, None, None], quantiles[NAIVE], forecast)
         for name, forecast in quantiles.items():
             totals = sums.setdefault(name, {})
             for metric, total in _score(forecast, batch).items():
@@ -119,12 +127,17 @@ def score_baselines(
         name: {metric: _ratio(total) for metric, total in totals.items()}
         for name, totals in sums.items()
     }
-    return Baselines(scores, _notes(scores, short, number, season))
+    notes = [
+        f"{name} has no forecast of {count} of {number} windows; that of {NAIVE} replaces it."
+        for name, count in lacking.items()
+        if count
+    ]
+    return Baselines(scores, [*_notes(scores, short, number, season), *notes])
 
 
 def _forecasts(past: Past, season: int, horizon: int) -> dict[str, Values]:
     return {
-        "seasonal naive": seasonal_naive(past, season, horizon),
+        NAIVE: seasonal_naive(past, season, horizon),
         "naive": naive(past, horizon),
         "drift": drift(past, horizon),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,8 @@ from components.data import SeriesBatch
 from components.metrics.forecasting import LEVELS
 from framework.data.baselines import Baselines
 from framework.data.mapped import MappedArray
-from framework.data.series.baselines import score_baselines
+from framework.data.series.baselines import NAIVE, Past, score_baselines
+from framework.data.series.classical import LocalMethod, forecast_locally
 from framework.data.series.panels import Panel, PanelSource, load_panel, map_values, store_panel
 from framework.data.series.recorded import Competition
 from framework.data.series.scaling import Scaling, refuse_rounding
@@ -36,7 +38,7 @@ def competitions() -> dict[str, PanelSource]:
     return {f"{name.lower()}_{part}": Competition(name, part) for name, part in parts}  # type: ignore[arg-type]  # strings of the lists above
 
 
-def of_context(batch: SeriesBatch) -> dict[str, Tensor]:
+def of_context(batch: SeriesBatch, _: Past) -> dict[str, Tensor]:
     """Forecasts by what a context holds, whatever its order: its mean, and its deciles.
 
     A model that has learnt to read the past must beat both.
@@ -96,20 +98,30 @@ class BenchmarkSet(NamedTuple):
         values = MappedArray(store_panel(self.source), map_values)
         return SeriesWindows(values, panel, cuts, error, context, self.horizon, scaling)
 
-    def baselines(self, context: int, scaling: Scaling, number: int | None = None) -> Baselines:
+    def baselines(
+        self,
+        context: int,
+        scaling: Scaling,
+        number: int | None = None,
+        methods: Sequence[LocalMethod] = (),
+    ) -> Baselines:
         """Scores simple forecasts of the first series, all if `number` is not given.
 
-        Two of them read the context of a model alone, in any order; see `of_context`.
+        Two of them read the context of a model alone, in any order; see `of_context`. Those of
+        `methods` read all of the past.
         """
         windows = self.windows(context, scaling)
         season = self.panel.season
-        return score_baselines(
-            windows, lambda index, _: windows.past(index), season, number, of_context
-        )
+
+        def more(batch: SeriesBatch, past: Past) -> dict[str, Tensor]:
+            found = forecast_locally(methods, past, season, batch.target.shape[1])
+            return of_context(batch, past) | found
+
+        return score_baselines(windows, lambda index, _: windows.past(index), season, number, more)
 
     def naive_scores(self, scaling: Scaling) -> tuple[float, float]:
         """Scores the seasonal naive forecast: MASE and WQL; `nan` if 0: no ratio to 0 exists."""
         windows, season = self.windows(SEASONS * self.panel.season, scaling), self.panel.season
         found = score_baselines(windows, lambda index, _: windows.past(index), season)
-        scores = found.scores["seasonal naive"]
+        scores = found.scores[NAIVE]
         return scores["mase"] or float("nan"), scores["wql"] or float("nan")

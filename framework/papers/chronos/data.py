@@ -16,6 +16,7 @@ from framework.data.baselines import NONE, Baselines
 from framework.data.mapped import MappedArray
 from framework.data.module import Dataset, EndlessData
 from framework.data.series.baselines import METRICS, Past, score_baselines
+from framework.data.series.classical import LocalMethod
 from framework.data.series.columns import refuse_covariates
 from framework.data.series.panels import PanelSource, map_values, read_spans, store_panel
 from framework.data.series.scaling import MeanScaling, Scaling
@@ -75,6 +76,8 @@ class ZeroShotData(EndlessData):
         interval: Bounds of the scaled values `(value - loc) / scale` that heads cover.
         validation: Windows of held-out series to validate on.
         limit: Number of series of each set to test on, the first ones; all if not given.
+        methods: Methods such as `Theta` and `ETS`, which forecast each benchmark series from all
+            of its past; tests score them beside the model.
         options: Batch sizes, workers and seed, as in `PredictiveData`.
 
     Raises:
@@ -95,6 +98,7 @@ class ZeroShotData(EndlessData):
         interval: tuple[float, float] = (-15.0, 15.0),
         validation: int = 512,
         limit: int | None = None,
+        methods: Sequence[LocalMethod] = (),
         **options: Unpack[DataOptions],
     ) -> None:
         super().__init__(**options)
@@ -114,6 +118,7 @@ class ZeroShotData(EndlessData):
         self.drop, self.gaps = drop, gaps
         self.scaling, self.interval = scaling or MeanScaling(), Interval(*interval)
         self.validation, self.limit, self._horizon = validation, limit, horizon
+        self.methods = methods
 
     @cached_property
     def spec(self) -> SeriesSpec:
@@ -158,7 +163,7 @@ class ZeroShotData(EndlessData):
         notes = []
         for (name, part), limit in zip(self._sets.items(), batches, strict=True):
             number = self._evaluated(self.dataset(name), limit)
-            found = part.baselines(self.context, self.scaling, number)
+            found = part.baselines(self.context, self.scaling, number, self.methods)
             notes += [f"{name}: {note}" for note in found.notes]
             for forecast, values in found.scores.items():
                 named = {f"{metric}/{name}": value for metric, value in values.items()}

@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from components.distributions import Affine, Categorical, FourierDensity, Histogram
 from components.distributions.scores import pinball
+from components.losses.gaussian_labels import HLGauss
 from components.losses.likelihood import CRPS, LabelSmoothing, NegativeLogLikelihood
 from components.losses.pointwise import Huber, Pinball, SquaredError
 from components.losses.regularizers import CoefficientPenalty, Entropy, Roughness, ZLoss
@@ -19,6 +20,7 @@ from components.testing import LOSS_LAWS
 LOSSES = [
     NegativeLogLikelihood,
     LabelSmoothing,
+    HLGauss,
     SquaredError,
     Huber,
     Pinball,
@@ -50,6 +52,8 @@ def refused(loss, distribution):
     """Which losses no distribution of a kind can have."""
     if loss is LabelSmoothing:
         return kind(distribution) not in CELLS
+    if loss is HLGauss:
+        return kind(distribution) not in {*HISTOGRAMS, "histogram"}
     if loss is CoefficientPenalty:
         return kind(distribution) not in COEFFICIENTS
     if loss is ZLoss:

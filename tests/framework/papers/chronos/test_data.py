@@ -10,6 +10,7 @@ import torch
 from components.data import Benchmark
 from components.supports import Interval
 from framework.data import Arrays, Competition, FppTable, LongTable
+from framework.data.series.classical import LocalMethod
 from framework.data.series.module import SeriesData
 from framework.papers.chronos import KernelSynth, SeriesCorpus, TSMixup, ZeroShotData
 from framework.papers.chronos.mixup import MixingPool
@@ -235,6 +236,32 @@ def test_simple_forecasts_are_compared_with_seasonal_naive_over_the_sets():
     assert relative["seasonal naive"] == pytest.approx((1.0, 1.0))
     ratios = [scores["drift"][f"mase/{p.name}"] / p.mase for p in module.spec.benchmarks]
     assert relative["drift"][0] == pytest.approx(np.prod(ratios) ** (1 / len(ratios)))
+
+
+class LastOf(LocalMethod):
+    """Forecasts the value of a number of steps before the future, at all levels."""
+
+    name = "earlier"
+
+    def key(self):
+        return {"method": "earlier"}
+
+    def forecast(self, past, season, horizon):
+        return np.full((horizon, 9), past[-13])
+
+
+def test_methods_read_all_of_the_past_and_are_scored_as_a_model_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("OVERTONE_CACHE", str(tmp_path))
+    ramp = {"ramp": Arrays([np.arange(40.0), 2 * np.arange(50.0)])}
+    corpora = {"a": SeriesCorpus(KernelSynth(20, length=60))}
+    options = {"context": 4, "horizon": 3, "methods": [LastOf()]}
+    module = ZeroShotData(corpora, ramp, **options)
+    scores = module.baselines("test", [9e9], {"mase/ramp"}).scores["earlier"]
+    assert scores["mase/ramp"] == pytest.approx(14), "13, 14 and 15 steps of 1 or of 2"
+    sizes = sum(range(37, 40)) + 2 * sum(range(47, 50))
+    assert scores["wql/ramp"] == pytest.approx((14 * 3 + 28 * 3) / sizes)
+    assert scores["mase_relative"] == pytest.approx(14 / 2), "naive is 1, 2 and 3 steps away"
+    assert "earlier" not in module.baselines("val", [9e9], {"mase"}).scores
 
 
 def test_series_with_covariates_are_refused():
