@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def read_packaged(path: Path) -> dict[str, Any]:
             "`overtone export` wrote, or its whole directory to `overtone import`."
         )
     options = _built(json.loads(metadata[KEY]), str(path))
-    return {VERSION: "", "hyper_parameters": options, "state_dict": state}
+    return {VERSION: version("lightning"), "hyper_parameters": options, "state_dict": state}
 
 
 def _described(value: Any) -> Any:

@@ -61,7 +61,7 @@ SMALLER = {  # data and sizes, by recipe, where its own take longer than two ste
         *("--data.source.player.skills", RANDOM, "--data.source.player.steps", "1500"),
         *("--data.horizon", "20"),
     ],
-    **dict.fromkeys(("chronos", "chronos_small", "zero_shot", "zero_shot_long"), ZERO_SHOT),
+    **dict.fromkeys(("chronos", "chronos_small", "zero_shot"), ZERO_SHOT),
     **dict.fromkeys(("gpt2", "pythia"), BYTES),
     "hopper": ["--data.source.steps", "2000", "--data.horizon", "20"],
     "lagged_sines_paper": ["--data.num_workers", "0"],

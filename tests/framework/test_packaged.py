@@ -20,11 +20,10 @@ SERIES = Arrays([[float(x % 4) + 0.1 * x for x in range(30)] for _ in range(3)])
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    """A patch forecaster after two steps."""
+    """A forecaster after two steps."""
     folder = tmp_path_factory.mktemp("run")
     words = ["--trainer.default_root_dir", str(folder), "--trainer.enable_checkpointing", "true"]
-    small = ["--data.corpora.simulated.source.number", "100", "--data.validation", "4"]
-    main(["fit", "--config", "zero_shot", "--config", "smoke", *words, *small])
+    main(["fit", "--config", "quickstart", "--config", "smoke", *words])
     return next(folder.rglob("last.ckpt"))
 
 
