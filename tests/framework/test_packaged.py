@@ -15,7 +15,7 @@ from framework.data import Arrays
 from framework.modules.loading import load_module
 from framework.packaged import KEY, locate, read_packaged, write_packaged
 
-SERIES = Arrays([[float(x % 4) + 0.1 * x for x in range(30)] for _ in range(3)])
+SERIES = Arrays([[float(x % 4) + 0.1 * x for x in range(30)] for _ in range(3)], season=12)
 
 
 @pytest.fixture(scope="module")
