@@ -37,7 +37,7 @@ from components.heads import (
 from components.initializations import Mitchell, NormalMatrices
 from components.interfaces import Backbone, Embedded, Head, Initialization, Loss, Stem
 from components.layers.attention import ScaledDotProduct
-from components.layers.fan import FanLayer
+from components.layers.fan import FanFeedForward, FanLayer
 from components.layers.feedforward import FeedForward, SwiGLU
 from components.layers.myopic.attention import Bigram, GivenPast, Myopic
 from components.layers.norms import LayerNorm, RMSNorm
@@ -90,6 +90,7 @@ __all__ = [
     "Entropy",
     "ErfWarp",
     "EvenMixtureHead",
+    "FanFeedForward",
     "FanHead",
     "FanLayer",
     "FanNetwork",

@@ -1,5 +1,6 @@
 """FANformers as recipes build them, against the parameters that the paper and its code count."""
 
+import json
 import re
 from contextlib import redirect_stdout
 from functools import cache
@@ -21,13 +22,16 @@ from framework.optimization import groups
 RECIPES = Path(cli.__file__).parent / "recipes"
 SPEC = TokenSpec(Tokens(50_304), 2048, 4.0)  # 50,280 tokens, filled up to a multiple of 128
 BYTES = TokenSpec(Tokens(257), 64, 1.0)
-OVERLAYS = ("plain", "atl", "atm", "fanformer", "gelu", "own_values")
+PROJECTIONS = ("plain", "atl", "atm", "fanformer", "gelu", "own_values")
+OVERLAYS = (*PROJECTIONS, "feedforward")
 
 
 @cache
 def printed(*names):
     """What the command line prints as options of the model for recipes and overlays, in YAML."""
     words = [word for name in names for word in ("--config", f"fanformer/{name}")]
+    if "feedforward" in names:
+        words += ["--model.backbone.feedforward.hidden", "${equal_parameters:176}"]
     with pytest.raises(SystemExit), redirect_stdout(StringIO()) as out:
         cli.main(["fit", *words, "--print_config"])
     return yaml.safe_dump(yaml.safe_load(out.getvalue())["model"]["init_args"])
@@ -116,12 +120,30 @@ def test_one_line_of_a_recipe_keeps_the_size(overlay):
     assert abs(size(model) - biases - size(plain)) <= 2 * 2 * 3 * 64
 
 
+def test_two_fan_layers_replace_the_feed_forward_network_and_nothing_else():
+    plain, model = (yaml.safe_load(printed("tiny", name)) for name in ("plain", "feedforward"))
+    network = model["backbone"]["init_args"].pop("feedforward")
+    assert plain["backbone"]["init_args"].pop("feedforward")["init_args"]["hidden"] == 176
+    assert network["class_path"] == "components.FanFeedForward"
+    assert network["init_args"]["hidden"] == 352  # 2 (1 - p) d h = 3 d 176
+    assert model == plain
+
+
+def test_two_fan_layers_as_feed_forward_network_train(tmp_path, capsys):
+    words = ["--config", "fanformer/tiny", "--config", "fanformer/feedforward"]
+    words += ["--model.backbone.feedforward.hidden", "${equal_parameters:176}"]
+    words += ["--trainer.max_steps", "30", "--trainer.val_check_interval", "30"]
+    cli.main(["fit", *words, "--trainer.default_root_dir", str(tmp_path)])
+    [path] = tmp_path.rglob("metrics.json")
+    assert json.loads(path.read_text())["val/nll"] < 3.8  # log 257 is 5.55: it learns
+
+
 @cache
 def recipe_of(path):
     return yaml.safe_load(path.read_text())
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("overlay", PROJECTIONS)
 def test_an_overlay_changes_the_projection_and_the_values_only(overlay):
     changed = recipe_of(RECIPES / "overlays" / "fanformer" / f"{overlay}.yaml")
     assert list(changed) == ["model"]

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, addmm, nn
 from torch.nn.functional import linear, pad
 
-from components.layers.feedforward import ActivationFactory, PositionWise
-from components.layers.linear import product_dtype, require_positive
+from components.layers.feedforward import ActivationFactory, PositionWise, SwiGLU
+from components.layers.linear import INITIAL_STD, product_dtype, require_positive
 
 
 class FanLayer(PositionWise):
@@ -37,6 +37,8 @@ class FanLayer(PositionWise):
             Fourier analysis networks, `torch.nn.Identity` in FANformer.
         gated: Whether to learn how much the periodic outputs count.
         p_bias: Whether phases have a bias, as in the authors' code, though not in their formula.
+        std: Standard deviation of the initial entries of the matrix, whose biases are then 0; by
+            default all are drawn as `torch.nn.Linear` does.
 
     Raises:
         ValueError: If `p` is not between 0 and 0.5, or a size is below 1.
@@ -54,6 +56,7 @@ class FanLayer(PositionWise):
         activation: ActivationFactory = nn.GELU,
         gated: bool = False,
         p_bias: bool = True,
+        std: float | None = None,
     ) -> None:
         super().__init__()
         if not 0 <= p <= 0.5:
@@ -65,6 +68,7 @@ class FanLayer(PositionWise):
         require_positive("FanLayer", dim=dim, width=outputs)
         self.phases = int(p * outputs)
         self.activation = activation()
+        self.std = std
         rows = outputs - self.phases
         self.weight = nn.Parameter(torch.empty(rows, dim))
         self.bias = nn.Parameter(torch.empty(rows if p_bias else rows - self.phases))
@@ -73,10 +77,14 @@ class FanLayer(PositionWise):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws weight and bias as `torch.nn.Linear` does, the gate from a standard normal."""
-        bound = 1 / math.sqrt(self.weight.shape[1])
-        nn.init.uniform_(self.weight, -bound, bound)
-        nn.init.uniform_(self.bias, -bound, bound)
+        """Draws the initial parameters, the gate from a standard normal."""
+        if self.std is None:
+            bound = 1 / math.sqrt(self.weight.shape[1])
+            nn.init.uniform_(self.weight, -bound, bound)
+            nn.init.uniform_(self.bias, -bound, bound)
+        else:
+            nn.init.normal_(self.weight, std=self.std)
+            nn.init.zeros_(self.bias)
         if self.gate is not None:
             nn.init.normal_(self.gate)
 
@@ -101,6 +109,45 @@ class FanLayer(PositionWise):
         """Describes the sizes."""
         rows, dim = self.weight.shape
         return f"{dim}, {rows + self.phases}, phases={self.phases}"
+
+
+class FanFeedForward(PositionWise):
+    """Two FAN layers in place of the feed-forward network of a block.
+
+    The second one is periodic too: cosines and sines are added to the residual stream. At p = 0.25
+    its matrices have as many entries as those of a `SwiGLU` of half the width; in a recipe,
+    `hidden: ${equal_parameters:8192}` is the width that costs as much as a `SwiGLU` of 8192.
+
+    Args:
+        dim: Width of the hidden states.
+        hidden: Outputs of the first layer.
+        p: Phases per output of both layers, from 0 to 0.5.
+        activation: Makes the activation of the outputs of both that are not periodic.
+        out_std: Standard deviation of the initial entries of the last matrix.
+
+    Source: Dong et al., "FAN" (arXiv:2410.02675), which replaces both linear maps of
+        Transformers in this way; the ablation "FFN ← FAN" of "FANformer" (arXiv:2502.21309) does
+        not say more.
+    """
+
+    plain = SwiGLU
+
+    def __init__(
+        self,
+        dim: int,
+        hidden: int,
+        p: float = 0.25,
+        activation: ActivationFactory = nn.GELU,
+        out_std: float = INITIAL_STD,
+    ) -> None:
+        super().__init__()
+        self.up = FanLayer(dim, hidden, p, activation, std=INITIAL_STD)
+        self.down = FanLayer(hidden, dim, p, activation, std=out_std)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Maps `[..., dim]` to `[..., dim]`."""
+        output: Tensor = self.down(self.up(hidden))
+        return output
 
 
 class _Features(torch.autograd.Function):

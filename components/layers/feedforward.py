@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from torch import Tensor, nn
 from torch.nn.functional import silu
@@ -16,6 +16,10 @@ SWIGLU_MULTIPLE = 8  # the hidden width is rounded up to this, which makes matri
 
 class PositionWise(nn.Module, ABC):
     """Maps each position of a sequence on its own, to the same width unless it says otherwise."""
+
+    plain: ClassVar[type[PositionWise] | None] = None
+    """What a plain Transformer has in place of this feed-forward network, with `hidden` as the
+    option for its width; None for the same."""
 
     @abstractmethod
     def forward(self, hidden: Tensor) -> Tensor:

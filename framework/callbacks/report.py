@@ -17,6 +17,7 @@ from framework.data.baselines import NONE, Baselines
 from framework.data.module import PredictiveData
 
 METRICS = "metrics.json"  # in the log directory: the numbers of the table
+BASELINES = "baselines/"  # begins the names of scores of simple predictions there
 OUTSIDE = 0.05  # share of the targets from which it is said
 
 
@@ -27,7 +28,8 @@ class MetricsReport(Callback):
     TensorBoard after each validation, and saved as PNG files in the log directory at the end. The
     metrics and the number of parameters are saved there as `metrics.json`. All processes compute
     the figures, the first one writes. Simple predictions that the data score, such as the seasonal
-    naive forecast, have a column each in the table, over the same examples.
+    naive forecast, have a column each in the table, over the same examples; in the file they are
+    `baselines/seasonal naive/val/mase` and so on.
     """
 
     def __init__(self) -> None:
@@ -97,6 +99,7 @@ class MetricsReport(Callback):
             notes = [*found.notes, *uncovered(trainer.callback_metrics), *_unvalidated(trainer)]
             print(*notes, sep="\n", end="\n" if notes else "", flush=True)
             numbers = {k: float(v) for k, v in trainer.callback_metrics.items() if "/" in k}
+            numbers |= _noted(found, trainer)
             numbers["parameters"] = sum(parameter.numel() for parameter in module.parameters())
             _save_numbers(numbers, Path(directory or "."))
         save(directory, self._figures)
@@ -125,6 +128,17 @@ def _unvalidated(trainer: Trainer) -> list[str]:
         f"Not validated: the run ended after {trainer.global_step} steps, before the first "
         f"validation (trainer.val_check_interval={first}); set it lower for a best checkpoint."
     ]
+
+
+def _noted(found: Baselines, trainer: Trainer) -> dict[str, float]:
+    """Names the scores of simple predictions in metrics that were measured."""
+    split = "test" if trainer.state.fn == "test" else "val"
+    return {
+        f"{BASELINES}{name}/{split}/{metric}": score
+        for name, scores in found.scores.items()
+        for metric, score in scores.items()
+        if f"{split}/{metric}" in trainer.callback_metrics
+    }
 
 
 def _save_numbers(numbers: Mapping[str, float], directory: Path) -> None:

@@ -1,8 +1,9 @@
 """`hidden: ${equal_parameters:8192}` sets the width that makes a model as large as a plain one.
 
 The plain one is a Transformer with feed-forward networks of width 8192 and neither `projection`
-nor `value`. The width is computed when the command line is parsed: `--print_config`, saved recipes
-and checkpoints hold the number.
+nor `value`; the networks are those of the recipe, or what their class names as `plain`. The width
+is computed when the command line is parsed: `--print_config`, saved recipes and checkpoints hold
+the number.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 import copy
 import json
 from functools import cache
+from pydoc import locate
 from typing import Any
 
 import torch
-from jsonargparse import ArgumentError, ArgumentParser
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from omegaconf import Node, OmegaConf
 
 from components.interfaces import Backbone, BackboneFactory
@@ -78,12 +80,13 @@ def equal_width(backbone: str, plain: int) -> int:
     options = json.loads(backbone)
     without = copy.deepcopy(options)
     without["init_args"] |= {name: None for name in EXTRAS if name in options["init_args"]}
-    wider = copy.deepcopy(without)
-    wider["init_args"]["feedforward"]["init_args"]["hidden"] = plain + 1
+    without["init_args"]["feedforward"] = _plain_network(options, plain)
+    wider = copy.deepcopy(options)
+    wider["init_args"]["feedforward"]["init_args"]["hidden"] = plain + MULTIPLE
     whole, bare = _entries(options), _entries(without)
     if whole == bare:
         return plain
-    unit = _entries(wider) - bare
+    unit = (_entries(wider) - whole) / MULTIPLE
     width = MULTIPLE * round((plain - (whole - bare) / unit) / MULTIPLE)
     if width < MULTIPLE:
         raise ValueError(
@@ -93,11 +96,27 @@ def equal_width(backbone: str, plain: int) -> int:
     return width
 
 
+def _plain_network(backbone: dict[str, Any], plain: int) -> dict[str, Any]:
+    """Returns the feed-forward network of the plain Transformer."""
+    network: dict[str, Any] = backbone["init_args"]["feedforward"]
+    named = _parse(backbone)[1].backbone.init_args.feedforward.class_path
+    kind = getattr(locate(named), "plain", None)  # None of a factory that is no class
+    if kind is None:
+        return network
+    path = f"{kind.__module__}.{kind.__qualname__}"
+    return {"class_path": path, "init_args": {"hidden": plain}}
+
+
 def _entries(backbone: dict[str, Any]) -> int:
     """Counts the entries of the matrices of a backbone, which is built without storage."""
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument("--backbone", type=BackboneFactory)
-    factory = parser.instantiate_classes(parser.parse_object({"backbone": backbone})).backbone
+    parser, parsed = _parse(backbone)
+    factory = parser.instantiate_classes(parsed).backbone
     with torch.device("meta"):
         built: Backbone = factory()
     return sum(parameter.numel() for parameter in built.parameters() if parameter.ndim == 2)
+
+
+def _parse(backbone: dict[str, Any]) -> tuple[ArgumentParser, Namespace]:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--backbone", type=BackboneFactory)
+    return parser, parser.parse_object({"backbone": backbone})

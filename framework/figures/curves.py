@@ -9,7 +9,7 @@ from typing import NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from framework.figures.style import grid, label, legend, looks
+from framework.figures.style import grid, label, legend, looks, sample_deviation
 
 SPAN = 100.0  # largest ratio of values on a linear axis
 
@@ -27,8 +27,8 @@ class LoggedValue(NamedTuple):
 def draw_curves(points: Sequence[LoggedValue]) -> Figure:
     """Draws learning curves: a panel per metric, a line per variant, faint lines for its seeds.
 
-    The band is one standard deviation over the seeds to either side of their mean. Values that
-    span more than two powers of ten, such as errors, get a logarithmic axis.
+    The band is one standard deviation of a sample over the seeds to either side of their mean.
+    Values that span more than two powers of ten, such as errors, get a logarithmic axis.
 
     Args:
         points: What was logged, at least one value.
@@ -59,7 +59,7 @@ def _curve(axes: Axes, points: Sequence[LoggedValue], name: str, color: str, lin
             axes.plot(*zip(*sorted(run), strict=True), color=color, linewidth=0.5, alpha=0.3)
     steps = sorted(by_step)
     mean = [statistics.fmean(by_step[step]) for step in steps]
-    std = [statistics.pstdev(by_step[step]) for step in steps]
+    std = [sample_deviation(by_step[step]) for step in steps]
     low = [m - s for m, s in zip(mean, std, strict=True)]
     high = [m + s for m, s in zip(mean, std, strict=True)]
     axes.fill_between(steps, low, high, color=color, alpha=0.15, linewidth=0)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from framework.figures.style import grid, label, legend, looks
+from framework.figures.style import grid, label, legend, looks, sample_deviation
 
 Pairs = Sequence[tuple[float, float]]
 """Size and result of the runs of a model, one per seed."""
@@ -36,4 +36,4 @@ def draw_scaling(kinds: Mapping[str, Sequence[Pairs]], x: str, y: str) -> Figure
 def _middle(runs: Pairs) -> tuple[float, float, float]:
     """Returns mean size, mean result and deviation of the results of a model."""
     sizes, results = zip(*runs, strict=True)
-    return statistics.fmean(sizes), statistics.fmean(results), statistics.pstdev(results)
+    return statistics.fmean(sizes), statistics.fmean(results), sample_deviation(results)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -23,6 +26,11 @@ def looks(count: int) -> list[tuple[str, str]]:
     """Returns a color and a line style for each of `count` lines; styles change last."""
     size = len(COLORS)
     return [(COLORS[k % size], LINES[k // size % len(LINES)]) for k in range(count)]
+
+
+def sample_deviation(values: Sequence[float]) -> float:
+    """Computes the standard deviation of a sample (n - 1); 0 of one value, which has no band."""
+    return statistics.stdev(values) if len(values) > 1 else 0.0
 
 
 def array(tensor: Tensor) -> NDArray[np.float64]:

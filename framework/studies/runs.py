@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -18,7 +18,7 @@ from framework.callbacks.report import METRICS
 from framework.studies.results import rival
 
 LAUNCH = "from cli import main; main()"
-NEED = re.compile(r"(?<!\$)\{([\w.-]+)\}")  # {variant} in a word; ${...} is an interpolation
+NEED = re.compile(r"(?<!\$)\{([\w./-]+)\}")  # {variant} in a word; ${...} is an interpolation
 CHECKPOINT = "{checkpoint}"  # a word of a later command: the last checkpoint of the run
 FINISHED = "finished.json"  # in the folder of a run: its results
 REPORTS = "reports"  # folder there, of what later commands write
@@ -35,12 +35,24 @@ class Run(NamedTuple):
     words: list[str]  # of the command line, without the folder
     tested: bool = False  # whether a test follows
     commands: Sequence[Sequence[str]] = ()  # words of verbs that follow
+    learning_rate: float | None = None  # None: that of the recipe
+    needed_rates: Mapping[str, float | None] | None = None  # of the variants that it needs
+
+    @property
+    def key(self) -> tuple[str, int, float | None]:
+        """What tells it from the other runs of a study."""
+        return self.variant, self.seed, self.learning_rate
 
     @property
     def needs(self) -> list[str]:
-        """Variants of the same group whose last checkpoints of the same seed the words name."""
+        """Variants whose last checkpoints of the same seed the words name, from the group on."""
         names = dict.fromkeys(name for word in self.words for name in NEED.findall(word))
         return [rival(self.variant, name) for name in names]
+
+    def needed(self, variant: str) -> Run:
+        """Returns the run of a variant whose checkpoint this run needs, without its words."""
+        rate = (self.needed_rates or {}).get(variant)
+        return self._replace(variant=variant, learning_rate=rate)
 
 
 def finished(folder: Path, run: Run) -> Kept | None:
@@ -49,11 +61,12 @@ def finished(folder: Path, run: Run) -> Kept | None:
     A run is not finished, either, if a run whose checkpoint it uses was finished after it.
     """
     path = _place(folder, run) / FINISHED
-    before = [_place(folder, run._replace(variant=name)) / FINISHED for name in run.needs]
+    before = [_place(folder, run.needed(name)) / FINISHED for name in run.needs]
     if not path.is_file() or any(_is_newer(other, path) for other in before):
         return None
     kept: Kept = json.loads(path.read_text(encoding="utf-8"))
     same = kept["words"] == run.words and kept.get("tested", False) == run.tested
+    same = same and kept.get("needed_rates") == run.needed_rates
     commands = [list(words) for words in run.commands]
     return kept if same and kept.get("commands", []) == commands else None
 
@@ -66,7 +79,7 @@ def filled(folder: Path, run: Run) -> list[str]:
     """
 
     def checkpoint(found: re.Match[str]) -> str:
-        needed = run._replace(variant=rival(run.variant, found[1]))
+        needed = run.needed(rival(run.variant, found[1]))
         return str(last_checkpoint(folder, needed))
 
     return [NEED.sub(checkpoint, word) for word in run.words]
@@ -105,7 +118,8 @@ def train(run: Run, folder: Path, jobs: int) -> Path | None:
             words = [checkpoint if word == CHECKPOINT else word for word in command]
             status = status or launch([*words, f"--folder={place / REPORTS}"])
     seconds = round(time.monotonic() - started)
-    line = f"{run.variant}, seed {run.seed}: {seconds} s"
+    rate = "" if run.learning_rate is None else f", learning rate {run.learning_rate}"
+    line = f"{run.variant}, seed {run.seed}{rate}: {seconds} s"
     if status:
         print(f"{line}, failed with status {status}, see {log}", flush=True)
         return log
@@ -147,4 +161,5 @@ def _newest(place: Path, name: str, number: int) -> list[Path]:
 
 
 def _place(folder: Path, run: Run) -> Path:
-    return folder / run.variant / f"seed-{run.seed}"
+    rate = "" if run.learning_rate is None else f"lr-{run.learning_rate!r}"
+    return folder / run.variant / rate / f"seed-{run.seed}"

@@ -1,30 +1,34 @@
-"""Variants of a recipe over several seeds, each run in a process of its own."""
+"""Variants of a recipe over several seeds and learning rates, each run in its own process."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from framework.callbacks.table import table
-from framework.figures.curves import draw_curves
-from framework.figures.scaling import draw_scaling
-from framework.studies.curves import read_logs, write_logs
+from framework.studies.checks import (
+    require_checkpoints,
+    require_contents,
+    require_rates,
+    require_rivals,
+)
+from framework.studies.comparisons import differences
+from framework.studies.grid import RunGrid, chosen_rates
+from framework.studies.pictures import FinishedRun, save_curves, save_scaling
+from framework.studies.rates import ChosenRate
 from framework.studies.results import (
     Published,
     Result,
-    differences,
+    Trivial,
     markdown,
-    pairs,
-    rival,
-    size_ratios,
+    simple_predictions,
     summary,
     write,
 )
-from framework.studies.runs import Kept, Run, finished, logs_of, train
+from framework.studies.runs import Run, finished, train
+from framework.studies.sizes import pairs, size_ratios
 from framework.studies.study import Study
-
-DPI = 150  # dots per inch of a picture
 
 
 class Variants(Study):
@@ -34,10 +38,16 @@ class Variants(Study):
     initial weights and the order of the examples. A finished run is not repeated, unless its words
     have changed; the others run even if one fails.
 
+    With `learning_rates`, each variant is trained with all of them and the first seed, and with
+    the one that is best in validation then and all other seeds. So V variants with R rates and S
+    seeds cost V (R + S - 1) runs. The first seed is among those that are compared; that it chose
+    favors all variants alike, as all choose from the same rates.
+
     Args:
         recipe: Words of the command line that all runs share, such as `[--config, hopper]`.
         variants: Further words of each variant, by its name; `{name}` in a word stands for the
-            last checkpoint of that variant of the same group with the same seed, which runs first.
+            last checkpoint of that variant of the same group with the same seed, which runs first:
+            in `sums/fan`, `{base/fan}` is that of `sums/base/fan`.
         metrics: The metrics to compare, such as `val/nll`, in the order of the columns;
             `parameters` is how many a model has.
         seeds: The seeds.
@@ -46,17 +56,29 @@ class Variants(Study):
         tested: Whether to run the test as well, for metrics such as `test/mase`.
         curves: Metrics to draw against the steps, such as `train/nll` and `val/nll`.
         baseline: Variant that the others are compared with, seed by seed, in the first metric; of
-            variants `group/name` the last part of the name, which each group has.
+            variants `group/name` the last part of the name, which each group has. The table has
+            Student's interval and a verdict, see `framework.studies.comparisons.verdict`.
         against: Metric to draw the first one against, such as `parameters`: a line for each last
             part of the variants' names. With a baseline, also a table of the fraction of it that
             the other lines need for the same results.
         commands: Verbs to run after each training, such as
             `[[future, probes, "{checkpoint}", --first, "5"]]`, where `{checkpoint}` is the last
             checkpoint; numbers in the JSON files that they write are metrics.
+        learning_rates: Values of `model.optimizer.lr` to choose from for each variant; without
+            any, that of the recipe. No variant wins or loses with fewer than three. A run that
+            diverges has failed, and its variant waits: leave that rate out.
+        chosen_by: Metric by which they are chosen, of validation; the first of `metrics` if not
+            given.
+        maximized: Those of the metrics of which more is better, such as `val/return`.
+        trivial: Scores of predictions that learn nothing, by their name (`group/name` if variants
+            have groups) and metric: rows of the table, which a variant must beat to win or lose.
+            Simple predictions that the data score, such as `naive`, are added by themselves.
 
     Raises:
-        ValueError: If there is nothing to run, a variant has no baseline, or one names the
-            checkpoint of a variant that does not exist or needs another one itself.
+        ValueError: If there is nothing to run, a variant has no baseline, one names the
+            checkpoint of a variant that does not exist or needs another one itself, a learning
+            rate is not positive or named twice, a metric that chooses is not of validation, or a
+            trivial prediction has the name of a variant or a group without any.
     """
 
     extensible = True
@@ -73,30 +95,29 @@ class Variants(Study):
         baseline: str | None = None,
         against: str | None = None,
         commands: Sequence[Sequence[str]] = (),
+        learning_rates: Sequence[float] = (),
+        chosen_by: str | None = None,
+        maximized: Sequence[str] = (),
+        trivial: Trivial | None = None,
     ) -> None:
-        if not variants or not seeds or not metrics:
-            raise ValueError(
-                f"Variants: variants={list(variants)}, seeds={list(seeds)} and metrics={metrics} "
-                "leave nothing to compare; name at least one of each."
-            )
-        for variant in variants:
-            if baseline is not None and rival(variant, baseline) not in variants:
-                raise ValueError(
-                    f"Variants: with baseline={baseline!r}, {variant!r} would be compared with "
-                    f"{rival(variant, baseline)!r}, which is no variant; add it or rename one."
-                )
-        needs = {name: Run(name, 0, [*recipe, *words]).needs for name, words in variants.items()}
-        for variant, others in needs.items():
-            for other in others:
-                if needs.get(other) != []:
-                    raise ValueError(
-                        f"Variants: {variant!r} needs the checkpoint of {other!r}, which is not a "
-                        "variant that runs without others; name one that does."
-                    )
+        chosen_by = metrics[0] if metrics and chosen_by is None else chosen_by or ""
+        require_contents(variants, seeds, metrics)
+        require_rivals(variants, baseline, trivial or {})
+        require_checkpoints({name: [*recipe, *words] for name, words in variants.items()})
+        require_rates(learning_rates, chosen_by)
         self.recipe, self.variants, self.metrics = recipe, variants, metrics
         self.seeds, self.published, self.tested = list(seeds), published, tested
         self.curves, self.baseline, self.against = list(curves), baseline, against
         self.commands = [list(words) for words in commands]
+        self.maximized, self.trivial = set(maximized), trivial or {}
+        self.grid = RunGrid(
+            self._run,
+            list(variants),
+            self.seeds,
+            [float(rate) for rate in learning_rates],
+            chosen_by,
+            chosen_by in self.maximized,
+        )
 
     def run(self, folder: Path, jobs: int) -> None:
         """Runs what is not finished; writes `results.csv`, `table.md` and the chosen pictures.
@@ -107,24 +128,20 @@ class Variants(Study):
             ValueError: If a run failed; the others are finished and kept. If no run has a metric
                 that is to be drawn.
         """
-        runs = self.runs()
-        waiting = [run for run in runs if finished(folder, run) is None]
-        print(f"{len(waiting)} of {len(runs)} runs to go, in {folder}", flush=True)
-        failed = self.launch(folder, [run for run in waiting if not run.needs], jobs)
-        ready = {(run.variant, run.seed) for run in runs if finished(folder, run) is not None}
-        next_ = [run for run in waiting if ready >= {(name, run.seed) for name in run.needs}]
-        failed += self.launch(folder, [run for run in next_ if run.needs], jobs)
-        done = [(run, kept) for run in runs if (kept := finished(folder, run)) is not None]
+        total, before = len(self.grid), len(self._done(folder))
+        print(f"{total - before} of {total} runs to go, in {folder}", flush=True)
+        failed = self._launch_all(folder, jobs)
+        done = self._done(folder)
         results = [
-            Result(run.variant, run.seed, metric, float(value))
+            Result(run.variant, run.seed, metric, float(value), run.learning_rate)
             for run, kept in done
             for metric, value in kept["metrics"].items()
         ]
         self._report(folder, results)
-        missing = [*self._draw_scaling(folder, results), *self._draw_curves(folder, done)]
+        missing = self._draw(folder, results, done)
         if failed:
             raise ValueError(
-                f"{len(failed)} of {len(runs)} runs failed; see {failed[0]}, fix the cause and "
+                f"{len(failed)} of {total} runs failed; see {failed[0]}, fix the cause and "
                 "run the study again, which repeats only those."
             )
         if missing:
@@ -133,18 +150,36 @@ class Variants(Study):
                 f"{folder / 'results.csv'}, and for curves use the TensorBoard logger."
             )
 
+    def _launch_all(self, folder: Path, jobs: int) -> list[Path]:
+        """Runs what can be run until nothing is left; returns the logs of what failed."""
+        failed: list[Path] = []
+        tried: set[tuple[str, int, float | None]] = set()
+        while ready := [run for run in self._ready(folder) if run.key not in tried]:
+            tried |= {run.key for run in ready}
+            failed += self.launch(folder, ready, jobs)
+        return failed
+
+    def _ready(self, folder: Path) -> list[Run]:
+        """Lists the runs that are not finished, and whose checkpoints of others are there."""
+        done = {run.key for run, _ in self._done(folder)}
+        return [
+            run
+            for run in self.grid.runs(folder)
+            if run.key not in done and done >= {run.needed(name).key for name in run.needs}
+        ]
+
+    def _done(self, folder: Path) -> list[FinishedRun]:
+        runs = self.grid.runs(folder)
+        return [(run, kept) for run in runs if (kept := finished(folder, run)) is not None]
+
     def launch(self, folder: Path, runs: Sequence[Run], jobs: int) -> list[Path]:
         """Trains, side by side; returns the logs of those that failed."""
         with ThreadPoolExecutor(jobs) as pool:
             return [log for log in pool.map(lambda run: train(run, folder, jobs), runs) if log]
 
-    def runs(self) -> list[Run]:
-        """Lists all runs, one seed of every variant after the other."""
-        return [
-            Run(variant, seed, [*self.recipe, *words, *_seeded(seed)], self.tested, self.commands)
-            for seed in self.seeds
-            for variant, words in self.variants.items()
-        ]
+    def _run(self, variant: str, seed: int) -> Run:
+        words = [*self.recipe, *self.variants[variant], *_seeded(seed)]
+        return Run(variant, seed, words, self.tested, self.commands)
 
     def _report(self, folder: Path, results: Sequence[Result]) -> None:
         """Writes the results and their tables, and prints these."""
@@ -155,41 +190,56 @@ class Variants(Study):
         for title, rows in tables.items():
             print(table(f"{title}, {path}", rows), flush=True)
 
+    def _draw(
+        self, folder: Path, results: Sequence[Result], done: Sequence[FinishedRun]
+    ) -> list[str]:
+        """Draws what is wanted; returns the metrics that no run has."""
+        missing: list[str] = []
+        if self.against is not None:
+            compared = self.compared(results)
+            missing += save_scaling(folder, compared, self.against, self.metrics[0])
+        if self.curves:
+            rates = self.rates(results)
+            chosen = [
+                each for each in done if each[0].learning_rate == rates[each[0].variant].rate
+            ]
+            missing += save_curves(folder, chosen, self.curves)
+        return missing
+
     def tables(self, results: Sequence[Result]) -> dict[str, list[list[str]]]:
         """Arranges the results: rows of cells by the title of the table."""
-        tables = {"Last metrics": summary(results, self.metrics, self.published)}
+        compared, trivial = self.compared(results), self.simple(results)
+        rates = self.rates(results)
+        tables = {"Last metrics": summary(compared, self.metrics, self.published, rates, trivial)}
         if self.baseline is not None:
-            tables["Differences"] = differences(results, self.metrics[0], self.baseline)
+            tables["Differences"] = self.differences(results, self.baseline)
             if self.against is not None:
-                kinds = pairs(results, self.against, self.metrics[0])
+                kinds = pairs(compared, self.against, self.metrics[0])
                 title = f"{self.against} for the {self.metrics[0]} of {self.baseline}"
                 tables[title] = size_ratios(kinds, self.baseline)
         return tables
 
-    def _draw_scaling(self, folder: Path, results: Sequence[Result]) -> list[str]:
-        """Draws the first metric against another one; returns the latter if no run has it."""
-        if self.against is None:
-            return []
-        kinds = pairs(results, self.against, self.metrics[0])
-        if not kinds:
-            return [self.against]
-        figure = draw_scaling(kinds, self.against, self.metrics[0])
-        figure.savefig(folder / "scaling.png", dpi=DPI)
-        return []
+    def differences(self, results: Sequence[Result], baseline: str) -> list[list[str]]:
+        """Arranges how much variants differ from a baseline in the first metric."""
+        metric, rates = self.metrics[0], self.rates(results)
+        compared, trivial = self.compared(results), self.simple(results)
+        return differences(
+            compared, metric, baseline, rates, trivial, maximized=metric in self.maximized
+        )
 
-    def _draw_curves(self, folder: Path, done: Sequence[tuple[Run, Kept]]) -> list[str]:
-        """Writes and draws what the runs logged; returns the metrics that none of them did."""
-        if not self.curves:
-            return []
-        found = [
-            point
-            for run, kept in done
-            for point in read_logs(run.variant, run.seed, logs_of(folder, run, kept), self.curves)
-        ]
-        if found:
-            write_logs(folder / "curves.csv", found)
-            draw_curves(found).savefig(folder / "curves.png", dpi=DPI)
-        return [name for name in self.curves if name not in {point.metric for point in found}]
+    def rates(self, results: Sequence[Result]) -> Mapping[str, ChosenRate]:
+        """Returns the learning rate of each variant."""
+        grid = self.grid
+        return chosen_rates(results, self.seeds[0], grid.metric, grid.maximized)
+
+    def compared(self, results: Sequence[Result]) -> list[Result]:
+        """Returns the results with the learning rates that were chosen."""
+        rates = self.rates(results)
+        return [each for each in results if each.learning_rate == rates[each.variant].rate]
+
+    def simple(self, results: Sequence[Result]) -> Trivial:
+        """Returns the scores of predictions that learn nothing."""
+        return {**simple_predictions(results), **self.trivial}
 
 
 def _seeded(seed: int) -> list[str]:

@@ -9,7 +9,7 @@ import torch
 from components.backbones import MLP, Decoder, EncoderDecoder, FanNetwork, Perceptron
 from components.interfaces import Embedded
 from components.layers.attention import ScaledDotProduct
-from components.layers.fan import FanLayer
+from components.layers.fan import FanFeedForward, FanLayer
 from components.layers.feedforward import FeedForward, SwiGLU
 from components.layers.norms import LayerNorm, RMSNorm
 from components.layers.positions import Learned, NoPositions, RelativeBias, Rotary
@@ -50,6 +50,9 @@ DECODERS = {
     "multi-query": lambda **k: Decoder(DIM, 2, 4, kv_heads=1, positions=NoPositions, **k),
     "fanformer": lambda **k: Decoder(
         DIM, 2, 4, kv_heads=2, projection=FANFORMER, feedforward=SwiGLU, **k
+    ),
+    "fan feed-forward": lambda **k: Decoder(
+        DIM, 2, 4, feedforward=partial(FanFeedForward, hidden=12), **k
     ),
     "own values": lambda **k: Decoder(
         DIM, 2, 4, kv_heads=2, projection=FANFORMER, value=FANFORMER, bias=True, **k

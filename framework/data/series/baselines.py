@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +16,18 @@ from framework.data.baselines import Baselines
 from framework.data.module import Dataset
 
 AT_ONCE = 1024  # windows that are scored together
-METRICS = ("mase", "mase_pooled", "wql", "mae")  # of points; their intervals are empty
+METRICS = ("mase", "mase_pooled", "wql", "mae")  # the intervals of points are empty
 
 Integers = NDArray[np.int64]
 Values = NDArray[np.floating[Any]]
+
+
+Forecasts = Callable[[SeriesBatch], Mapping[str, Tensor]]
+"""Makes forecasts by name, quantiles `[B, H, 9]` at `LEVELS`, from the contexts of a batch."""
+
+
+def _none(batch: SeriesBatch) -> Mapping[str, Tensor]:
+    return {}
 
 
 class Past(NamedTuple):
@@ -78,8 +86,9 @@ def score_baselines(
     past: Callable[[list[int], SeriesBatch], Past],
     season: int,
     number: int | None = None,
+    more: Forecasts = _none,
 ) -> Baselines:
-    """Scores simple forecasts of the first windows.
+    """Scores simple forecasts of the first windows: seasonal naive, naive and drift.
 
     Their quantiles are the point that they forecast at all levels, as in the evaluation of
     Chronos; so their WQL is their absolute error relative to the size of what is forecast.
@@ -89,6 +98,7 @@ def score_baselines(
         past: Returns the past of the windows of given numbers, which make a given batch.
         season: Steps in a season.
         number: How many of the windows; all if not given.
+        more: Makes further forecasts.
     """
     number = len(windows) if number is None else number
     sums: dict[str, dict[str, Tensor]] = {}
@@ -98,7 +108,10 @@ def score_baselines(
         batch: SeriesBatch = windows.__getitems__(indices)
         known = past(indices, batch)
         short += int((known.cut - known.first < season).sum())
-        for name, forecast in _forecasts(known, season, batch.target.shape[1]).items():
+        points = _forecasts(known, season, batch.target.shape[1])
+        quantiles = {name: _repeated(each) for name, each in points.items()}
+        quantiles.update(more(batch))
+        for name, forecast in quantiles.items():
             totals = sums.setdefault(name, {})
             for metric, total in _score(forecast, batch).items():
                 totals[metric] = totals.get(metric, torch.zeros(2, dtype=torch.float64)) + total
@@ -117,11 +130,16 @@ def _forecasts(past: Past, season: int, horizon: int) -> dict[str, Values]:
     }
 
 
-def _score(forecast: Values, batch: SeriesBatch) -> dict[str, Tensor]:
+def _repeated(forecast: Values) -> Tensor:
+    """Returns points `[B, H]` as quantiles at all levels, `[B, H, 9]`."""
+    points = torch.from_numpy(np.nan_to_num(forecast.astype(np.float64)))
+    return points[..., None].expand(*points.shape, len(LEVELS))
+
+
+def _score(quantiles: Tensor, batch: SeriesBatch) -> dict[str, Tensor]:
     """Sums numerators and denominators of the metrics of a batch, `[2]` each."""
     exact = type(batch)(*(field.double() for field in batch))
-    points = torch.from_numpy(np.nan_to_num(forecast.astype(np.float64)))
-    ratios = score(points[..., None].expand(*points.shape, len(LEVELS)), exact)
+    ratios = score(quantiles, exact)
     return {name: torch.stack([part.double().sum() for part in ratios[name]]) for name in METRICS}
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from components.data import SeriesBatch
+from components.metrics.forecasting import LEVELS
 from framework.data.baselines import Baselines
 from framework.data.mapped import MappedArray
 from framework.data.series.baselines import score_baselines
@@ -30,6 +34,26 @@ def competitions() -> dict[str, PanelSource]:
     parts += [("M3", part) for part in ("monthly", "quarterly", "yearly")]
     parts += [("Tourism", part) for part in ("monthly", "quarterly")]
     return {f"{name.lower()}_{part}": Competition(name, part) for name, part in parts}  # type: ignore[arg-type]  # strings of the lists above
+
+
+def of_context(batch: SeriesBatch) -> dict[str, Tensor]:
+    """Forecasts by what a context holds, whatever its order: its mean, and its deciles.
+
+    A model that has learnt to read the past must beat both.
+
+    Returns:
+        Quantiles `[B, H, 9]` by the name of the forecast, in the units of the series.
+    """
+    past = torch.where(batch.observed, batch.past.double(), torch.nan)
+    levels = torch.tensor(LEVELS, dtype=past.dtype)
+    found = {
+        "context mean": past.nanmean(1, keepdim=True).expand(-1, len(LEVELS)),
+        "context deciles": past.nanquantile(levels, 1).T,
+    }
+    horizon = batch.target.shape[1]
+    return {
+        name: each.nan_to_num()[:, None].expand(-1, horizon, -1) for name, each in found.items()
+    }
 
 
 class BenchmarkSet(NamedTuple):
@@ -73,12 +97,19 @@ class BenchmarkSet(NamedTuple):
         return SeriesWindows(values, panel, cuts, error, context, self.horizon, scaling)
 
     def baselines(self, context: int, scaling: Scaling, number: int | None = None) -> Baselines:
-        """Scores simple forecasts of the first series, all if `number` is not given."""
+        """Scores simple forecasts of the first series, all if `number` is not given.
+
+        Two of them read the context of a model alone, in any order; see `of_context`.
+        """
         windows = self.windows(context, scaling)
         season = self.panel.season
-        return score_baselines(windows, lambda index, _: windows.past(index), season, number)
+        return score_baselines(
+            windows, lambda index, _: windows.past(index), season, number, of_context
+        )
 
     def naive_scores(self, scaling: Scaling) -> tuple[float, float]:
         """Scores the seasonal naive forecast: MASE and WQL; `nan` if 0: no ratio to 0 exists."""
-        scores = self.baselines(SEASONS * self.panel.season, scaling).scores["seasonal naive"]
+        windows, season = self.windows(SEASONS * self.panel.season, scaling), self.panel.season
+        found = score_baselines(windows, lambda index, _: windows.past(index), season)
+        scores = found.scores["seasonal naive"]
         return scores["mase"] or float("nan"), scores["wql"] or float("nan")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from framework.data.series.baselines import METRICS, Past, score_baselines
 from framework.data.series.columns import refuse_covariates
 from framework.data.series.panels import PanelSource, map_values, read_spans, store_panel
 from framework.data.series.scaling import MeanScaling, Scaling
+from framework.evaluation.forecasting import relative_score
 from framework.papers.chronos.benchmarks import BenchmarkSet, competitions
 from framework.papers.chronos.overlaps import refuse_overlaps
 from framework.papers.chronos.pretraining import RandomWindows, SeriesPool
@@ -139,7 +140,10 @@ class ZeroShotData(EndlessData):
         return [self._evaluation(self.dataset(name)) for name in self.benchmarks]
 
     def baselines(self, split: str, batches: Sequence[float], metrics: Set[str]) -> Baselines:
-        """Scores simple forecasts of each benchmark set, or from the contexts to validate on."""
+        """Scores simple forecasts of each benchmark set, or from the contexts to validate on.
+
+        Of the sets together, `mase_relative` and `wql_relative` are as `Forecaster` has them.
+        """
         if split == "val":
             if metrics.isdisjoint(METRICS):
                 return NONE
@@ -155,7 +159,17 @@ class ZeroShotData(EndlessData):
             for forecast, values in found.scores.items():
                 named = {f"{metric}/{name}": value for metric, value in values.items()}
                 scores[forecast] = scores.get(forecast, {}) | named
-        return Baselines(scores, notes)
+        return Baselines({name: self._with_relative(each) for name, each in scores.items()}, notes)
+
+    def _with_relative(self, scores: Mapping[str, float]) -> dict[str, float]:
+        """Adds the geometric means over the sets of MASE and WQL relative to seasonal naive."""
+        sets = self.spec.benchmarks
+        mase, wql = ([scores[f"{name}/{part.name}"] for part in sets] for name in ("mase", "wql"))
+        return {
+            **scores,
+            "mase_relative": relative_score(mase, [part.mase for part in sets]),
+            "wql_relative": relative_score(wql, [part.wql for part in sets]),
+        }
 
     def _pool(self, corpus: SeriesCorpus, kept: bool) -> SeriesPool:
         """Returns the training series of a corpus, or those that are held out."""

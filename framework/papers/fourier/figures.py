@@ -10,7 +10,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from framework.figures.style import CONTEXT, PREDICTED, TRUTH, grid, label, legend
+from framework.figures.style import (
+    CONTEXT,
+    PREDICTED,
+    TRUTH,
+    grid,
+    label,
+    legend,
+    sample_deviation,
+)
 from framework.papers.fourier.groups import ExampleDensities
 from framework.studies.results import Published, Result
 
@@ -86,7 +94,7 @@ def _ours(axes: Axes, results: Sequence[Result], prefix: str) -> None:
     for result in results:
         by_head.setdefault(result.variant.removeprefix(prefix), []).append(result.value)
     means = {head: statistics.fmean(values) for head, values in by_head.items()}
-    spreads = {head: statistics.pstdev(values) for head, values in by_head.items()}
+    spreads = {head: sample_deviation(values) for head, values in by_head.items()}
     series = {int(found[1]): head for head in by_head if (found := FOURIER.match(head))}
     x = sorted(series)
     middle = np.array([means[series[n]] for n in x])

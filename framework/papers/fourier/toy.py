@@ -28,6 +28,7 @@ from framework.papers.fourier.groups import (
     Progress,
 )
 from framework.schedules import ScheduleFactory
+from framework.studies.comparisons import differences
 from framework.studies.results import Published, Result, markdown, summary, write
 from framework.studies.study import Study
 
@@ -39,6 +40,9 @@ METRICS = (
     "squared_error",
     "perplexity",
 )
+
+
+RIVALS = ("linear", "mixture")  # heads that the others are compared with
 
 
 class FourierFactory(Protocol):
@@ -263,16 +267,25 @@ class ToyTable(Study):
         runs = [f"{candidate.variant} {candidate.seed}" for candidate in group.candidates]
         return [self.steps, self.batch_size, *runs]
 
+    def tables(self, results: Sequence[Result]) -> dict[str, list[list[str]]]:
+        """Arranges the results: rows of cells by the title of the table."""
+        gaps = {
+            f"Differences from {head}": differences(results, METRICS[0], head) for head in RIVALS
+        }
+        return {"Test metrics": summary(results, METRICS, self.published), **gaps}
+
     def _report(self, folder: Path, groups: Sequence[GroupResult]) -> None:
         """Writes the results, their table and the figures, and prints the table."""
         place = {f"{p}/{t}": k for k, (p, t) in enumerate(product(self.problems, self.trainings))}
         results = [result for group in groups for result in group.results]
         results.sort(key=lambda result: place[result.variant.rpartition("/")[0]])
         densities = {name: each for group in groups for name, each in group.densities.items()}
-        rows = summary(results, METRICS, self.published)
         write(folder / "results.csv", results)
-        (folder / "table.md").write_text(markdown(rows), encoding="utf-8")
-        print(table(f"Test metrics, {folder / 'table.md'}", rows), flush=True)
+        tables = self.tables(results)
+        path = folder / "table.md"
+        path.write_text("\n".join(map(markdown, tables.values())), encoding="utf-8")
+        for title, rows in tables.items():
+            print(table(f"{title}, {path}", rows), flush=True)
         for training in self.trainings:
             figure = draw_frequencies(results, self.published, list(self.problems), training)
             figure.savefig(folder / f"frequencies-{training}.png", dpi=150)

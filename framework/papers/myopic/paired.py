@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from framework.papers.myopic.parity import require_parity
-from framework.studies.results import Result, differences, rival
+from framework.studies.results import Result, rival
 from framework.studies.runs import Run, filled
 from framework.studies.variants import Variants
 
@@ -15,7 +15,8 @@ from framework.studies.variants import Variants
 class PairedArms(Variants):
     """Measures how much models lose by not planning ahead: myopic arms against a vanilla one.
 
-    All arms of a seed have the same optimizer, schedule, batches, precision and objective. That is
+    All arms of a seed have the same optimizer, schedule, batches, precision and objective; with
+    `learning_rates`, each has the rate that is best for it out of the same ones. That is
     checked on what their words build, before any of them runs; an arm that needs the checkpoint of
     another one is checked once that exists. The **myopia gap** of an arm is its metric minus that
     of the vanilla arm of the same seed. The **local myopia bonus** is the metric of the vanilla
@@ -31,7 +32,8 @@ class PairedArms(Variants):
         vanilla: Arm that the others are compared with; of arms `group/name` the last part of the
             name.
         local: Arm that is the local myopic model, if there is one of that name.
-        options: Options of `Variants`: seeds, published, tested, curves, against, commands.
+        options: Options of `Variants`: seeds, published, tested, curves, against, commands,
+            learning_rates, chosen_by, maximized, trivial.
 
     Raises:
         ValueError: If there is nothing to run, or no vanilla arm; in `run`, if arms are not
@@ -56,7 +58,8 @@ class PairedArms(Variants):
     def launch(self, folder: Path, runs: Sequence[Run], jobs: int) -> list[Path]:
         """Trains arms side by side, after checking that they are trained alike.
 
-        One seed is checked, as only the seed differs between the words of the others.
+        One seed is checked, as only the seed differs between the words of the others; of several
+        learning rates one, which both are given.
 
         Raises:
             ValueError: If they are not trained alike.
@@ -65,7 +68,7 @@ class PairedArms(Variants):
         for variant, run in arms.items():
             standard = rival(variant, self.vanilla)
             if variant != standard:
-                other = next(x for x in self.runs() if (x.variant, x.seed) == (standard, run.seed))
+                other = self.grid.run(standard, run.seed, run.learning_rate)
                 words = {standard: filled(folder, other), variant: filled(folder, run)}
                 require_parity(words, standard)
         return super().launch(folder, runs, jobs)
@@ -75,8 +78,8 @@ class PairedArms(Variants):
         tables = super().tables(results)
         gaps = [r for r in results if rival(r.variant, self.local) != r.variant]
         pair = [r for r in results if r.variant in self._pairs(r.variant)]
-        tables["Differences"] = differences(gaps, self.metrics[0], self.vanilla)
-        if len(bonus := differences(pair, self.metrics[0], self.local)) > 1:
+        tables["Differences"] = self.differences(gaps, self.vanilla)
+        if len(bonus := self.differences(pair, self.local)) > 1:
             tables["Local myopia bonus"] = bonus
         return {{"Differences": "Myopia gap"}.get(title, title): x for title, x in tables.items()}
 

@@ -8,7 +8,7 @@ from torch import nn
 from torch.autograd import grad, gradcheck, gradgradcheck
 from torch.nn.functional import linear
 
-from components.layers.fan import FanLayer
+from components.layers.fan import FanFeedForward, FanLayer
 
 GOLDEN = json.loads(Path(__file__).with_name("fan.json").read_text())
 ACTIVATIONS = {"identity": nn.Identity, "gelu": nn.GELU}
@@ -196,3 +196,19 @@ def test_impossible_fractions_are_refused(p):
 def test_empty_sizes_are_refused(name, sizes):
     with pytest.raises(ValueError, match=f"FanLayer: {name}=0 is too small"):
         FanLayer(*sizes)
+
+
+@pytest.mark.parametrize("p", SHARES)
+def test_a_feed_forward_network_of_two_fan_layers_equals_its_formula(p):
+    network = FanFeedForward(6, hidden=16, p=p, out_std=0.3).double()
+    hidden = torch.randn(2, 3, 6, dtype=torch.float64)
+    expected = naive(network.down, naive(network.up, hidden))
+    assert expected.shape == hidden.shape
+    torch.testing.assert_close(network(hidden), expected, rtol=0, atol=1e-12)
+
+
+def test_the_last_matrix_of_a_network_starts_as_the_block_asks():
+    network = FanFeedForward(200, hidden=300, out_std=0.07)
+    assert network.down.weight.std().item() == pytest.approx(0.07, rel=0.02)
+    assert not network.down.bias.any()
+    assert network.up.weight.std().item() == pytest.approx(0.02, rel=0.02)

@@ -151,7 +151,11 @@ def test_simple_forecasts_stand_beside_those_of_a_model(tmp_path, capsys):
     assert next(row for row in rows if row.startswith("nll")).split()[3:] == []
     assert "past of 2 of 2 windows is shorter than a season of 50 steps" in out
     kept = json.loads((tmp_path / "metrics.json").read_text())
-    assert not any("naive" in name for name in kept)
+    assert kept["baselines/naive/val/mae"] == pytest.approx(expected.mean().item())
+    own = {name for name in kept if not name.startswith("baselines/")}
+    assert not any("naive" in name for name in own)
+    noted = {name.split("/", 2)[2] for name in kept.keys() - own}
+    assert noted < own, "metrics that were measured"
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])

@@ -23,9 +23,10 @@ def fan(p):
     return {**FAN, "init_args": {"p": p, "activation": LINEAR}}
 
 
-def width(hidden, feedforward="SwiGLU", **options):
+def width(hidden, feedforward="SwiGLU", network=None, **options):
     """The width that a word stands for in the configuration of a run."""
-    network = {"class_path": f"components.{feedforward}", "init_args": {"hidden": hidden}}
+    network = {"hidden": hidden, **(network or {})}
+    network = {"class_path": f"components.{feedforward}", "init_args": network}
     options = {"dim": 64, "depth": 2, "heads": 4, "feedforward": network, **options}
     backbone = {"class_path": "components.Decoder", "init_args": options}
     config = OmegaConf.create({"fit": {"model": {"init_args": {"backbone": backbone}}}})
@@ -55,6 +56,15 @@ def test_rule_for_a_gated_network(p, kv_heads, dim):
 def test_rule_for_two_matrices(p):
     found = width("${equal_parameters:256}", "FeedForward", projection=fan(p))
     assert found == 256 - (1 - p) * 64 / 2
+
+
+@pytest.mark.parametrize(("p", "ratio"), [(0.0, 1.5), (0.25, 2.0), (0.5, 3.0)])
+def test_rule_for_two_fan_layers(p, ratio):
+    """Both have (1 - p) d h entries, a gated network of width n has 3 d n."""
+    assert width("${equal_parameters:256}", "FanFeedForward", {"p": p}) == 256 * ratio
+    assert width("${equal_parameters:256}", "FanFeedForward", {"p": p}, projection=fan(0.5)) == (
+        4 * round((256 * ratio - 0.5 * 64 / 2 / (1 - p)) / 4)
+    )
 
 
 @pytest.mark.parametrize("kv_heads", [4, 2])

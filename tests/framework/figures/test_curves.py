@@ -33,7 +33,7 @@ def test_a_panel_a_metric_and_a_line_a_variant():
 def test_the_band_is_a_deviation_over_seeds_and_the_seeds_are_behind_it():
     axes = draw_curves(POINTS).axes[0]
     band = axes.collections[0].get_paths()[0].vertices
-    middle, half = 2.75, statistics.pstdev([2.0, 3.5])
+    middle, half = 2.75, statistics.stdev([2.0, 3.5])
     ends = {y for x, y in band.tolist() if x == 100}
     assert min(ends) == pytest.approx(middle - half)
     assert max(ends) == pytest.approx(middle + half)
@@ -65,8 +65,8 @@ def test_a_result_is_drawn_against_the_size_by_kind():
     plain, fan = (container.lines for container in axes.containers)
     np.testing.assert_allclose(plain[0].get_xydata(), [[100, 2.5], [400, 1.5]])
     np.testing.assert_allclose(fan[0].get_xydata(), [[100, 1.0]])
-    (bars,) = plain[2]
-    np.testing.assert_allclose(bars.get_segments()[0], [[100, 2.0], [100, 3.0]])
+    (bars,), half = plain[2], statistics.stdev([2.0, 3.0])
+    np.testing.assert_allclose(bars.get_segments()[0], [[100, 2.5 - half], [100, 2.5 + half]])
     runs = [line.get_xydata().tolist() for line in axes.lines if line.get_marker() == "o"]
     assert [100.0, 2.0] in runs[1]
     assert [100.0, 3.0] in runs[1]

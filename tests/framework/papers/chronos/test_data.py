@@ -195,6 +195,32 @@ def test_simple_forecasts_are_scored_on_what_is_evaluated():
     assert scores["drift"]["mae"] == pytest.approx(0, abs=1e-3)
 
 
+def test_forecasts_by_the_context_alone_are_its_mean_and_its_deciles():
+    module = data()
+    scores = module.baselines("test", [1, 9e9], {"mase/m1"}).scores
+    few = next(iter(module.test_dataloader()[0]))
+    deciles, errors = [], []
+    for past, observed, target in zip(few.past, few.observed, few.target, strict=True):
+        values = past[observed].double().numpy()
+        each = np.quantile(values, np.arange(1, 10) / 10)
+        gaps = target.double().numpy()[:, None] - each
+        pinball = np.maximum(np.arange(1, 10) / 10 * gaps, (np.arange(1, 10) / 10 - 1) * gaps)
+        deciles.append(2 * pinball.mean(1).sum())
+        errors.append(np.abs(target.double().numpy() - values.mean()).mean())
+    expected = sum(deciles) / few.target.abs().sum().item()
+    assert scores["context deciles"]["wql/m1"] == pytest.approx(expected)
+    assert scores["context mean"]["mae/m1"] == pytest.approx(np.mean(errors))
+
+
+def test_simple_forecasts_are_compared_with_seasonal_naive_over_the_sets():
+    module = data()
+    scores = module.baselines("test", [9e9, 9e9], {"mase/m1"}).scores
+    relative = {name: (s["mase_relative"], s["wql_relative"]) for name, s in scores.items()}
+    assert relative["seasonal naive"] == pytest.approx((1.0, 1.0))
+    ratios = [scores["drift"][f"mase/{p.name}"] / p.mase for p in module.spec.benchmarks]
+    assert relative["drift"][0] == pytest.approx(np.prod(ratios) ** (1 / len(ratios)))
+
+
 def test_series_with_covariates_are_refused():
     """Before any of them is read."""
     source = LongTable("none.csv", known=["price"], static=["size"])

@@ -16,6 +16,9 @@ if words[0] == "future":
     (folder / f"{words[1]}.json").write_text(json.dumps({"probes/layer 1": len(words) / 8}))
     sys.exit(words[2:4] != [str(folder.parent / "name" / "last.ckpt"), "--first"])
 loss = {"vanilla": 3.0, "hidden": 3.5, "local": 2.75}[words[1]]
+if "--model.optimizer.lr" in words:  # the best is .01 for the local arm, .001 for the others
+    rate = float(words[words.index("--model.optimizer.lr") + 1])
+    loss += rate if words[1] != "local" else -rate
 seed = float(words[words.index("--seed_everything") + 1])
 if words[1] == "local" and not pathlib.Path(words[words.index("--past") + 1]).is_file():
     sys.exit(2)
@@ -52,8 +55,8 @@ def test_gap_and_bonus_are_told(launched, tmp_path, capsys):
     said, text = capsys.readouterr().out, (tmp_path / "table.md").read_text()
     assert "Myopia gap" in said
     assert "Local myopia bonus" in said
-    assert "| hidden | 2 | 0.75 ± 0.25 | 0 of 2 |" in text  # .5 and 1
-    assert "| vanilla | 2 | 0.38 ± 0.12 | 0 of 2 |" in text  # .25 and .5
+    assert "| hidden | 2 | 0.75 ± 0.35 | [-2.4, 3.9] | 0 of 2 |" in text  # .5 and 1; 12.7 * .25
+    assert "| vanilla | 2 | 0.38 ± 0.18 | [-1.2, 2.0] | 0 of 2 |" in text  # .25 and .5
     assert text.count("local") == 2  # a row of the results, and the head of the bonus
 
 
@@ -84,6 +87,46 @@ def test_what_needs_an_arm_that_failed_does_not_run(launched, tmp_path):
     with pytest.raises(ValueError, match=r"1 of 3 runs failed; see .*vanilla"):
         PairedArms([], arms, ["val/nll"], seeds=[1]).run(tmp_path, jobs=1)
     assert calls(tmp_path) == ["hidden/seed-1"]
+
+
+def test_an_arm_is_handed_the_checkpoint_with_the_best_rate(launched, tmp_path):
+    rates = {"learning_rates": [0.001, 0.003, 0.01]}
+    study = PairedArms([], ARMS, ["val/nll"], seeds=[1, 2], **rates)
+    for _ in range(2):  # the second time from what was kept
+        study.run(tmp_path, jobs=2)
+    expected = [f"{arm}/lr-{rate}/seed-1" for arm in ARMS for rate in rates["learning_rates"]]
+    best = {"vanilla": 0.001, "hidden": 0.001, "local": 0.01}
+    expected += [f"{arm}/lr-{rate}/seed-2" for arm, rate in best.items()]
+    assert calls(tmp_path) == sorted(expected)
+    assert all(path.read_text() == path.parts[-4] for path in tmp_path.rglob("calls"))
+    for seed in (1, 2):
+        last = tmp_path / "vanilla" / "lr-0.001" / f"seed-{seed}" / "name" / "last.ckpt"
+        assert last.is_file()
+    handed = [words["local"] for words, _ in launched if "local" in words]
+    for words in handed:
+        assert "/vanilla/lr-0.001/seed-" in words[2]
+    text = (tmp_path / "table.md").read_text()
+    assert "| local | 2 | 0.01 of 3, at the edge of the grid | 4.1 ± 1.9 |" in text  # 2.74, 5.48
+
+
+def test_what_needs_an_arm_is_repeated_when_another_rate_is_best(launched, tmp_path):
+    arms = {name: ARMS[name] for name in ("vanilla", "local")}
+    PairedArms([], arms, ["val/nll"], seeds=[1], learning_rates=[0.003, 0.01]).run(tmp_path, 1)
+    more = PairedArms([], arms, ["val/nll"], seeds=[1], learning_rates=[0.003, 0.01, 0.001])
+    more.run(tmp_path, 1)  # a better rate for the vanilla arm
+    counts = {path.parent.parent.name: path for path in (tmp_path / "local").rglob("calls")}
+    assert counts["lr-0.003"].read_text() == counts["lr-0.01"].read_text() == "locallocal"
+    assert counts["lr-0.001"].read_text() == "local"
+    vanilla = (tmp_path / "vanilla").rglob("calls")
+    assert [path.read_text() for path in vanilla] == ["vanilla"] * 3
+
+
+def test_arms_of_several_rates_are_compared_with_one(launched, tmp_path):
+    PairedArms([], ARMS, ["val/nll"], seeds=[1], learning_rates=[0.1, 0.2]).run(tmp_path, 1)
+    for words, standard in launched:
+        rates = {line[line.index("--model.optimizer.lr") + 1] for line in words.values()}
+        assert len(rates) == 1
+        assert standard == "vanilla"
 
 
 def test_answers_of_the_last_checkpoint_are_metrics(launched, tmp_path):
