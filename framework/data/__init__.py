@@ -31,6 +31,7 @@ from framework.data.trajectories.module import TrajectoryData
 from framework.data.trajectories.orders import ActionOrder, AtariOrder
 from framework.data.trajectories.recordings import MinariEpisodes, TableEpisodes
 from framework.data.trajectories.replay import DqnReplay
+from framework.data.trajectories.soft_pendulum import SoftPendulum
 
 __all__ = [
     "ActionOrder",
@@ -67,6 +68,7 @@ __all__ = [
     "SavedText",
     "Scaling",
     "SeriesData",
+    "SoftPendulum",
     "StandardScaling",
     "StateOfTheUnion",
     "Table",
