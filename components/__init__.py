@@ -9,9 +9,13 @@ from components.binnings import MixedBins
 from components.distributions import (
     Affine,
     Categorical,
+    CategoricalWithAtoms,
     CategoricalWithSpecials,
+    Censored,
     Discrete,
     ErfWarp,
+    EvenFourierCells,
+    EvenFourierDensity,
     FourierCategorical,
     FourierDensity,
     FourierHistogram,
@@ -22,6 +26,7 @@ from components.distributions import (
     TanhWarp,
     TransformedFourier,
     Warp,
+    WithAtoms,
 )
 from components.heads import (
     EvenMixtureHead,
@@ -79,8 +84,10 @@ __all__ = [
     "Binning",
     "Bins",
     "Categorical",
+    "CategoricalWithAtoms",
     "CategoricalWithSpecials",
     "CellIndex",
+    "Censored",
     "CoefficientPenalty",
     "ConvObservation",
     "Decoder",
@@ -89,6 +96,8 @@ __all__ = [
     "EncoderDecoder",
     "Entropy",
     "ErfWarp",
+    "EvenFourierCells",
+    "EvenFourierDensity",
     "EvenMixtureHead",
     "FanFeedForward",
     "FanHead",
@@ -144,5 +153,6 @@ __all__ = [
     "TransformedFourier",
     "Unscaled",
     "Warp",
+    "WithAtoms",
     "ZLoss",
 ]

@@ -1,9 +1,13 @@
 """Predictive distributions: torch distributions that are lazy and precise."""
 
 from components.distributions.affine import Affine
+from components.distributions.atoms import CategoricalWithAtoms, Mixed, WithAtoms
 from components.distributions.categorical import Categorical, CategoricalWithSpecials, Discrete
+from components.distributions.censored import Censored
 from components.distributions.fourier import (
     ErfWarp,
+    EvenFourierCells,
+    EvenFourierDensity,
     FourierCategorical,
     FourierCells,
     FourierDensity,
@@ -20,18 +24,24 @@ from components.distributions.student import StudentT
 __all__ = [
     "Affine",
     "Categorical",
+    "CategoricalWithAtoms",
     "CategoricalWithSpecials",
+    "Censored",
     "Discrete",
     "ErfWarp",
+    "EvenFourierCells",
+    "EvenFourierDensity",
     "FourierCategorical",
     "FourierCells",
     "FourierDensity",
     "FourierHistogram",
     "Histogram",
+    "Mixed",
     "Mixture",
     "Quantiles",
     "StudentT",
     "TanhWarp",
     "TransformedFourier",
     "Warp",
+    "WithAtoms",
 ]

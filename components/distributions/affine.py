@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 from torch.types import _size
 
+from components.distributions.atoms import has_atoms
 from components.distributions.tensors import joint_shape
 
 
@@ -23,7 +24,8 @@ class Affine(Distribution):
         scale: Factor, positive, of such a shape too.
 
     Raises:
-        ValueError: If `loc` or `scale` have more elements than there are distributions to scale.
+        ValueError: If `loc` or `scale` have more elements than there are distributions to scale,
+            or the base has point masses, which have no units to convert.
     """
 
     arg_constraints = {}  # noqa: RUF012 - torch's declaration; checks are off per object
@@ -34,6 +36,11 @@ class Affine(Distribution):
             raise ValueError(
                 f"Affine: loc {tuple(loc.shape)} and scale {tuple(scale.shape)} do not broadcast "
                 f"to the shape of the base, {tuple(whole)}; expand its parameters first."
+            )
+        if has_atoms(base):
+            raise ValueError(
+                "Affine: the distribution to scale has point masses, which a value in other units "
+                "misses by rounding; give the head bins, or use data without scaling."
             )
         self.base = base
         self.loc = loc

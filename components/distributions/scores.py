@@ -12,12 +12,14 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Normal
 
+from components.distributions.atoms import WithAtoms
 from components.distributions.categorical import Discrete
+from components.distributions.censored import Censored
 from components.distributions.dispatch import functional
-from components.distributions.fourier import FourierDensity
+from components.distributions.fourier import EvenFourierDensity, FourierDensity
 from components.distributions.fourier.polynomial import angles
 from components.distributions.histogram import Histogram
-from components.distributions.inversion import quantiles
+from components.distributions.inversion import levels_and_weights, quantiles
 from components.distributions.mixture import Mixture
 from components.distributions.quantiles import Quantiles
 from components.distributions.student import StudentT
@@ -115,6 +117,60 @@ def _(distribution: FourierDensity, target: Tensor) -> Tensor:
     inside = target.clamp(distribution.low, distribution.high)
     score = distribution.half_width * _fourier(distribution, distribution.unit(inside))
     return score + (target - inside).abs()
+
+
+@crps.register
+def _(distribution: EvenFourierDensity, target: Tensor) -> Tensor:
+    r"""The distribution function is :math:`z + 2 \sum c_k \sin(\pi k z) / (\pi k)`."""
+    inside = target.clamp(distribution.low, distribution.high)
+    z, c = distribution.unit(inside), distribution.correlations.real
+    k = math.pi * torch.arange(1, distribution.terms, dtype=z.dtype, device=z.device)
+    cosine = angles(z, distribution.terms)[..., 1:].cos()
+    waves = ((c.square() / 2 - c * cosine) / k.square()).sum(-1)
+    score = z.square() - z + 1 / 3 + 4 * waves
+    return distribution.length * score + (target - inside).abs()
+
+
+@crps.register
+def _(distribution: WithAtoms, target: Tensor) -> Tensor:
+    """Distances between draws of the base cancel, but for those within its own score."""
+    atoms, masses = distribution.atoms, distribution.atom_masses
+    column = atoms.view(-1, *(1,) * len(distribution.batch_shape))
+    of_atoms = crps(distribution.base, column.expand(-1, *distribution.batch_shape))
+    near = (masses * (atoms - target.unsqueeze(-1)).abs()).sum(-1)
+    apart = (atoms.unsqueeze(-1) - atoms).abs()
+    pairs = (masses.unsqueeze(-1) * masses.unsqueeze(-2) * apart).sum((-2, -1)) / 2
+    between = crps(distribution.base, target) - (masses * of_atoms.movedim(0, -1)).sum(-1)
+    return distribution.weight * between + near - pairs
+
+
+@crps.register
+def _(distribution: Censored, target: Tensor) -> Tensor:
+    """Over the levels of both bounds in closed form, over those between by quadrature.
+
+    The integrand bends at the level of the target, where the quadrature is cut in two.
+    """
+    low, high = distribution.low, distribution.high
+    inside = target.clamp(low, high)
+    below, above = distribution.atom_masses.unbind(-1)
+    level = distribution.base.cdf(inside)
+    score = below.square() * (inside - low) + above.square() * (high - inside)
+    for first, last, short in ((below, level, 1.0), (level, 1 - above, 0.0)):
+        score = score + _between(distribution, first, last, inside, short)
+    return score + (target - inside).abs()
+
+
+def _between(
+    distribution: Censored, first: Tensor, last: Tensor, target: Tensor, short: float
+) -> Tensor:
+    """Integrates twice the pinball loss over levels from `first` to `last`."""
+    levels, weights = (
+        each.view(-1, *(1,) * target.ndim) for each in levels_and_weights(target.to(last.dtype))
+    )
+    level = first + (last - first) * levels
+    x = distribution.icdf(level)
+    loss = (short * level + (1 - short) * (1 - level)) * (target - x).abs()
+    return 2 * (last - first) * (weights * loss).sum(0)
 
 
 @crps.register

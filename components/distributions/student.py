@@ -52,6 +52,25 @@ class StudentT(TorchStudentT):
         slope = _log_density(held, df).exp().detach()
         return (below + slope * (t - held)).to(self.df.dtype)
 
+    def log_tails(self, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Computes the logarithms of the mass below and of the mass above values, each `[...]`.
+
+        They keep their digits however small the mass is, and are once differentiable.
+        """
+        t = ((value - self.loc) / self.scale).double()
+        held, df = t.detach(), self.df.double()
+        outer = _log_tail(held.abs(), df)
+        inner = torch.log1p(-outer.exp())
+        log_density = _log_density(held, df).detach()
+        dtype = torch.promote_types(value.dtype, self.df.dtype)
+
+        def side(log_mass: Tensor, sign: int) -> Tensor:
+            slope = sign * (log_density - log_mass.detach()).exp()
+            return (log_mass + slope * (t - held)).to(dtype)
+
+        below, above = torch.where(held > 0, inner, outer), torch.where(held > 0, outer, inner)
+        return side(below, 1), side(above, -1)
+
     def icdf(self, value: Tensor) -> Tensor:
         """Computes quantiles at probabilities `[...]`: the inverse of `cdf`, differentiable."""
         shape = joint_shape(value, self.df)
@@ -72,6 +91,12 @@ def _log_density(t: Tensor, df: Tensor) -> Tensor:
 def _tail(t: Tensor, df: Tensor) -> Tensor:
     """The mass beyond t ≥ 0, standardized: half the incomplete beta function, float64."""
     return incomplete_beta(df / 2, torch.full_like(df, 0.5), t.square() / df) / 2
+
+
+def _log_tail(t: Tensor, df: Tensor) -> Tensor:
+    """Its logarithm, also where the mass itself is less than float64 holds."""
+    half = torch.full_like(df, 0.5)
+    return log_incomplete_beta(df / 2, half, t.square() / df) - math.log(2)
 
 
 @torch.no_grad()
@@ -111,14 +136,30 @@ def incomplete_beta(a: Tensor, b: Tensor, odds: Tensor) -> Tensor:
     Source: NIST Digital Library of Mathematical Functions, 8.17.22 (continued fraction) and
         8.17.4 (symmetry); evaluated from the front by the method of Lentz and Thompson.
     """
+    swap, a, log_power, fraction = _expand(a, b, odds)
+    value = log_power.exp() / a * fraction
+    return torch.where(swap, 1 - value, value)
+
+
+def log_incomplete_beta(a: Tensor, b: Tensor, odds: Tensor) -> Tensor:
+    """Computes the logarithm of `incomplete_beta`, also of values too small for float64."""
+    swap, a, log_power, fraction = _expand(a, b, odds)
+    value = log_power - a.log() + fraction.log()
+    return torch.where(swap, torch.log1p(-value.exp()), value)
+
+
+def _expand(a: Tensor, b: Tensor, odds: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Chooses the tail whose fraction converges: whether the other one, its a, and its factors.
+
+    I_x(a, b) of that tail is x^a (1 - x)^b / (a B(a, b)) times the fraction.
+    """
     odds = odds.clamp(tiny(odds), 1 / tiny(odds))
     swap = 1 / (1 + odds) > (a + 1) / (a + b + 2)
     a, b = torch.where(swap, b, a), torch.where(swap, a, b)
     odds = torch.where(swap, 1 / odds, odds)
     log_beta = torch.lgamma(a) + torch.lgamma(b) - torch.lgamma(a + b)
-    front = (-a * torch.log1p(odds) - b * torch.log1p(1 / odds) - log_beta).exp() / a
-    value = front * _fraction(a, b, 1 / (1 + odds))
-    return torch.where(swap, 1 - value, value)
+    log_power = -a * torch.log1p(odds) - b * torch.log1p(1 / odds) - log_beta
+    return swap, a, log_power, _fraction(a, b, 1 / (1 + odds))
 
 
 def _fraction(a: Tensor, b: Tensor, x: Tensor) -> Tensor:

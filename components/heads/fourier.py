@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from components.distributions import (
-    CategoricalWithSpecials,
-    Discrete,
-    FourierCategorical,
-    FourierDensity,
-    FourierHistogram,
-    TransformedFourier,
-    Warp,
-)
 from components.distributions.fourier.warps import WarpFactory
-from components.distributions.vectors import joint
+from components.heads.fourier_reading import reading
 from components.interfaces import Head
 from components.layers.feedforward import ProjectionFactory
 from components.layers.linear import PresetLinear
-from components.supports import Binning, Bins, Interval, Support, Tokens
+from components.supports import Binning, Interval, Support
 
 OFFICIAL_NAME = "fc_extract_autocorrelation_params."  # of the authors' linear map
 
@@ -44,13 +34,17 @@ class FourierHead(Head):
     With fewer frequencies than cells no cell gets more than (N + 1) / cells, so that even certain
     outcomes cost at least log(cells / (N + 1)) nats: the price of smoothness. From
     cells - 1 frequencies on, the head can express any distribution and no longer prefers smooth
-    ones. Both ends of the range are neighbors. Outcomes without an order (words) are better served
-    by LinearHead.
+    ones. Outcomes without an order (words) are better served by LinearHead.
+
+    Both ends of the range are neighbors, and no outcome can have a spike. For data with ends, such
+    as actions between two bounds, use `ends=even`; where outcomes lie exactly on a bound, or on
+    other values, add `atoms`.
 
     The authors' weights load under the names that they have there.
 
     Args:
-        dim: Width of the hidden states, D. There are 2(N + 1)(D + 1) parameters per component.
+        dim: Width of the hidden states, D. There are 2(N + 1)(D + 1) parameters per component, and
+            (A + 1)(D + 1) more with A atoms.
         support: What can be predicted.
         frequencies: N, at least 1.
         bins: Cells that an interval is divided into, or a binning; if not given, its density is
@@ -71,12 +65,21 @@ class FourierHead(Head):
         warp: Monotone map for outcomes without bounds, `TanhWarp` or `ErfWarp`. The interval's
             middle goes to z = 0 and its half width is the unit of the map; no
             outcome is impossible then.
+        ends: Whether the density continues beyond the ends of the range `periodic`, so that they
+            are neighbors, or `even`, mirrored, so that they are none. Waves are half as fast then:
+            N is that of a range twice as long.
+        atoms: Outcomes with a probability of their own beside the density, as learned logits:
+            `bounds` for both ends of the range, or a list of values or tokens, increasing. With
+            bins, and over tokens, the cell that holds it gets the mass of an atom; without, the
+            distribution is mixed, and its nats are of masses at atoms and of a density elsewhere,
+            which compare between heads with the same atoms only; `nll_of_cells` compares all.
 
     Raises:
         ValueError: If `frequencies` is below 1, `eps` negative or given where there are no cells,
-            `init` or `mass` unknown, `bins` given for a support that has its cells already,
-            `specials` for other supports than tokens or for all of them, or `warp` for other
-            supports than intervals without bins.
+            `init`, `mass` or `ends` unknown, `bins` given for a support that has its cells
+            already, `specials` for other supports than tokens or for all of them, `warp` for other
+            supports than intervals without bins or with even ends, or `atoms` are none, outside
+            the support, not increasing or two in one cell.
 
     Source: Gillman et al., "Fourier Head" (arXiv:2410.22269), algorithm 1; its autocorrelation is
         replaced by the equal squared modulus, which has no cancellation. `warp` is that of De la
@@ -95,6 +98,8 @@ class FourierHead(Head):
         specials: int = 0,
         projection: ProjectionFactory | None = None,
         warp: WarpFactory | None = None,
+        ends: Literal["periodic", "even"] = "periodic",
+        atoms: Literal["bounds"] | Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         if frequencies < 1:
@@ -106,11 +111,8 @@ class FourierHead(Head):
         self.support = support
         whole = isinstance(support, Interval) and bins is None
         self.cells = support if whole else support.divide(bins)
-        self.distribution = _reader(self.cells, eps, mass, specials, warp)
-        start = [1.0, *(0.0,) * (2 * frequencies + 1)]
-        if specials:  # all tokens equally likely
-            assert isinstance(self.cells, Tokens)
-            start += [*(0.0,) * specials, math.log(self.cells.size - specials)]
+        self.reading = reading(self.cells, eps, mass, specials, warp, ends, atoms)
+        start = [1.0, *(0.0,) * (2 * frequencies + 1), *self.reading.logits]
         self.outputs = len(start)
         before = [] if projection is None else [projection(dim=dim)]
         last = (
@@ -126,60 +128,7 @@ class FourierHead(Head):
     def forward(self, hidden: Tensor) -> Distribution:
         """Predicts from hidden states `[..., D]`: batch shape `[...]`."""
         outputs = self.projection(hidden).unflatten(-1, (*self.support.shape, self.outputs))
-        return self.distribution(outputs)
-
-
-def _reader(
-    cells: Support, eps: float, mass: str, specials: int, warp: WarpFactory | None
-) -> Callable[[Tensor], Distribution]:
-    """Chooses the distribution that a head's outputs are read as; checks the head's options."""
-    _require(mass in ("center", "exact"), f"mass={mass!r} is neither 'center' nor 'exact'")
-    _require(eps >= 0, f"eps={eps} is added to probabilities; use 0 or more")
-    match cells:
-        case Interval():
-            _require(eps == 0, f"eps={eps} is for cells, and a density has none; give bins")
-            _require(mass == "center", f"mass={mass!r} is for cells, of which there are none")
-            _require(specials == 0, f"specials={specials} are tokens, and an Interval has none")
-            return partial(_density, interval=cells, warp=warp() if warp else None)
-        case Bins():
-            _require(warp is None, "warp is for a density without cells; drop it or bins")
-            _require(specials == 0, f"specials={specials} are tokens, and Bins have none")
-            edges = cells.edges
-        case Tokens(size):
-            _require(warp is None, f"warp is for an Interval, got Tokens(size={size}); drop it")
-            _require(0 <= specials < size, f"specials={specials} must leave some of {size} tokens")
-            edges = tuple(map(float, range(size - specials + 1)))
-    ordered: Callable[[Tensor], Discrete] = (
-        partial(FourierHistogram, edges=edges, eps=eps)
-        if mass == "exact"
-        else partial(FourierCategorical, size=len(edges) - 1, eps=eps)
-    )
-    return partial(_over_cells, cells=cells, specials=specials, ordered=ordered)
-
-
-def _density(coefficients: Tensor, interval: Interval, warp: Warp | None) -> Distribution:
-    """Makes a density between the bounds of an interval, or on the line in units of it."""
-    low, high = interval.low, interval.high
-    if warp is None:
-        return joint(FourierDensity(coefficients, low, high), interval.shape)
-    middle, half_width = (low + high) / 2, (high - low) / 2
-    return joint(TransformedFourier(coefficients, warp, middle, half_width), interval.shape)
-
-
-def _over_cells(
-    outputs: Tensor, cells: Tokens | Bins, specials: int, ordered: Callable[[Tensor], Discrete]
-) -> Distribution:
-    """Makes a distribution over cells; logits of special tokens stand after the coefficients."""
-    if specials == 0:
-        return cells.distribution(ordered(outputs), outputs.device)
-    logits = outputs[..., -specials - 1 :]  # the last is that of all ordered tokens together
-    discrete = CategoricalWithSpecials(logits, ordered(outputs[..., : -specials - 1]))
-    return cells.distribution(discrete, outputs.device)
-
-
-def _require(fits: bool, problem: str) -> None:
-    if not fits:
-        raise ValueError(f"FourierHead: {problem}.")
+        return self.reading.distribution(outputs)
 
 
 class _Random(nn.Linear):

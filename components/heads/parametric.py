@@ -1,7 +1,8 @@
 """Heads that predict parameters of a distribution on the line: normal, Student-t, mixture.
 
 They predict values of intervals and bins, whose bounds determine the units and the initial
-distribution, which covers the interval. No value is impossible, also none beyond the bounds.
+distribution, which covers the interval. No value is impossible, also none beyond the bounds;
+for data that were clipped to them, the tails beyond can be point masses on the bounds.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Normal
 from torch.nn.functional import softplus
 
-from components.distributions import Mixture, StudentT
+from components.distributions import Censored, Mixture, StudentT
 from components.distributions.tensors import to_float32
 from components.distributions.vectors import joint
 from components.interfaces import Head
@@ -35,16 +36,21 @@ class ParametricHead(Head):
         dim: Width of the hidden states.
         support: What can be predicted: real values.
         start: Initial raw parameters of one component of the outcome.
+        censored: Whether outcomes were clipped to the interval, so that the mass beyond a bound
+            lies on it.
 
     Raises:
         ValueError: If the support is one of tokens.
     """
 
-    def __init__(self, dim: int, support: Support, start: Sequence[float]) -> None:
+    def __init__(
+        self, dim: int, support: Support, start: Sequence[float], censored: bool = False
+    ) -> None:
         super().__init__()
         self.support = support
         interval = real_interval(support, type(self).__name__)
         self.low, self.size = interval.low, interval.high - interval.low
+        self.high, self.censored = interval.high, censored
         self.parameters_per_distribution = len(start)
         self.projection = PresetLinear(dim, tuple(start) * math.prod(support.shape))
 
@@ -57,6 +63,8 @@ class ParametricHead(Head):
         shape = self.support.shape
         raw = self.projection(hidden).unflatten(-1, (*shape, self.parameters_per_distribution))
         distribution = self.distribution(to_float32(raw))
+        if self.censored:
+            distribution = Censored(distribution, self.low, self.high)
         return joint(distribution, shape)
 
     def location(self, raw: Tensor) -> Tensor:
@@ -74,13 +82,16 @@ class NormalHead(ParametricHead):
     Args:
         dim: Width of the hidden states.
         support: What can be predicted: real values.
+        censored: Whether outcomes were clipped to the interval, so that the mass beyond a bound
+            lies on it. Nats are then of masses on the bounds and of a density between, which
+            compare between heads with such masses only; `nll_of_cells` compares all.
 
     Raises:
         ValueError: If the support is one of tokens.
     """
 
-    def __init__(self, dim: int, support: Support) -> None:
-        super().__init__(dim, support, (0.5, inverse_softplus(SPREAD)))
+    def __init__(self, dim: int, support: Support, censored: bool = False) -> None:
+        super().__init__(dim, support, (0.5, inverse_softplus(SPREAD)), censored)
 
     def distribution(self, raw: Tensor) -> Distribution:
         """Reads location and scale."""
@@ -96,15 +107,18 @@ class StudentTHead(ParametricHead):
     Args:
         dim: Width of the hidden states.
         support: What can be predicted: real values.
+        censored: Whether outcomes were clipped to the interval, so that the mass beyond a bound
+            lies on it. Nats are then of masses on the bounds and of a density between, which
+            compare between heads with such masses only; `nll_of_cells` compares all.
 
     Raises:
         ValueError: If the support is one of tokens.
     """
 
-    def __init__(self, dim: int, support: Support) -> None:
+    def __init__(self, dim: int, support: Support, censored: bool = False) -> None:
         spread = SPREAD * math.sqrt((START_DF - 2) / START_DF)
         start = (inverse_softplus(START_DF - 2), 0.5, inverse_softplus(spread))
-        super().__init__(dim, support, start)
+        super().__init__(dim, support, start, censored)
 
     def distribution(self, raw: Tensor) -> Distribution:
         """Reads degrees of freedom, location and scale."""
@@ -122,12 +136,17 @@ class MixtureHead(ParametricHead):
         dim: Width of the hidden states.
         support: What can be predicted: real values.
         components: Number of normal distributions, at least 1.
+        censored: Whether outcomes were clipped to the interval, so that the mass beyond a bound
+            lies on it. Nats are then of masses on the bounds and of a density between, which
+            compare between heads with such masses only; `nll_of_cells` compares all.
 
     Raises:
         ValueError: If the support is one of tokens, or `components` is below 1.
     """
 
-    def __init__(self, dim: int, support: Support, components: int = 8) -> None:
+    def __init__(
+        self, dim: int, support: Support, components: int = 8, censored: bool = False
+    ) -> None:
         if components < 1:
             raise ValueError(
                 f"MixtureHead: components={components}; it needs at least 1 normal distribution."
@@ -135,7 +154,7 @@ class MixtureHead(ParametricHead):
         centers = ((k + 0.5) / components for k in range(components))
         spread = inverse_softplus(SPREAD / components)
         start = (*(0.0,) * components, *centers, *(spread,) * components)
-        super().__init__(dim, support, start)
+        super().__init__(dim, support, start, censored)
 
     def distribution(self, raw: Tensor) -> Distribution:
         """Reads logits, locations and scales of the components."""

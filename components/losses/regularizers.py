@@ -5,11 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.distributions import Distribution
 
-from components.distributions.functionals import (
-    coefficient_power,
-    log_normalizer,
-    roughness,
-)
+from components.distributions.functionals import coefficient_power, log_normalizer
+from components.distributions.roughness import roughness
 from components.distributions.vectors import add_components, components_of
 from components.interfaces import Loss
 from components.losses.refusal import refuse

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd import gradcheck
 from torch.distributions import Distribution
 
-from components.distributions import Discrete
+from components.distributions import Discrete, Mixed
 
 LEVELS = (0.001, 0.07, 0.31, 0.5, 0.62, 0.9, 0.999)
 OFF = 7e-4  # moves levels off the corners of piecewise densities
@@ -23,9 +23,9 @@ MakeDiscrete = Callable[..., Discrete]
 
 
 def density_integrates_to_one(make: Make, jumps: Sequence[float] = ()) -> None:
-    """Its integral is one within 1e-7."""
+    """Its integral is one within 1e-7, with the masses of its atoms."""
     distribution = make()
-    total = integrate(lambda x: distribution.log_prob(x).exp(), distribution, jumps=jumps)
+    total = _integrate_and_add(lambda x: distribution.log_prob(x).exp(), distribution, jumps)
     torch.testing.assert_close(total, torch.ones_like(total), atol=1e-7, rtol=0)
 
 
@@ -34,10 +34,8 @@ def moments_are_integrals(make: Make, jumps: Sequence[float] = ()) -> None:
     distribution = make()
 
     def moment(power: int, about: Tensor | float) -> Tensor:
-        return integrate(
-            lambda x: (x - about) ** power * distribution.log_prob(x).exp(),
-            distribution,
-            jumps=jumps,
+        return _integrate_and_add(
+            lambda x: (x - about) ** power * distribution.log_prob(x).exp(), distribution, jumps
         )
 
     mean = moment(1, 0.0)
@@ -48,21 +46,21 @@ def moments_are_integrals(make: Make, jumps: Sequence[float] = ()) -> None:
 
 
 def entropy_is_its_integral(make: Make, jumps: Sequence[float] = ()) -> None:
-    """The entropy is that of the density, in nats."""
+    """The entropy is that of the density, in nats, and of the masses of atoms."""
     distribution = make()
 
     def term(x: Tensor) -> Tensor:
         log_prob = distribution.log_prob(x)
         return -log_prob.exp() * log_prob
 
-    expected = integrate(term, distribution, jumps=jumps)
+    expected = _integrate_and_add(term, distribution, jumps)
     torch.testing.assert_close(distribution.entropy(), expected, atol=2e-5, rtol=0)
 
 
 def cdf_differentiates_to_density(make: Make, jumps: Sequence[float] = ()) -> None:
-    """Its gradient, and its difference quotient, are the density."""
+    """Its gradient, and its difference quotient, are the density, but at atoms."""
     distribution = make()
-    x = distribution.icdf(_levels(OFF)).detach().requires_grad_()
+    x = _between_atoms(distribution, distribution.icdf(_levels(OFF)).detach()).requires_grad_()
     (slope,) = torch.autograd.grad(distribution.cdf(x).sum(), x)
     density = distribution.log_prob(x).exp()
     torch.testing.assert_close(slope, density, rtol=1e-8, atol=1e-10)
@@ -72,37 +70,50 @@ def cdf_differentiates_to_density(make: Make, jumps: Sequence[float] = ()) -> No
 
 
 def icdf_inverts_cdf(make: Make, jumps: Sequence[float] = ()) -> None:
-    """For rows of any shape."""
+    """For rows of any shape; the levels of an atom are those that `cdf` jumps over."""
     distribution = make(2, 3)
-    levels = _levels().view(-1, 1, 1)
-    found = distribution.cdf(distribution.icdf(levels))
-    torch.testing.assert_close(found, levels.expand(-1, 2, 3), atol=1e-10, rtol=0)
+    levels = _levels().view(-1, 1, 1).expand(-1, 2, 3)
+    x = distribution.icdf(levels)
+    above = distribution.cdf(x)
+    below = above - _masses_at(distribution, x)
+    torch.testing.assert_close(levels.clamp(below, above), levels, atol=1e-10, rtol=0)
 
 
 def mode_is_highest(make: Make, jumps: Sequence[float] = ()) -> None:
-    """No other point has a higher density."""
+    """No other point has a higher density, or the mode is an atom that outweighs all others."""
     distribution = make()
+    mode = distribution.mode
+    heaviest = _masses_at(distribution, mode)
+    if heaviest > 0:
+        masses = _masses_at(distribution, _atoms(distribution))
+        assert heaviest >= torch.cat((masses, 1 - masses.sum().view(1))).max()
+        return
     x = distribution.icdf(torch.linspace(1e-4, 1 - 1e-4, 5001, dtype=torch.float64))
-    assert distribution.log_prob(distribution.mode) >= distribution.log_prob(x).max() - 1e-6
+    x = _between_atoms(distribution, x)
+    assert distribution.log_prob(mode) >= distribution.log_prob(x).max() - 1e-6
 
 
 def samples_follow_cdf(make: Make, jumps: Sequence[float] = ()) -> None:
-    """By the Kolmogorov-Smirnov statistic of 4,000 draws; they carry no gradient."""
+    """By the Kolmogorov-Smirnov statistic of 4,000 draws; they carry no gradient.
+
+    Draws of an atom are spread over the levels that `cdf` jumps over.
+    """
     torch.manual_seed(1)
     distribution = make()
     draws = distribution.sample((DRAWS,))
     assert draws.shape == (DRAWS,)
     assert not draws.requires_grad
-    found = distribution.cdf(draws).double().sort().values
+    spread = torch.rand(DRAWS, dtype=torch.float64) * _masses_at(distribution, draws)
+    found = (distribution.cdf(draws).double() - spread).sort().values
     expected = torch.arange(DRAWS + 1, dtype=torch.float64) / DRAWS
     apart = torch.maximum(found - expected[:-1], expected[1:] - found).max()
     assert apart * DRAWS**0.5 < KOLMOGOROV, f"samples and cdf are {apart.item():.3f} apart"
 
 
 def log_prob_has_its_gradient(make: Make, jumps: Sequence[float] = ()) -> None:
-    """In the value, by finite differences."""
+    """In the value, by finite differences, but at atoms."""
     distribution = make()
-    x = distribution.icdf(_levels(OFF)).detach().requires_grad_()
+    x = _between_atoms(distribution, distribution.icdf(_levels(OFF)).detach()).requires_grad_()
     assert gradcheck(distribution.log_prob, (x,))
 
 
@@ -160,7 +171,8 @@ REAL_LAWS = (
     any_value_scores_finitely,
 )
 """Each takes `make(*shape, dtype=torch.float64)`, which builds a distribution over the real line
-with rows of a shape, and where the density of `make()` jumps."""
+with rows of a shape, and where the density of `make()` jumps. One with point masses is a `Mixed`,
+by which the laws find its atoms."""
 
 
 def probabilities_sum_to_one(make: MakeDiscrete) -> None:
@@ -228,7 +240,7 @@ def integrate(
         function: The integrand, elementwise.
         distribution: A distribution over the real line without rows, in float64.
         points: Where the integrand bends.
-        jumps: Where the density jumps; panels end there.
+        jumps: Where the density jumps; panels end there. Atoms belong to no panel.
     """
     corners = torch.tensor([*points, *jumps], dtype=torch.float64)
     far = torch.tensor([MISSED, 1 - MISSED], dtype=torch.float64)
@@ -242,6 +254,34 @@ def integrate(
     at = edges[:-1].unsqueeze(-1) + half + half * nodes
     total: Tensor = (function(at.flatten()).view_as(at) * weights * half).sum()
     return total
+
+
+def _integrate_and_add(
+    function: Callable[[Tensor], Tensor], distribution: Distribution, jumps: Sequence[float]
+) -> Tensor:
+    """Integrates what depends on log-densities, and adds its values at atoms."""
+    atoms = _atoms(distribution)
+    return integrate(function, distribution, jumps=[*jumps, *atoms.tolist()]) + sum(
+        function(atom) for atom in atoms
+    )
+
+
+def _atoms(distribution: Distribution) -> Tensor:
+    """Returns the values of positive probability, `[A]`."""
+    return distribution.atoms if isinstance(distribution, Mixed) else torch.empty(0)
+
+
+def _masses_at(distribution: Distribution, value: Tensor) -> Tensor:
+    """Returns the probability of each value `[...]`, 0 between atoms."""
+    if not isinstance(distribution, Mixed):
+        return torch.zeros_like(value)
+    mass = distribution.log_prob(value).exp()
+    return torch.where(distribution.is_atom(value), mass, 0.0).detach()
+
+
+def _between_atoms(distribution: Distribution, value: Tensor) -> Tensor:
+    """Returns those of the values `[K]` that are no atoms."""
+    return value[~distribution.is_atom(value)] if isinstance(distribution, Mixed) else value
 
 
 def _legendre(order: int) -> tuple[Tensor, Tensor]:

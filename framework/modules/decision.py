@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from components.data import EpisodeBatch, TrajectoryBatch, TrajectorySpec
+from components.distributions.functionals import probabilities
+from components.metrics.cells import nll_of_cells
 from components.metrics.divergences import kl
 from components.metrics.returns import RANDOM, named_scores
 from components.metrics.smoothness import smoothness_of
@@ -36,12 +38,13 @@ class DecisionModel(PredictiveModule):
     """Trains a policy on episodes and plays it, as a decision transformer.
 
     The first loader serves windows of recorded episodes (`nll`; of choices the `accuracy` and the
-    `smoothness` of their distributions, of quantities the `absolute_error` and the share
-    `at_bound` that was recorded on an end of the range; where the data know what the actions were
-    drawn from, the prediction's divergence from it in nats, `kl`), each further one episodes to be
-    played for one target return. Their mean `return` is reported, and `score_random_to_data`, in
-    percent from a random policy to the mean of the data (`return_random`, `return_data`), if both
-    are known. With several target returns, names end in `_at_20` and so on.
+    `smoothness` of their distributions, of quantities the `nll_cells`, which compares all heads at
+    the resolution of 256 cells, the `absolute_error` and the share `at_bound` that was recorded on
+    an end of the range; where the data know what the actions were drawn from, the prediction's
+    divergence from it in nats, `kl`), each further one episodes to be played for one target
+    return. Their mean `return` is reported, and `score_random_to_data`, in percent from a random
+    policy to the mean of the data (`return_random`, `return_data`), if both are known. With
+    several target returns, names end in `_at_20` and so on.
 
     Args:
         act: How an action is taken from its distribution: drawn (`sample`), the most likely
@@ -87,10 +90,12 @@ class DecisionModel(PredictiveModule):
                 target = batch.target
                 at_bound = (target <= interval.low) | (target >= interval.high)
                 values = {"absolute_error": (prediction.mean - target).abs(), "at_bound": at_bound}
-                return {
+                nats = nll_of_cells(prediction, target, self.spec.support.divide())
+                means = {
                     name: (value.float().unsqueeze(2).flatten(2).mean(-1), batch.weight)
                     for name, value in values.items()
                 }
+                return {"nll_cells": (nats, batch.weight), **means}
 
     def summarize(self, means: Mapping[str, float]) -> Mapping[str, float]:
         """Returns the target return if there is one, and the returns to compare with."""
@@ -161,9 +166,7 @@ class DecisionModel(PredictiveModule):
                 return torch.arange(size), prediction.probs.unsqueeze(2)
             case Interval(interval=interval) | Bins(interval=interval):
                 edges = torch.linspace(interval.low, interval.high, CELLS + 1, device=self.device)
-                distribution = marginals(prediction, interval)
-                below = distribution.cdf(edges.view(-1, *[1] * len(distribution.batch_shape)))
-                masses = below.diff(dim=0).movedim(0, -1)
+                masses = probabilities(marginals(prediction, interval), edges)
                 return (edges[1:] + edges[:-1]) / 2, masses.unsqueeze(2).flatten(2, -2)
 
 

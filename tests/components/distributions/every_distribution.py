@@ -9,9 +9,13 @@ from torch.distributions import Distribution, Normal
 from components.distributions import (
     Affine,
     Categorical,
+    CategoricalWithAtoms,
     CategoricalWithSpecials,
+    Censored,
     Discrete,
     ErfWarp,
+    EvenFourierCells,
+    EvenFourierDensity,
     FourierCategorical,
     FourierDensity,
     FourierHistogram,
@@ -21,10 +25,12 @@ from components.distributions import (
     StudentT,
     TanhWarp,
     TransformedFourier,
+    WithAtoms,
 )
 from components.testing import distributions as testing
 
 EDGES = (-2.0, -1.5, -0.7, -0.5, 0.3, 0.9, 1.0, 1.8, 2.5)
+CIRCLE = (*(2 * EDGES[0] - edge for edge in reversed(EDGES[1:])), *EDGES)
 LEVELS = (0.05, 0.2, 0.5, 0.7, 0.95)
 
 
@@ -59,6 +65,17 @@ DISCRETE = {
         randn(*shape, 3, seed=1, dtype=dtype),
         FourierCategorical(randn(*shape, 6, dtype=dtype), 6),
     ),
+    "EvenFourierCells": lambda shape, dtype: EvenFourierCells(
+        FourierCategorical(randn(*shape, 12, dtype=dtype), 16)
+    ),
+    "EvenFourierCells, exact": lambda shape, dtype: EvenFourierCells(
+        FourierHistogram(randn(*shape, 8, dtype=dtype), CIRCLE, 0.01)
+    ),
+    "CategoricalWithAtoms": lambda shape, dtype: CategoricalWithAtoms(
+        randn(*shape, 4, seed=1, dtype=dtype),
+        FourierCategorical(randn(*shape, 6, dtype=dtype), 8),
+        (0, 3, 7),
+    ),
     "FourierCategorical, zero": lambda shape, dtype: FourierCategorical(
         torch.zeros(*shape, 6, dtype=dtype), 8
     ),
@@ -67,6 +84,16 @@ DISCRETE = {
 
 def histogram(cells: str, shape: tuple[int, ...], dtype: torch.dtype) -> Histogram:
     return Histogram(DISCRETE[cells](shape, dtype), tensor(*EDGES))
+
+
+def with_atoms(base: str, shape: tuple[int, ...], dtype: torch.dtype) -> WithAtoms:
+    return WithAtoms(
+        REAL[base](shape, dtype), randn(*shape, 4, seed=3, dtype=dtype), (-1.0, 0.25, 3.0)
+    )
+
+
+def censored(base: str, shape: tuple[int, ...], dtype: torch.dtype) -> Censored:
+    return Censored(REAL[base](shape, dtype), -0.75, 1.5)
 
 
 def affine(base: str, shape: tuple[int, ...], dtype: torch.dtype) -> Affine:
@@ -79,6 +106,9 @@ REAL = {
     "FourierDensity": lambda shape, dtype: FourierDensity(randn(*shape, 14, dtype=dtype), -1, 3),
     "FourierDensity, zero": lambda shape, dtype: FourierDensity(
         torch.zeros(*shape, 14, dtype=dtype), -1, 3
+    ),
+    "EvenFourierDensity": lambda shape, dtype: EvenFourierDensity(
+        randn(*shape, 14, dtype=dtype), -1, 3
     ),
     "TransformedFourier, tanh": lambda shape, dtype: TransformedFourier(
         randn(*shape, 14, dtype=dtype), TanhWarp(), 0.5, 2.0
@@ -105,6 +135,16 @@ REAL = {
         validate_args=False,
     ),
 }
+MIXED = {
+    **{
+        f"WithAtoms({name})": partial(with_atoms, name)
+        for name in ("EvenFourierDensity", "Normal", "TransformedFourier, tanh")
+    },
+    **{
+        f"Censored({name})": partial(censored, name)
+        for name in ("Normal", "StudentT", "Mixture", "Quantiles")
+    },
+}
 REAL |= {
     f"Affine({name})": partial(affine, name)
     for name in ("Histogram(Categorical)", "FourierDensity", "StudentT", "Quantiles", "Mixture")
@@ -116,7 +156,7 @@ def discrete(name: str, *shape: int, dtype: torch.dtype = torch.float64) -> Disc
 
 
 def real(name: str, *shape: int, dtype: torch.dtype = torch.float64) -> Distribution:
-    return REAL[name](shape, dtype)
+    return (REAL | MIXED)[name](shape, dtype)
 
 
 def integrate(function, distribution: Distribution, *points: float) -> Tensor:
@@ -129,6 +169,8 @@ def jumps(distribution: Distribution) -> list[float]:
     if isinstance(distribution, Affine):
         inner = torch.tensor(jumps(distribution.base), dtype=torch.float64)
         return (distribution.loc + distribution.scale * inner).tolist()
+    if isinstance(distribution, WithAtoms | Censored):
+        return [*distribution.atoms.tolist(), *jumps(distribution.base)]
     if isinstance(distribution, Histogram):
         return distribution.edges.tolist()
     return distribution.values.flatten().tolist() if isinstance(distribution, Quantiles) else []

@@ -4,20 +4,23 @@ from functools import partial
 
 import pytest
 import torch
-from every_distribution import DISCRETE, REAL, discrete, jumps, randn, real
+from every_distribution import DISCRETE, MIXED, REAL, discrete, jumps, randn, real
 from torch.distributions import Independent
 
 from components.distributions import Affine, Categorical
-from components.distributions.functionals import probabilities, roughness
+from components.distributions.functionals import probabilities
+from components.distributions.roughness import roughness
 from components.distributions.scores import crps
 from components.distributions.vectors import components_of, joint
 from components.testing import DISCRETE_LAWS, REAL_LAWS
 
+every_density_or_mixed = pytest.mark.parametrize("name", [*REAL, *MIXED])
+every_mixed = pytest.mark.parametrize("name", MIXED)
 every_real = pytest.mark.parametrize("name", REAL)
 every_discrete = pytest.mark.parametrize("name", DISCRETE)
 
 
-@every_real
+@every_density_or_mixed
 @pytest.mark.parametrize("law", REAL_LAWS, ids=lambda law: law.__name__)
 def test_every_real_distribution(law, name):
     law(partial(real, name), jumps(real(name)))
@@ -35,6 +38,35 @@ def test_functionals_and_mode_are_of_each_row(name):
     assert distribution.mode.shape == (2, 3)
     assert roughness(distribution).shape == (2, 3)
     assert crps(distribution, randn(4, 2, 3, seed=7)).shape == (4, 2, 3)
+
+
+@every_mixed
+def test_mixed_distributions_have_modes_scores_and_vectors(name):
+    base, x = real(name, 2, 3), randn(2, 3, seed=7)
+    assert base.mode.shape == (2, 3)
+    assert crps(base, randn(4, 2, 3, seed=7)).shape == (4, 2, 3)
+    vector = joint(base, (3,))
+    torch.testing.assert_close(vector.log_prob(x), base.log_prob(x).sum(-1))
+    torch.testing.assert_close(crps(vector, x), crps(base, x).sum(-1))
+
+
+@every_mixed
+def test_masses_of_atoms_are_the_jumps_of_the_distribution_function(name):
+    distribution = real(name, 2)
+    for atom, mass in zip(distribution.atoms, distribution.atom_masses.unbind(-1), strict=True):
+        before = torch.nextafter(atom.float(), torch.tensor(-torch.inf)).double()
+        jump = distribution.cdf(atom.expand(2)) - distribution.cdf(before.expand(2))
+        torch.testing.assert_close(jump, mass, atol=1e-6, rtol=0)
+        torch.testing.assert_close(distribution.log_prob(atom.expand(2)).exp(), mass)
+        assert distribution.is_atom(atom)
+        assert not distribution.is_atom((distribution.atoms[0] + distribution.atoms[1]) / 2)
+
+
+@every_mixed
+def test_point_masses_are_not_moved_to_other_units(name):
+    for distribution in (real(name, 3), joint(real(name, 3), (3,))):
+        with pytest.raises(ValueError, match=r"^Affine: .* point masses, [^\n]*; give [^\n]*\.$"):
+            Affine(distribution, torch.zeros(3), torch.ones(3))
 
 
 @every_real
@@ -88,6 +120,17 @@ def test_probabilities_are_integrals(name):
         probabilities(distribution, edges),
         distribution.cdf(edges[1:]) - distribution.cdf(edges[:-1]),
     )
+
+
+@every_mixed
+def test_probabilities_of_cells_between_atoms_are_those_of_all_outcomes(name):
+    distribution = real(name, 2)
+    low, high = distribution.atoms[0], distribution.atoms[-1]
+    edges = torch.linspace(low, high, 9, dtype=torch.float64)
+    below = distribution.cdf((low - 1e-4).expand(2))
+    expected = distribution.cdf(high.expand(2)) - below
+    found = probabilities(distribution, edges).sum(-1)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
 
 
 def test_affine_refuses_to_invent_rows():

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from components.distributions import FourierCategorical, FourierDensity, Histogram
-from components.distributions.functionals import roughness
+from components.distributions.roughness import roughness
 
 GOLDEN = json.loads(Path(__file__).with_name("fourier_head.json").read_text())["cases"]
 cases = pytest.mark.parametrize("case", GOLDEN, ids=[case["name"] for case in GOLDEN])

@@ -5,13 +5,27 @@ from itertools import pairwise
 
 import pytest
 import torch
-from every_distribution import DISCRETE, EDGES, REAL, discrete, integrate, randn, real, tensor
+from every_distribution import (
+    CIRCLE,
+    DISCRETE,
+    EDGES,
+    MIXED,
+    REAL,
+    discrete,
+    integrate,
+    randn,
+    real,
+    tensor,
+)
 from torch.distributions import Independent, Laplace
 
 from components.distributions import (
     Affine,
     Categorical,
+    CategoricalWithAtoms,
     CategoricalWithSpecials,
+    EvenFourierCells,
+    EvenFourierDensity,
     FourierCategorical,
     FourierDensity,
     FourierHistogram,
@@ -19,26 +33,25 @@ from components.distributions import (
     StudentT,
     TanhWarp,
     TransformedFourier,
+    WithAtoms,
 )
-from components.distributions.functionals import (
-    coefficient_power,
-    log_normalizer,
-    roughness,
-)
+from components.distributions.functionals import coefficient_power, log_normalizer
 from components.distributions.inversion import levels_and_weights
+from components.distributions.roughness import roughness
 from components.distributions.scores import crps
 
 SMOOTH = [name for name in REAL if "Histogram" not in name and "Quantiles" not in name]
 
 
 @pytest.mark.parametrize("target", [-4.0, -0.6, 0.35, 1.7, 6.0])
-@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize("name", [*REAL, *MIXED])
 def test_crps_is_its_integral(name, target):
     distribution = real(name)
     expected = integrate(
         lambda x: (distribution.cdf(x) - (x >= target).to(x.dtype)).square(), distribution, target
     )
-    rounding = 4e-3 if "TransformedFourier" in name else 1e-6  # integrated over 255 quantiles
+    numeric = ("TransformedFourier", "Censored")  # integrated over 255 quantiles
+    rounding = 4e-3 if any(kind in name for kind in numeric) else 1e-6
     torch.testing.assert_close(
         crps(distribution, torch.tensor(target).double()), expected, atol=1e-6, rtol=rounding
     )
@@ -122,6 +135,34 @@ def test_roughness_of_fourier_cells_is_that_of_the_density_they_resolve(size):
     )
 
 
+@pytest.mark.parametrize("size", [5, 40, 4000])
+def test_roughness_of_even_cells_is_that_of_the_density_they_resolve(size):
+    coefficients = randn(3, 10)
+    edges = torch.linspace(-2, 2, size + 1, dtype=torch.float64)
+    cells = EvenFourierCells(FourierCategorical(coefficients, 2 * size))
+    density = EvenFourierDensity(coefficients, -2, 2)
+    torch.testing.assert_close(roughness(Histogram(cells, edges)), roughness(density))
+    if size == 4000:
+        fine = Histogram(Categorical(cells.logits), edges)
+        torch.testing.assert_close(roughness(density), roughness(fine), rtol=1e-3, atol=0)
+        numbered = roughness(Categorical(cells.logits))
+        torch.testing.assert_close(roughness(cells), numbered, rtol=1e-3, atol=0)
+
+
+def test_roughness_does_not_count_point_masses():
+    coefficients, logits = randn(3, 10), randn(3, 3, seed=1)
+    half = torch.cat((logits[:, :2], logits[:, :2].logsumexp(-1, keepdim=True)), -1)
+    density, edges = EvenFourierDensity(coefficients, -2, 2), tensor(*EDGES)
+    cells = EvenFourierCells(FourierHistogram(coefficients, CIRCLE))
+    with_atoms = CategoricalWithAtoms(half, cells, (0, 7))
+    for mixed, smooth in (
+        (WithAtoms(density, half, (-2.0, 2.0)), density),
+        (with_atoms, cells),
+        (Histogram(with_atoms, edges), Histogram(cells, edges)),
+    ):
+        torch.testing.assert_close(roughness(mixed), roughness(smooth) / 4)
+
+
 def test_roughness_between_edges_is_that_of_the_density_there():
     coefficients = randn(3, 10)
     distribution = Histogram(FourierHistogram(coefficients, EDGES), tensor(*EDGES))
@@ -160,6 +201,10 @@ def test_coefficient_power_sees_through_units_and_vectors():
         FourierHistogram(rows, EDGES),
         CategoricalWithSpecials(randn(3, 2), cells),
         TransformedFourier(rows, TanhWarp(), 0.5, 2.0),
+        EvenFourierCells(cells),
+        EvenFourierDensity(rows, 0, 9),
+        CategoricalWithAtoms(randn(3, 2), cells, (5,)),
+        WithAtoms(FourierDensity(rows, 0, 9), randn(3, 2), (5.0,)),
     )
     for distribution in others:
         torch.testing.assert_close(coefficient_power(distribution), expected)

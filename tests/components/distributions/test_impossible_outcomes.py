@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from every_distribution import DISCRETE, REAL, discrete, real
+from every_distribution import DISCRETE, MIXED, REAL, discrete, real
 
 from components.distributions.scores import crps
 from components.distributions.tensors import within
@@ -40,7 +40,7 @@ def test_nan_is_no_outcome(name):
     assert discrete(name, 3).cdf(target).isnan().tolist() == [False, True, False]
 
 
-@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize("name", [*REAL, *MIXED])
 @pytest.mark.parametrize("function", ["log_prob", "cdf", "crps"])
 def test_nan_is_no_value(name, function):
     distribution = real(name, 3)

@@ -4,18 +4,24 @@ import pytest
 import torch
 from every_distribution import EDGES, LEVELS, randn, tensor
 from torch.autograd import gradcheck, gradgradcheck
+from torch.distributions import Normal
 
 from components.distributions import (
     Affine,
     Categorical,
+    CategoricalWithAtoms,
+    Censored,
+    EvenFourierCells,
+    EvenFourierDensity,
     FourierCategorical,
     FourierDensity,
     Histogram,
     Mixture,
     Quantiles,
     StudentT,
+    WithAtoms,
 )
-from components.distributions.functionals import roughness
+from components.distributions.roughness import roughness
 from components.distributions.scores import crps
 
 # A distribution as a function of unconstrained parameters, and the number of those.
@@ -38,6 +44,36 @@ DISTRIBUTIONS = {
         8,
     ),
 }
+DISTRIBUTIONS |= {
+    "EvenFourierDensity": (lambda a: EvenFourierDensity(a, -2, 2), 10),
+    "Histogram of even cells with an atom": (
+        lambda a: Histogram(
+            CategoricalWithAtoms(
+                a[..., :2], EvenFourierCells(FourierCategorical(a[..., 2:], 16)), (4,)
+            ),
+            tensor(*EDGES),
+        ),
+        12,
+    ),
+}
+MIXED = {
+    "WithAtoms": (
+        lambda a: WithAtoms(EvenFourierDensity(a[..., 3:], -2, 2), a[..., :3], (-0.9, 0.3)),
+        13,
+    ),
+    "Censored normal": (
+        lambda a: Censored(Normal(a[..., 0], a[..., 1].exp(), validate_args=False), -0.9, 1),
+        2,
+    ),
+    "Censored t": (
+        lambda a: Censored(StudentT(2 + a[..., 0].exp(), a[..., 1], a[..., 2].exp()), -0.9, 1),
+        3,
+    ),
+    "Censored mixture": (
+        lambda a: Censored(Mixture(a[..., :2], a[..., 2:4], a[..., 4:].exp()), -0.9, 1),
+        6,
+    ),
+}
 FUNCTIONS = {
     "log_prob": lambda distribution: distribution.log_prob(tensor(-0.9, 0.8)),
     "cdf": lambda distribution: distribution.cdf(tensor(-0.9, 0.8)),
@@ -56,6 +92,32 @@ def test_gradient_to_parameters(name, function):
     make, size = DISTRIBUTIONS[name]
     parameters = randn(2, size, seed=4).requires_grad_()
     assert gradcheck(lambda a: FUNCTIONS[function](make(a)), (parameters,), atol=1e-4)
+
+
+@pytest.mark.parametrize("function", [name for name in FUNCTIONS if name != "roughness"])
+@pytest.mark.parametrize("name", MIXED)
+def test_gradient_to_parameters_beside_atoms(name, function):
+    make, size = MIXED[name]
+    parameters = randn(2, size, seed=4).requires_grad_()
+    assert gradcheck(lambda a: FUNCTIONS[function](make(a)), (parameters,), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", [name for name in MIXED if name != "Censored t"])  # torch's own
+def test_samples_between_atoms_have_the_implicit_gradient(name):
+    """Draws of an atom stay where they are."""
+    make, size = MIXED[name]
+    parameters = randn(2, size, seed=4).requires_grad_()
+    distribution = make(parameters)
+    torch.manual_seed(0)
+    draws = distribution.rsample((20,))
+    free = ~distribution.is_atom(draws)
+    assert 4 < free.sum() < free.numel()
+    below, density = distribution.cdf(draws.detach()), distribution.log_prob(draws).exp().detach()
+    (direct,) = torch.autograd.grad(below[free].sum(), parameters, retain_graph=True)
+    (through,) = torch.autograd.grad((density * draws)[free].sum(), parameters, retain_graph=True)
+    torch.testing.assert_close(through, -direct, rtol=1e-6, atol=1e-8)
+    (fixed,) = torch.autograd.grad(draws[~free].sum(), parameters)
+    torch.testing.assert_close(fixed, torch.zeros_like(fixed), atol=1e-12, rtol=0)
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,23 @@
 
 import pytest
 import torch
-from every_distribution import DISCRETE, REAL, discrete, real, tensor
+from every_distribution import DISCRETE, MIXED, REAL, discrete, real, tensor
 
 from components.distributions import (
     Categorical,
+    CategoricalWithAtoms,
+    Censored,
+    EvenFourierCells,
+    EvenFourierDensity,
     FourierCategorical,
     FourierDensity,
     Histogram,
     Mixture,
     Quantiles,
     StudentT,
+    WithAtoms,
 )
-from components.distributions.functionals import roughness
+from components.distributions.roughness import roughness
 from components.distributions.scores import crps
 
 
@@ -32,6 +37,24 @@ def test_float32_agrees_with_float64(name):
         (roughness(fine), roughness(coarse)),
     )
     for exact, rounded in pairs:
+        torch.testing.assert_close(rounded.double(), exact, atol=2e-4, rtol=2e-4)
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_float32_agrees_with_float64_beside_atoms(name):
+    fine, coarse = real(name, 3), real(name, 3, dtype=torch.float32)
+    x, u = tensor(-0.6, 0.25, 1.5), tensor(0.1, 0.5, 0.97)
+    pairs = (
+        (fine.log_prob(x), coarse.log_prob(x.float())),
+        (fine.cdf(x), coarse.cdf(x.float())),
+        (fine.icdf(u), coarse.icdf(u.float())),
+        (fine.mean, coarse.mean),
+        (fine.variance, coarse.variance),
+        (fine.entropy(), coarse.entropy()),
+        (crps(fine, x), crps(coarse, x.float())),
+    )
+    for exact, rounded in pairs:
+        assert rounded.dtype == torch.float32
         torch.testing.assert_close(rounded.double(), exact, atol=2e-4, rtol=2e-4)
 
 
@@ -54,6 +77,21 @@ HALF = {
     "StudentT": lambda a: StudentT(positive(a[..., 0]), a[..., 1], positive(a[..., 2])),
     "Mixture": lambda a: Mixture(a[..., :2], a[..., 2:4], positive(a[..., 4:6])),
     "Quantiles": lambda a: Quantiles(a[..., :3], torch.tensor([0.1, 0.5, 0.9])),
+    "EvenFourierDensity": lambda a: EvenFourierDensity(a, 0, 1),
+    "Histogram of even cells with atoms": lambda a: Histogram(
+        CategoricalWithAtoms(
+            a[..., :3], EvenFourierCells(FourierCategorical(a[..., 3:7], 16)), (0, 7)
+        ),
+        torch.linspace(0, 1, 9),
+    ),
+}
+MIXED_OF_HALF = {
+    "WithAtoms": lambda a: WithAtoms(
+        EvenFourierDensity(a[..., 3:7], 0, 2), a[..., :3], (0.0, 1.0)
+    ),
+    "Censored": lambda a: Censored(
+        StudentT(positive(a[..., 0]), a[..., 1], positive(a[..., 2])), 0.0, 1.0
+    ),
 }
 
 
@@ -80,6 +118,18 @@ def test_distributions_of_bfloat16_parameters_are_float32(name):
     assert {result.dtype for result in results} == {torch.float32}
     assert layer.weight.grad.isfinite().all()
     exact = HALF[name](parameters.detach().double()).log_prob(value)
+    torch.testing.assert_close(log_prob.double(), exact, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", MIXED_OF_HALF)
+def test_mixed_distributions_of_bfloat16_parameters_are_float32(name):
+    parameters = torch.randn(3, 5, 8).bfloat16()
+    distribution, value = MIXED_OF_HALF[name](parameters), torch.randint(0, 2, (3, 5))
+    log_prob = distribution.log_prob(value)
+    assert {log_prob.dtype, distribution.mean.dtype, distribution.entropy().dtype} == {
+        torch.float32
+    }
+    exact = MIXED_OF_HALF[name](parameters.double()).log_prob(value)
     torch.testing.assert_close(log_prob.double(), exact, atol=1e-4, rtol=1e-4)
 
 

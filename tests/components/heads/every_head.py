@@ -24,11 +24,30 @@ CELLS = [
     partial(FourierHead, frequencies=30, bins=7),
     partial(FourierHead, frequencies=5, mass="exact", bins=7),
     partial(FourierHead, projection=partial(FanLayer, p=0.5)),
+    partial(FourierHead, frequencies=5, ends="even"),
+    partial(FourierHead, frequencies=5, ends="even", mass="exact", eps=1e-4, bins=7),
+    partial(FourierHead, frequencies=5, ends="even", atoms="bounds", bins=7),
     partial(PrunedHead, kept=5),
     partial(PrunedHead, kept=DIM, bias=True),
 ]
-SPECIALS = [(partial(FourierHead, specials=2), Tokens(7))]
-WARPED = [partial(FourierHead, warp=TanhWarp), partial(FourierHead, frequencies=3, warp=ErfWarp)]
+SPECIALS = [
+    (partial(FourierHead, specials=2), Tokens(7)),
+    (partial(FourierHead, frequencies=3, specials=2, ends="even", atoms=[2, 4]), Tokens(7)),
+]
+WARPED = [
+    partial(FourierHead, warp=TanhWarp),
+    partial(FourierHead, frequencies=3, warp=ErfWarp),
+    partial(FourierHead, frequencies=3, warp=ErfWarp, atoms=[0.0, 0.5]),
+]
+MIXED = [
+    partial(FourierHead, frequencies=5, ends="even", atoms="bounds"),
+    partial(FourierHead, frequencies=5, atoms=[0.25]),
+]
+CENSORED = [
+    partial(NormalHead, censored=True),
+    partial(StudentTHead, censored=True),
+    partial(MixtureHead, components=3, censored=True),
+]
 REAL = [NormalHead, StudentTHead, MixtureHead, partial(MixtureHead, components=1), QuantileHead]
 BASELINES = [EvenMixtureHead, partial(EvenMixtureHead, components=3, bins=6), PointHead]
 
@@ -51,4 +70,7 @@ def _serves(head, support):
 
 PAIRS = [(head, s) for head in CELLS for s in TOKENS + INTERVALS + BINS if _serves(head, s)]
 PAIRS += [(head, s) for head in REAL + BASELINES for s in INTERVALS + BINS if _serves(head, s)]
+PAIRS += [(head, s) for head in CENSORED for s in INTERVALS + BINS]
+PAIRS += [(head, s) for head in MIXED + WARPED for s in INTERVALS]
+PAIRS += SPECIALS
 IDS = [f"{name(head)}-{support}" for head, support in PAIRS]

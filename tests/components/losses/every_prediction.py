@@ -6,7 +6,11 @@ from torch.distributions import Independent, Normal
 from components.distributions import (
     Affine,
     Categorical,
+    CategoricalWithAtoms,
     CategoricalWithSpecials,
+    Censored,
+    EvenFourierCells,
+    EvenFourierDensity,
     FourierCategorical,
     FourierDensity,
     FourierHistogram,
@@ -16,6 +20,7 @@ from components.distributions import (
     StudentT,
     TanhWarp,
     TransformedFourier,
+    WithAtoms,
 )
 
 B, T, A, K = 2, 3, 2, 6
@@ -44,6 +49,12 @@ REALS = {
     "histogram": lambda raw: _histogram(Categorical(raw)),
     "fourier_histogram": lambda raw: _histogram(FourierCategorical(raw, K)),
     "masses_histogram": lambda raw: _histogram(FourierHistogram(raw, EDGES)),
+    "even_histogram_with_atoms": lambda raw: _histogram(
+        CategoricalWithAtoms(
+            raw[..., :3], EvenFourierCells(FourierCategorical(raw[..., 2:], 2 * K)), (0, K - 1)
+        )
+    ),
+    "even_fourier_density": lambda raw: EvenFourierDensity(raw, 0.0, 1.0),
     "fourier_density": lambda raw: FourierDensity(raw, 0.0, 1.0),
     "transformed_fourier": lambda raw: TransformedFourier(raw, TanhWarp(), 0.5, 2.0),
     "normal": lambda raw: Normal(raw[..., 0], raw[..., 1].exp(), validate_args=False),
@@ -51,9 +62,15 @@ REALS = {
     "mixture": lambda raw: Mixture(raw[..., :2], raw[..., 2:4], raw[..., 4:].exp()),
     "quantiles": _quantiles,
 }
+MIXED = {
+    "with_atoms": lambda raw: WithAtoms(
+        EvenFourierDensity(raw[..., 2:], 0.0, 1.0), raw[..., :3], (0.0, 1.0)
+    ),
+    "censored": lambda raw: Censored(REALS["normal"](raw), 0.0, 1.0),
+}
 VECTORS = {
     f"vector_{name}": lambda raw, make=make: Independent(make(raw), 1, validate_args=False)
-    for name, make in REALS.items()
+    for name, make in (REALS | MIXED).items()
 }
 
 
@@ -62,7 +79,7 @@ def _moved(distribution):
 
 
 MOVED = {f"moved_{name}": lambda raw, make=make: _moved(make(raw)) for name, make in REALS.items()}
-PREDICTIONS = TOKENS | REALS | VECTORS | MOVED
+PREDICTIONS = TOKENS | REALS | MIXED | VECTORS | MOVED
 
 
 def raw_for(name):

@@ -27,11 +27,13 @@ LOSSES = [
     CoefficientPenalty,
     Entropy,
 ]
-HISTOGRAMS = {"fourier_histogram", "masses_histogram"}
+HISTOGRAMS = {"fourier_histogram", "masses_histogram", "even_histogram_with_atoms"}
 COEFFICIENTS = {
     *HISTOGRAMS,
     "fourier_categorical",
     "fourier_density",
+    "even_fourier_density",
+    "with_atoms",
     "categorical_with_specials",
     "transformed_fourier",
 }
@@ -51,6 +53,8 @@ def refused(loss, distribution):
         return kind(distribution) not in COEFFICIENTS
     if loss is ZLoss:
         return kind(distribution) not in RAW
+    if loss is Roughness:
+        return kind(distribution) == "censored"
     return loss is Pinball and distribution in TOKENS
 
 

@@ -138,6 +138,19 @@ def test_quantities_are_scored_by_absolute_error():
     assert not {"val/score_random_to_data", "val/return_data"} & set(metrics), "of unknown returns"
 
 
+def test_bins_and_densities_are_scored_by_the_same_256_cells():
+    binned = train(model(PENDULUM), data(PENDULUM))
+    assert binned["val/nll_cells"] == pytest.approx(binned["val/nll"], rel=1e-5)
+    module = model(PENDULUM, NormalHead)
+    metrics, known = train(module, data(PENDULUM)), batch(PENDULUM)
+    with torch.no_grad():
+        normal = module.eval()(known).base_dist
+    low = (known.target * 64).floor() / 64  # cells of [-2, 2] are 1/64 wide
+    masses = normal.cdf(low.double() + 1 / 64) - normal.cdf(low.double())
+    expected = -(64 * masses[known.mask]).log().mean().item()
+    assert metrics["val/nll_cells"] == pytest.approx(expected, rel=1e-4)
+
+
 def test_the_share_of_actions_on_a_bound_is_counted():
     known = batch(PENDULUM)
     ends = torch.rand(known.action.shape, generator=torch.Generator().manual_seed(1)) < 0.4
