@@ -114,6 +114,22 @@ class TrajectoryBatch(NamedTuple):
     weight: Tensor  # [B, T] float32, 0 on padding
 
 
+class KnownTrajectoryBatch(NamedTuple):
+    """Windows whose actions were drawn from known distributions, which only metrics read.
+
+    The other fields are those of `TrajectoryBatch`.
+    """
+
+    observation: Tensor
+    action: Tensor
+    return_to_go: Tensor
+    time: Tensor
+    mask: Tensor
+    target: Tensor
+    weight: Tensor
+    chances: Tensor  # [B, T, *support.shape, K] float32, probabilities of choices or cells
+
+
 class EpisodeBatch(NamedTuple):
     """Episodes to play: an episode is an example, sharded over ranks like any other."""
 

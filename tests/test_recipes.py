@@ -129,6 +129,25 @@ def test_two_steps_with_every_head(recipe, head, tmp_path, capsys):
     assert re.search(OBJECTIVE, table, re.MULTILINE), table
 
 
+SOFT = {  # players whose chances are known, by recipe, and a few episodes of theirs
+    "pendulum": ["--data.source.steps", "1000"],
+    "seaquest": ["--data.source.steps", "1500", "--data.source.temperatures", "[20.0]"],
+}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "overlay"), runs(((name, f"{name}/soft") for name in SOFT), ("pendulum",))
+)
+def test_two_steps_of_a_soft_player_are_scored_by_the_truth(recipe, overlay, tmp_path, capsys):
+    """Beside what the constant prediction scores, which sees nothing."""
+    files = ("--config", str(recipe), "--config", overlay, "--config", "smoke")
+    root = f"--trainer.default_root_dir={tmp_path}"
+    cli.main(["fit", *files, *SOFT[recipe.stem], "--data.horizon", "20", root])
+    table = capsys.readouterr().out
+    assert re.search(r"^metric +train +val +constant$", table, re.MULTILINE), table
+    assert re.search(r"^kl +\d\S* +\d\S*$", table, re.MULTILINE), table
+
+
 @pytest.mark.parametrize(
     ("recipe", "head"),
     [

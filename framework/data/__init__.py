@@ -32,6 +32,7 @@ from framework.data.trajectories.module import TrajectoryData
 from framework.data.trajectories.orders import ActionOrder, AtariOrder
 from framework.data.trajectories.recordings import MinariEpisodes, TableEpisodes
 from framework.data.trajectories.replay import DqnReplay
+from framework.data.trajectories.soft_pendulum import SoftPendulum
 
 __all__ = [
     "ETS",
@@ -71,6 +72,7 @@ __all__ = [
     "SavedText",
     "Scaling",
     "SeriesData",
+    "SoftPendulum",
     "StandardScaling",
     "StateOfTheUnion",
     "Table",

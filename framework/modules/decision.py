@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
+from torch.distributions import Distribution
 
 from components.data import EpisodeBatch, TrajectoryBatch, TrajectorySpec
 from components.distributions.functionals import probabilities
 from components.metrics.cells import nll_of_cells
+from components.metrics.divergences import kl
 from components.metrics.returns import RANDOM, named_scores
 from components.metrics.smoothness import smoothness_of
 from components.supports import Bins, Interval, Tokens
-from framework.data.protocols import RequestsReturns
+from framework.data.protocols import KnowsTruth, RequestsReturns
 from framework.data.trajectories.targets import written
 from framework.evaluation.acting import ACTS, Act, marginals
 from framework.evaluation.rollout import MovingWindow, Policy, play
@@ -38,10 +40,11 @@ class DecisionModel(PredictiveModule):
     The first loader serves windows of recorded episodes (`nll`; of choices the `accuracy` and the
     `smoothness` of their distributions, of quantities the `nll_cells`, which compares all heads at
     the resolution of 256 cells, the `absolute_error` and the share `at_bound` that was recorded on
-    an end of the range), each further one episodes to be played
-    for one target return. Their mean `return` is reported, and `score_random_to_data`, in percent
-    from a random policy to the mean of the data (`return_random`, `return_data`), if both are
-    known. With several target returns, names end in `_at_20` and so on.
+    an end of the range; where the data know what the actions were drawn from, the prediction's
+    divergence from it in nats, `kl`), each further one episodes to be played for one target
+    return. Their mean `return` is reported, and `score_random_to_data`, in percent from a random
+    policy to the mean of the data (`return_random`, `return_data`), if both are known. With
+    several target returns, names end in `_at_20` and so on.
 
     Args:
         act: How an action is taken from its distribution: drawn (`sample`), the most likely
@@ -69,6 +72,12 @@ class DecisionModel(PredictiveModule):
         return {f"{name}{suffix}": (x, torch.ones_like(x)) for name, x in scores.items()}
 
     def metrics(self, prediction: Any, batch: TrajectoryBatch) -> Mapping[str, WeightedValues]:
+        """Returns how predictions agree with what was done, and with what it was drawn from."""
+        truth = self._truth(batch)
+        known = {} if truth is None else {"kl": (kl(truth, prediction), batch.weight)}
+        return {**self._agreement(prediction, batch), **known}
+
+    def _agreement(self, prediction: Any, batch: TrajectoryBatch) -> dict[str, WeightedValues]:
         """Returns the accuracy of choices and the smoothness of their distributions, or errors."""
         match self.spec.support:
             case Tokens():
@@ -98,6 +107,10 @@ class DecisionModel(PredictiveModule):
             **({"target_return": targets[0]} if len(targets) == 1 else {}),
             **{name: value for name, value in known.items() if math.isfinite(value)},
         }
+
+    def _truth(self, batch: TrajectoryBatch) -> Distribution | None:
+        """Returns what the actions were drawn from, `[B, T]`, where the data know it."""
+        return self.data.truth(batch) if isinstance(self.data, KnowsTruth) else None
 
     def _target_returns(self) -> Sequence[float]:
         """Returns what the loaders of episodes ask for, where the data say it."""

@@ -39,6 +39,18 @@ def require_rivals(
             )
 
 
+def require_compared(
+    compared: Collection[str], metrics: Collection[str], baseline: str | None
+) -> None:
+    """Refuses comparisons in metrics that are not reported, or with nothing."""
+    unknown = [metric for metric in compared if metric not in metrics]
+    if unknown or (compared and baseline is None):
+        raise ValueError(
+            f"Variants: differences_in={list(compared)} with baseline={baseline} and "
+            f"metrics={list(metrics)} compares nothing; name a baseline, and metrics of the list."
+        )
+
+
 def require_checkpoints(words: Mapping[str, Sequence[str]]) -> None:
     """Refuses a variant that needs the checkpoint of one that is missing or needs another."""
     needs = {name: Run(name, 0, list(line)).needs for name, line in words.items()}

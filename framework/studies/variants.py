@@ -9,6 +9,7 @@ from pathlib import Path
 from framework.callbacks.table import table
 from framework.studies.checks import (
     require_checkpoints,
+    require_compared,
     require_contents,
     require_rates,
     require_rivals,
@@ -73,9 +74,11 @@ class Variants(Study):
         trivial: Scores of predictions that learn nothing, by their name (`group/name` if variants
             have groups) and metric: rows of the table, which a variant must beat to win or lose.
             Simple predictions that the data score, such as `naive`, are added by themselves.
+        differences_in: Further ones of `metrics` to compare with the baseline in, a table each.
 
     Raises:
-        ValueError: If there is nothing to run, a variant has no baseline, one names the
+        ValueError: If there is nothing to run, a variant has no baseline, metrics to compare it in
+            are none or there is no baseline, one names the
             checkpoint of a variant that does not exist or needs another one itself, a learning
             rate is not positive or named twice, a metric that chooses is not of validation, or a
             trivial prediction has the name of a variant or a group without any.
@@ -99,17 +102,20 @@ class Variants(Study):
         chosen_by: str | None = None,
         maximized: Sequence[str] = (),
         trivial: Trivial | None = None,
+        differences_in: Sequence[str] = (),
     ) -> None:
         chosen_by = metrics[0] if metrics and chosen_by is None else chosen_by or ""
         require_contents(variants, seeds, metrics)
         require_rivals(variants, baseline, trivial or {})
         require_checkpoints({name: [*recipe, *words] for name, words in variants.items()})
         require_rates(learning_rates, chosen_by)
+        require_compared(differences_in, metrics, baseline)
         self.recipe, self.variants, self.metrics = recipe, variants, metrics
         self.seeds, self.published, self.tested = list(seeds), published, tested
         self.curves, self.baseline, self.against = list(curves), baseline, against
         self.commands = [list(words) for words in commands]
         self.maximized, self.trivial = set(maximized), trivial or {}
+        self.differences_in = list(differences_in)
         self.grid = RunGrid(
             self._run,
             list(variants),
@@ -213,15 +219,20 @@ class Variants(Study):
         tables = {"Last metrics": summary(compared, self.metrics, self.published, rates, trivial)}
         if self.baseline is not None:
             tables["Differences"] = self.differences(results, self.baseline)
+            for metric in self.differences_in:
+                title = f"Differences in {metric}"
+                tables[title] = self.differences(results, self.baseline, metric)
             if self.against is not None:
                 kinds = pairs(compared, self.against, self.metrics[0])
                 title = f"{self.against} for the {self.metrics[0]} of {self.baseline}"
                 tables[title] = size_ratios(kinds, self.baseline)
         return tables
 
-    def differences(self, results: Sequence[Result], baseline: str) -> list[list[str]]:
-        """Arranges how much variants differ from a baseline in the first metric."""
-        metric, rates = self.metrics[0], self.rates(results)
+    def differences(
+        self, results: Sequence[Result], baseline: str, metric: str | None = None
+    ) -> list[list[str]]:
+        """Arranges how much variants differ from a baseline in a metric, by default the first."""
+        metric, rates = metric or self.metrics[0], self.rates(results)
         compared, trivial = self.compared(results), self.simple(results)
         return differences(
             compared, metric, baseline, rates, trivial, maximized=metric in self.maximized

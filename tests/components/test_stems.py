@@ -182,6 +182,12 @@ ALL["images"] = (
     game,
     hide_episodes(Tokens(4)),
 )
+for returns in ("added", "none"):
+    ALL[f"returns {returns}"] = (
+        lambda returns=returns: TrajectoryStem(DIM, trajectory_spec(Tokens(4)), returns=returns),
+        lambda: episodes(Tokens(4)),
+        hide_episodes(Tokens(4)),
+    )
 cases = pytest.mark.parametrize(("make", "sample", "hide"), ALL.values(), ids=ALL.keys())
 
 
@@ -263,6 +269,39 @@ def test_trajectories_interleave_return_observation_and_action(support):
     torch.testing.assert_close(
         stem.readout(embedded.states), embedded.states[:, [1, 4, 7, 10, 13]]
     )
+
+
+@pytest.mark.parametrize("returns", ["added", "none"])
+def test_without_a_state_of_the_return_steps_have_two(returns):
+    """They are those of the stem with three, the return added to the observation or left out."""
+    torch.manual_seed(0)
+    spec, options = trajectory_spec(Tokens(4)), {"activation": nn.Tanh}
+    whole, stem = TrajectoryStem(DIM, spec, **options), TrajectoryStem(
+        DIM, spec, returns=returns, **options
+    )  # fmt: skip
+    stem.load_state_dict({name: whole.state_dict()[name] for name in stem.state_dict()})
+    batch = episodes(Tokens(4))
+    expected, found = whole(batch), stem(batch)
+    assert found.states.shape == (BATCH, 10, DIM)
+    assert torch.equal(found.mask, batch.mask.repeat_interleave(2, 1))
+    wanted, seen, done = expected.states.unflatten(1, (5, 3)).unbind(2)
+    both = wanted + seen - stem.time(batch.time) if returns == "added" else seen
+    torch.testing.assert_close(found.states[:, 0::2], both)
+    torch.testing.assert_close(found.states[:, 1::2], done)
+    assert torch.equal(stem.readout(found.states), found.states[:, 0::2])
+
+
+def test_a_stem_that_reads_no_return_has_no_parameters_for_it():
+    stems = [
+        TrajectoryStem(DIM, trajectory_spec(Tokens(4)), returns=returns)
+        for returns in ("token", "added", "none")
+    ]
+    sizes = [sum(p.numel() for p in stem.parameters()) for stem in stems]
+    assert sizes == [sizes[0], sizes[0], sizes[0] - 2 * DIM]
+    batch = episodes(Tokens(4))
+    richer = batch._replace(return_to_go=batch.return_to_go + 1)
+    same = [torch.equal(stem(batch).states, stem(richer).states) for stem in stems]
+    assert same == [False, False, True]
 
 
 def test_times_are_clamped_to_the_longest_episode():

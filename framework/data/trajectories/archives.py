@@ -130,6 +130,26 @@ class Archive:
         return EncodedActions(self.mapped("action"), self.space)
 
     @cached_property
+    def chances(self) -> MappedArray | None:
+        """What actions were drawn from, `[N, *support.shape, K]`; None if that is unknown.
+
+        Raises:
+            ValueError: If they are not those of the actions.
+        """
+        if not (self.folder / "chances.npy").exists():
+            return None
+        chances = self.mapped("chances")
+        support, (_, *shape, size) = self.support, chances.array.shape
+        known = (*support.shape, size) if isinstance(support, Interval) else (support.size,)
+        if (*shape, size) != known:
+            raise ValueError(
+                f"{type(self.source).__name__}: the chances of an action have the shape "
+                f"{(*shape, size)}, the actions are {support}; give one for each choice, or for "
+                "each cell of each component."
+            )
+        return chances
+
+    @cached_property
     def support(self) -> Tokens | Interval:
         """The possible actions.
 
@@ -188,6 +208,8 @@ def _save(episodes: Episodes, folder: Path) -> None:
     np.save(folder / "action.npy", episodes.action)
     np.save(folder / "return_to_go.npy", to_go.astype(np.float32))
     np.save(folder / "length.npy", episodes.length)
+    if episodes.chances.size:
+        np.save(folder / "chances.npy", episodes.chances)
 
 
 def _scale(values: MappedArray, spans: list[tuple[int, int]]) -> tuple[tuple[float, ...], ...]:

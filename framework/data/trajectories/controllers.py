@@ -39,16 +39,21 @@ class Pendulum(Disturbed):
 
     def act(self, observation: Floats, noise: Floats) -> Any:
         """Returns a torque, `[1]`."""
+        disturbed = self.wanted(observation) + noise
+        return np.clip(disturbed, -self.bound, self.bound).astype(np.float32)
+
+    @classmethod
+    def wanted(cls, observation: Floats) -> float:
+        """Returns the torque without noise, between the bounds."""
         cosine, sine, speed = (float(x) for x in observation)
         angle = math.atan2(sine, cosine)
-        if abs(angle + speed / self.rate) < self.caught and cosine > 0:
+        if abs(angle + speed / cls.rate) < cls.caught and cosine > 0:
             torque = -10 * angle - 2 * speed
         elif speed == 0:
-            torque = self.bound  # there is no swing to amplify yet
+            torque = cls.bound  # there is no swing to amplify yet
         else:
             torque = -(speed**2 / 6 + 5 * (cosine - 1)) * speed
-        disturbed = min(self.bound, max(-self.bound, torque)) + noise
-        return np.clip(disturbed, -self.bound, self.bound).astype(np.float32)
+        return min(cls.bound, max(-cls.bound, torque))
 
 
 class CartPole(Disturbed):

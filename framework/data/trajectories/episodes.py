@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from framework.data.precision import LARGEST
 
 ARRAYS = ("observation", "action", "reward")
+UNKNOWN = np.empty((0, 0), np.float32)  # chances of actions, of which only the outcome is known
+ROUNDING = 1e-3  # by which probabilities may miss a sum of 1
 
 
 class Origin(NamedTuple):
@@ -42,6 +44,10 @@ class Episodes(NamedTuple):
     action: NDArray[Any]  # [N, ...], as the environment took them
     reward: NDArray[np.float64]  # [N]
     length: NDArray[np.int64]  # [episodes], steps of each
+    chances: NDArray[np.float32] = UNKNOWN
+    """What each action was drawn from, where that is known, `[N, ..., K]`: probabilities of the K
+    choices, or of K equal cells of each component's range, in which all values are equally likely.
+    """
 
     @classmethod
     def join(cls, episodes: Sequence[Episodes], names: Sequence[str] = ()) -> Episodes:
@@ -56,16 +62,17 @@ class Episodes(NamedTuple):
         """
         if not episodes:
             raise ValueError("There are no episodes; check their source.")
-        for name in ("observation", "action"):
+        for name in ("observation", "action", "chances"):
             kinds: dict[str, int] = {}  # the first of each
             for k, part in enumerate(episodes):
                 kinds.setdefault(_kind(getattr(part, name)), k)
             if len(kinds) > 1:
                 (first, a), (second, b) = list(kinds.items())[:2]
                 where = f" of {names[a]} and {names[b]}" if names else ""
+                called = name if name == "chances" else f"{name}s"
                 raise ValueError(
-                    f"Episodes differ in the {name}s{where} ({first} and {second}); read those of "
-                    "one kind."
+                    f"Episodes differ in the {called}{where} ({first} and {second}); read those "
+                    "of one kind."
                 )
         return cls(*map(np.concatenate, zip(*episodes, strict=True)))
 
@@ -99,6 +106,7 @@ class Episodes(NamedTuple):
             raise ValueError(
                 f"{where}There is an episode without steps{empty}, or none at all; leave it out."
             )
+        self._require_chances(where)
         episodes = self._replace(reward=self.reward.reshape(len(self.reward), -1))
         if episodes.reward.shape[1] != 1:
             raise ValueError(
@@ -111,6 +119,22 @@ class Episodes(NamedTuple):
             action=_recorded(self.action),
             reward=episodes.reward[:, 0].astype(np.float64, copy=False),
         )
+
+    def _require_chances(self, where: str) -> None:
+        if not self.chances.size:
+            return
+        if len(self.chances) != len(self.action):
+            raise ValueError(
+                f"{where}chances has {len(self.chances)} rows, action {len(self.action)}; give "
+                "what each action was drawn from, or leave the chances out."
+            )
+        valid = (self.chances >= 0) & (abs(self.chances.sum(-1, keepdims=True) - 1) < ROUNDING)
+        if not valid.all():
+            step = int(valid.reshape(len(valid), -1).all(1).argmin())
+            raise ValueError(
+                f"{where}the chances of the action at step {step} of all are no probabilities: "
+                f"{self.chances[step].tolist()}; give numbers of at least 0 whose sum is 1."
+            )
 
     def _refuse_infinite(self, name: str, origin: Origin) -> None:
         values = getattr(self, name)

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from torch.distributions import Distribution
 from torch.utils.data import DataLoader
 
-from components.data import TrajectorySpec
+from components.data import KnownTrajectoryBatch, TrajectorySpec
 from components.supports import Bins, Interval, Tokens
 from framework.checkpoints import trained_spec
+from framework.data.baselines import NONE, Baselines
 from framework.data.module import Dataset, PredictiveData
 from framework.data.trajectories.archives import Archive
 from framework.data.trajectories.episodes import EpisodeSource
 from framework.data.trajectories.orders import ActionOrder, OrderedActions
 from framework.data.trajectories.targets import target_list
-from framework.data.trajectories.windows import CoveringWindows, EpisodeSeeds, TrainingWindows
+from framework.data.trajectories.truth import kl_of_constant, steps_of, true_distribution
+from framework.data.trajectories.windows import (
+    CoveringWindows,
+    EpisodeSeeds,
+    KnownWindows,
+    TrainingWindows,
+)
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -27,6 +35,7 @@ if TYPE_CHECKING:
 FIRST_SEED = {"val": 1_000_000, "test": 2_000_000, "predict": 3_000_000}  # of episodes to play
 LEARNT = ("support", "mean", "std", "return_scale", "longest")  # which parameters depend on
 TARGET_QUANTILE = 0.9  # of the returns of the training episodes: the default target
+DIVERGENCE = "kl"  # the metric for which what actions were drawn from must be known
 
 
 class TrajectoryData(PredictiveData):
@@ -155,10 +164,10 @@ class TrajectoryData(PredictiveData):
         if split == "predict":
             return self.seeds(split, self.target_returns)
         _ = self.support  # refuses an order of other actions
-        windows = TrainingWindows if split == "train" else CoveringWindows
+        kind = TrainingWindows if split == "train" else CoveringWindows
         archive, chosen = self.archive, self.archive.split[split]
         action = archive.action
-        return windows(
+        windows = kind(
             archive.observation,
             action if self.order is None else OrderedActions(action, self.order),
             archive.mapped("return_to_go"),
@@ -166,6 +175,33 @@ class TrajectoryData(PredictiveData):
             archive.length[chosen],
             self.length,
         )
+        if split == "train" or archive.chances is None:
+            return windows
+        return KnownWindows(windows, archive.chances)
+
+    def truth(self, batch: KnownTrajectoryBatch) -> Distribution | None:
+        """Returns what the actions of evaluation windows were drawn from, batch shape `[B, T]`.
+
+        It is None where the source does not know it.
+        """
+        if self.archive.chances is None:
+            return None
+        order = slice(None) if self.order is None else list(self.order.actions)
+        return true_distribution(batch.chances[..., order], self.support)
+
+    def baselines(self, split: str, batches: Sequence[float], metrics: Set[str]) -> Baselines:
+        """Scores one prediction for all held-out steps, where what they were drawn from is known.
+
+        It does not depend on the order of the actions.
+        """
+        chances = self.archive.chances
+        if chances is None or DIVERGENCE not in metrics:
+            return NONE
+        known, held_out = (
+            chances[steps_of(self.archive.first[part], self.archive.length[part])]
+            for part in (self.archive.split[name] for name in ("train", split))
+        )
+        return Baselines({"constant": {DIVERGENCE: kl_of_constant(known, held_out, self.support)}})
 
     def seeds(self, split: str, returns: Sequence[float]) -> EpisodeSeeds:
         """Returns the episodes to play in "val", "test" or "predict" for some target returns.

@@ -5,15 +5,22 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from framework.data.trajectories.episodes import Episodes, EpisodeSource
+from framework.data.trajectories.episodes import UNKNOWN, Episodes, EpisodeSource
 from framework.data.trajectories.making import make
 
 Floats = NDArray[np.float64]
+
+
+class Decision(NamedTuple):
+    """What a player does at a step, and what it might have done."""
+
+    action: Any  # in the form of the environment
+    chances: NDArray[Any] | None = None  # what it was drawn from, as in `Episodes`; None: unknown
 
 
 class Played(EpisodeSource):
@@ -53,6 +60,21 @@ class Played(EpisodeSource):
             A function from the observation of a step to an action.
         """
 
+    def decider(self, level: Any, random: np.random.Generator) -> Callable[[Any], Decision]:
+        """Makes the player of one episode, who also says what an action was drawn from.
+
+        Here that is unknown. A source that overrides it does so for all of its levels.
+
+        Args:
+            level: How well it is to be played.
+            random: The only source of randomness of the player.
+
+        Returns:
+            A function from the observation of a step to a decision.
+        """
+        player = self.player(level, random)
+        return lambda seen: Decision(player(seen))
+
     def key(self) -> dict[str, object]:
         """Names the player, its options, and the versions of the packages of its environment.
 
@@ -84,7 +106,7 @@ class Played(EpisodeSource):
         while played < self.steps:
             level = self.levels[len(episodes) % len(self.levels)]
             seed = int(random.integers(2**31))
-            episodes.append(_play(environment, seed, self.player(level, random)))
+            episodes.append(_play(environment, seed, self.decider(level, random)))
             played += len(episodes[-1].reward)
         return Episodes.join(episodes)
 
@@ -131,15 +153,18 @@ class Disturbed(Played):
         return lambda seen: self.act(seen, level * random.normal(size=self.width))
 
 
-def _play(environment: Any, seed: int, player: Callable[[Any], Any]) -> Episodes:
+def _play(environment: Any, seed: int, decide: Callable[[Any], Decision]) -> Episodes:
     """Plays one episode."""
     observation, _ = environment.reset(seed=seed)
     steps: list[tuple[Any, Any, float]] = []
+    known: list[NDArray[Any]] = []
     over = False
     while not over:
-        action = player(observation)
+        action, chances = decide(observation)
         after, reward, terminated, truncated, _ = environment.step(action)
         steps.append((observation, action, float(reward)))
+        known += [] if chances is None else [chances]
         observation, over = after, terminated or truncated
     seen, done, rewards = (np.array(column) for column in zip(*steps, strict=True))
-    return Episodes(seen, done, rewards, np.array([len(steps)]))
+    drawn_from = np.array(known, np.float32) if known else UNKNOWN
+    return Episodes(seen, done, rewards, np.array([len(steps)]), drawn_from)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from components.data import EpisodeBatch, TrajectoryBatch
+from components.data import EpisodeBatch, KnownTrajectoryBatch, TrajectoryBatch
 from framework.data.mapped import MappedArray
 from framework.data.module import Dataset
 from framework.data.trajectories.actions import EncodedActions
@@ -17,6 +18,15 @@ from framework.data.trajectories.frames import Stacked
 from framework.data.trajectories.orders import OrderedActions
 
 Integers = NDArray[np.int64]
+
+
+class Steps(NamedTuple):
+    """The steps in some windows, `[B, T]` each."""
+
+    where: Integers  # their places among the steps of all episodes; the first step on padding
+    time: Integers  # since the beginning of the episode, 0 on padding
+    mask: NDArray[np.bool_]  # False on padding
+    wanted: NDArray[np.bool_]  # whether they are targets
 
 
 class EpisodeWindows(Dataset):
@@ -59,8 +69,8 @@ class EpisodeWindows(Dataset):
     def __len__(self) -> int:
         return int(self.last[-1])
 
-    def __getitems__(self, indices: list[int]) -> TrajectoryBatch:
-        """Cuts windows `[B, T]`."""
+    def steps(self, indices: Sequence[int]) -> Steps:
+        """Finds the steps of windows."""
         index = np.asarray(indices)
         episode = np.searchsorted(self.last, index, side="right")
         length = self.length[episode]
@@ -69,7 +79,11 @@ class EpisodeWindows(Dataset):
         step = end[:, None] + np.arange(-self.span, 0)
         mask = step >= 0
         time = np.where(mask, step, 0)
-        where = self.first[episode][:, None] + time
+        return Steps(self.first[episode][:, None] + time, time, mask, step >= begin[:, None])
+
+    def cut(self, steps: Steps) -> TrajectoryBatch:
+        """Reads windows `[B, T]`."""
+        where, time, mask, wanted = steps
         action = _cut(self.action, where, mask)
         return TrajectoryBatch(
             observation=_cut(self.observation, where, mask),
@@ -78,8 +92,12 @@ class EpisodeWindows(Dataset):
             time=torch.from_numpy(time),
             mask=torch.from_numpy(mask),
             target=action,
-            weight=torch.from_numpy((step >= begin[:, None]).astype(np.float32)),
+            weight=torch.from_numpy(wanted.astype(np.float32)),
         )
+
+    def __getitems__(self, indices: list[int]) -> TrajectoryBatch:
+        """Cuts windows `[B, T]`."""
+        return self.cut(self.steps(indices))
 
 
 class TrainingWindows(EpisodeWindows):
@@ -108,6 +126,27 @@ class CoveringWindows(EpisodeWindows):
     def targets(self, rank: Integers, length: Integers) -> tuple[Integers, Integers]:
         """Begins where the window before ended."""
         return rank * self.span, np.minimum((rank + 1) * self.span, length)
+
+
+class KnownWindows(Dataset):
+    """For evaluation: windows together with what their actions were drawn from.
+
+    Args:
+        windows: The windows.
+        chances: Probabilities of choices or cells at all steps, `[N, *support.shape, K]`.
+    """
+
+    def __init__(self, windows: EpisodeWindows, chances: MappedArray) -> None:
+        self.windows, self.chances = windows, chances
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __getitems__(self, indices: list[int]) -> KnownTrajectoryBatch:
+        """Cuts windows `[B, T]`."""
+        steps = self.windows.steps(indices)
+        chances = _cut(self.chances, steps.where, steps.mask)
+        return KnownTrajectoryBatch(*self.windows.cut(steps), chances)
 
 
 class EpisodeSeeds(Dataset):

@@ -153,15 +153,18 @@ class Captain:
         """Decides on an action, 0 to 17."""
         if self.random.random() < self.skill.epsilon:
             return int(self.random.integers(18))
-        scene = read(memory)
+        return joystick(*self.intention(read(memory)))
+
+    def intention(self, scene: Scene) -> tuple[Position, bool]:
+        """Chooses a move, and whether to fire."""
         if scene.oxygen < FULL_TANK and scene.y <= SURFACE:
-            return joystick((0, 0), fire=False)  # the tank fills
+            return (0, 0), False  # the tank fills
         if scene.oxygen <= self.skill.oxygen + (scene.y - SURFACE) // 6 or scene.divers >= CREW:
             self.surfacing = True
         if scene.y <= SURFACE:
             self.surfacing = False
         move, fire = self._plan(scene)
-        return joystick(self._dodge(scene, move), fire)
+        return self._dodge(scene, move), fire
 
     def _plan(self, scene: Scene) -> tuple[Position, bool]:
         """Plans a move, and whether to fire."""

@@ -188,11 +188,13 @@ def hidden_states(stem, backbone, spec):
     return torch.stack(hidden)
 
 
+@pytest.mark.parametrize("returns", ["token", "added", "none"])
 @pytest.mark.parametrize("length", [1, 2, 3, 5, 20])
-def test_hidden_states_are_those_of_whole_windows(length):
+def test_hidden_states_are_those_of_whole_windows(length, returns):
     spec = TrajectorySpec(**{**vars(CARTPOLE), "length": length})
     torch.manual_seed(0)
-    stem, whole, backbone = TrajectoryStem(8, spec), Whole(8, spec), Decoder(8, 1, 2)
+    stem, whole = (kind(8, spec, returns=returns) for kind in (TrajectoryStem, Whole))
+    backbone = Decoder(8, 1, 2)
     whole.load_state_dict(stem.state_dict())
     expected = hidden_states(whole, backbone, spec)
     assert len(expected) > 5

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from components.backbones.decoder import Decoder
-from components.data import EpisodeBatch, TrajectoryBatch, TrajectorySpec
+from components.data import EpisodeBatch, KnownTrajectoryBatch, TrajectoryBatch, TrajectorySpec
 from components.heads.fan import FanHead
 from components.heads.fourier import FourierHead
 from components.heads.linear import LinearHead
@@ -15,6 +15,9 @@ from components.heads.parametric import NormalHead
 from components.metrics.smoothness import smoothness
 from components.stems import TrajectoryStem
 from components.supports import Interval, Tokens
+from framework.data.trajectories.module import TrajectoryData
+from framework.data.trajectories.soft_pendulum import SoftPendulum
+from framework.data.trajectories.truth import true_distribution
 from framework.evaluation.acting import mean, mode, sample
 from framework.modules import DecisionModel
 from tests.framework.modules.parts import FixedData, options, train, trainer
@@ -155,6 +158,53 @@ def test_the_share_of_actions_on_a_bound_is_counted():
     served = FixedData(known._replace(action=action, target=action), EPISODES, predict=1)
     metrics = train(model(PENDULUM), served)
     assert metrics["val/at_bound"] == pytest.approx(ends[known.mask].float().mean().item())
+
+
+class KnownData(FixedData):
+    """Serves what actions were drawn from: two choices, or eight cells of a torque."""
+
+    def __init__(self, spec):
+        known = batch(spec)
+        cells = 2 if spec is CARTPOLE else 8
+        drawn = np.random.default_rng(0).dirichlet(np.ones(cells), size=known.action.shape)
+        chances = torch.from_numpy(drawn).float()
+        chances[~known.mask] = 0
+        self.spec, self.known = spec, KnownTrajectoryBatch(*known, chances)
+        super().__init__(self.known, EPISODES, predict=1)
+
+    def truth(self, batch):
+        return true_distribution(batch.chances, self.spec.support)
+
+
+@pytest.mark.parametrize("spec", [CARTPOLE, PENDULUM], ids=["choices", "quantities"])
+def test_predictions_are_scored_by_the_divergence_from_what_is_known(spec):
+    module, served = model(spec, LinearHead), KnownData(spec)
+    metrics = train(module, served)
+    with torch.no_grad():
+        prediction = module.eval()(served.known)
+    rows = [(b, t) for b in range(6) for t in range(spec.length) if served.known.mask[b, t]]
+    nats = []
+    for b, t in rows:
+        p = served.known.chances[b, t].double().flatten()
+        if spec is CARTPOLE:
+            q = prediction.probs[b, t]
+        else:  # 256 cells of a prediction, 32 in each of the truth
+            q = prediction.base_dist.cells.probs[b, t, 0]
+            p = p.repeat_interleave(32) / 32
+        nats.append((p * (p / q.double()).log()).sum().item())
+    assert metrics["val/kl"] == pytest.approx(np.mean(nats), rel=1e-4)
+    assert "val/kl" not in train(model(spec), data(spec)), "nothing is known of these"
+
+
+def test_a_soft_expert_is_scored_in_validation_and_test():
+    source = SoftPendulum(steps=1_000, cells=8)
+    served = TrajectoryData(source, length=4, episodes=1, horizon=3, holdout=0.2)
+    module = model(served.spec, partial(LinearHead, bins=8))
+    metrics = train(module, served)
+    runner = trainer()
+    runner.test(module, served, verbose=False)
+    assert metrics["val/kl"] > 0
+    assert runner.callback_metrics["test/kl"] > 0
 
 
 @pytest.mark.parametrize("spec", [CARTPOLE, PENDULUM], ids=["choices", "quantities"])

@@ -6,6 +6,7 @@ import statistics
 import pytest
 import scipy.stats
 
+from framework.studies import Variants
 from framework.studies.comparisons import Arm, differences, half_width, paired_gaps, verdict
 from framework.studies.rates import ChosenRate, choose_rate
 from framework.studies.results import Result
@@ -141,3 +142,39 @@ def test_the_best_rate_is_chosen_and_an_edge_is_noticed():
     assert choose_rate({**scores, 0.03: math.nan}) == (0.003, 4, False)
     assert choose_rate({0.1: math.nan, 0.2: 5.0}, maximized=True) == (0.2, 2, True)
     assert choose_rate({None: 1.0}) == (None, 1, False)
+
+
+@pytest.mark.parametrize(("bar", "said"), [(15.0, "wins"), (25.0, "bar (25) is as good")])
+def test_variants_are_compared_in_further_metrics(bar, said):
+    """Fan has the lower nll and the higher return; a bar below both returns lets it win."""
+    study = Variants(
+        [],
+        {"mlp": [], "fan": []},
+        ["val/nll", "val/return"],
+        baseline="mlp",
+        learning_rates=[0.1, 0.2, 0.3],
+        maximized=["val/return"],
+        trivial={"bar": {"val/return": bar}},
+        differences_in=["val/return"],
+    )
+    values = {"mlp": (3.0, 20.0), "fan": (2.0, 30.0)}
+    results = [
+        Result(name, seed, metric, value + 0.01 * seed * (name == "fan") + (rate != 0.2), rate)
+        for name, pair in values.items()
+        for metric, value in zip(study.metrics, pair, strict=True)
+        for rate in (0.1, 0.2, 0.3)
+        for seed in ((1, 2, 3) if rate == 0.2 else (1,))
+    ]
+    tables = study.tables(results)
+    assert list(tables) == ["Last metrics", "Differences", "Differences in val/return"]
+    assert tables["Differences"][1][-1] == "wins"
+    head, row = tables["Differences in val/return"]
+    assert head[2] == "val/return, less that of mlp"
+    assert row[2].startswith("10.02")
+    assert said in row[-1]
+
+
+@pytest.mark.parametrize("options", [{"baseline": "mlp"}, {"metrics": ["val/return"]}])
+def test_comparisons_with_nothing_are_refused(options):
+    with pytest.raises(ValueError, match=r"differences_in=\['val/return'\] .* compares nothing"):
+        Variants([], {"mlp": []}, **{"metrics": ["nll"], **options}, differences_in=["val/return"])
