@@ -50,6 +50,16 @@ def forgotten_seed() -> Iterator[None]:
     os.environ.pop("PL_GLOBAL_SEED", None)
 
 
+@pytest.fixture(autouse=True)
+def forgotten_folders() -> Iterator[None]:
+    """Lets no test search for modules where another one ran a command line."""
+    before = list(sys.path)
+    yield
+    sys.path[:] = before
+    if module := sys.modules.get("framework.console.import_path"):
+        module._searched.clear()
+
+
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Makes a folder once for all workers of a run: `shared(name, fill)` returns it.

@@ -106,7 +106,8 @@ def test_defaults_of_the_trainer(capsys):
 
 def test_a_head_overlay_drops_foreign_options_and_flags_win(capsys):
     recipe = resolve(capsys, "--config", "two_peaks", "--config", "heads/mixture")
-    assert recipe["model"]["init_args"]["head"]["init_args"] == {"components": 8}
+    mixture = {"components": 8, "censored": False}
+    assert recipe["model"]["init_args"]["head"]["init_args"] == mixture
     flags = ("--model.head", "LinearHead", "--model.head.bins", "32")
     recipe = resolve(capsys, "--config", "two_peaks", "--config", "heads/mixture", *flags)
     assert recipe["model"]["init_args"]["head"]["init_args"] == {"bins": 32, "bias": True}

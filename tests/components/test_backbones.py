@@ -218,7 +218,7 @@ def test_a_block_compiles_to_the_same_numbers():
     given = inputs(backbone, dtype=torch.float32)
     with torch.no_grad():  # or it would compile the backward pass, too
         exact = backbone(given)
-        backbone.blocks[0].compile()
+        backbone.blocks[0].compile(backend="aot_eager")  # code is generated for myopic ones
         torch.testing.assert_close(backbone(given), exact, rtol=1e-4, atol=1e-5)
 
 

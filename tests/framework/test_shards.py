@@ -14,6 +14,7 @@ from torch.distributed.checkpoint.state_dict_loader import load
 
 import framework.strategies
 from framework.checkpoints import SHARDED, load_parameters, parameters
+from framework.checksums import LIST
 from framework.exchange import Weights
 from framework.shards import ShardReader, load_shards
 from framework.strategies import FullyShardedStrategy
@@ -132,6 +133,7 @@ def test_resuming_reads_shards_as_data(tmp_path):
     assert run_ranks(_resumed, 1, tmp_path / "third.ckpt") == [2]  # parameters and optimizer
     shutil.copytree(tmp_path / "third.ckpt", tmp_path / "evil.ckpt")
     marker = tmp_path / "marker"
+    (tmp_path / "evil.ckpt" / LIST).unlink()  # whoever writes the folder writes its checksums, too
     (tmp_path / "evil.ckpt" / ".metadata").write_bytes(pickle.dumps(Malicious(marker)))
     with pytest.raises(RuntimeError, match="it was not written by torch"):
         run_ranks(_resumed, 1, tmp_path / "evil.ckpt")

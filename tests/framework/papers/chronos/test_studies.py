@@ -1,4 +1,7 @@
-"""Every arm of two studies trains two steps, forecasts, and has the metrics that are compared."""
+"""Arms of two studies train two steps, forecast, and have the metrics that are compared.
+
+Other arms are the same by another head or rate, and every head trains on the recipe elsewhere.
+"""
 
 import json
 
@@ -31,7 +34,7 @@ STUDIES = {
     for path in recipes.studies()
     if path.parent.name == "chronos"
 }
-ARMS = [(study, arm) for study in ("heads", "changes") for arm in STUDIES[study]["variants"]]
+ARMS = [("heads", "hl-gauss"), ("heads", "fourier-density"), ("changes", "real-input")]
 
 
 @pytest.mark.parametrize(("study", "arm"), ARMS)
