@@ -29,7 +29,7 @@ from framework.modules.loading import load_module
 LEVELS = (0.1, 0.5, 0.9)
 PATHS = 100
 KEPT = 30 * 2**20  # bytes, below the 32 MiB up to which glibc adapts
-SERIES, AT_ONCE = {"cpu": 16}, {"cpu": 100}  # drawn together: more do not fit into its caches
+SERIES, AT_ONCE = {"cpu": 64}, {"cpu": 100}  # drawn together: more do not fit into its caches
 MANY = 256  # series, and paths of each, that are drawn together elsewhere
 
 
