@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from components import data, supports
+from framework.checkpoint_files import temporary_of
 from framework.importing import import_path, imported
 
 SUFFIX = ".safetensors"
@@ -54,7 +56,9 @@ def write_packaged(path: Path, options: Mapping[str, Any], state: Mapping[str, T
     described = json.dumps(_described(options), allow_nan=True)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, path, {KEY: described})
+    temporary = temporary_of(path)
+    save_file(tensors, temporary, {KEY: described})
+    os.replace(temporary, path)
 
 
 def read_packaged(path: Path) -> dict[str, Any]:
