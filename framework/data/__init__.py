@@ -17,6 +17,7 @@ from framework.data.tokens.bundled import PythonFiles, PythonLibrary, StateOfThe
 from framework.data.tokens.corpora import Corpus, JsonLines, TextCorpus, TextFiles, TokenFiles
 from framework.data.tokens.hub import HubText, SavedText
 from framework.data.tokens.module import TokenData
+from framework.data.tokens.shards.source import TokenShards
 from framework.data.tokens.tokenizer import (
     BytePairTokenizer,
     ByteTokenizer,
@@ -82,6 +83,7 @@ __all__ = [
     "Theta",
     "TokenData",
     "TokenFiles",
+    "TokenShards",
     "Tokenizer",
     "TrajectoryData",
     "WideTable",
