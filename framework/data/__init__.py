@@ -18,6 +18,8 @@ from framework.data.tokens.corpora import Corpus, JsonLines, TextCorpus, TextFil
 from framework.data.tokens.hub import HubText, SavedText
 from framework.data.tokens.module import TokenData
 from framework.data.tokens.shards.source import TokenShards
+from framework.data.tokens.streaming.module import StreamedTokenData
+from framework.data.tokens.streaming.source import StreamedText
 from framework.data.tokens.tokenizer import (
     BytePairTokenizer,
     ByteTokenizer,
@@ -76,6 +78,8 @@ __all__ = [
     "SoftPendulum",
     "StandardScaling",
     "StateOfTheUnion",
+    "StreamedText",
+    "StreamedTokenData",
     "Table",
     "TableEpisodes",
     "TextCorpus",

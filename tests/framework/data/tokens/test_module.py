@@ -9,7 +9,7 @@ import torch
 
 from components.data import TokenBatch
 from components.stems import TokenStem
-from framework.data.tokens import module, streams
+from framework.data.tokens import corpora, module, streams
 from framework.data.tokens.corpora import TextFiles, TokenFiles
 from framework.data.tokens.module import TokenData
 from framework.data.tokens.tokenizer import BytePairTokenizer, ByteTokenizer, KnownVocabulary
@@ -155,6 +155,22 @@ def test_token_files_with_their_tokenizer_measure_bytes(tmp_path):
     assert data.decode(data.dataset("val").stream.ids[1:].tolist()) == text
     with pytest.raises(ValueError, match=r"257 tokens, more than vocab_size=256"):
         TokenData(TokenFiles(path, path, 256), ByteTokenizer()).spec  # noqa: B018
+
+
+def test_token_files_are_read_whole_once(tmp_path, monkeypatch):
+    """By one process of a machine; later ones start without, until the file is another one."""
+    path = str(tmp_path / "ids.npy")
+    np.save(path, np.arange(200_000) % 200)
+    data = TokenData(TokenFiles(path, path, 257), ByteTokenizer())
+    measured = data.spec
+    for name in ("_range", "_length"):
+        monkeypatch.setattr(corpora, name, lambda *_, **__: pytest.fail("read"))
+    assert TokenData(TokenFiles(path, path, 257), ByteTokenizer()).spec == measured
+    with pytest.raises(ValueError, match=r"token 199 of .* is 199, beyond vocab_size=199"):
+        TokenData(TokenFiles(path, path, 199)).spec  # noqa: B018
+    np.save(path, np.arange(200_000) % 201)
+    with pytest.raises(pytest.fail.Exception):
+        TokenData(TokenFiles(path, path, 257)).spec  # noqa: B018
 
 
 def test_token_beyond_the_vocabulary(tmp_path):
