@@ -157,7 +157,7 @@ class Decoder(Backbone):
 
     def _separated(self, inputs: Embedded, documents: Tensor, cache: Cache | None) -> Tensor:
         """Computes hidden states of windows, each document on its own; positions restart."""
-        if not (inputs.mask is inputs.context is cache is None):
+        if any(given is not None for given in (inputs.mask, inputs.context, cache)):
             raise ValueError(
                 "Decoder keeps the documents of whole windows apart, which have no padding, "
                 "context or cache; drop these, or the documents."

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
+import cli
 from framework.console.errors import UserError
 from framework.data.tokens.corpora import JsonLines, TokenFiles
 from framework.data.tokens.module import TokenData
@@ -258,3 +259,43 @@ def test_a_process_that_is_killed(lines, tmp_path, monkeypatch):
 
 def die(number, unit):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_a_recipe_trains_on_shards_as_on_the_text(lines, tmp_path, monkeypatch):
+    """From the command line, documents apart: the weights are those of the text itself."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hf")
+    (tmp_path / "val.jsonl").write_text('{"text": "a validation text"}\n')
+    made = ["--shard_bytes", "400", "--processes", "1", "--tokenizer"]
+    pairs = ["BytePairTokenizer", "--tokenizer.vocab_size", "300"]
+    same = ["FileTokenizer", "--tokenizer.path", "tokens/train/tokenizer.json"]
+    cli.main(["prepare", "texts.jsonl", "--output", "tokens/train", *made, *pairs])
+    cli.main(["prepare", "val.jsonl", "--output", "tokens/val", *made, *same])
+    source = "--data.source"
+    weights = {}
+    for name, given in {
+        "shards": ["TokenShards", f"{source}.train=tokens/train", f"{source}.val=tokens/val"],
+        "text": ["JsonLines", f"{source}.train=texts.jsonl", f"{source}.val=val.jsonl"],
+    }.items():
+        data = ["--data.length=16", "--data.separate_documents=true", source, *given]
+        if name == "text":
+            data += ["--data.tokenizer=BytePairTokenizer", "--data.tokenizer.vocab_size=300"]
+        train(data, name)
+        weights[name] = torch.load(f"{name}/last.ckpt", weights_only=True)["state_dict"]
+    assert all(
+        torch.equal(value, weights["text"][key]) for key, value in weights["shards"].items()
+    )
+    read = ["StreamedText", f"{source}.path=json", f"{source}.data_files.train=texts.jsonl"]
+    read += [f"{source}.data_files.validation=val.jsonl"]
+    tokenizer = ["--data.tokenizer", *same[:1], f"--data.tokenizer.path={same[2]}"]
+    train(["--data=StreamedTokenData", "--data.length=16", source, *read, *tokenizer], "streamed")
+    state = torch.load("streamed/last.ckpt", weights_only=True)["StreamedTokenData"]
+    assert state["bookmarks"]["0"]["windows"] == 0
+
+
+def train(data, folder):
+    """Trains two steps."""
+    words = ["fit", "--config", "sotu", "--config", "smoke", *data]
+    saved = ["--trainer.enable_checkpointing=true", f"--checkpoint.dirpath={folder}"]
+    cli.main([*words, *saved, "--trainer.default_root_dir=runs"])

@@ -100,7 +100,8 @@ class StreamedTokenData(TokenData):
         if self.trainer is not None:
             rewind(self.trainer)
             batches = divide(batches, self.trainer)
-        return batches
+        loader: DataLoader[Batch] = batches
+        return loader
 
     def state_dict(self) -> dict[str, Any]:
         """Returns how far each reader is, of all processes: each calls this."""
