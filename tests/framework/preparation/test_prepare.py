@@ -154,7 +154,7 @@ def test_a_killed_command_is_given_again(lines, tmp_path):
     """It dies at each of its changes of the folder; none leaves half a shard under its name."""
     expected, folder = tmp_path / "expected", tmp_path / "killed"
     whole = prepared(lines, expected, size=1500)
-    for _ in killed_everywhere(lambda: prepared(lines, folder, size=1500), folder):
+    for _ in killed_everywhere(lambda: prepared(lines, folder, size=1500), folder, 2):
         for shard in whole.shards:
             path = folder / shard.name
             assert not path.exists() or path.read_bytes() == (expected / path.name).read_bytes()
