@@ -154,6 +154,11 @@ class PredictiveModule(LightningModule):
         torch.manual_seed(torch.initial_seed())  # independent of rank and of earlier draws
         backbone = self._backbone()
         stem = self._stem(dim=backbone.input_dim, spec=self.spec)
+        if stem.separates and not backbone.separates:
+            raise ValueError(
+                f"{type(backbone).__name__} cannot keep the documents of a window apart; choose "
+                "Decoder, or drop data.separate_documents."
+            )
         head = self._head(dim=backbone.dim, support=self.spec.support)
         self._join(stem, head)
         if self._initialization is not None:
