@@ -106,6 +106,7 @@ class PredictiveData(LightningDataModule, ABC):
         self.num_workers = num_workers
         self.seed = seed
         self._sketches: dict[str, dict[str, Any]] = {}
+        self._served: dict[str, Dataset] = {}  # by split, so that no sketch prepares them again
 
     @property
     @abstractmethod
@@ -123,7 +124,7 @@ class PredictiveData(LightningDataModule, ABC):
             split: "train" or "val".
         """
         if split not in self._sketches:
-            self._sketches[split] = sketch.draw(self.dataset(split))
+            self._sketches[split] = sketch.draw(self._served.get(split) or self.dataset(split))
         return self._sketches[split]
 
     def baselines(self, split: str, batches: Sequence[float], metrics: Set[str]) -> Baselines:
@@ -163,7 +164,7 @@ class PredictiveData(LightningDataModule, ABC):
 
         It has no end, unless an option of the trainer counts epochs.
         """
-        dataset = self.dataset("train")
+        dataset = self._served["train"] = self.dataset("train")
         order = self._order(dataset)
         if self.trainer is None:
             return self._loader(dataset, order)
