@@ -92,7 +92,9 @@ def differences(first: Mapping[str, Any], own: Mapping[str, Any]) -> list[Differ
             found.append((name, there.get(name, NOTHING), here.get(name, NOTHING)))
     for split in dict.fromkeys((*first["data"], *own["data"])):
         sketches = first["data"].get(split, {}), own["data"].get(split, {})
-        found += [(f"{name} of the {split} data", *v) for name, *v in sketch.compare(*sketches)]
+        found += [
+            (f"{name} of the {split} data", a, b) for name, a, b in sketch.compare(*sketches)
+        ]
     return found
 
 
@@ -121,7 +123,11 @@ def flat(described: Any, name: str = "") -> Iterator[tuple[str, str]]:
 def versions() -> Mapping[str, str]:
     """Returns the versions of what computes, and a digest of our code, by name."""
     found = {f"version of {name}": _version(name) for name in PACKAGES}
-    return {**found, "version of Python": ".".join(platform.python_version_tuple()[:2]), "code": _code()}
+    return {
+        **found,
+        "version of Python": ".".join(platform.python_version_tuple()[:2]),
+        "code": _code(),
+    }
 
 
 def _version(package: str) -> str:

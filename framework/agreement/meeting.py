@@ -10,7 +10,8 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
-from torch.distributed import DistError, PrefixStore, Store, TCPStore
+from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
+from torch.distributed import DistError
 
 from framework.agreement.address import SECONDS, Address, Deadline
 
@@ -187,7 +188,7 @@ def _ranks(ranks: Sequence[int]) -> str:
 
 
 def _comes(store: Store, key: str, awaited: str, deadline: Deadline) -> bool:
-    """Waits for a key; asks for it, since torch's own waiting fills the screen and stops Ctrl-C."""
+    """Waits for a key by asking: torch's own waiting fills the screen and defers Ctrl-C."""
     while not store.check([key]):
         if not deadline.left:
             return False

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import ParallelStrategy
-from torch.distributed import Store
+from torch._C._distributed_c10d import Store
 
 from framework.agreement.address import Address, Deadline
 from framework.agreement.facts import differences, facts_of

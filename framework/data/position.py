@@ -100,8 +100,8 @@ def _changed_steps(saved: Mapping[str, Any], here: Mapping[str, Any]) -> str:
         )
     if size < ENDLESS and size // batches[0] * batches[0] != size // batches[1] * batches[1]:
         return (
-            f"With data.batch_size={batches[1]} a pass over {size} examples leaves out others than "
-            f"with {batches[0]}, with which the checkpoint was written: examples would be skipped "
-            f"or repeated; set it to {batches[0]}"
+            f"With data.batch_size={batches[1]} a pass over {size} examples leaves out others "
+            f"than with {batches[0]}, with which the checkpoint was written: examples would be "
+            f"skipped or repeated; set it to {batches[0]}"
         )
     return ""

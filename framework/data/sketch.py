@@ -69,7 +69,7 @@ def _sketch(values: NDArray[Any]) -> str | list[float]:
 
 def _is_same(one: Any, other: Any) -> bool:
     if isinstance(one, list) and isinstance(other, list):
-        return abs(one[0] - other[0]) <= TOLERANCE * max(one[1], other[1])
+        return bool(abs(one[0] - other[0]) <= TOLERANCE * max(one[1], other[1]))
     return bool(one == other)
 
 

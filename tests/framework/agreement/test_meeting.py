@@ -82,7 +82,9 @@ def test_an_address_that_leads_nowhere(rank, capsys):
 
 def test_nobody_listens():
     meeting = Meeting(Address("127.0.0.1", free_port()), 1, 2)
-    said = r"^Nobody listens at MASTER_ADDR=127.0.0.1 MASTER_PORT=\d+ \(tried for 0.3 s: Connection"
+    said = (
+        r"^Nobody listens at MASTER_ADDR=127.0.0.1 MASTER_PORT=\d+ \(tried for 0.3 s: Connection"
+    )
     with pytest.raises(ValueError, match=said):
         meeting.store(Deadline(0.3))
 
@@ -92,7 +94,9 @@ def test_the_port_is_taken_or_none():
         other.bind(("", 0))
         other.listen()
         taken = Address("127.0.0.1", other.getsockname()[1])
-        with pytest.raises(ValueError, match=r"^Rank 0 cannot listen at port \d+ .*address already"):
+        with pytest.raises(
+            ValueError, match=r"^Rank 0 cannot listen at port \d+ .*address already"
+        ):
             Meeting(taken, 0, 2).store(Deadline(1.0))
     with pytest.raises(ValueError, match="MASTER_PORT=70000 is no port"):
         Address("127.0.0.1", 70000).reach(Deadline(1.0))

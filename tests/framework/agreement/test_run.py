@@ -52,7 +52,9 @@ def train_all(folder, strategy):
     "strategy", ["ddp", pytest.param(fakes.fsdp2, marks=pytest.mark.slow, id="fsdp2")]
 )
 def test_each_difference_is_named_on_all_ranks(strategy, tmp_path):
-    expected = [fault and f"Rank 1 differs from rank 0 in {fault}{END}" for fault in FAULTS.values()]
+    expected = [
+        fault and f"Rank 1 differs from rank 0 in {fault}{END}" for fault in FAULTS.values()
+    ]
     for said in run_ranks(train_all, 2, tmp_path, strategy):
         assert said == expected
 
@@ -68,7 +70,9 @@ def test_ranks_that_never_come_and_addresses_that_are_none_end_a_run(tmp_path):
 
     ((late, nowhere, no_port),) = run_ranks(alone, 1)
     assert late.startswith("Rank 1 of 2 did not come to MASTER_ADDR=127.0.0.1 MASTER_PORT=")
-    assert nowhere.startswith("MASTER_ADDR=no-such-host.invalid leads to no machine (tried for 1 s")
+    assert nowhere.startswith(
+        "MASTER_ADDR=no-such-host.invalid leads to no machine (tried for 1 s"
+    )
     assert no_port.startswith("MASTER_PORT is no number (invalid literal")
 
 

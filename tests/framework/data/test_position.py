@@ -1,7 +1,6 @@
 """A run goes on where it was in its data, or says why it cannot; a checkpoint knows where."""
 
 import copy
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -98,7 +97,9 @@ def test_batches_that_leave_out_other_examples_are_refused(tmp_path):
     settings = {"max_steps": 3, "accumulate_grad_batches": 1, "callbacks": []}
     settings["callbacks"] = [SaveThird(tmp_path / "third.ckpt")]
     fakes.fit(settings, served=fakes.Rows(size=44))
-    with pytest.raises(ValueError, match=r"batch_size=4 a pass over 44 .* than with 8, .* to 8, or"):
+    with pytest.raises(
+        ValueError, match=r"batch_size=4 a pass over 44 .* than with 8, .* to 8, or"
+    ):
         go_on(tmp_path / "third.ckpt", accumulate=2, batch_size=4, size=44)
 
 
