@@ -70,7 +70,7 @@ def facts_of(trainer: Trainer, model: Mapping[str, Any], world: int) -> dict[str
             "processes": str(world),
             "verb": str(trainer.state.fn and trainer.state.fn.value),
             "seed": os.environ.get("PL_GLOBAL_SEED", NOTHING),
-            "step of the checkpoint": _step(trainer),
+            "step of the checkpoint": step_of(described),
             **options,
             **versions(),
         },
@@ -170,9 +170,12 @@ def _splits(trainer: Trainer) -> tuple[str, ...]:
     return ("val",) if trainer.state.fn == "validate" else ()
 
 
-def _step(trainer: Trainer) -> str:
-    """Returns the step at which a checkpoint was written: machines may not share a folder."""
-    path = trainer.ckpt_path
+def step_of(recipe: Mapping[str, Any]) -> str:
+    """Returns the step of the checkpoint that a recipe goes on with, if it names one by its path.
+
+    Files of one name may differ: machines need not share a folder.
+    """
+    path = recipe.get("ckpt_path")
     if not path or not Path(path).exists():
         return NOTHING
     return str(read(path).get("global_step"))

@@ -150,7 +150,7 @@ class Meeting:
         farewell = Deadline(FAREWELL)
         came = sum(store.check([str(rank)]) for rank in range(1, self.world))
         while store.add("readers", 0) < came and farewell.left:
-            farewell.pause("")
+            farewell.pause("the other ranks to read this")
 
 
 def sentence(found: Mapping[int, Sequence[Difference]]) -> str:

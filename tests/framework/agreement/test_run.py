@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from framework.agreement import run
-from framework.agreement.facts import differences, flat
+from framework.agreement.facts import differences, flat, step_of
 from framework.console.errors import user_message
 from tests.framework.modules import fakes
 from tests.ranks import run_ranks
@@ -86,6 +86,13 @@ def test_paths_are_compared_by_their_last_part():
     recipe = {"data": {"class_path": "D", "init_args": {"path": "/here/a.csv", "columns": ["x"]}}}
     assert dict(flat(recipe)) == {"data": "D", "data.path": "a.csv", "data.columns.0": "x"}
     assert dict(flat({"a": None, "b": {}, "c": ""})) == {"a": "None", "b": "{}", "c": "''"}
+
+
+def test_checkpoints_of_one_name_may_be_of_different_steps(tmp_path):
+    torch.save({"pytorch-lightning_version": "2.6", "global_step": 7}, tmp_path / "last.ckpt")
+    assert step_of({"ckpt_path": str(tmp_path / "last.ckpt")}) == "7"
+    for other in ({}, {"ckpt_path": None}, {"ckpt_path": "hpc"}):
+        assert step_of(other) == "nothing"
 
 
 def test_options_of_another_class_are_left_out():
