@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
@@ -47,16 +48,9 @@ def twin(
     return made.train()
 
 
-def fake_batch(batch: Any, size: int | None = None) -> Any:
-    """Returns the shapes and types of a batch.
-
-    Args:
-        batch: A NamedTuple of tensors whose first axis counts examples.
-        size: Number of examples in place of those of the batch.
-    """
-    fields = (x if size is None else x[:1].expand(size, *x.shape[1:]) for x in batch)
-    mode = FakeTensorMode(allow_non_fake_inputs=True)
-    return type(batch)(*(_fake(torch.empty_like(x, device="meta"), mode) for x in fields))
+def fake_batch(batch: Any) -> Any:
+    """Returns the shapes and types of a batch, a NamedTuple of tensors."""
+    return type(batch)(*(_fake(torch.empty_like(x, device="meta")) for x in batch))
 
 
 @contextmanager
@@ -80,16 +74,22 @@ def without_values(owner: str) -> Iterator[None]:
 
 def _remove_storage(module: nn.Module) -> None:
     """Makes tensors on the meta device fake ones; those that are shared stay shared."""
-    mode, known = FakeTensorMode(allow_non_fake_inputs=True), dict[int, Any]()
+    known: dict[int, Any] = {}
     for part in module.modules():
         for held in (part._parameters, part._buffers):
             for name, tensor in held.items():
                 if tensor is not None:
-                    held[name] = known.setdefault(id(tensor), _fake(tensor, mode))
+                    held[name] = known.setdefault(id(tensor), _fake(tensor))
 
 
-def _fake(tensor: Tensor, mode: FakeTensorMode) -> Any:
-    data = FakeTensor(mode, tensor.detach().to("meta"), torch.device("cpu"))
+@cache
+def _mode() -> FakeTensorMode:
+    """Returns what all fake tensors belong to, for those of two modes do not mix."""
+    return FakeTensorMode(allow_non_fake_inputs=True)
+
+
+def _fake(tensor: Tensor) -> Any:
+    data = FakeTensor(_mode(), tensor.detach().to("meta"), torch.device("cpu"))
     if not isinstance(tensor, nn.Parameter):
         return data
     return nn.Parameter(data, requires_grad=tensor.requires_grad)

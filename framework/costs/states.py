@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import is_fake  # has no public name
+from torch.utils._python_dispatch import TorchDispatchMode  # has no public name
 
 from framework.costs.activations import id_of
 from framework.costs.shapes import without_values
@@ -20,13 +23,15 @@ class States:
     """What a model and its optimizer hold between two steps.
 
     Args:
-        parameters: Parameters, each once, and buffers.
+        parameters: Parameters, each once.
+        buffers: Buffers, which are never divided.
         trained: Parameters that are trained.
         optimizer: Tensors of the optimizer after a step.
         saved: Tensors of a model in a checkpoint.
     """
 
     parameters: list[Tensor]
+    buffers: list[Tensor]
     trained: list[Tensor]
     optimizer: list[Tensor]
     saved: list[Tensor]
@@ -44,14 +49,14 @@ def states_of(module: PredictiveModule) -> States:
         module: What `shapes.twin` makes.
 
     Raises:
-        ValueError: If the optimizer reads values of gradients.
+        ValueError: If what the optimizer holds depends on values of gradients.
     """
     parameters = list(module.parameters())
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     optimizer = module._optimizer(groups(module, module._matrices))
     for parameter in trained:
         parameter.grad = torch.empty_like(parameter)
-    with without_values(type(optimizer).__name__):
+    with without_values(type(optimizer).__name__), _Ones():
         optimizer.step()
     held = [
         value
@@ -60,7 +65,18 @@ def states_of(module: PredictiveModule) -> States:
         if isinstance(value, Tensor)
     ]
     saved = {id_of(tensor): tensor for tensor in module.state_dict(keep_vars=True).values()}
-    return States([*parameters, *module.buffers()], trained, held, list(saved.values()))
+    return States(parameters, list(module.buffers()), trained, held, list(saved.values()))
+
+
+class _Ones(TorchDispatchMode):
+    """Lets optimizers read numbers of fake tensors, on which what they hold does not depend."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func is torch.ops.aten._local_scalar_dense.default and is_fake(args[0]):
+            return 1.0 if args[0].is_floating_point() else 1
+        return func(*args, **(kwargs or {}))
 
 
 def size(tensors: Iterable[Tensor], shards: int = 1) -> int:

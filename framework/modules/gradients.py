@@ -1,4 +1,4 @@
-"""The gradients of a step as callbacks see them: after the mean is taken, before they are clipped."""
+"""The gradients of a step as callbacks see them: those of means, before they are clipped."""
 
 from __future__ import annotations
 

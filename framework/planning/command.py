@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,8 +61,9 @@ class PlanCommand(Command):
         parser.add_argument("--output", type=str | None, help="JSON file for the numbers.")
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Makes a trainer of one process that has the precision of the recipe, and runs nothing."""
+        """Makes a trainer that has the precision of the recipe, and runs nothing."""
         warnings.filterwarnings("ignore", ".*AMP.* is not supported on CPU")
+        logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # which devices there are
         return Trainer(
             accelerator="cpu",
             devices=1,
@@ -139,9 +141,7 @@ class BenchCommand(Command):
         with TemporaryDirectory() as folder:
             nothing = [f"--trainer.{option}" for option in NOTHING]
             root = f"--trainer.default_root_dir={folder}"
-            super().__init__(
-                recipes.with_paths(["fit", *words, *nothing, root]), "bench", program
-            )
+            super().__init__(recipes.with_paths(["fit", *words, *nothing, root]), "bench", program)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds the options of the verb to those of training."""

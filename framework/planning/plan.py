@@ -108,6 +108,7 @@ class Plan:
             "positions": self.positions,
             "flops": self.flops,
             "checkpoint_bytes": self.checkpoint,
+            "checkpoint_at_most": self.checkpoint_at_most,
             "positions_per_s": self.rate,
             "seconds": self._seconds(),
             "memory_per_rank": {
@@ -146,7 +147,9 @@ class Plan:
             "optimizer": memory.optimizer,
             **({"gathered": memory.gathered} if memory.gathered else {}),
         }
-        rows = [["memory of a process", "activations kept", "blocks recomputed"]]
+        names = ["activations kept", "blocks recomputed"]
+        names[self.recomputing] += " (this recipe)"
+        rows = [["memory of a process", *names]]
         rows += [[name, in_bytes(value), in_bytes(value)] for name, value in same.items()]
         rows += [["activations", in_bytes(memory.kept), in_bytes(memory.recomputed)]]
         return [*rows, ["sum", *(in_bytes(memory.total(choice)) for choice in (False, True))]]
@@ -169,7 +172,7 @@ def memory_of(
         layout: The processes.
     """
     return Memory(
-        weights=size(states.parameters, layout.shards),
+        weights=size(states.parameters, layout.shards) + size(states.buffers),
         gradients=size(states.trained, layout.shards) * (1 + layout.buckets),
         optimizer=size(states.optimizer, layout.shards),
         gathered=_gathered(module) if layout.shards > 1 else 0,
