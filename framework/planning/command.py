@@ -105,7 +105,7 @@ class PlanCommand(Command):
             accumulate=trainer.accumulate_grad_batches,
             steps=self._steps(trainer, layout),
             rate=_rate(self.config[self.subcommand], costs.flops_per_position, layout.ranks),
-            recomputing=bool(self.model.execution.checkpoint),
+            recomputing=_whole(self.model.execution.checkpoint),
         )
 
     def _batch(self, layout: Layout) -> Any:
@@ -177,6 +177,10 @@ class BenchCommand(Command):
         title = f"{speed.steps} steps on {speed.processes} process"
         print(table(title + "es" * (speed.processes > 1), speed.rows()), flush=True)
         _write(self.config[subcommand].output, speed.as_dict())
+
+
+def _whole(checkpoint: bool | str) -> bool | None:
+    return checkpoint if isinstance(checkpoint, bool) else None
 
 
 def _monitors_validation(callback: Callback) -> bool:

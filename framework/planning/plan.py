@@ -61,7 +61,7 @@ class Plan:
         accumulate: Micro-batches of a step.
         steps: Steps of the run, None without end.
         rate: Positions per second of all processes, None if not known.
-        recomputing: Whether the recipe recomputes activations.
+        recomputing: Whether the recipe recomputes blocks; None if only parts of them.
     """
 
     layout: Layout
@@ -73,7 +73,7 @@ class Plan:
     accumulate: int
     steps: int | None
     rate: float | None
-    recomputing: bool
+    recomputing: bool | None
 
     @property
     def positions_per_step(self) -> int:
@@ -148,7 +148,8 @@ class Plan:
             **({"gathered": memory.gathered} if memory.gathered else {}),
         }
         names = ["activations kept", "blocks recomputed"]
-        names[self.recomputing] += " (this recipe)"
+        if self.recomputing is not None:  # else its activations lie between the two
+            names[self.recomputing] += " (this recipe)"
         rows = [["memory of a process", *names]]
         rows += [[name, in_bytes(value), in_bytes(value)] for name, value in same.items()]
         rows += [["activations", in_bytes(memory.kept), in_bytes(memory.recomputed)]]
