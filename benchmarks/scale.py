@@ -29,8 +29,9 @@ STATES = ("weights", "gradients", "optimizer", "gathered")
 
 HEAD = """# What large recipes take, on paper
 
-`overtone plan --config RECIPE` builds a recipe without storage and starts nothing. This page is
-written by `python -m benchmarks.scale > docs/scale.md`, on a laptop.
+`overtone plan --config RECIPE` builds a recipe without storage and starts nothing; data are
+prepared as for training, and one batch is read for its shape. This page is written by
+`python -m benchmarks.scale > docs/scale.md`, on a laptop.
 
 Operations are 2·m·n·k for each product of matrices and those of attention over the whole square
 of positions, the backward pass taken as twice the forward pass; recomputation is not counted.

@@ -22,7 +22,8 @@ class Stopwatch(Callback, ABC):
 
     def __init__(self) -> None:
         self._ended: float | None = None  # when the last step did, or when the clock went on
-        self._asked = self._waited = 0.0
+        self._asked: float | None = None
+        self._waited = 0.0
         self._positions = self._step = 0
 
     @abstractmethod
@@ -41,7 +42,9 @@ class Stopwatch(Callback, ABC):
             self._asked = perf_counter()
 
         def receive() -> None:
-            self._waited += perf_counter() - self._asked
+            if self._asked is not None:  # a second run of the trainer calls this twice
+                self._waited += perf_counter() - self._asked
+                self._asked = None
             after()
 
         loop._on_before_fetch, loop._on_after_fetch = ask, receive  # type: ignore[method-assign]
@@ -55,7 +58,8 @@ class Stopwatch(Callback, ABC):
         batch_idx: int,
     ) -> None:
         """Counts positions, and ends a step if the optimizer took it."""
-        self._positions += batch.weight.numel() * trainer.world_size
+        share = trainer.distributed_sampler_kwargs or {"num_replicas": 1}
+        self._positions += batch.weight.numel() * share["num_replicas"]
         if trainer.global_step == self._step:
             return
         now, self._step = perf_counter(), trainer.global_step

@@ -46,7 +46,7 @@ class Throughput(Stopwatch):
         super().on_train_start(trainer, pl_module)
         self._flops = None
         if self.peak is None and trainer.is_global_zero:
-            self.peak, _ = peak_of(pl_module.device, torch.get_default_dtype())
+            self.peak, _ = peak_of(pl_module.device, dtype_of(trainer))
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
@@ -78,6 +78,11 @@ class Throughput(Stopwatch):
         if self.peak and self._flops:
             scalars["speed/mfu"] = rate * self._flops / (self.peak * TERA * world)
         return {**scalars, "gradient_norm": self._norm}
+
+
+def dtype_of(trainer: Trainer) -> torch.dtype:
+    """Returns the type in which matrices are multiplied, bfloat16 or float32."""
+    return torch.bfloat16 if "bf16" in str(trainer.precision) else torch.float32
 
 
 def flops_per_position(trainer: Trainer, module: LightningModule, batch: Any) -> float:

@@ -39,7 +39,8 @@ def twin(
     """
     made = copy.copy(module)
     made._modules, made._parameters, made._buffers = {}, {}, {}
-    made.execution, made._device_mesh, made._initialization = execution, None, None
+    one_process = {"_device_mesh": None, "sharding": None}
+    vars(made).update(execution=execution, _initialization=None, **one_process)
     with torch.device("meta"):
         made.configure_model()
     if precision is not None:

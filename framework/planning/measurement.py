@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from framework.callbacks.stopwatch import Step, Stopwatch
-from framework.callbacks.throughput import flops_per_position
+from framework.callbacks.throughput import dtype_of, flops_per_position
 from framework.costs.peaks import TERA, peak_of
 from framework.planning.plan import in_bytes
 
@@ -111,7 +111,7 @@ class Measurement(Stopwatch):
             )
         seconds = median(step.seconds for step in steps)
         device = trainer.strategy.root_device
-        found, source = peak_of(device, torch.float32)
+        found, source = peak_of(device, dtype_of(trainer))
         return Speed(
             steps=len(steps),
             processes=trainer.world_size,

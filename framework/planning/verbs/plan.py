@@ -8,6 +8,8 @@ from framework.planning.command import PlanCommand
 def run(words: list[str], program: str) -> None:
     """Runs `plan --config RECIPE [--OPTION VALUE ...]`.
 
+    Data are prepared as for training, and one batch is read for its shape.
+
     Args:
         words: What follows `plan` on the command line, as after `fit`.
         program: Name of the command.

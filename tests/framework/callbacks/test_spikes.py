@@ -9,6 +9,7 @@ from tests.framework.modules import fakes
 from tests.ranks import run_ranks
 
 WINDOW, AT = 4, 6
+STRATEGIES = [fakes.fsdp2, pytest.param("ddp", marks=pytest.mark.slow)]
 
 
 class Spike(Callback):
@@ -84,7 +85,7 @@ def test_resumed_run_decides_as_one_without_interruption(tmp_path):
     assert not same(fit(Spike(), forgetful, resume=tmp_path / "a.ckpt"), whole)
 
 
-@pytest.mark.parametrize("strategy", ["ddp", fakes.fsdp2])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_ranks_agree(strategy):
     def rank():
         spike = Spike(at=())

@@ -13,6 +13,7 @@ from tests.framework.modules import fakes
 from tests.ranks import run_ranks
 
 PEAK = 0.001  # TFLOP/s
+STRATEGIES = [fakes.fsdp2, pytest.param("ddp", marks=pytest.mark.slow)]
 
 
 class Kept(DummyLogger):
@@ -84,7 +85,7 @@ def test_slow_data_are_waited_for(monkeypatch):
     assert row["speed/positions_per_s"] < 8 / 0.05
 
 
-@pytest.mark.parametrize("strategy", ["ddp", fakes.fsdp2])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_ranks_have_one_norm(strategy):
     expected, whole = fit(Throughput(PEAK))
 

@@ -79,11 +79,11 @@ def test_shards_are_those_of_fsdp2():
     "optimizer",
     [
         partial(AdamW, lr=0.1, fused=True),
-        partial(AdamW, lr=0.1, amsgrad=True, foreach=False),
-        partial(SGD, lr=0.1),
-        partial(SGD, lr=0.1, momentum=0.9),
-        partial(Adagrad, lr=0.1),
         partial(Adafactor, lr=0.1),
+        pytest.param(partial(AdamW, lr=0.1, amsgrad=True, foreach=False), marks=pytest.mark.slow),
+        pytest.param(partial(SGD, lr=0.1), marks=pytest.mark.slow),
+        pytest.param(partial(SGD, lr=0.1, momentum=0.9), marks=pytest.mark.slow),
+        pytest.param(partial(Adagrad, lr=0.1), marks=pytest.mark.slow),
     ],
 )
 def test_states_of_any_optimizer(optimizer):
@@ -93,7 +93,7 @@ def test_states_of_any_optimizer(optimizer):
     assert size(states_of(twin(model, PLAIN)).optimizer) == held.optimizer
 
 
-@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("tied", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_operations_are_those_of_the_closed_form(tied):
     """2 · m · n · k for each matrix, and 4 · T · D a position for attention, times three."""
     vocabulary, length, dim, depth = 40, 24, 16, 3

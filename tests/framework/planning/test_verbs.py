@@ -4,6 +4,8 @@ import json
 import re
 
 import pytest
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import cli
 from framework.planning.command import PlanCommand
@@ -98,3 +100,18 @@ def test_bench_and_mistakes(tmp_path, capsys, monkeypatch):
         ("plan", "--mfu", ".4", "--peak", "1", "--throughput", "1"): "give one of them",
     }.items():
         assert said in refused(capsys, flags[0], *words, *flags[1:])
+
+
+@pytest.mark.slow
+def test_overlays_log_and_guard(tmp_path, capsys):
+    overlays = ["--config", "callbacks/throughput", "--config", "callbacks/skip_spikes"]
+    stop = ["--trainer.callbacks.action", "stop", "--trainer.callbacks.window", "2"]
+    root = ["--trainer.default_root_dir", str(tmp_path), "--trainer.log_every_n_steps", "2"]
+    cli.main(["fit", "--config", "two_peaks", *overlays, *stop, *FIVE, *root])
+    (folder,) = (tmp_path / "two_peaks").iterdir()
+    events = EventAccumulator(str(folder)).Reload()
+    logged = {"speed/positions_per_s", "speed/mfu", "speed/data_wait", "gradient_norm"}
+    assert logged <= set(events.Tags()["scalars"])
+    assert [event.step for event in events.Scalars("gradient_norm")] == [2, 4, 6, 8]
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    assert config["trainer"]["callbacks"][1]["init_args"]["action"] == "stop"
