@@ -64,7 +64,7 @@ class KeptTensors(saved_tensors_hooks):
         self.bytes = 0
         super().__init__(self._keep, _same)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Self:  # type: ignore[override]  # torch's returns nothing
         """Begins to count."""
         super().__enter__()
         return self
@@ -151,7 +151,7 @@ def _same(tensor: Tensor) -> Tensor:
 
 
 def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    return int(sdpa_flop_count(query, key, value))
+    return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]  # torch's
 
 
 _ATTENTION = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,11 +30,11 @@ class States:
         saved: Tensors of a model in a checkpoint.
     """
 
-    parameters: list[Tensor]
-    buffers: list[Tensor]
-    trained: list[Tensor]
-    optimizer: list[Tensor]
-    saved: list[Tensor]
+    parameters: Sequence[Tensor]
+    buffers: Sequence[Tensor]
+    trained: Sequence[Tensor]
+    optimizer: Sequence[Tensor]
+    saved: Sequence[Tensor]
 
     @property
     def checkpoint(self) -> int:
@@ -56,7 +56,8 @@ def states_of(module: PredictiveModule) -> States:
     optimizer = module._optimizer(groups(module, module._matrices))
     for parameter in trained:
         parameter.grad = torch.empty_like(parameter)
-    with without_values(type(optimizer).__name__), _Ones():
+    ones = _Ones()  # type: ignore[no-untyped-call]  # torch's
+    with without_values(type(optimizer).__name__), ones:
         optimizer.step()
     held = [
         value
@@ -68,7 +69,7 @@ def states_of(module: PredictiveModule) -> States:
     return States(parameters, list(module.buffers()), trained, held, list(saved.values()))
 
 
-class _Ones(TorchDispatchMode):
+class _Ones(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
     """Lets optimizers read numbers of fake tensors, on which what they hold does not depend."""
 
     def __torch_dispatch__(

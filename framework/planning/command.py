@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from jsonargparse import Namespace
+from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import LightningArgumentParser
-from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from framework.callbacks import StepSeed
 from framework.callbacks.parameters import count_parameters
