@@ -59,10 +59,8 @@ def main() -> None:
     print("profiler; without what was there before), beside the sum of the plan.\n")
     rows = [_small(recipe) for recipe in SMALL]
     _table(["recipe", "planned", "measured", "measured / planned"], rows)
-    print(
-        "\nBeyond the plan are workspaces and gradients of activations: of sotu, those of its logits"
-    )
-    print("(34 MB).")
+    print("\nBeyond the plan are workspaces and gradients of activations: of sotu, those of its")
+    print("logits (34 MB).")
 
 
 def _words(size: str, ranks: int) -> list[str]:
