@@ -42,22 +42,42 @@ LONGEST = 110  # of a sentence in a list
 
 
 class CommandParser(LightningArgumentParser):
-    """Parses the options of a verb; its help begins with those that are used most."""
+    """Parses the options of a verb; its help begins with those that are used most.
+
+    A verb that does something else with the options of training says so by `introduce`.
+    """
+
+    verb = ""  # in place of that of training
+    own: tuple[str, ...] = ()  # the options that only it has
+
+    def introduce(self, verb: str, sentence: str, own: Sequence[str]) -> None:
+        """Lets the help speak of a verb, and begin with the options that only it has.
+
+        Args:
+            verb: Its name.
+            sentence: What it does.
+            own: Names of its options.
+        """
+        self.verb, self._sentence, self.own = verb, sentence, tuple(own)
 
     def format_help(self, *formatter: Any) -> str:
         """Returns the help, with the options that are used most in a section of their own."""
         if "trainer.max_steps" not in {action.dest for action in self._actions}:
             return str(super().format_help(*formatter))
         groups: Any = self._action_groups
-        usage = self.usage
+        usage, description = self.usage, self.description
         first = list(_most_used(self))
+        program = self.prog.replace(" [options]", "")
+        if self.verb:
+            self.description = self._sentence
+            program = f"{program.rpartition(' ')[0]} {self.verb}"
         try:
-            self.usage = f"{self.prog.replace(' [options]', '')} --config RECIPE [OPTIONS]"
+            self.usage = f"{program} --config RECIPE [OPTIONS]"
             rest = [_without(group, first) for group in groups]
             self._action_groups = [_group(self, "Most used", first), *rest]
             return str(super().format_help(*formatter))
         finally:
-            self._action_groups, self.usage = groups, usage
+            self._action_groups, self.usage, self.description = groups, usage, description
 
 
 def listing(parser: ArgumentParser, words: Sequence[str]) -> str:
@@ -132,9 +152,10 @@ def _first(text: str) -> str:
     return " ".join(text.split()).partition(". ")[0].removesuffix(".")
 
 
-def _most_used(parser: ArgumentParser) -> Iterator[argparse.Action]:
+def _most_used(parser: CommandParser) -> Iterator[argparse.Action]:
     known = {option.name: option for option in options.known(parser, ["--model=PredictiveModule"])}
     own = {action.dest: action for action in parser._actions}
+    yield from (own[name] for name in parser.own)
     for name in filter(known.__contains__, MOST_USED):
         part, _, title = name.rpartition(".")
         choices = name in ("data", "model") or part == "model"

@@ -18,9 +18,10 @@ from lightning.pytorch.cli import LightningArgumentParser
 from framework.callbacks import StepSeed
 from framework.callbacks.parameters import count_parameters
 from framework.callbacks.table import table
-from framework.console import recipes
+from framework.console import recipes, verbs
 from framework.console.command import Command
 from framework.console.errors import UserError
+from framework.console.help import CommandParser
 from framework.costs import states_of, step_costs
 from framework.costs.peaks import TERA, published
 from framework.costs.shapes import twin
@@ -59,6 +60,7 @@ class PlanCommand(Command):
         parser.add_argument("--mfu", type=float | None, help=mfu)
         parser.add_argument("--peak", type=float | str | None, help=PEAK)
         parser.add_argument("--output", type=str | None, help="JSON file for the numbers.")
+        _introduce(parser, "plan", ("throughput", "mfu", "peak", "output"))
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Makes a trainer that has the precision of the recipe, and runs nothing."""
@@ -150,6 +152,7 @@ class BenchCommand(Command):
         parser.add_argument("--steps", type=int, default=20, help="Steps that are measured.")
         parser.add_argument("--peak", type=float | str | None, help=PEAK)
         parser.add_argument("--output", type=str | None, help="JSON file for the numbers.")
+        _introduce(parser, "bench", ("warmup", "steps", "peak", "output"))
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Builds the trainer of the recipe, with what measures in place of what reports."""
@@ -177,6 +180,11 @@ class BenchCommand(Command):
         title = f"{speed.steps} steps on {speed.processes} process"
         print(table(title + "es" * (speed.processes > 1), speed.rows()), flush=True)
         _write(self.config[subcommand].output, speed.as_dict())
+
+
+def _introduce(parser: LightningArgumentParser, verb: str, own: Sequence[str]) -> None:
+    if isinstance(parser, CommandParser):
+        parser.introduce(verb, verbs.sentences()[verb], own)
 
 
 def _whole(checkpoint: bool | str) -> bool | None:

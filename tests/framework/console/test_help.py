@@ -7,6 +7,7 @@ import pytest
 import cli
 from framework.console import help
 from framework.console.errors import UserError
+from framework.console.verbs import sentences
 from tests.framework.console.explanations.test_suggestions import parser
 
 __all__ = ["parser"]
@@ -41,6 +42,22 @@ def test_help_begins_with_what_is_used_most(capsys):
     assert names == FIRST
     assert "--trainer.gradient_clip_val" in others
     assert "--trainer.max_steps" not in others
+
+
+@pytest.mark.parametrize(
+    ("verb", "own"),
+    [
+        ("plan", ["--throughput", "--mfu", "--peak", "--output"]),
+        ("bench", ["--warmup", "--steps", "--peak", "--output"]),
+    ],
+)
+def test_help_of_what_does_something_else_begins_with_its_own(verb, own, capsys):
+    text = printed(capsys, verb, "--help")
+    usage, _, rest = text.partition("Most used:")
+    assert f" {verb} --config RECIPE [OPTIONS]" in usage
+    assert sentences()[verb].partition(",")[0] in usage
+    names = re.findall(r"^  (?:-c CONFIG, )?(--\S+)", rest.partition("\noptions:")[0], flags=re.M)
+    assert names == own + FIRST
 
 
 def test_lists_choices_without_a_recipe(capsys):
