@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from components.interfaces import Backbone, Cache, Embedded
+from components.interfaces import Backbone, Cache, Embedded, TensorPlan
 from components.layers.attention import (
     Attention,
     AttentionFactory,
@@ -147,6 +147,21 @@ class Decoder(Backbone):
             hidden = block(hidden, index, mask, layer_cache)
         output: Tensor = self.norm(hidden[:, prefix:])
         return output
+
+    def plan(self, processes: int) -> TensorPlan:
+        """Returns how processes divide each block among them; positions are whole in each.
+
+        Raises:
+            ValueError: If a part has no plan, or `processes` divides no heads or hidden units.
+        """
+        if self.positions.by_head:
+            kind = type(self.positions).__name__
+            raise ValueError(
+                f"Decoder has no plan for tensor parallelism with {kind}, whose biases differ "
+                "by head; set tensor_parallel_size=1, or use Rotary."
+            )
+        first: Block = self.blocks[0]  # type: ignore[assignment]  # all are alike
+        return first.plan(processes)
 
 
 def _prepend(inputs: Embedded) -> tuple[Tensor, Tensor | None, int]:

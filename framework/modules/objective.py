@@ -60,19 +60,22 @@ class Objective:
         factors = terms.new_tensor([UNIT * loss.weight for loss in self.losses.values()])
         return terms @ factors
 
-    def finalize_step(self, parameters: Iterable[Tensor], step: int) -> None:
+    def finalize_step(
+        self, parameters: Iterable[Tensor], step: int, group: dist.ProcessGroup | None = None
+    ) -> None:
         """Divides the gradients of an optimizer step by the total weight.
 
         Args:
             parameters: Those whose gradients hold the sum over processes and micro-batches.
             step: Number of the step, for messages.
+            group: Processes that read different data, all if None.
 
         Raises:
             ValueError: If a term is not finite; before any parameter is changed, in every process.
         """
         assert self._sums is not None
         if dist.is_initialized():
-            dist.all_reduce(self._sums)
+            dist.all_reduce(self._sums, group=group)
         weight, *sums = self._sums.tolist()
         self._sums = None
         for name, value in zip(self.losses, sums, strict=True):
