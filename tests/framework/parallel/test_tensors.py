@@ -6,10 +6,13 @@ import pytest
 import torch
 from lightning.pytorch import seed_everything
 from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from components.backbones import MLP, Decoder, EncoderDecoder
 from components.layers.fan import FanFeedForward, FanLayer
 from components.layers.feedforward import FeedForward, SwiGLU
+from components.layers.masks import Mask
 from components.layers.myopic.attention import Myopic
 from components.layers.norms import LayerNorm, RMSNorm
 from components.layers.positions import Learned, RelativeBias
@@ -17,7 +20,7 @@ from framework.callbacks.step_seed import StepSeed
 from framework.checkpoint_io import DurableCheckpointIO
 from framework.checkpoints import load_parameters
 from framework.execution import PLAIN, Execution
-from framework.parallel.tensors import regrouped
+from framework.parallel.tensors import divide, regrouped
 from framework.strategies import FullyShardedStrategy
 from tests.framework.modules.fakes import trainer, whole
 from tests.framework.modules.parts import FixedData
@@ -122,8 +125,6 @@ def test_each_process_gets_its_share_of_every_part():
     matrix = torch.arange(24.0).view(12, 2)
 
     def exchange(parts, processes):
-        from torch.distributed.device_mesh import init_device_mesh
-
         mesh = init_device_mesh("cpu", (processes,))
         own = matrix.chunk(processes)[mesh.get_local_rank()].clone().requires_grad_()
         share = regrouped(own, parts, mesh)
@@ -136,6 +137,27 @@ def test_each_process_gets_its_share_of_every_part():
             expected = [part.chunk(processes)[rank] for part in matrix.chunk(parts)]
             assert torch.equal(found["share"], torch.cat(expected))
             assert torch.equal(found["gradient"], 2 * matrix.chunk(processes)[rank])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # the compiler's own
+def test_a_divided_block_is_one_graph():
+    """Traced beside a fake process group: nothing is sent, and no kernel is made."""
+    torch.distributed.init_process_group("fake", rank=0, world_size=2, store=FakeStore())
+    try:
+        backbone, mesh = FANFORMER(), init_device_mesh("cpu", (2,))
+        block = backbone.blocks[0]
+        divide(block, backbone.plan(2), mesh)
+        inputs = torch.randn(2, 5, 16), torch.arange(5)[None], Mask(causal=True)
+        eager = block(*inputs)
+        torch._dynamo.reset()
+        torch._dynamo.utils.counters.clear()
+        block.compile(backend="eager")
+        torch.testing.assert_close(block(*inputs), eager)
+        assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+        assert not torch._dynamo.utils.counters["graph_break"]
+    finally:
+        torch.distributed.destroy_process_group()
 
 
 @pytest.mark.parametrize(
