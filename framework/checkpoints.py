@@ -196,7 +196,7 @@ def load_parameters(path: Path) -> dict[str, Tensor]:
         state: dict[str, Tensor] = read(path)["state_dict"]
         return state
     read(path)  # which checks it
-    whole: dict[str, Tensor] = whole_state(path, PREFIX)["state_dict"]
+    whole: dict[str, Tensor] = whole_state(path, PREFIX).get("state_dict", {})
     return whole
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.distributed._functional_collectives import all_to_all_single
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
+from torch.distributed.tensor.placement_types import Placement
 
 from components.interfaces import TensorPlan
 
@@ -47,14 +48,8 @@ def distribute(module: nn.Module, plan: TensorPlan, mesh: DeviceMesh) -> None:
         value = place.parameter
         if isinstance(value, DTensor):
             continue
-        placement = (
-            Shard(0)
-            if place.path in plan.rows
-            else Shard(1)
-            if place.path in plan.columns
-            else Replicate()
-        )
-        placed = distribute_tensor(value.detach(), mesh, [placement], src_data_rank=None)
+        placements = [_placement(place.path, plan)]
+        placed = distribute_tensor(value.detach(), mesh, placements, src_data_rank=None)
         parameter = nn.Parameter(placed, requires_grad=value.requires_grad)
         place.owner.register_parameter(place.name, parameter)
 
@@ -153,6 +148,13 @@ def regrouped(rows: Tensor, parts: int, mesh: DeviceMesh) -> Tensor:
     ]
     ordered = torch.cat([units[unit - parts * rank] for unit in order])
     return all_to_all_single(ordered, received, sent, mesh.get_group())
+
+
+def _placement(path: str, plan: TensorPlan) -> Placement:
+    """Returns how a parameter is divided."""
+    if path in plan.rows:
+        return Shard(0)
+    return Shard(1) if path in plan.columns else Replicate()
 
 
 def _places(module: nn.Module) -> list[Place]:
