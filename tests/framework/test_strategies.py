@@ -144,7 +144,8 @@ def test_half_as_much_is_gathered_and_the_result_is_that_of_one_process(reduced)
                 "callbacks": [types],
             }
         )
-        return {**found["weights"], "types": types.seen}
+        first = found["rows"][0]["train/loss"]
+        return {**found["weights"], "types": types.seen, "first": first}
 
     (one,) = run_ranks(train, 1, None)
     for rank in run_ranks(train, 2, {"gathered": "bfloat16", "reduced": reduced}):
@@ -153,8 +154,10 @@ def test_half_as_much_is_gathered_and_the_result_is_that_of_one_process(reduced)
             "backbone.blocks.0.linear": "torch.bfloat16",
             "head.projection": "torch.bfloat16",
         }
+        # gains of norms are ones at first, and rounded later
+        assert rank.pop("first") == pytest.approx(one["first"], rel=1e-6)
         for name, value in rank.items():
-            torch.testing.assert_close(value, one[name], rtol=0, atol=2e-3, msg=name)
+            torch.testing.assert_close(value, one[name], rtol=0, atol=1e-3, msg=name)
 
 
 def test_eight_processes_are_stepped_with_a_fake_process_group():
