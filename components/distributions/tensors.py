@@ -12,6 +12,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 from torch._C._functorch import is_functorch_wrapped_tensor  # has no public name
+from torch._subclasses.fake_tensor import is_fake  # has no public name
 
 
 def to_float32(values: Tensor) -> Tensor:
@@ -141,7 +142,7 @@ def within(value: Tensor, size: int, owner: str) -> tuple[Tensor, Tensor | None]
     if not _is_at_hand(value):
         inside = (checked >= 0) & (checked < size)
         return index.clamp(0, size - 1), inside
-    if checked.numel():
+    if checked.numel() and not is_fake(checked):  # a shape alone has no wrong outcome
         low, high = checked.aminmax()
         if not (low >= 0 and high < size):
             raise _impossible(checked, size, owner)

@@ -5,7 +5,9 @@ from framework.callbacks.parameters import ParameterTable
 from framework.callbacks.predictions import Predictions
 from framework.callbacks.progress import Progress
 from framework.callbacks.report import MetricsReport
+from framework.callbacks.spikes import SpikeGuard
 from framework.callbacks.step_seed import StepSeed
+from framework.callbacks.throughput import Throughput
 
 __all__ = [
     "Checkpoint",
@@ -13,5 +15,7 @@ __all__ = [
     "ParameterTable",
     "Predictions",
     "Progress",
+    "SpikeGuard",
     "StepSeed",
+    "Throughput",
 ]

@@ -12,6 +12,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.distributions import Distribution
+from torch.nn.utils import clip_grads_with_norm_
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -43,6 +44,7 @@ from framework.execution import (
 )
 from framework.importing import foreign
 from framework.modules.construction import describe_module
+from framework.modules.gradients import parameters_of, watched
 from framework.modules.monitors import check_monitors, check_validation
 from framework.modules.objective import Objective, counted_target
 from framework.modules.weighted_means import WeightedMeans
@@ -253,13 +255,26 @@ class PredictiveModule(LightningModule):
         """Turns gradients of sums into gradients of means, after unscaling and before clipping."""
         step = self.trainer.global_step
         group = None if self.sharding is None else self.sharding.data
-        self._objective.finalize_step(self.parameters(), step, group)
+        loss = self._objective.finalize_step(self.parameters(), step, group)
+        self._norm = watched(self.trainer, self, optimizer, loss)
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # set from outside
         if (
             every and (step + 1) % every == 0
         ) or step + 1 == self.trainer.estimated_stepping_batches:
             self.log_dict({f"train/{name}": x for name, x in self._objective.means().items()})
             self.log("lr", optimizer.param_groups[0]["lr"])
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clips gradients as Lightning does; a norm that is known is not computed again."""
+        if self._norm is None or gradient_clip_algorithm == "value":
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        elif gradient_clip_val:
+            clip_grads_with_norm_(parameters_of(optimizer), gradient_clip_val, self._norm)
 
     # Evaluation
 

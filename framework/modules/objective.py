@@ -62,13 +62,16 @@ class Objective:
 
     def finalize_step(
         self, parameters: Iterable[Tensor], step: int, group: dist.ProcessGroup | None = None
-    ) -> None:
+    ) -> float:
         """Divides the gradients of an optimizer step by the total weight.
 
         Args:
             parameters: Those whose gradients hold the sum over processes and micro-batches.
             step: Number of the step, for messages.
             group: Processes that read different data, all if None.
+
+        Returns:
+            The objective of this step, the same in every process; 0 where nothing had weight.
 
         Raises:
             ValueError: If a term is not finite; before any parameter is changed, in every process.
@@ -89,6 +92,9 @@ class Objective:
         if gradients:
             torch._foreach_mul_(gradients, 1 / (UNIT * weight) if weight else 0.0)
         self._totals = [a + b for a, b in zip(self._totals, (weight, *sums), strict=True)]
+        factors = [loss.weight for loss in self.losses.values()]
+        total = sum(factor * value for factor, value in zip(factors, sums, strict=True))
+        return total / weight if weight else 0.0
 
     def means(self) -> dict[str, float]:
         """Returns the mean of each term since the last call, and the objective as "loss".

@@ -1,0 +1,6 @@
+"""What training costs, counted on shapes alone: operations, activations and states."""
+
+from framework.costs.activations import StepCosts, step_costs
+from framework.costs.states import States, states_of
+
+__all__ = ["States", "StepCosts", "states_of", "step_costs"]
