@@ -16,6 +16,7 @@ from torch.distributions import Distribution
 
 from components.data import Spec
 from components.layers.cache import Cache
+from components.layers.plan import TensorPlan
 from components.supports import Support
 
 
@@ -106,6 +107,17 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def new_cache(self, batch_size: int, length: int) -> Cache:
         """Makes an empty cache for `length` positions, those of the context included."""
+
+    def plan(self, processes: int) -> TensorPlan:
+        """Returns how processes divide each block among them (tensor parallelism).
+
+        Raises:
+            ValueError: If there is no plan, or something is not divisible.
+        """
+        raise ValueError(
+            f"{type(self).__name__} has no plan for tensor parallelism; set "
+            "tensor_parallel_size=1, or use Decoder."
+        )
 
 
 class OutputEmbedding(NamedTuple):
@@ -238,4 +250,5 @@ __all__ = [
     "Spec",
     "Stem",
     "StemFactory",
+    "TensorPlan",
 ]

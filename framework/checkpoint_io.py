@@ -16,7 +16,7 @@ from lightning.pytorch.plugins import AsyncCheckpointIO
 from lightning.pytorch.strategies import Strategy
 
 from framework.checkpoint_files import save, write
-from framework.checkpoints import read, require_intact
+from framework.checkpoints import joined, read, require_intact
 from framework.packaged import SUFFIX
 
 Action = Callable[[], object]
@@ -68,13 +68,15 @@ class DurableCheckpointIO(TorchCheckpointIO):
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """Reads a file, also one of a model alone.
+        """Reads a file, also one of a model alone, or a folder of shards.
 
         Raises:
             ValueError: If its checksum says that it is damaged.
         """
         if Path(path).suffix == SUFFIX:
             return read(path)
+        if Path(path).is_dir():
+            return joined(Path(path))
         if Path(path).exists():
             require_intact(path)
         return super().load_checkpoint(path, map_location, weights_only)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,10 +14,11 @@ from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
 from framework.checksums import is_intact
 from framework.packaged import SUFFIX, locate, read_packaged, shipped
-from framework.shards import ShardReader, load_shards
+from framework.shards import ShardReader, whole_state
 
 S = TypeVar("S")
 PREFIX = "state_dict."  # of the names of parameters in a folder of shards
+NTH = "optimizer_"  # there, of the state of each optimizer
 PARTS = ("stem", "backbone", "head")
 SHARDED = "meta.pt"  # in a folder of shards: all but the parameters
 SHARDS = ".metadata"  # there: which of them holds what
@@ -192,19 +192,27 @@ def load_parameters(path: Path) -> dict[str, Tensor]:
     Raises:
         ValueError: If it cannot be read.
     """
-    held = read(path)
     if not path.is_dir():
-        state: dict[str, Tensor] = held["state_dict"]
+        state: dict[str, Tensor] = read(path)["state_dict"]
         return state
-    shards = {
-        name: torch.empty(entry.size, dtype=entry.properties.dtype)
-        for name, entry in ShardReader(path).read_metadata().state_dict_metadata.items()
-        if name.startswith(PREFIX) and isinstance(entry, TensorStorageMetadata)
-    }
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "torch.distributed is disabled")  # on purpose
-        load_shards(dict(shards), path, no_dist=True)
-    return {name.removeprefix(PREFIX): tensor for name, tensor in shards.items()}
+    read(path)  # which checks it
+    whole: dict[str, Tensor] = whole_state(path, PREFIX).get("state_dict", {})
+    return whole
+
+
+def joined(folder: Path) -> dict[str, Any]:
+    """Returns all that a folder of shards holds, as one file of the same run would hold it.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        ValueError: If it cannot be read.
+    """
+    checkpoint, state = read(folder), whole_state(folder)
+    parameters = state.pop("state_dict")
+    optimizers = [state[name] for name in sorted(state, key=lambda name: int(name[len(NTH) :]))]
+    return {**checkpoint, "state_dict": parameters, "optimizer_states": optimizers}
 
 
 def compare(owner: str, expected: Mapping[str, Any], found: Mapping[str, Any]) -> None:

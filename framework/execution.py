@@ -1,20 +1,27 @@
-"""Compiles, checkpoints and shards a model, from outside and in one order."""
+"""Divides, compiles, checkpoints and shards a model, from outside and in one order."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
+import torch
 import torch.distributed as dist
 from torch import nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.fsdp import fully_shard
-from torch.utils.checkpoint import checkpoint
+from torch.distributed.fsdp import (
+    CPUOffloadPolicy,
+    MixedPrecisionPolicy,
+    OffloadPolicy,
+    fully_shard,
+)
 
-from components.interfaces import Backbone, Head, Stem
+from components.interfaces import Backbone, Head, Stem, TensorPlan
+from framework.parallel.recomputing import Checkpointed
+from framework.parallel.tensors import WHOLE, LocalForward, distribute, divide
 
 
 @dataclass(frozen=True)
@@ -25,13 +32,14 @@ class Execution:
         compile: Compile every block of the backbone. Worthwhile for long runs; the first step then
             takes seconds to minutes.
         checkpoint: Keep only the inputs of each block for the backward pass and recompute the
-            rest: less memory for about a third more time.
+            rest: less memory for about a third more time. With `selective`, products of matrices
+            and attention are kept too, and only what is cheap is recomputed.
         meta: Where parameters are sharded, build the model in the first process only, which sends
             the others their shards, so that a host does not hold it once per process.
     """
 
     compile: bool = False
-    checkpoint: bool = False
+    checkpoint: bool | Literal["selective"] = False
     meta: bool = False
 
 
@@ -39,10 +47,65 @@ PLAIN = Execution()
 """Nothing is compiled or recomputed."""
 
 
+@dataclass(frozen=True)
+class Sharding:
+    """How the processes of a run divide its data, its parameters and its layers.
+
+    Args:
+        mesh: The processes that shard parameters; with two axes those of the first hold the same.
+        data: The processes that read different data; None where all do.
+        tensors: The processes that divide each layer among them; None where none do.
+        gathered: Type in which blocks and head are gathered, that of the parameters if None.
+        reduced: Type in which gradients are summed over processes, that of gradients if None.
+        offload: Whether parameters, gradients and the optimizer stay in the memory of the host.
+    """
+
+    mesh: DeviceMesh
+    data: dist.ProcessGroup | None = None
+    tensors: DeviceMesh | None = None
+    gathered: torch.dtype | None = None
+    reduced: torch.dtype | None = None
+    offload: bool = False
+
+    @property
+    def device(self) -> str:
+        """Type of the device that holds the shards."""
+        return "cpu" if self.offload else self.mesh.device_type
+
+    def apply(self, module: nn.Module, gathered: torch.dtype | None = None) -> None:
+        """Shards the parameters of a module that are not sharded yet, as one unit.
+
+        Args:
+            module: The module.
+            gathered: Type in which its parameters are gathered.
+        """
+        pinned = torch.cuda.is_available()
+        fully_shard(
+            module,
+            mesh=self.mesh,
+            mp_policy=MixedPrecisionPolicy(gathered, self.reduced, cast_forward_inputs=False),
+            offload_policy=CPUOffloadPolicy(pinned) if self.offload else OffloadPolicy(),
+        )
+
+
+def sharding_of(mesh: DeviceMesh | None) -> Sharding | None:
+    """Returns how the processes of Lightning's `ModelParallelStrategy` divide a model.
+
+    Args:
+        mesh: Its mesh, with an axis for data and one for layers; None of other strategies.
+    """
+    if mesh is None:
+        return None
+    data, tensors = mesh["data_parallel"], mesh["tensor_parallel"]
+    if tensors.size() == 1:
+        return Sharding(data)
+    return Sharding(data, data.get_group(), tensors)
+
+
 def parallelize(
-    stem: Stem, backbone: Backbone, head: Head, execution: Execution, mesh: DeviceMesh | None
+    stem: Stem, backbone: Backbone, head: Head, execution: Execution, sharding: Sharding | None
 ) -> None:
-    """Applies `execution` in place: compiles, then checkpoints, then shards.
+    """Applies `execution` in place: divides layers, then compiles, checkpoints and shards.
 
     Parameters keep their names, so that checkpoints do not depend on how a model was run.
 
@@ -52,67 +115,66 @@ def parallelize(
         head: The head; its projection is a unit (its distribution is no tensor, and has no
             parameters).
         execution: What to apply.
-        mesh: The processes over which parameters are sharded (FSDP2), `None` to keep them whole.
+        sharding: How parameters are divided among processes (FSDP2), `None` to keep them whole.
             A mesh of one process is sharded too: checkpoints are then alike for any world size.
+
+    Raises:
+        ValueError: If the backbone has no plan for tensor parallelism, or is not divisible.
     """
+    if sharding is not None and sharding.tensors is not None:
+        divide_layers(stem, backbone, head, sharding.tensors)
     for block in backbone.blocks:
         if execution.compile:
             block.compile()
         if execution.checkpoint:
-            block.forward = Checkpointed(block.forward)
-        if mesh is not None:
-            fully_shard(block, mesh=mesh)
-    if mesh is not None:
+            block.forward = Checkpointed(block.forward, execution.checkpoint == "selective")
+        if sharding is not None:
+            sharding.apply(block, sharding.gathered)
+    if sharding is not None:
         # A linear layer returns a view of its product; nothing of ours is changed in place.
         warnings.filterwarnings("ignore", r".*FSDP2-wrapped module .* returned a view tensor")
         # A root module stays gathered after its forward pass, so that a read-out can share the
-        # embedding of the stem.
-        for part in (stem, backbone, head.projection):
-            fully_shard(part, mesh=mesh)
+        # embedding of the stem, which is kept in full precision, as what it embeds may need.
+        sharding.apply(stem)
+        sharding.apply(backbone, sharding.gathered)
+        sharding.apply(head.projection, sharding.gathered)
 
 
-class Checkpointed:
-    """Recomputes activations in the backward pass instead of keeping them.
-
-    An object, not a closure: a copy of its block then recomputes with the parameters of the copy.
+def divide_layers(stem: Stem, backbone: Backbone, head: Head, mesh: DeviceMesh) -> None:
+    """Divides each block among processes by the plan of the backbone; the rest stays whole.
 
     Args:
-        forward: The forward method of a block.
-    """
-
-    def __init__(self, forward: Callable[..., Any]) -> None:
-        self.forward = forward
-
-    def __call__(self, *args: Any, **options: Any) -> Any:
-        """Calls the forward method."""
-        return checkpoint(self.forward, *args, use_reentrant=False, **options)
-
-
-def data_mesh(mesh: DeviceMesh | None) -> DeviceMesh | None:
-    """Returns the processes among which data and parameters are divided.
+        stem: The stem.
+        backbone: The backbone.
+        head: The head.
+        mesh: The processes.
 
     Raises:
-        ValueError: If the strategy also asks for tensor parallelism.
+        ValueError: If the backbone has no plan, or is not divisible.
     """
-    if mesh is None:
-        return None
-    if mesh["tensor_parallel"].size() > 1:
-        raise ValueError(
-            f"tensor_parallel_size={mesh['tensor_parallel'].size()} is not supported by these "
-            "models; set it to 1 and data_parallel_size to the number of processes."
-        )
-    return mesh["data_parallel"]
+    plan: TensorPlan = backbone.plan(mesh.size())
+    for block in backbone.blocks:
+        divide(block, plan, mesh)
+    for part in (stem, backbone, head.projection):  # parameters of one model have one mesh
+        distribute(part, WHOLE, mesh)
+    for method in ("forward", "state", "readout"):
+        if getattr(type(stem), method) is not getattr(Stem, method):  # that one calls another
+            setattr(stem, method, LocalForward(getattr(stem, method), [stem], mesh))
+    outside = [part for name, part in backbone.named_children() if name != "blocks"]
+    backbone.forward = LocalForward(backbone.forward, outside, mesh)  # type: ignore[method-assign]
+    shared = [stem, head.projection]  # a read-out may be tied to the embedding
+    head.projection.forward = LocalForward(head.projection.forward, shared, mesh)
 
 
-def materialize(module: nn.Module, build: Callable[[], nn.Module], mesh: DeviceMesh) -> None:
+def materialize(module: nn.Module, build: Callable[[], nn.Module], sharding: Sharding) -> None:
     """Fills a sharded module that has no storage yet with what `build` makes in the first process.
 
     Args:
         module: The module, built on the meta device and sharded.
         build: Builds the same parameters and buffers with storage; called by the first process.
-        mesh: The processes that hold the shards.
+        sharding: How it is sharded.
     """
-    module.to_empty(device=mesh.device_type)
+    module.to_empty(device=sharding.device)
     whole = build() if dist.get_rank() == 0 else nn.Module()
     options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True, strict=False)
     # Frozen parameters of pretrained parts are in no state dict.

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import io
 import pickle
+import warnings
 from pathlib import Path, PurePath
 from typing import Any
 
 import torch
+from torch.distributed.checkpoint._traverse import set_element
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner
 from torch.distributed.checkpoint.filesystem import FileSystemReader, _StorageInfo
@@ -118,6 +120,30 @@ def load_shards(state: dict[str, Any], path: Path, no_dist: bool = False) -> Non
     except CheckpointException as error:  # no Exception; it holds those of all ranks
         failure, _ = next(iter(error.failures.values()))
         raise failure from None
+
+
+def whole_state(path: Path, prefix: str = "") -> dict[str, Any]:
+    """Returns what a folder of shards holds, unsharded and nested as it was saved.
+
+    Args:
+        path: The folder.
+        prefix: How names begin that are read, with a dot between levels; all by default.
+
+    Raises:
+        ValueError: If the folder holds more than data.
+    """
+    listed = ShardReader(path).read_metadata()
+    state: dict[str, Any] = {}
+    for name, entry in listed.state_dict_metadata.items():
+        if name.startswith(prefix):
+            value: Any = entry
+            if isinstance(entry, TensorStorageMetadata):
+                value = torch.empty(entry.size, dtype=entry.properties.dtype)
+            set_element(state, listed.planner_data[name], value)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "torch.distributed is disabled")  # on purpose
+        load_shards(state, path, no_dist=True)
+    return state
 
 
 class _List(pickle.Unpickler):

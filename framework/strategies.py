@@ -2,51 +2,137 @@
 
 from __future__ import annotations
 
+import logging
 from collections import ChainMap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 import torch.distributed as dist
 from lightning.fabric.strategies import model_parallel
 from lightning.pytorch.strategies import ModelParallelStrategy
 from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.device_mesh import init_device_mesh
 
 from framework.checkpoint_files import complete_folder, remove, temporary_of
 from framework.checkpoints import compare, parameters, require_intact
 from framework.checksums import checksums
+from framework.execution import Sharding
 from framework.replacing import replaced
 from framework.shards import load_shards
+
+AXES = ("replicas", "shards", "tensors")
+REDISTRIBUTION = logging.getLogger("torch.distributed.tensor._redistribute")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class FullyShardedStrategy(ModelParallelStrategy):
     """Shards parameters, gradients and optimizer states over all processes (FSDP2).
 
     Lightning's own strategy divides the processes of a node among *tensors*, unless it is told how
-    many there are; here all of them divide the data. Modules shard themselves when they are built.
+    many there are; here all of them divide the data, unless options say otherwise. Modules divide
+    and shard themselves when they are built.
 
     Args:
         save_distributed_checkpoint: Write a folder with one file per process instead of one file.
-            Needed where one process cannot hold the model; a folder is read by this strategy only,
-            a file by all.
+            Needed where one process cannot hold the model; `overtone consolidate` makes one file
+            of it.
         process_group_backend: Backend of `torch.distributed`, by default that of the device.
+        replicas: Groups of processes that each hold a whole model in shards (HSDP), of neighbors
+            in rank. With one for each node, parameters are gathered inside of nodes only.
+        tensor_parallel_size: Neighbors in rank that divide each layer of a `Decoder` among them
+            (tensor parallelism), and read the same data; a divisor of its heads.
+        gathered: Type in which blocks and head are gathered for bf16-mixed precision; null for
+            that in which parameters are kept. With bfloat16 half as much is sent, and biases,
+            gains of norms and phases are rounded, too.
+        reduced: Type in which gradients are summed over processes; null for that in which
+            parameters are kept.
+        offload: Keep parameters, gradients and optimizer states in the memory of the host. Tested
+            without GPUs only.
+
+    Raises:
+        ValueError: If the number of processes is not divisible, or precisions do not go together.
     """
 
     def __init__(
         self,
         save_distributed_checkpoint: bool = False,
         process_group_backend: Literal["nccl", "gloo"] | None = None,
+        replicas: int = 1,
+        tensor_parallel_size: int = 1,
+        gathered: Literal["bfloat16"] | None = None,
+        reduced: Literal["bfloat16", "float32"] | None = None,
+        offload: bool = False,
     ) -> None:
+        sizes = {"replicas": replicas, "tensor_parallel_size": tensor_parallel_size}
+        for name, size in sizes.items():
+            if size < 1:
+                raise ValueError(f"FullyShardedStrategy: {name}={size} is too small; use 1.")
         super().__init__(
-            tensor_parallel_size=1,
+            tensor_parallel_size=tensor_parallel_size,
             save_distributed_checkpoint=save_distributed_checkpoint,
             process_group_backend=process_group_backend,
         )
+        self.replicas, self.offload = replicas, offload
+        self.gathered, self.reduced = gathered, reduced
 
     def setup_environment(self) -> None:
-        """Counts the processes, before the mesh of devices is made."""
-        self._data_parallel_size = self.num_nodes * self.num_processes
+        """Divides the processes among the axes of a mesh.
+
+        Raises:
+            ValueError: If that cannot be done.
+        """
+        if self.gathered and self.precision_plugin.precision != "bf16-mixed":
+            raise ValueError(
+                f"FullyShardedStrategy: gathered={self.gathered}, but the model computes in "
+                f"{self.precision_plugin.precision}; add --config precision/bf16."
+            )
+        processes, tensors = self.num_nodes * self.num_processes, int(self._tensor_parallel_size)
+        if processes % (self.replicas * tensors):
+            raise ValueError(
+                f"FullyShardedStrategy: {processes} processes cannot be divided among "
+                f"replicas={self.replicas} and tensor_parallel_size={tensors}; use a multiple of "
+                f"{self.replicas * tensors} processes."
+            )
+        self._data_parallel_size = processes // tensors
         super().setup_environment()
+        module: Any = self.lightning_module
+        module.sharding = self._sharding()
+
+    def _sharding(self) -> Sharding:
+        """Makes a mesh with an axis for each kind of parallelism; collective."""
+        data, tensors = int(self._data_parallel_size), int(self._tensor_parallel_size)
+        shape = (self.replicas, data // self.replicas, tensors)
+        mesh = init_device_mesh(self.root_device.type, shape, mesh_dim_names=AXES)
+        if tensors > 1:
+            # The norm of all gradients is then one sum, the same to the bit in each process.
+            mesh["shards", "tensors"]._flatten()
+            REDISTRIBUTION.setLevel(logging.ERROR)  # gathering takes two steps, which it warns of
+        reduced = self.reduced or (self.gathered and "float32")
+        return Sharding(
+            mesh["replicas", "shards"] if self.replicas > 1 else mesh["shards"],
+            self.device_mesh["data_parallel"].get_group() if tensors > 1 else None,
+            mesh["tensors"] if tensors > 1 else None,
+            self.gathered and DTYPES[self.gathered],
+            reduced and DTYPES[reduced],
+            self.offload,
+        )
+
+    def model_to_device(self) -> None:
+        """Moves the model to the device; of one that is offloaded, only what is not sharded."""
+        if not self.offload:
+            super().model_to_device()
+            return
+        assert self.model is not None
+        for module in self.model.modules():
+            for name, buffer in module.named_buffers(recurse=False):
+                module._buffers[name] = buffer.to(self.root_device)
+
+    def _get_process_group_backend(self) -> str:
+        """Lets processes also exchange what is in the memory of the host, if parameters are."""
+        backend = super()._get_process_group_backend()
+        return "cpu:gloo,cuda:nccl" if self.offload and backend == "nccl" else backend
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], filepath: str | Path, storage_options: Any = None

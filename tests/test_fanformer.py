@@ -109,6 +109,9 @@ def test_sizes_of_the_paper(recipe):
     assert fan.backbone.blocks[0].feedforward.down.weight.shape == (dim, 15 * dim // 4)
     header = (RECIPES / "language" / "fanformer" / f"{recipe}.yaml").read_text()
     assert f"{size(fan):,}" == re.search(r"([\d,]+) parameters, counted", header)[1]
+    trainer = yaml.safe_load(header)["trainer"]
+    options = trainer["strategy"]["init_args"] if "strategy" in trainer else {}
+    assert options.get("save_distributed_checkpoint", False) == (size(fan) >= 1e9)
 
 
 @pytest.mark.slow

@@ -54,6 +54,7 @@ BYTES = [
 NARROW = [
     *(*BYTES, "--trainer.accumulate_grad_batches", "1"),
     *("--model.backbone.feedforward.hidden", "${equal_parameters:128}"),
+    *("--trainer.strategy", "auto"),  # that of the largest connects processes
 ]
 SMALLER = {  # data and sizes, by recipe, where its own take longer than two steps of training
     **dict.fromkeys(("300m", "600m", "1b", "3b", "7b"), NARROW),

@@ -23,9 +23,9 @@ def train(folder, processes, *more, recipe="two_peaks"):
     cli.main(["fit", *smoke, *more, *(f"--trainer.{option}" for option in options)])
 
 
-def evaluate(checkpoint, folder):
+def evaluate(checkpoint, folder, *more):
     """Evaluates on this rank what the command names by its checkpoint only."""
-    options = ("limit_test_batches=1", f"default_root_dir={folder}")
+    options = ("limit_test_batches=1", f"default_root_dir={folder}", *more)
     cli.main(["test", "--ckpt_path", str(checkpoint), *(f"--trainer.{o}" for o in options)])
 
 
@@ -76,4 +76,7 @@ def test_a_folder_of_shards_is_evaluated_by_the_recipe_beside_it(tmp_path):
     checkpoint = tmp_path / "checkpoints" / "last.ckpt"
     assert checkpoint.is_dir()
     run_ranks(evaluate, 2, checkpoint, tmp_path / "evaluated")
-    assert list((tmp_path / "evaluated" / "figures").glob("*.png"))
+    alone = ("strategy=auto", "devices=1")
+    run_ranks(evaluate, 1, checkpoint, tmp_path / "by one process", *alone)
+    for folder in ("evaluated", "by one process"):
+        assert list((tmp_path / folder / "figures").glob("*.png"))

@@ -7,7 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from components.interfaces import Backbone, Cache, Embedded
+from components.interfaces import Backbone, Cache, Embedded, TensorPlan
 from components.layers.attention import (
     Attention,
     AttentionFactory,
@@ -154,6 +154,20 @@ class Decoder(Backbone):
             hidden = block(hidden, index, mask, layer_cache)
         output: Tensor = self.norm(hidden[:, prefix:])
         return output
+
+    def plan(self, processes: int) -> TensorPlan:
+        """Returns how processes divide each block among them; positions are whole in each.
+
+        Raises:
+            ValueError: If a part has no plan, or `processes` divides no heads or hidden units.
+        """
+        if self.positions.by_head:
+            kind = type(self.positions).__name__
+            raise ValueError(
+                f"Decoder has no plan for tensor parallelism with {kind}, whose biases differ "
+                "by head; set tensor_parallel_size=1, or use Rotary."
+            )
+        return cast(Block, self.blocks[0]).plan(processes)  # all are alike
 
     def _separated(self, inputs: Embedded, documents: Tensor, cache: Cache | None) -> Tensor:
         """Computes hidden states of windows, each document on its own; positions restart."""

@@ -16,6 +16,7 @@ from components.layers.key_value import BranchedKeyValue, KeyValue
 from components.layers.linear import INITIAL_STD, Linear, ResidualLinear
 from components.layers.masks import Mask
 from components.layers.norms import NormFactory
+from components.layers.plan import TensorPlan, require_divisible
 
 Rotation = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 """Encodes positions in queries and keys, see `Positions.rotate`."""
@@ -32,6 +33,9 @@ class AttentionOperator(nn.Module, ABC):
 
     one_stream = True
     """Whether both streams are the same, as they must be in cross-attention."""
+
+    divisible = False
+    """Whether processes can divide the heads among them."""
 
     def streams(self, project: nn.Module, source: Tensor) -> tuple[Tensor, Tensor]:
         """Projects states `[B, S, D]` to both streams, `[B, S, W]` each: one tensor, twice.
@@ -110,6 +114,8 @@ class ScaledDotProduct(AttentionOperator):
     Source: Vaswani et al., "Attention Is All You Need" (arXiv:1706.03762), eq. 1; groups:
     Ainslie et al., "GQA" (arXiv:2305.13245).
     """
+
+    divisible = True
 
     def __init__(self, dropout: float = 0.0, scale: float | None = None) -> None:
         super().__init__()
@@ -193,6 +199,34 @@ class Attention(nn.Module):
         past = self.operator.extend(past, cache)
         output: Tensor = self.out(join_heads(self.operator(queries, own, past, mask)))
         return output
+
+    def plan(self, processes: int) -> TensorPlan:
+        """Returns how processes divide the heads among them; the layer in front each has whole.
+
+        Raises:
+            ValueError: If `processes` does not divide the heads, or there is no plan.
+        """
+        if self.value is not None or not self.operator.divisible:
+            what = self.operator if self.value is None else self.value
+            raise ValueError(
+                f"Attention has no plan for tensor parallelism with {type(what).__name__}; set "
+                "tensor_parallel_size=1."
+            )
+        heads = self.out.in_features // self.head_dim
+        require_divisible("Attention", processes, heads=heads, kv_heads=self.kv_heads)
+        names = [name for name, _ in self.named_parameters()]
+        norms = {name for name in names if name.startswith(("query_norm.", "key_norm."))}
+        return TensorPlan(
+            rows={
+                name: 2 if name.startswith("key_value.") else 1
+                for name in names
+                if name.startswith(("query.", "key_value."))
+            },
+            columns=frozenset({"out.weight"}),
+            shared=frozenset({"out.bias", *norms}),
+            entries=frozenset({"projection"}),
+            exits=frozenset({"out"}),
+        )
 
     def _streams(self, hidden: Tensor, source: Tensor) -> tuple[KeyValue, KeyValue]:
         """Makes the keys and values that a position uses of itself, and those for the others."""

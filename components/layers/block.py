@@ -10,6 +10,7 @@ from components.layers.cross import CrossAttention
 from components.layers.feedforward import PositionWise
 from components.layers.masks import Mask
 from components.layers.norms import NormFactory
+from components.layers.plan import TensorPlan
 
 
 class Block(nn.Module):
@@ -73,3 +74,17 @@ class Block(nn.Module):
             hidden = hidden + self.dropout(read)
         made: Tensor = self.dropout(self.feedforward(self.feedforward_norm(hidden)))
         return hidden + made
+
+    def plan(self, processes: int) -> TensorPlan:
+        """Returns how processes divide heads and hidden units among them.
+
+        Raises:
+            ValueError: If a part has no plan, or is not divisible.
+        """
+        if self.cross is not None:
+            raise ValueError(
+                "Cross-attention has no plan for tensor parallelism; set tensor_parallel_size=1."
+            )
+        begin = TensorPlan(entries=frozenset({"feedforward_norm"}))
+        attention = self.attention.plan(processes).within("attention")
+        return attention | begin | self.feedforward.plan(processes).within("feedforward")

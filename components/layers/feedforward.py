@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from components.layers.linear import INITIAL_STD, Linear, ResidualLinear
+from components.layers.plan import TensorPlan, require_divisible
 
 SWIGLU_MULTIPLE = 8  # the hidden width is rounded up to this, which makes matrix kernels fast
 
@@ -20,6 +21,17 @@ class PositionWise(nn.Module, ABC):
     plain: ClassVar[type[PositionWise] | None] = None
     """What a plain Transformer has in place of this feed-forward network, with `hidden` as the
     option for its width; None for the same."""
+
+    def plan(self, processes: int) -> TensorPlan:
+        """Returns how processes divide this network among them; its input is where shares begin.
+
+        Raises:
+            ValueError: If there is no plan, or a width is not divisible.
+        """
+        raise ValueError(
+            f"{type(self).__name__} has no plan for tensor parallelism; set "
+            "tensor_parallel_size=1, or use FeedForward or SwiGLU."
+        )
 
     @abstractmethod
     def forward(self, hidden: Tensor) -> Tensor:
@@ -86,6 +98,14 @@ class FeedForward(PositionWise):
         output: Tensor = self.down(self.activation(self.up(hidden)))
         return output
 
+    def plan(self, processes: int) -> TensorPlan:
+        """Returns how processes divide the hidden units among them.
+
+        Raises:
+            ValueError: If `processes` does not divide their number.
+        """
+        return _plan_of_units(self, self.up, self.down, processes)
+
     def extra_repr(self) -> str:
         """Describes the sizes."""
         dim, hidden = self.down.weight.shape
@@ -126,7 +146,31 @@ class SwiGLU(PositionWise):
         output: Tensor = self.down(silu(gate) * up)
         return output
 
+    def plan(self, processes: int) -> TensorPlan:
+        """Returns how processes divide the hidden units among them.
+
+        Raises:
+            ValueError: If `processes` does not divide their number.
+        """
+        return _plan_of_units(self, self.up_gate, self.down, processes)
+
     def extra_repr(self) -> str:
         """Describes the sizes."""
         dim, hidden = self.down.weight.shape
         return f"{dim}, hidden={hidden}"
+
+
+def _plan_of_units(
+    owner: PositionWise, first: nn.Linear, last: nn.Linear, processes: int
+) -> TensorPlan:
+    """Divides hidden units: rows of the first map, which may make several values for each."""
+    names = {part: name for name, part in owner.named_children()}
+    units = last.in_features
+    require_divisible(type(owner).__name__, processes, hidden=units)
+    parts = first.out_features // units
+    return TensorPlan(
+        rows={f"{names[first]}.{name}": parts for name, _ in first.named_parameters()},
+        columns=frozenset({f"{names[last]}.weight"}),
+        shared=frozenset({f"{names[last]}.bias"}),
+        exits=frozenset({names[last]}),
+    )

@@ -16,6 +16,9 @@ from components.layers.masks import Mask
 class Positions(nn.Module, ABC):
     """Adds positions to hidden states, to queries and keys, or to scores."""
 
+    by_head = False
+    """Whether scores of each head get biases of their own."""
+
     def require(self, length: int) -> None:
         """Raises a ValueError if a sequence of `length` positions is too long."""
 
@@ -159,6 +162,8 @@ class RelativeBias(Positions):
     Source: Raffel et al., "Exploring the Limits of Transfer Learning" (T5, arXiv:1910.10683),
     section 2.1.
     """
+
+    by_head = True
 
     def __init__(
         self, dim: int, heads: int, head_dim: int, buckets: int = 32, reach: int = 128

@@ -63,7 +63,8 @@ class Progress(TQDMProgressBar):
         batch_idx: int,
     ) -> None:
         """Counts positions and moves the bar to the current optimizer step."""
-        self._positions += batch.weight.numel() * trainer.world_size
+        share = trainer.distributed_sampler_kwargs or {"num_replicas": 1}
+        self._positions += batch.weight.numel() * share["num_replicas"]
         step, bar = trainer.global_step, self.train_progress_bar
         if step > bar.n and self._should_update(step, bar.total):
             self._measure()

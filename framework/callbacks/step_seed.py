@@ -15,7 +15,8 @@ class StepSeed(Callback):
 
     Random numbers depend on seed, optimizer step, micro-batch and rank only: neither an
     interruption nor an evaluation in between changes them, and no state of a generator needs to be
-    saved.
+    saved. The rank is that among processes with different data: those that divide layers must
+    draw alike.
 
     Args:
         seed: Seed of the run; if not given, that of `seed_everything`.
@@ -30,5 +31,6 @@ class StepSeed(Callback):
         """Seeds torch on the CPU and the accelerator."""
         seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if self.seed is None else self.seed
         micro = batch_idx % trainer.accumulate_grad_batches
-        where = (seed, trainer.global_step, micro, trainer.global_rank)
+        share = trainer.distributed_sampler_kwargs or {"rank": 0}  # of those with different data
+        where = (seed, trainer.global_step, micro, share["rank"])
         torch.manual_seed(int(np.random.SeedSequence(where).generate_state(1, np.uint64)[0]))

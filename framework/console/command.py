@@ -210,7 +210,7 @@ class Command(LightningCLI):
             initial_weights.start_from_checkpoint(config.model)
             if path not in checkpoint_path.KEYWORDS:
                 resume.check(verb, path, config.model.init_args.as_dict())
-                resume.check_folder(path, config.trainer.as_dict()["strategy"])
+                resume.check_folder(path, config.trainer.as_dict())
         elif init_from:
             initial_weights.start_from(config.model, init_from)
 

@@ -7,6 +7,8 @@ from inspect import isclass
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch.strategies import Strategy, StrategyRegistry
+
 from framework.checkpoints import SHARDED, class_name, part_classes, read
 from framework.console.checkpoint_path import KEYWORDS
 from framework.importing import located
@@ -30,23 +32,38 @@ def check(verb: str, path: str, model: Mapping[str, Any]) -> None:
         _check_training(path, checkpoint, model)
 
 
-def check_folder(path: str, strategy: Any) -> None:
-    """Checks that a strategy reads a folder of shards as data: Lightning's own run code in it.
+def check_folder(path: str, trainer: Mapping[str, Any]) -> None:
+    """Checks that a folder of shards is read as data: Lightning's own strategies run code in it.
 
     Args:
         path: The checkpoint.
-        strategy: What the recipe says.
+        trainer: What the recipe says of the trainer.
 
     Raises:
-        ValueError: If it is a folder, and the strategy another one.
+        ValueError: If it is a folder, and would be read otherwise.
     """
-    kind = located(strategy["class_path"]) if isinstance(strategy, Mapping) else None
-    reads = isclass(kind) and issubclass(kind, FullyShardedStrategy)
-    if Path(path).is_dir() and not reads:
-        raise ValueError(
-            f"The checkpoint {path!r} is a folder of shards, which FullyShardedStrategy reads; "
-            "add --config strategy/fsdp2."
-        )
+    strategy = trainer["strategy"]
+    known = isinstance(strategy, str) and strategy in StrategyRegistry
+    named = strategy["class_path"] if isinstance(strategy, Mapping) else ""
+    kind = StrategyRegistry[strategy]["strategy"] if known else Strategy  # auto: one that is plain
+    kind = located(named) if named else kind
+    has_own_files = trainer["enable_checkpointing"] is not False
+    if not Path(path).is_dir() or _reads_folders(kind, has_own_files):
+        return
+    raise ValueError(
+        f"The checkpoint {path!r} is a folder of shards, which a run with "
+        f"strategy={named or strategy} and enable_checkpointing={trainer['enable_checkpointing']} "
+        f"cannot read; add --config strategy/fsdp2, or use what `overtone consolidate {path} "
+        "MODEL.ckpt` writes."
+    )
+
+
+def _reads_folders(strategy: Any, has_own_files: bool) -> bool:
+    """Whether a strategy reads shards as data, itself or through `DurableCheckpointIO`."""
+    if isclass(strategy) and issubclass(strategy, FullyShardedStrategy):
+        return True
+    loads = getattr(strategy, "load_checkpoint", None)
+    return has_own_files and loads is Strategy.load_checkpoint
 
 
 def _check_parts(path: str, checkpoint: Mapping[str, Any], model: Mapping[str, Any]) -> None:

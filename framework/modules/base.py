@@ -34,7 +34,14 @@ from framework.class_checks import checked
 from framework.data import position
 from framework.data.module import PredictiveData
 from framework.data.protocols import KeepsState
-from framework.execution import PLAIN, Execution, data_mesh, materialize, parallelize
+from framework.execution import (
+    PLAIN,
+    Execution,
+    Sharding,
+    materialize,
+    parallelize,
+    sharding_of,
+)
 from framework.importing import foreign
 from framework.modules.construction import describe_module
 from framework.modules.gradients import parameters_of, watched
@@ -116,6 +123,7 @@ class PredictiveModule(LightningModule):
         self.save_hyperparameters(logger=False)  # loggers choke on a frozen spec
         self.spec: Any = spec
         self.execution = execution
+        self.sharding: Sharding | None = None  # a strategy says it, before the parts are built
         self._stem, self._backbone, self._head, self._losses = stem, backbone, head, losses
         self._optimizer, self._schedule = optimizer, schedule
         self._initialization, self._decay_embeddings = initialization, decay_embeddings
@@ -125,6 +133,12 @@ class PredictiveModule(LightningModule):
     def data(self) -> Any:
         """The data module of the run."""
         return self.trainer.datamodule  # type: ignore[attr-defined]  # set from outside
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Number of this process, and of all, among those that read different data."""
+        share = self.trainer.distributed_sampler_kwargs or {"rank": 0, "num_replicas": 1}
+        return share["rank"], share["num_replicas"]
 
     # Building
 
@@ -155,15 +169,15 @@ class PredictiveModule(LightningModule):
         """Builds the parts, and applies `execution`; does nothing when called again."""
         if hasattr(self, "head"):
             return
-        mesh = data_mesh(self.device_mesh)
-        later = mesh if self.execution.meta else None  # gets storage after sharding
+        sharding = self.sharding = self.sharding or sharding_of(self.device_mesh)
+        later = sharding if self.execution.meta else None  # gets storage after sharding
         with torch.device("meta") if later else nullcontext():
             for name, part in self._build().items():
                 self.add_module(name, part)
         self._matrices = matrices(self, self._decay_embeddings)
         # Buffers are constants: without this, DDP sends them around before every forward pass.
         self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
-        parallelize(self.stem, self.backbone, self.head, self.execution, mesh)
+        parallelize(self.stem, self.backbone, self.head, self.execution, sharding)
         if later:
             materialize(self, self._build, later)
 
@@ -234,14 +248,14 @@ class PredictiveModule(LightningModule):
         The factor cancels Lightning's division by the number of micro-batches, and the average of
         gradients over processes.
         """
-        share = self.trainer.distributed_sampler_kwargs or {"num_replicas": 1}
-        factor: int = share["num_replicas"] * self.trainer.accumulate_grad_batches
+        factor: int = self.place[1] * self.trainer.accumulate_grad_batches
         return self._objective.add(self(batch), batch) * factor
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Turns gradients of sums into gradients of means, after unscaling and before clipping."""
         step = self.trainer.global_step
-        loss = self._objective.finalize_step(self.parameters(), step)
+        group = None if self.sharding is None else self.sharding.data
+        loss = self._objective.finalize_step(self.parameters(), step, group)
         self._norm = watched(self.trainer, self, optimizer, loss)
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # set from outside
         if (

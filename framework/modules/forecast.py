@@ -136,7 +136,8 @@ class Forecaster(PredictiveModule):
 
     def sample(self, batch: SeriesBatch, batch_idx: int) -> Tensor:
         """Draws futures `[B, paths.samples, H]` of a batch, in the series' own units."""
-        part = batch_idx * self.trainer.world_size + self.global_rank
+        rank, processes = self.place
+        part = batch_idx * processes + rank
         return sample_paths(
             self.stem,
             self.backbone,

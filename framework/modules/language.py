@@ -125,7 +125,8 @@ class LanguageModel(PredictiveModule):
 
     def _generator(self, batch_idx: int) -> torch.Generator:
         """Seeds sampling by the position of the batch in the data, whichever process has it."""
-        part = batch_idx * self.trainer.world_size + self.global_rank
+        rank, processes = self.place
+        part = batch_idx * processes + rank
         return torch.Generator(self.device).manual_seed(self.sampling.seed + part)
 
     def _decoder(self) -> Callable[[list[int]], str]:

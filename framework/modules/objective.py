@@ -60,12 +60,15 @@ class Objective:
         factors = terms.new_tensor([UNIT * loss.weight for loss in self.losses.values()])
         return terms @ factors
 
-    def finalize_step(self, parameters: Iterable[Tensor], step: int) -> float:
+    def finalize_step(
+        self, parameters: Iterable[Tensor], step: int, group: dist.ProcessGroup | None = None
+    ) -> float:
         """Divides the gradients of an optimizer step by the total weight.
 
         Args:
             parameters: Those whose gradients hold the sum over processes and micro-batches.
             step: Number of the step, for messages.
+            group: Processes that read different data, all if None.
 
         Returns:
             The objective of this step, the same in every process; 0 where nothing had weight.
@@ -75,7 +78,7 @@ class Objective:
         """
         assert self._sums is not None
         if dist.is_initialized():
-            dist.all_reduce(self._sums)
+            dist.all_reduce(self._sums, group=group)
         weight, *sums = self._sums.tolist()
         self._sums = None
         for name, value in zip(self.losses, sums, strict=True):

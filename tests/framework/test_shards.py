@@ -13,9 +13,12 @@ from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.state_dict_loader import load
 
 import framework.strategies
-from framework.checkpoints import SHARDED, load_parameters, parameters
+from framework.checkpoint_io import DurableCheckpointIO
+from framework.checkpoints import SHARDED, load_parameters, parameters, read
 from framework.checksums import LIST
+from framework.console.errors import UserError
 from framework.exchange import Weights
+from framework.exchange.verbs.consolidate import run as consolidate
 from framework.shards import ShardReader, load_shards
 from framework.strategies import FullyShardedStrategy
 from tests.framework.modules import fakes
@@ -67,13 +70,13 @@ def test_a_malicious_list_is_not_run(tmp_path):
     folder, marker = written(tmp_path / "folder"), tmp_path / "marker"
     (folder / ".metadata").write_bytes(pickle.dumps(Malicious(marker)))
     part = nn.Linear(3, 2)
-    for read in (
+    for reads in (
         parameters,
         load_parameters,
         lambda path: Weights(str(path)).apply(part, part, part),
     ):
         with pytest.raises(ValueError, match=r"it holds (posix|nt)\.mkdir") as error:
-            read(folder)
+            reads(folder)
         assert "nothing in it was run" in str(error.value)
     assert not marker.exists()
     with pytest.raises(AttributeError):
@@ -126,6 +129,62 @@ def _sharded() -> FullyShardedStrategy:
 def _train(path: Path) -> None:
     saving = {"callbacks": [SaveThird(path)], "accumulate_grad_batches": 2, "max_steps": 3}
     fakes.fit({"devices": 1, "strategy": _sharded(), **saving})
+
+
+class SaveBoth(SaveThird):
+    """Saves a folder of shards, and a file of the same state."""
+
+    def on_train_batch_end(self, trainer, *args) -> None:
+        for name, as_folder in {"folder": True, "file.ckpt": False}.items():
+            trainer.strategy._save_distributed_checkpoint = as_folder
+            SaveThird(self.path / name).on_train_batch_end(trainer, *args)
+
+
+def test_one_process_goes_on_with_the_shards_of_two(tmp_path):
+    settings = {"accumulate_grad_batches": 2, "max_steps": 5}
+    saving = {"callbacks": [SaveBoth(tmp_path)], **settings}
+    through = fakes.on_ranks(2, FullyShardedStrategy, settings=saving)[0]["weights"]
+    folder, whole, model = (tmp_path / name for name in ("folder", "b.ckpt", "b.safetensors"))
+    for output in (whole, model):
+        consolidate([str(folder), str(output)], "overtone")
+    expected, found = read(tmp_path / "file.ckpt"), read(whole)
+    same(read(model)["state_dict"], expected["state_dict"])
+    same(found["state_dict"], expected["state_dict"])
+    same(moments(found), moments(expected))
+    assert found["lr_schedulers"] == expected["lr_schedulers"]
+    for checkpoint in (folder, whole):
+        going_on = {"plugins": [DurableCheckpointIO()], **settings}
+        again = fakes.fit(going_on, ckpt_path=checkpoint)["weights"]
+        for name, value in through.items():
+            torch.testing.assert_close(again[name], value, rtol=0, atol=1e-6, msg=name)
+
+
+def moments(checkpoint: dict) -> dict:
+    """Returns the tensors in the state of the optimizer, by name."""
+    (state,) = checkpoint["optimizer_states"]
+    entries = state["state"].items()
+    return {(name, key): value for name, held in entries for key, value in held.items()}
+
+
+def same(found: dict, expected: dict) -> None:
+    """Fails unless all tensors are equal to the bit."""
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert value.dtype == found[name].dtype
+        assert torch.equal(found[name], value), name
+
+
+def test_what_cannot_be_joined_is_one_sentence(tmp_path):
+    folder = str(written(tmp_path / "folder"))
+    (tmp_path / "there.ckpt").touch()
+    for words, sentence in (
+        ((folder, "out.bin"), r"out.bin is neither a file \*.safetensors nor a file \*.ckpt"),
+        ((folder, str(tmp_path / "there.ckpt")), "exists already"),
+        ((str(tmp_path / "there.ckpt"), str(tmp_path / "b.ckpt")), "is one file already"),
+        ((str(tmp_path / "gone"), str(tmp_path / "b.ckpt")), "There is no checkpoint"),
+    ):
+        with pytest.raises((UserError, ValueError), match=sentence):
+            consolidate(list(words), "overtone")
 
 
 def test_resuming_reads_shards_as_data(tmp_path):

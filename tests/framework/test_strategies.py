@@ -1,17 +1,28 @@
 """A folder of shards has its name when it is complete, on all ranks, and damage is noticed."""
 
 import json
+import os
 import resource
 import warnings
 
 import pytest
+import torch
 from lightning.pytorch import Callback
+from torch.distributed.device_mesh import init_device_mesh
+from torch.testing._internal.distributed.fake_pg import FakeStore
 
+from components.backbones import Decoder
+from components.data import TokenBatch, TokenSpec
+from components.heads import LinearHead
+from components.stems import TokenStem
+from components.supports import Tokens
 from framework.callbacks import Checkpoint
 from framework.checkpoints import read
 from framework.checksums import LIST, is_intact
+from framework.execution import Execution, Sharding, parallelize
 from framework.strategies import FullyShardedStrategy
 from tests.framework.modules.fakes import data, module, trainer
+from tests.framework.modules.fakes import fit as fit_fake
 from tests.ranks import run_ranks
 
 
@@ -89,3 +100,85 @@ def test_shards_are_not_written_in_the_background(tmp_path):
             fit(tmp_path, asynchronous=True)
 
     run_ranks(refuse, 2)
+
+
+def test_processes_are_divided_or_it_is_one_sentence():
+    def refuse(options, sentence, **settings):
+        with pytest.raises(ValueError, match=sentence):
+            trainer(strategy=FullyShardedStrategy(**options), devices=2, **settings).fit(
+                module(), data()
+            )
+
+    with pytest.raises(ValueError, match=r"replicas=0 is too small"):
+        FullyShardedStrategy(replicas=0)
+    odd = r"2 processes cannot be divided among replicas=3 and tensor_parallel_size=1; use a mul"
+    run_ranks(lambda: refuse({"replicas": 3}, odd), 2)
+    plain = r"gathered=bfloat16, but the model computes in 32-true; add --config precision/bf16"
+    run_ranks(lambda: refuse({"gathered": "bfloat16"}, plain), 2)
+
+
+class Types(Callback):
+    """Keeps the types in which parameters are gathered."""
+
+    def on_fit_start(self, trainer, pl_module):
+        self.seen = {}
+        for name in ("stem.project", "backbone.blocks.0.linear", "head.projection"):
+            part = pl_module.get_submodule(name)
+            part.register_forward_pre_hook(lambda own, _, n=name: self.note(n, own))
+
+    def note(self, name, part):
+        self.seen[name] = str(part.weight.dtype)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reduced", [None, "bfloat16"])
+def test_half_as_much_is_gathered_and_the_result_is_that_of_one_process(reduced):
+    def train(options):
+        types = Types()
+        strategy = FullyShardedStrategy(**options) if options is not None else "auto"
+        found = fit_fake(
+            {
+                "strategy": strategy,
+                "devices": int(os.environ["WORLD_SIZE"]),
+                "precision": "bf16-mixed",
+                "callbacks": [types],
+            }
+        )
+        first = found["rows"][0]["train/loss"]
+        return {**found["weights"], "types": types.seen, "first": first}
+
+    (one,) = run_ranks(train, 1, None)
+    for rank in run_ranks(train, 2, {"gathered": "bfloat16", "reduced": reduced}):
+        assert rank.pop("types") == {
+            "stem.project": "torch.float32",
+            "backbone.blocks.0.linear": "torch.bfloat16",
+            "head.projection": "torch.bfloat16",
+        }
+        # gains of norms are ones at first, and rounded later
+        assert rank.pop("first") == pytest.approx(one["first"], rel=1e-6)
+        for name, value in rank.items():
+            torch.testing.assert_close(value, one[name], rtol=0, atol=1e-3, msg=name)
+
+
+def test_eight_processes_are_stepped_with_a_fake_process_group():
+    """Two replicas of two shards, each of layers in two parts: shapes only, nothing is sent."""
+
+    def step():
+        torch.distributed.init_process_group("fake", rank=7, world_size=8, store=FakeStore())
+        mesh = init_device_mesh("cpu", (2, 2, 2), mesh_dim_names=("replicas", "shards", "tensors"))
+        sharding = Sharding(mesh["replicas", "shards"], None, mesh["tensors"])
+        stem, backbone = TokenStem(16, TokenSpec(Tokens(11), 6)), Decoder(16, 1, 4)
+        head = LinearHead(16, Tokens(11))
+        parallelize(stem, backbone, head, Execution(checkpoint="selective"), sharding)
+        tokens = torch.zeros(2, 6, dtype=torch.long)
+        batch = TokenBatch(tokens, tokens, torch.ones(2, 6))
+        optimizer = torch.optim.AdamW([*stem.parameters(), *backbone.parameters()])
+        head(backbone(stem(batch))).log_prob(tokens).sum().backward()
+        optimizer.step()
+        named = {**dict(backbone.named_parameters()), **dict(stem.named_parameters())}
+        return {name: list(p.to_local().shape) for name, p in named.items()}
+
+    (shapes,) = run_ranks(step, 1)
+    assert shapes["blocks.0.attention.query.weight"] == [4, 16]  # a half of a half of the rows
+    assert shapes["blocks.0.attention.out.weight"] == [8, 8]  # half of the rows and columns
+    assert shapes["embedding.weight"] == [5, 16]  # the second half of 11

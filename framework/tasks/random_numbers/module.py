@@ -111,7 +111,7 @@ class PromptModel(PredictiveModule):
 
     def _draw(self, prediction: Any) -> Tensor:
         """Draws numbers `[samples, B, 1]`, reproducibly for each prediction and process."""
-        with seeded(self.seed + self.global_rank, self.device):
+        with seeded(self.seed + self.place[0], self.device):
             drawn: Tensor = prediction.sample((self.samples,))
         return drawn
 

@@ -1,4 +1,4 @@
-"""A folder of shards is resumed by the strategy that reads it as data, and by no other."""
+"""A folder of shards is read as data, by our strategy or by those that leave files to us."""
 
 import pytest
 
@@ -6,11 +6,18 @@ from framework.console.resume import check_folder
 
 OURS = {"class_path": "framework.strategies.FullyShardedStrategy", "init_args": {}}
 LIGHTNINGS = {"class_path": "lightning.pytorch.strategies.FSDPStrategy", "init_args": {}}
+DDP = {"class_path": "lightning.pytorch.strategies.DDPStrategy", "init_args": {}}
 
 
-def test_only_our_strategy_reads_a_folder(tmp_path):
-    check_folder(str(tmp_path), OURS)
-    for other in (LIGHTNINGS, "fsdp", "auto", {"class_path": "os.system"}):
-        with pytest.raises(ValueError, match="is a folder of shards, which FullyShardedStrategy"):
-            check_folder(str(tmp_path), other)
-        check_folder(str(tmp_path / "a.ckpt"), other)
+def test_a_folder_is_read_as_data_or_not_at_all(tmp_path):
+    def check(strategy, path=tmp_path, writes=None):
+        check_folder(str(path), {"strategy": strategy, "enable_checkpointing": writes})
+
+    for own in (OURS, DDP, "auto", "ddp"):
+        check(own)
+    check(OURS, writes=False)
+    others = [(name, None) for name in (LIGHTNINGS, "fsdp", {"class_path": "os.system"})]
+    for strategy, writes in [*others, (DDP, False), ("auto", False)]:
+        with pytest.raises(ValueError, match=r"folder of shards.*`overtone consolidate .* MODEL"):
+            check(strategy, writes=writes)
+        check(strategy, tmp_path / "a.ckpt", writes)

@@ -1,0 +1,1 @@
+"""Tools of parallel execution, which `framework.execution` applies in one order."""

@@ -1,0 +1,179 @@
+"""Layers that several processes divide, with shards or without, train as those of one do."""
+
+from functools import partial
+
+import pytest
+import torch
+from lightning.pytorch import seed_everything
+from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.testing._internal.distributed.fake_pg import FakeStore
+
+from components.backbones import MLP, Decoder, EncoderDecoder
+from components.layers.fan import FanFeedForward, FanLayer
+from components.layers.feedforward import FeedForward, SwiGLU
+from components.layers.masks import Mask
+from components.layers.myopic.attention import Myopic
+from components.layers.norms import LayerNorm, RMSNorm
+from components.layers.positions import Learned, RelativeBias
+from framework.callbacks.step_seed import StepSeed
+from framework.checkpoint_io import DurableCheckpointIO
+from framework.checkpoints import load_parameters
+from framework.execution import PLAIN, Execution
+from framework.parallel.tensors import divide, regrouped
+from framework.strategies import FullyShardedStrategy
+from tests.framework.modules.fakes import trainer, whole
+from tests.framework.modules.parts import FixedData
+from tests.framework.modules.test_tied import batch, model
+from tests.ranks import run_ranks
+
+FANFORMER = partial(
+    Decoder,
+    dim=16,
+    depth=2,
+    heads=4,
+    kv_heads=2,
+    projection=partial(FanLayer, activation=nn.Identity),
+    qk_norm=RMSNorm,
+    feedforward=SwiGLU,
+)
+GPT = partial(
+    Decoder,
+    dim=16,
+    depth=2,
+    heads=4,
+    bias=True,
+    feedforward=partial(FeedForward, bias=True),
+    norm=LayerNorm,
+    positions=partial(Learned, length=16),
+)
+
+
+def train(processes=1, steps=3, folder=None, ckpt_path=None, changes=None, **options):
+    """Takes clipped steps in float64, where a difference is one of the method."""
+    torch.set_default_dtype(torch.float64)
+    seed_everything(1, verbose=False)
+    settings = {"max_steps": steps, "max_epochs": 4, "gradient_clip_val": 0.05}
+    how = {"strategy": FullyShardedStrategy(**options)} if options else {}
+    plugins = [] if options else [DurableCheckpointIO()]
+    runner = trainer(devices=processes, callbacks=[StepSeed()], plugins=plugins, **settings, **how)
+    changes = {"backbone": FANFORMER, **(changes or {})}
+    module = model(tied=changes["backbone"] is FANFORMER, **changes)
+    size = 6 * options.get("tensor_parallel_size", 1) // processes  # an epoch is one batch
+    runner.fit(module, FixedData(batch(), size=size), ckpt_path=ckpt_path, weights_only=True)
+    if folder is not None:
+        runner.save_checkpoint(folder / "file.ckpt")
+        runner.strategy._save_distributed_checkpoint = True
+        runner.save_checkpoint(folder / "folder")
+    return {**whole(module), "loss": runner.callback_metrics["train/loss"]}
+
+
+def close(found, expected):
+    """Fails unless weights and loss are equal."""
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=0, atol=1e-11, msg=name)
+
+
+def same(processes, options, backbone=FANFORMER, execution=PLAIN):
+    """Fails unless each of several processes ends with the weights and the loss of one."""
+    changes = {"backbone": backbone, "execution": execution}
+    (alone,) = run_ranks(lambda: train(changes={"backbone": backbone}), 1)
+    for rank in run_ranks(lambda: train(processes, changes=changes, **options), processes):
+        close(rank, alone)
+
+
+def test_two_processes_that_divide_layers_train_as_one():
+    same(2, {"tensor_parallel_size": 2}, execution=Execution(checkpoint="selective"))
+
+
+TWO = {"tensor_parallel_size": 2}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("processes", "options", "changes"),
+    [
+        (2, TWO, {"backbone": GPT, "execution": Execution(meta=True)}),
+        (4, TWO, {"execution": Execution(checkpoint=True)}),
+        (4, {**TWO, "replicas": 2}, {"backbone": GPT}),
+        (4, {"replicas": 2}, {"execution": Execution(meta=True)}),
+        (2, {"offload": True}, {"execution": Execution(meta=True)}),
+    ],
+    ids=["2 of GPT", "2 x 2 of FANformer", "2 replicas of 2", "2 replicas of 2 shards", "offload"],
+)
+def test_parallel_training_is_that_of_one_process(processes, options, changes):
+    same(processes, options, **changes)
+
+
+@pytest.mark.slow
+def test_one_process_goes_on_where_divided_layers_were_saved(tmp_path):
+    (through,) = run_ranks(lambda: train(steps=4), 1)
+    run_ranks(lambda: train(4, 2, tmp_path, **TWO), 4)
+    folder, file = (tmp_path / name for name in ("folder", "file.ckpt"))
+    found, expected = load_parameters(folder), load_parameters(file)
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in found)
+    for path in (folder, file):
+        (again,) = run_ranks(lambda path=path: train(steps=4, ckpt_path=path), 1)
+        close(again, through)
+    for again in run_ranks(lambda: train(2, 4, ckpt_path=folder, **TWO), 2):
+        close(again, through)
+
+
+def test_each_process_gets_its_share_of_every_part():
+    matrix = torch.arange(24.0).view(12, 2)
+
+    def exchange(parts, processes):
+        mesh = init_device_mesh("cpu", (processes,))
+        own = matrix.chunk(processes)[mesh.get_local_rank()].clone().requires_grad_()
+        share = regrouped(own, parts, mesh)
+        (share * share).sum().backward()
+        return {"share": share, "gradient": own.grad}
+
+    for parts, processes in ((3, 2), (2, 3)):
+        ranks = run_ranks(partial(exchange, parts, processes), processes)
+        for rank, found in enumerate(ranks):
+            expected = [part.chunk(processes)[rank] for part in matrix.chunk(parts)]
+            assert torch.equal(found["share"], torch.cat(expected))
+            assert torch.equal(found["gradient"], 2 * matrix.chunk(processes)[rank])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # the compiler's own
+def test_a_divided_block_is_one_graph():
+    """Traced beside a fake process group: nothing is sent, and no kernel is made."""
+    torch.distributed.init_process_group("fake", rank=0, world_size=2, store=FakeStore())
+    try:
+        backbone, mesh = FANFORMER(), init_device_mesh("cpu", (2,))
+        block = backbone.blocks[0]
+        divide(block, backbone.plan(2), mesh)
+        inputs = torch.randn(2, 5, 16), torch.arange(5)[None], Mask(causal=True)
+        eager = block(*inputs)
+        torch._dynamo.reset()
+        torch._dynamo.utils.counters.clear()
+        block.compile(backend="eager")
+        torch.testing.assert_close(block(*inputs), eager)
+        assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+        assert not torch._dynamo.utils.counters["graph_break"]
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize(
+    ("backbone", "processes", "sentence"),
+    [
+        (partial(Decoder, dim=12, depth=1, heads=3), 2, r"Attention: heads=3 is not divisible"),
+        (partial(GPT, kv_heads=1), 2, r"kv_heads=1 is not divisible by tensor_parallel_size=2"),
+        (partial(GPT, feedforward=partial(SwiGLU, hidden=9)), 2, r"SwiGLU: hidden=9 is not"),
+        (partial(GPT, feedforward=partial(FanFeedForward, hidden=8)), 2, r"FanFeedForward has no"),
+        (partial(GPT, attention=Myopic), 2, r"no plan .* with Myopic; set"),
+        (partial(GPT, value=FanLayer), 2, r"no plan .* with FanLayer; set"),
+        (partial(GPT, positions=RelativeBias), 2, r"with RelativeBias, whose biases differ by"),
+        (partial(MLP, dim=8, depth=1), 2, r"MLP has no plan .* or use Decoder"),
+        (partial(EncoderDecoder, dim=8, depth=1, heads=2), 2, r"EncoderDecoder has no plan"),
+    ],
+)
+def test_what_cannot_be_divided_is_one_sentence(backbone, processes, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        backbone().plan(processes)
