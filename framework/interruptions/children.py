@@ -71,8 +71,8 @@ class Children:
 
 
 def describe(fates: dict[int, str]) -> str:
-    """Returns "Rank 1 was killed by SIGKILL" and so on, for all ranks."""
-    return ", ".join(f"rank {rank} {fate}" for rank, fate in sorted(fates.items())).capitalize()
+    """Returns "Rank 1 was killed by SIGKILL, Rank 2 …" for ranks that did not end well."""
+    return ", ".join(f"Rank {rank} {fate}" for rank, fate in sorted(fates.items()))
 
 
 def _fate(status: int) -> str:

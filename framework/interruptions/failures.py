@@ -56,10 +56,10 @@ def of_ranks(
     known = [f"rank {k} {fates[k]}" for k in lost if k in fates]
     silent = [str(k) for k in lost if k not in fates]
     if silent:
-        names = f"rank {silent[0]} does" if len(silent) == 1 else f"ranks {', '.join(silent)} do"
-        known.append(
-            f"{names} not answer within {patience:g} s: killed, hung, or its machine is gone"
-        )
+        names, whose = f"ranks {', '.join(silent)} do", "their machines are"
+        if len(silent) == 1:
+            names, whose = f"rank {silent[0]} does", "its machine is"
+        known.append(f"{names} not answer within {patience:g} s: killed, hung, or {whose} gone")
     if not known:
         known = [f"rank {k} failed: {said}" for k, said in sorted(answers.items()) if said]
     if not known:

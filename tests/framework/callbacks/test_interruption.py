@@ -12,6 +12,7 @@ from io import StringIO
 
 import pytest
 import torch
+from lightning.fabric.plugins.environments import SLURMEnvironment
 from lightning.pytorch import Callback
 from lightning.pytorch.strategies import DDPStrategy
 
@@ -211,6 +212,30 @@ def test_a_worker_that_is_killed_is_one_sentence(whole, tmp_path, capsys):
     assert re.search(r"A data loader worker \(process \d+\) was killed \(Killed\); where", said)
     fit(tmp_path, resume=True)
     assert same(tmp_path, whole)
+
+
+def test_a_slurm_job_is_also_queued_again(tmp_path, monkeypatch, capfd):
+    """Saved where Lightning looks for it in the next start of the job."""
+    job = {
+        "JOB_ID": "7",
+        "JOB_NAME": "train",
+        "NTASKS": "1",
+        "NTASKS_PER_NODE": "1",
+        "NNODES": "1",
+    }
+    for name, value in {**job, "PROCID": "0", "LOCALID": "0", "NODEID": "0"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    program = tmp_path / "scontrol"
+    program.write_text('#!/bin/sh\necho "scontrol $@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    place = {"default_root_dir": str(tmp_path), "plugins": [SLURMEnvironment()]}
+    with pytest.raises(Preempted):
+        fit(tmp_path / "run", At(2, send(signal.SIGUSR1)), **place)
+    out, err = capfd.readouterr()
+    assert out == "scontrol requeue 7\n"
+    assert "Stopped by SIGUSR1 at step 3; the job is queued again." in err
+    assert read(tmp_path / "hpc_ckpt_1.ckpt")["global_step"] == 3
 
 
 # Several ranks
