@@ -229,7 +229,7 @@ def test_a_failed_run_has_another_status_than_a_mistake(tmp_path, capsys):
 
 QUICK = {  # what needs no model, and a part of what it prints
     "--help": "usage: lightning COMMAND",
-    "-h": "usage: lightning COMMAND",
+    "-h": "Status at the end: 0 done, 1 failed while training",
     "--version": "lightning ",
     "recipes": "quickstart ",
     "fti": "error: there is no command 'fti'; did you mean fit?",

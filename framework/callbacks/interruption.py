@@ -67,10 +67,13 @@ class Interruption(Callback):
             if not _requeues(trainer):  # nothing to save: the signal ends the process
                 _leave_signals(trainer)
             return
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        *_, last = (callback for callback in callbacks if isinstance(callback, Interruption))
         # After the checkpoints, so that they hold the state of all callbacks at the end of a step.
-        trainer.callbacks = [*(c for c in trainer.callbacks if c is not self), self]  # type: ignore[attr-defined]
-        launcher = trainer.strategy.launcher
-        self._children = Children(launcher, trainer.global_rank, STUCK)
+        others = [callback for callback in callbacks if not isinstance(callback, Interruption)]
+        trainer.callbacks = [*others, last]  # type: ignore[attr-defined]
+        if last is self:  # and not that of every run, beside one of the user
+            self._children = Children(trainer.strategy.launcher, trainer.global_rank, STUCK)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Listens to signals, before workers of data loaders are forked."""
@@ -140,6 +143,8 @@ class Interruption(Callback):
         number = self._agreed.highest(self._signals.received)
         if not number:
             return
+        if trainer.training:
+            _log_step(trainer)
         if number == signal.SIGUSR1 and _requeues(trainer):
             # Saves where Slurm's jobs look first, and queues the job again.
             trainer._signal_connector._slurm_sigusr_handler_fn(number, None)  # type: ignore[arg-type]
@@ -205,6 +210,13 @@ def _leave_signals(trainer: Trainer) -> None:
     trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
     loop = trainer.fit_loop.epoch_loop
     loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]  # in each step
+
+
+def _log_step(trainer: Trainer) -> None:
+    """Logs the metrics of the step, as Lightning does after the callbacks."""
+    connector = trainer._logger_connector
+    connector.on_batch_end()
+    connector.update_train_step_metrics()
 
 
 def _requeues(trainer: Trainer) -> bool:

@@ -34,6 +34,7 @@ from framework.checkpoints import NOTE
 from framework.console import (
     checkpoint_path,
     class_options,
+    endings,
     equal_parameters,
     help,
     import_path,
@@ -42,7 +43,7 @@ from framework.console import (
     resumption,
     unsuitable,
 )
-from framework.console.errors import RunFailure, UserError, user_message
+from framework.console.errors import UserError
 from framework.console.explanations import refusals
 from framework.console.help import CommandParser
 from framework.console.parsing import check_groups, explain, explain_interpolation
@@ -56,10 +57,6 @@ INIT_FROM = (
     "Checkpoint, or directory of a published model, from which all parameters that fit are copied "
     "before training; the head may be another one. A table says what was loaded."
 )
-
-
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C outside of training, after Lightning has ended it in order."""
 
 
 class SaveRecipe(SaveConfigCallback):
@@ -255,7 +252,7 @@ class Command(LightningCLI):
                 "drop yours, or give the whole list."
             ) from error
         unsuitable.check_callbacks(trainer)
-        for callback in _interruptions(trainer):
+        for callback in endings.interruptions(trainer):
             callback.command = self._command_to_resume
         return trainer
 
@@ -266,24 +263,11 @@ class Command(LightningCLI):
                 super()._run_subcommand(subcommand)
         except SystemExit as end:
             if isinstance(end.__context__, KeyboardInterrupt):
-                raise Interrupted from end
+                raise KeyboardInterrupt from end  # Lightning has ended it in order
             raise
         except Exception as error:
-            self._end(error)
+            endings.end(self.trainer, error)
             raise
-
-    def _end(self, error: Exception) -> None:
-        """Ends the process if it is explained why; tells failed runs from mistakes."""
-        for callback in _interruptions(self.trainer):
-            if callback.status is not None and not os.environ.get("OVERTONE_DEBUG"):
-                sys.exit(callback.status)
-            if callback.has_trained and (message := user_message(error)):
-                raise RunFailure(message) from error
-
-
-def _interruptions(trainer: Trainer) -> list[Interruption]:
-    callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]  # set from outside
-    return [callback for callback in callbacks if isinstance(callback, Interruption)]
 
 
 def _silence() -> None:

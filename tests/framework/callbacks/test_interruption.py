@@ -9,11 +9,13 @@ from contextlib import redirect_stderr
 from datetime import timedelta
 from functools import partial
 from io import StringIO
+from pathlib import Path
 
 import pytest
 import torch
 from lightning.fabric.plugins.environments import SLURMEnvironment
 from lightning.pytorch import Callback
+from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.strategies import DDPStrategy
 
 from framework.callbacks import Checkpoint, Interruption, StepSeed
@@ -102,8 +104,11 @@ def _resumed_in_its_folder(recwarn):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_a_signal_saves_the_step_and_ends_with_a_status(number, whole, tmp_path, capsys):
     handlers = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)]
+    logger = CSVLogger(tmp_path.with_name(f"log-{number}"))
     with pytest.raises(Preempted) as end:
-        fit(tmp_path, At(2, send(number)))
+        fit(tmp_path, At(2, send(number)), logger=logger)
+    rows = Path(logger.log_dir, "metrics.csv").read_text().splitlines()
+    assert len(rows) == 1 + 3  # a line above those of the steps
     assert end.value.code == PREEMPTED == 75
     assert steps_in(tmp_path) == {"last": 3, "step=3": 3}
     name = {signal.SIGINT: "Ctrl-C"}.get(number, number.name)
