@@ -135,14 +135,16 @@ class Checkpoint(ModelCheckpoint):
         """Lets a validation that is due, but not done yet, be done when the run is resumed."""
         self._boundary.correct(trainer, checkpoint, self._rewinds)
 
-    def write_whole_step(self, trainer: Trainer) -> Path | None:
+    @property
+    def newest(self) -> Path | None:
+        """The last one of this run, if any."""
+        return self._folder / self._kept[-1] if self._kept else None
+
+    def write_whole_step(self, trainer: Trainer) -> None:
         """Writes the last one as it was at the end of the last step, if the model still is there.
 
         Args:
             trainer: The trainer, perhaps in the middle of a step or of a validation.
-
-        Returns:
-            The last one of this run: this one or an earlier one, or None if there is none.
 
         Raises:
             ValueError: If it cannot be written.
@@ -154,7 +156,6 @@ class Checkpoint(ModelCheckpoint):
             self._require(trainer, _failure_of(self._files.wait), "the last checkpoint")
         finally:
             self._rewinds = False
-        return self._folder / self._kept[-1] if self._kept else None
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the record of the best models and the names of the last ones."""

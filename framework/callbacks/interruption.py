@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import torch.distributed as dist
@@ -150,20 +150,25 @@ class Interruption(Callback):
             trainer._signal_connector._slurm_sigusr_handler_fn(number, None)  # type: ignore[arg-type]
             how = "the job is queued again"
         else:
-            how = self._save(trainer)
+            _save(trainer)
+            how = self._how_to_go_on(trainer)
         self._say(trainer, f"Stopped by {_name(number)}", how)
         self.status = PREEMPTED
         raise Preempted
 
     def _explain(self, trainer: Trainer, error: Exception) -> None:
         """Says what ended the run, once the last whole step is saved if that is possible."""
-        reason = failures.of_worker(error)
-        how = ""
-        if trainer.is_global_zero and self.has_trained and _holds_all(trainer):
-            with _alone(trainer.strategy):
-                how = self._save(trainer)
+        reason, how = failures.of_worker(error), ""
+        if trainer.is_global_zero and self.has_trained:
+            if _holds_all(trainer):
+                # What cannot be saved must not hide the error.
+                with _alone(trainer.strategy), suppress(OSError, ValueError, RuntimeError):
+                    _save(trainer)
+            how = self._how_to_go_on(trainer)
         if self._signals.received:  # it may have ended a worker, or another rank
-            reason, self.status = f"Stopped by {_name(self._signals.received)}", PREEMPTED
+            what = " ".join(str(error).split())
+            reason = f"Stopped by {_name(self._signals.received)} ({what})"
+            self.status = PREEMPTED
         elif trainer.world_size > 1 and dist.is_initialized():
             reason = self._blame(trainer, error, reason)
         if reason and self.status is None:
@@ -185,24 +190,26 @@ class Interruption(Callback):
             return ""  # that one says it
         return failures.of_ranks(error, rank, trainer.world_size, answers, fates(), self.patience)
 
-    def _save(self, trainer: Trainer) -> str:
-        """Saves the last whole step; returns how to go on."""
+    def _how_to_go_on(self, trainer: Trainer) -> str:
         checkpoint = trainer.checkpoint_callback
         if not isinstance(checkpoint, Checkpoint):
             return "nothing is saved without the callback Checkpoint, start again"
-        try:
-            path = checkpoint.write_whole_step(trainer)
-        except (OSError, ValueError) as error:
-            return " ".join(str(error).split()).removesuffix(".")
-        if not path:
+        if checkpoint.newest is None:
             return "nothing is saved yet, start again"
-        how = f"`{self.command}`" if self.command else f"trainer.fit(ckpt_path={str(path)!r}, ...)"
+        path = str(checkpoint.newest)
+        how = f"`{self.command}`" if self.command else f"trainer.fit(ckpt_path={path!r}, ...)"
         return f"go on from {path} with {how}"
 
     def _say(self, trainer: Trainer, what: str, how: str) -> None:
         if trainer.is_global_zero or self.status == FAILED:
             at = f" at step {trainer.global_step}" if self.has_trained else ""
             print("; ".join(filter(None, (f"{what}{at}", how))) + ".", file=sys.stderr, flush=True)
+
+
+def _save(trainer: Trainer) -> None:
+    """Saves the last whole step, if there is a place for it."""
+    if isinstance(trainer.checkpoint_callback, Checkpoint):
+        trainer.checkpoint_callback.write_whole_step(trainer)
 
 
 def _leave_signals(trainer: Trainer) -> None:
