@@ -44,6 +44,7 @@ from components.interfaces import Backbone, Embedded, Head, Initialization, Loss
 from components.layers.attention import ScaledDotProduct
 from components.layers.fan import FanFeedForward, FanLayer
 from components.layers.feedforward import FeedForward, SwiGLU
+from components.layers.flex import FlexAttention
 from components.layers.myopic.attention import Bigram, GivenPast, Myopic
 from components.layers.norms import LayerNorm, RMSNorm
 from components.layers.positions import Learned, NoPositions, RelativeBias, Rotary
@@ -108,6 +109,7 @@ __all__ = [
     "FeatureStem",
     "FeedForward",
     "FlatObservation",
+    "FlexAttention",
     "FourierCategorical",
     "FourierDensity",
     "FourierHead",

@@ -48,11 +48,14 @@ class TokenSpec:
         length: Positions in a window.
         bytes_per_token: Mean length of a token of the validation text in bytes, which turns nats
             per token into bits per byte, comparable between tokenizers; NaN if it is not known.
+        separator: Token with which a document begins, where no position shall see another
+            document of its window; None where a window is read as one text.
     """
 
     support: Tokens
     length: int
     bytes_per_token: float = 1.0
+    separator: int | None = None
 
 
 class TokenBatch(NamedTuple):

@@ -20,12 +20,17 @@ from components.supports import Support
 
 
 class Embedded(NamedTuple):
-    """A batch as a backbone reads it; `None` says that nothing is padded, or no context."""
+    """A batch as a backbone reads it; `None` says that nothing is padded, or no context.
+
+    Where `documents` are given, a position sees those of its own document only, and its result is
+    that of a sequence with this document alone.
+    """
 
     states: Tensor  # [B, S, D], read causally: position s sees the context and positions up to s
     mask: Tensor | None = None  # [B, S] bool, False on padding
     context: Tensor | None = None  # [B, C, D], seen by every position
     context_mask: Tensor | None = None  # [B, C] bool, False on padding
+    documents: Tensor | None = None  # [B, S] int64, which never falls; None: all is one document
 
 
 class Stem(nn.Module, ABC):
@@ -33,11 +38,13 @@ class Stem(nn.Module, ABC):
 
     `reach` is how many steps before its target a state depends on, None for the whole batch. Where
     it is given, a window that moves is embedded at its end only. Where a stem is not
-    `autoregressive`, no state reads a target, and all targets are predicted at once.
+    `autoregressive`, no state reads a target, and all targets are predicted at once. One that
+    `separates` marks the documents of a window, and needs a backbone that keeps them apart.
     """
 
     reach: int | None = None
     autoregressive: bool = True
+    separates: bool = False
 
     @abstractmethod
     def forward(self, batch: Any) -> Embedded:
@@ -52,7 +59,7 @@ class Stem(nn.Module, ABC):
         A sequence that grows by what was drawn is embedded so, position by position. By default
         all of it is embedded each time; override this where a state depends on little.
         """
-        states, mask, _, _ = self(batch)
+        states, mask, *_ = self(batch)
         here = slice(position, position + 1)
         return Embedded(states[:, here], None if mask is None else mask[:, here])
 
@@ -75,11 +82,13 @@ class Stem(nn.Module, ABC):
 class Backbone(nn.Module, ABC):
     """Turns a sequence into hidden states.
 
-    `blocks` are the units of sharding, checkpointing and compiling.
+    `blocks` are the units of sharding, checkpointing and compiling. One that `separates` keeps the
+    documents of a window apart, where a stem marks them.
     """
 
     dim: int
     blocks: nn.ModuleList
+    separates: bool = False
 
     @property
     def input_dim(self) -> int:

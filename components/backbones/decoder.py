@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -20,7 +22,7 @@ from components.layers.feedforward import (
     ValueFactory,
 )
 from components.layers.linear import require_positive, residual_std
-from components.layers.masks import attention_mask, position_indices
+from components.layers.masks import Mask, attention_mask, document_indices, position_indices
 from components.layers.norms import NormFactory, RMSNorm
 from components.layers.positions import PositionsFactory, Rotary
 
@@ -62,6 +64,8 @@ class Decoder(Backbone):
     FANformer: Dong et al. (arXiv:2502.21309), eq. 1-5, where the square root in eq. 3 is that of
     the width of a head, as in their code; `value=FanLayer` is a variant of that code only.
     """
+
+    separates = True
 
     def __init__(
         self,
@@ -124,8 +128,11 @@ class Decoder(Backbone):
         """Computes hidden states `[B, S, D]` of the states; see `Backbone.forward`.
 
         Raises:
-            ValueError: If a context comes later than with the first call on a cache.
+            ValueError: If a context comes later than with the first call on a cache, or documents
+                are given beside padding, a context or a cache.
         """
+        if inputs.documents is not None:
+            return self._separated(inputs, inputs.documents, cache)
         sequence, key_mask, prefix = _prepend(inputs)
         device, new = sequence.device, sequence.shape[1]
         known = 0 if cache is None else cache.length
@@ -148,10 +155,30 @@ class Decoder(Backbone):
         output: Tensor = self.norm(hidden[:, prefix:])
         return output
 
+    def _separated(self, inputs: Embedded, documents: Tensor, cache: Cache | None) -> Tensor:
+        """Computes hidden states of windows, each document on its own; positions restart."""
+        if any(given is not None for given in (inputs.mask, inputs.context, cache)):
+            raise ValueError(
+                "Decoder keeps the documents of whole windows apart, which have no padding, "
+                "context or cache; drop these, or the documents."
+            )
+        states, size = inputs.states, inputs.states.shape[1]
+        self.positions.require(size)
+        index = document_indices(documents)
+        mask = self.positions.add_bias(
+            Mask(causal=True, documents=documents), index, size, bidirectional=False
+        )
+        mask = cast(Block, self.blocks[0]).attention.operator.prepare(mask)
+        hidden = self.positions(states, index)
+        for block in self.blocks:
+            hidden = block(hidden, index, mask)
+        output: Tensor = self.norm(hidden)
+        return output
+
 
 def _prepend(inputs: Embedded) -> tuple[Tensor, Tensor | None, int]:
     """Joins context and states `[B, C + S, D]`, and their masks, and counts the context."""
-    states, mask, context, context_mask = inputs
+    states, mask, context, context_mask, _ = inputs
     if context is None:
         return states, mask, 0
     if mask is not None or context_mask is not None:

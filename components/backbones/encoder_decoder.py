@@ -111,7 +111,7 @@ class EncoderDecoder(Backbone):
         Raises:
             ValueError: If there is no context, or a second one on the same cache.
         """
-        states, key_mask, context, context_mask = inputs
+        states, key_mask, context, context_mask, _ = inputs
         started = cache is not None and cache.length > 0
         if (context is None) != started:
             raise ValueError(

@@ -22,6 +22,8 @@ from components.layers.norms import NormFactory, RMSNorm
 class PositionWiseBackbone(Backbone):
     """Maps each position on its own: it needs no cache and reads no context."""
 
+    separates = True  # positions see nothing but themselves
+
     @abstractmethod
     def transform(self, states: Tensor) -> Tensor:
         """Computes hidden states `[B, S, D]` of states, each of its own state only."""

@@ -70,6 +70,16 @@ class AttentionOperator(nn.Module, ABC):
         """
         return KeyValue(*joined(shared, *own))
 
+    def prepare(self, mask: Mask) -> Mask:
+        """Brings a mask into the form that `forward` reads, once for all blocks.
+
+        Here documents become a matrix of booleans, `[B, 1, S, S]`.
+        """
+        if mask.documents is None:
+            return mask
+        size = mask.documents.shape[1]
+        return Mask(mask.as_matrix(size, size, mask.documents.device))
+
     @abstractmethod
     def forward(self, queries: Tensor, own: KeyValue, past: KeyValue, mask: Mask) -> Tensor:
         """Attends with queries `[B, H, Q, E]` to keys and values: `[B, H, Q, E]`.

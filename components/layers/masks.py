@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,12 +17,17 @@ class Mask(NamedTuple):
 
     matrix: Tensor | None = None  # [B or 1, H or 1, Q, K]
     causal: bool = False  # query q sees keys 0 ... q; only if there are as many queries as keys
+    documents: Tensor | None = None  # [B, S], beside `causal`: only keys of an equal number
+    blocks: Any = None  # a BlockMask of both, where the operator of attention has made it
 
     def as_matrix(self, queries: int, keys: int, device: torch.device) -> Tensor | None:
         """Returns the mask as a matrix `[B or 1, H or 1, Q, K]`; None if all keys are seen."""
         if not self.causal:
             return self.matrix
-        return torch.ones(queries, keys, dtype=torch.bool, device=device).tril()[None, None]
+        seen = torch.ones(queries, keys, dtype=torch.bool, device=device).tril()[None, None]
+        if self.documents is None:
+            return seen
+        return seen & (self.documents[:, None, :, None] == self.documents[:, None, None])
 
 
 def attention_mask(
@@ -52,6 +57,17 @@ def attention_mask(
     if key_mask is None:
         return Mask(matrix[None, None])
     return Mask(matrix & key_mask[:, None, None] | (key == query))
+
+
+def document_indices(documents: Tensor) -> Tensor:
+    """Numbers the positions of each document of windows, `[B, S]`, from 0 on.
+
+    Args:
+        documents: Number of the document of each position, `[B, S]`, which never falls.
+    """
+    place = torch.arange(documents.shape[1], device=documents.device).expand_as(documents)
+    opens = documents.diff(dim=1, prepend=documents[:, :1] - 1) != 0
+    return place - torch.where(opens, place, 0).cummax(1).values
 
 
 def position_indices(

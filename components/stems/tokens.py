@@ -14,7 +14,8 @@ class TokenStem(Stem):
     """Looks up a learned vector for each token of a text.
 
     Of a corpus every position predicts the token that follows; of prompts, which may be padded,
-    the last position predicts the answer.
+    the last position predicts the answer. Where the spec has a `separator`, documents are marked:
+    the separator is the first token of the document that follows it.
 
     Args:
         dim: Width of the states.
@@ -36,6 +37,8 @@ class TokenStem(Stem):
         super().__init__()
         require(spec, TokenSpec, PromptSpec)
         self.answers = isinstance(spec, PromptSpec)
+        self.separator = None if isinstance(spec, PromptSpec) else spec.separator
+        self.separates = self.separator is not None
         size = spec.size if isinstance(spec, PromptSpec) else spec.support.size
         self.embedding = embedding(size=size, dim=dim)
         self.dropout = nn.Dropout(dropout)
@@ -47,7 +50,11 @@ class TokenStem(Stem):
     def forward(self, batch: TokenBatch | PromptBatch) -> Embedded:
         """Embeds texts `[B, S]` as states `[B, S, D]`, of which padding is masked."""
         states: Tensor = self.dropout(self.embedding(batch.tokens))
-        return Embedded(states, batch.mask if isinstance(batch, PromptBatch) else None)
+        if isinstance(batch, PromptBatch):
+            return Embedded(states, batch.mask)
+        if self.separator is None:
+            return Embedded(states)
+        return Embedded(states, documents=(batch.tokens == self.separator).cumsum(1))
 
     def readout(self, hidden: Tensor) -> Tensor:
         """Selects every position of a corpus, the last one of prompts, `[B, 1, D]`."""

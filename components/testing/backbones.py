@@ -130,6 +130,22 @@ def _alone(given: Embedded, example: int) -> Embedded:
     return Embedded(states, context=around[None], context_mask=seen[None])  # that it has none
 
 
+def documents_are_apart(build: Build, context: bool = False) -> None:
+    """In a packed window each document has the hidden states that it has alone."""
+    backbone = built(build)
+    if context or not backbone.separates:
+        return
+    given = inputs(backbone)
+    documents = torch.tensor([[0, 0, 0, 1, 1, 1], [4, 5, 5, 5, 5, 6], [2, 2, 2, 2, 2, 2]])
+    with torch.no_grad():
+        together = backbone(given._replace(documents=documents))
+        for example, numbers in enumerate(documents):
+            for number in numbers.unique():
+                place = numbers == number
+                alone = backbone(Embedded(given.states[example : example + 1, place]))
+                torch.testing.assert_close(together[example, place], alone[0])
+
+
 def is_finite_where_nothing_is_seen(build: Build, context: bool = False) -> None:
     """Masks without a single position give finite hidden states and gradients."""
     backbone = built(build)
@@ -181,6 +197,7 @@ BACKBONE_LAWS = (
     a_growing_cache_equals_one_call,
     a_repeated_cache_continues_each_example,
     padding_changes_nothing,
+    documents_are_apart,
     is_finite_where_nothing_is_seen,
     gradients_reach_every_parameter,
     stays_close_under_bfloat16,

@@ -17,6 +17,9 @@ from framework.data.tokens.bundled import PythonFiles, PythonLibrary, StateOfThe
 from framework.data.tokens.corpora import Corpus, JsonLines, TextCorpus, TextFiles, TokenFiles
 from framework.data.tokens.hub import HubText, SavedText
 from framework.data.tokens.module import TokenData
+from framework.data.tokens.shards.source import TokenShards
+from framework.data.tokens.streaming.module import StreamedTokenData
+from framework.data.tokens.streaming.source import StreamedText
 from framework.data.tokens.tokenizer import (
     BytePairTokenizer,
     ByteTokenizer,
@@ -75,6 +78,8 @@ __all__ = [
     "SoftPendulum",
     "StandardScaling",
     "StateOfTheUnion",
+    "StreamedText",
+    "StreamedTokenData",
     "Table",
     "TableEpisodes",
     "TextCorpus",
@@ -82,6 +87,7 @@ __all__ = [
     "Theta",
     "TokenData",
     "TokenFiles",
+    "TokenShards",
     "Tokenizer",
     "TrajectoryData",
     "WideTable",

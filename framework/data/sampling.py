@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import count
 
-import torch
 from torch.utils.data import Sampler
 
+from framework.data.permutations import permutation
+
 ENDLESS = 2**62  # size of an endless training set: more examples than are ever drawn
-EPOCH_STRIDE = 1_000_003  # a prime between neighboring seeds, so that their epochs do not coincide
 
 
 def beginning() -> int:
@@ -23,10 +23,10 @@ def beginning() -> int:
 class StepSampler(Sampler[list[int]]):
     """Draws training batches without end, the same whether or not the run was interrupted.
 
-    Every epoch is a fresh permutation from a generator seeded by (seed, epoch). A global batch is
-    a slice of it, cut into equal parts for the ranks, so that the union over the ranks does not
-    depend on how many there are. The remainder that does not fill a batch is left out of that
-    epoch.
+    Every epoch is a fresh permutation, drawn for (seed, epoch). A global batch is a slice of it,
+    cut into equal parts for the ranks, so that the union over the ranks does not depend on how
+    many there are. The remainder that does not fill a batch is left out of that epoch. Memory and
+    start do not grow with the number of examples beyond that of `permutations.LISTED`.
 
     Args:
         size: Number of examples.
@@ -75,15 +75,11 @@ class StepSampler(Sampler[list[int]]):
         part = self.batch_size // self.world
         epoch, step = divmod(first, self.length)
         while True:
-            order = self._permutation(epoch)
+            order = permutation(self.size, self.seed, epoch)
             for k in range(step, self.length):
                 begin = k * self.batch_size + self.rank * part
-                yield order[begin : begin + part].tolist()
+                yield order.part(begin, begin + part)
             epoch, step = epoch + 1, 0
-
-    def _permutation(self, epoch: int) -> torch.Tensor:
-        generator = torch.Generator().manual_seed(self.seed * EPOCH_STRIDE + epoch)
-        return torch.randperm(self.size, generator=generator)
 
 
 class EndlessSampler(Sampler[list[int]]):

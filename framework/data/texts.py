@@ -38,16 +38,20 @@ def read_text(path: Path) -> str:
         ) from error
 
 
-def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_json_lines(
+    path: Path, begin: int = 0, end: int | None = None
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """Reads a file with one JSON object a line, without holding all of it in memory.
 
     Blank lines are skipped.
 
     Args:
         path: The file; gzipped if named `.gz`.
+        begin: Only lines that begin at this byte or later; 0 of a file that is gzipped.
+        end: Only lines that begin before this byte; None for all.
 
     Yields:
-        The number of the line, from 1 on, and the object.
+        The number of the line among those that are read, from 1 on, and the object.
 
     Raises:
         ValueError: If a line is not a JSON object, or the file is damaged.
@@ -55,28 +59,34 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     number = 1
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            for number, line in enumerate(file, 1):
+            if begin:  # the line that ends there belongs to those before
+                file.seek(begin - 1)
+                file.readline()
+            while (end is None or file.tell() < end) and (line := file.readline()):
                 if line.strip():
-                    yield number, _object(line, first=number == 1)
+                    yield number, _object(line, first=begin == 0 and number == 1)
+                number += 1
     except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(
-            f"{str(path)!r} cannot be read as JSON lines (line {number}: {error}); "
+            f"{str(path)!r} cannot be read as JSON lines ({_line(number, begin)}: {error}); "
             "write one object a line, in UTF-8."
         ) from error
 
 
-def json_texts(path: Path, column: str) -> Iterator[str]:
+def json_texts(path: Path, column: str, begin: int = 0, end: int | None = None) -> Iterator[str]:
     """Reads the texts of a file with one JSON object a line; null is an empty one.
 
     Args:
         path: The file; gzipped if named `.gz`.
         column: Name under which an object has its text.
+        begin: Only lines that begin at this byte or later.
+        end: Only lines that begin before this byte; None for all.
 
     Raises:
         ValueError: If a line is not a JSON object, or has no text of that name.
     """
-    for number, found in read_json_lines(path):
-        place = f"{str(path)!r}: line {number}"
+    for number, found in read_json_lines(path, begin, end):
+        place = f"{str(path)!r}: {_line(number, begin)}"
         if column not in found:
             names = ", ".join(map(repr, found)) or "nothing"
             raise ValueError(
@@ -139,6 +149,10 @@ def read_prompts(path: str, option: str = "prompts") -> list[str]:
     if not prompts:
         raise ValueError(f"{option}={path!r} holds no prompt; write one a line.")
     return prompts
+
+
+def _line(number: int, begin: int) -> str:
+    return f"line {number}" + (f" behind byte {begin}" if begin else "")
 
 
 def _object(line: bytes, first: bool) -> dict[str, Any]:

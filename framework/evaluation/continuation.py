@@ -68,7 +68,8 @@ def continuations(
     new: list[Tensor] = []
     for step in range(sampling.length):
         with torch.no_grad():
-            embedded = stem(unlabeled(read))._replace(mask=mask)
+            embedded = stem(unlabeled(read))  # what grows in a cache is one document
+            embedded = embedded._replace(mask=mask, documents=None)
             hidden = stem.readout(backbone(embedded, cache))
             logits = head(hidden[:, -1]).logits.float()
             if size is not None:

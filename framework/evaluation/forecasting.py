@@ -164,7 +164,7 @@ def _continue(
 
 def _first(stem: Stem, batch: SeriesBatch | CovariateBatch) -> Embedded:
     """Embeds the context and the first state; without a mask if nothing of them is padding."""
-    _, _, context, context_mask = stem(batch)
+    _, _, context, context_mask, _ = stem(batch)
     if context_mask is not None and bool(context_mask.all()):
         context_mask = None
     return stem.state(batch, 0)._replace(context=context, context_mask=context_mask)

@@ -102,7 +102,7 @@ def generate(
     cache = backbone.new_cache(size, length + sampling.length)
     new, tokens = prompt, []
     for _ in range(sampling.length):
-        read = stem(unlabeled(new))
+        read = stem(unlabeled(new))._replace(documents=None)  # what grows is one document
         if new is prompt:
             read = read._replace(mask=mask)
         hidden = stem.readout(backbone(read, cache))

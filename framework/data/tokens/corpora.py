@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from framework.data.cache import fingerprint
+from framework.data.cache import cached, fingerprint
 from framework.data.files import existing_file, matching_files
 from framework.data.texts import json_texts, read_text
 from framework.data.tokens.streams import SPLITS, Stream, Streams, tokenized
@@ -148,8 +150,9 @@ class JsonLines(TextCorpus):
 class TokenFiles(Corpus):
     """Files of token ids that were made elsewhere, `.npy` or raw integers (`.bin`).
 
-    They are memory-mapped in place. With the `FileTokenizer` that made them, ids are shown as text
-    and bits per byte are measured; without one, these are not known and left out.
+    They are memory-mapped in place; all ids are checked once, and not again until a file changes.
+    With the `FileTokenizer` that made them, ids are shown as text and bits per byte are measured;
+    without one, these are not known and left out.
 
     Args:
         train: File to train on.
@@ -193,20 +196,57 @@ class TokenFiles(Corpus):
         return Streams(self.files, vocabulary, lengths)
 
     def _check(self, split: str, size: int) -> None:
-        ids = self.files[split].ids
-        _check_width(self.files[split])
-        for start in range(0, len(ids), CHUNK):
-            chunk = ids[start : start + CHUNK]
-            wrong = np.flatnonzero((chunk < 0) | (chunk >= size))
-            if len(wrong):
-                limit = f"vocab_size={size}"
-                if size < self.vocab_size:
-                    limit = f"the {size} tokens of the tokenizer"
-                raise ValueError(
-                    f"TokenFiles: token {start + wrong[0]} of {str(self.files[split].path)!r} is "
-                    f"{chunk[wrong[0]]}, beyond {limit}; check the size, the dtype and which "
-                    "tokenizer made the file."
-                )
+        stream = self.files[split]
+        _check_width(stream)
+        facts = _measured(stream, "range", _range)
+        if facts["smallest"] >= 0 and facts["largest"] < size:
+            return
+        number, token = _first_beyond(stream, size)
+        limit = f"vocab_size={size}"
+        if size < self.vocab_size:
+            limit = f"the {size} tokens of the tokenizer"
+        raise ValueError(
+            f"TokenFiles: token {number} of {str(stream.path)!r} is {token}, beyond {limit}; "
+            "check the size, the dtype and which tokenizer made the file."
+        )
+
+
+def _measured(
+    stream: Stream, name: str, measure: Callable[[Stream], dict[str, float]]
+) -> dict[str, float]:
+    """Measures a file once, and keeps the result as long as its name, time and ends do not change.
+
+    All processes of a machine, and later runs, then start without a pass over it.
+    """
+
+    def write(folder: Path) -> None:
+        (folder / "facts.json").write_text(json.dumps(measure(stream)))
+
+    ends = fingerprint(*_ends(stream.path))
+    time = stream.path.stat().st_mtime_ns
+    key = {"file": str(stream.path.absolute()), "time": time, "ends": ends}
+    folder = cached("measured", {**key, "dtype": str(stream.ids.dtype), "name": name}, write)
+    facts: dict[str, float] = json.loads((folder / "facts.json").read_text())
+    return facts
+
+
+def _range(stream: Stream) -> dict[str, float]:
+    starts = range(0, len(stream), CHUNK)
+    chunks = [stream.ids[start : start + CHUNK] for start in starts]
+    return {
+        "smallest": min(int(chunk.min()) for chunk in chunks),
+        "largest": max(int(chunk.max()) for chunk in chunks),
+    }
+
+
+def _first_beyond(stream: Stream, size: int) -> tuple[int, int]:
+    """Returns the place of the first id that is not in a vocabulary, and the id; there is one."""
+    for start in range(0, len(stream), CHUNK):
+        chunk = stream.ids[start : start + CHUNK]
+        wrong = np.flatnonzero((chunk < 0) | (chunk >= size))
+        if len(wrong):
+            return start + int(wrong[0]), int(chunk[wrong[0]])
+    raise AssertionError("all ids are in the vocabulary")
 
 
 def _check_width(stream: Stream) -> None:
@@ -225,8 +265,13 @@ def _bytes_per_token(stream: Stream, vocabulary: Vocabulary) -> float:
     """Measures the mean length of the tokens that are predicted; NaN where it is not known."""
     if isinstance(vocabulary, Numerals):
         return math.nan
+    measured = partial(_length, vocabulary=vocabulary)
+    return _measured(stream, f"length in {vocabulary.digest()}", measured)["bytes"]
+
+
+def _length(stream: Stream, vocabulary: Vocabulary) -> dict[str, float]:
     predicted = stream.ids[1:].tolist()
-    return len(vocabulary.decode(predicted).encode()) / max(1, len(predicted))
+    return {"bytes": len(vocabulary.decode(predicted).encode()) / max(1, len(predicted))}
 
 
 def _ends(path: Path) -> tuple[str, bytes, bytes]:

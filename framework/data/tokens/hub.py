@@ -57,15 +57,23 @@ class HubText(TextCorpus):
         if split not in self.loaded:
             try:
                 self.loaded[split] = datasets.load_dataset(
-                    self.path, self.name, data_files=self._files(), split=self.splits[split]
+                    self.path,
+                    self.name,
+                    data_files=self._files(),
+                    split=self.splits[split],
+                    **self._options(),
                 )
             except (ValueError, OSError, RuntimeError, datasets.exceptions.DatasetsError) as error:
                 # a RuntimeError: the data set is a script, and scripts are no longer run
                 raise ValueError(
-                    f"HubText: the split {self.splits[split]!r} of path={self.path!r} cannot be "
-                    f"loaded; check the names ({_reason(error)})."
+                    f"{type(self).__name__}: the split {self.splits[split]!r} of "
+                    f"path={self.path!r} cannot be loaded; check the names ({_reason(error)})."
                 ) from error
         return self.loaded[split]
+
+    def _options(self) -> dict[str, Any]:
+        """Returns how the data set is loaded."""
+        return {}
 
     def _files(self) -> dict[str, str] | None:
         """Returns the files; a path that exists is taken as it is, even if it is a pattern too."""

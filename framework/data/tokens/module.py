@@ -15,7 +15,7 @@ from components.supports import Tokens
 from framework.data.module import Dataset
 from framework.data.texts import read_prompts
 from framework.data.tokens.corpora import Corpus
-from framework.data.tokens.streams import Stream, Streams
+from framework.data.tokens.streams import Streams, TokenStream
 from framework.data.tokens.text import TextData
 from framework.data.tokens.tokenizer import KnownVocabulary, Tokenizer
 from framework.data.tokens.vocabularies import Vocabulary
@@ -41,6 +41,10 @@ class TokenData(TextData):
         length: Positions in a window.
         multiple: The vocabulary is padded to a multiple of this, such as 128, for fast matrix
             kernels; the tokens added never occur.
+        separate_documents: Whether no position sees another document of its window, and positions
+            are counted from the beginning of each: a window is then computed as its documents
+            would be alone. All tokens are predicted as before: the first of a document from the
+            token between documents, and that from the last of the document before it.
         prompts: File of texts to continue when predicting: one a line, or JSON lines (`.jsonl`),
             objects with a `prompt` each; if not given, the test windows.
         options: Batch sizes, workers and seed, as in `PredictiveData`.
@@ -57,6 +61,7 @@ class TokenData(TextData):
         length: int = 256,
         multiple: int = 1,
         prompts: str | None = None,
+        separate_documents: bool = False,
         **options: Unpack[DataOptions],
     ) -> None:
         super().__init__(tokenizer, **options)
@@ -66,13 +71,27 @@ class TokenData(TextData):
             raise ValueError(f"TokenData: multiple={multiple} is not positive; use at least 1.")
         self.source = source
         self.length, self.multiple = length, multiple
+        self.separate_documents = separate_documents
         self.prompts = None if prompts is None else read_prompts(prompts, "TokenData: prompts")
 
     @property
     def spec(self) -> TokenSpec:
-        """Vocabulary, window length, and bytes per token of the validation text."""
+        """Vocabulary, window length, and bytes per token of the validation text.
+
+        Raises:
+            ValueError: If documents cannot be kept apart.
+        """
         size = -(-self.vocabulary.size // self.multiple) * self.multiple
-        return TokenSpec(Tokens(size), self.length, self.bytes_per_token("val"))
+        return TokenSpec(Tokens(size), self.length, self.bytes_per_token("val"), self._separator())
+
+    def _separator(self) -> int | None:
+        """Returns the token between documents, where they are kept apart."""
+        if self.separate_documents and self.end_token is None:
+            raise ValueError(
+                "TokenData: separate_documents needs the token between documents, which ids "
+                "without a tokenizer do not name; give tokenizer, or drop separate_documents."
+            )
+        return self.end_token if self.separate_documents else None
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -117,6 +136,7 @@ class TokenData(TextData):
             known,
             self.length,
             self.multiple,
+            separate_documents=self.separate_documents,
             batch_size=self.batch_size,
             eval_batch_size=self.eval_batch_size,
             num_workers=self.num_workers,
@@ -164,7 +184,7 @@ class TokenWindows(Dataset):
         ValueError: If there is no window.
     """
 
-    def __init__(self, stream: Stream, length: int, whole: bool = False) -> None:
+    def __init__(self, stream: TokenStream, length: int, whole: bool = False) -> None:
         self.stream, self.length = stream, length
         predicted = len(stream) - 1
         self.size = predicted // length if whole else -(-predicted // length)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from framework.data.cache import cached
 from framework.data.tokens.tokenizer import Tokenizer
@@ -68,6 +69,21 @@ class Stream:
         return len(self.ids)
 
 
+class TokenStream(Protocol):
+    """Token ids that are read by slices."""
+
+    @property
+    def path(self) -> Path:
+        """The file, or the folder of the files."""
+
+    @property
+    def ids(self) -> Any:
+        """The ids, as a one-dimensional array."""
+
+    def __len__(self) -> int:
+        """Returns the number of ids."""
+
+
 @dataclass(frozen=True)
 class Streams:
     """The tokens of a corpus.
@@ -79,7 +95,7 @@ class Streams:
             predicted: all but the first.
     """
 
-    streams: dict[str, Stream]
+    streams: Mapping[str, TokenStream]
     vocabulary: Vocabulary
     bytes_per_token: dict[str, float]
 
@@ -125,7 +141,7 @@ def encode(text: Documents, split: str, vocabulary: Vocabulary) -> tuple[Stream,
     Raises:
         ValueError: If the split holds no text.
     """
-    dtype = "uint16" if vocabulary.size <= 1 << 16 else "uint32"
+    dtype = dtype_of(vocabulary)
 
     def write(folder: Path) -> None:
         _write(folder, _checked(text, split), vocabulary, dtype)
@@ -140,14 +156,41 @@ def _write(folder: Path, documents: Iterable[str], vocabulary: Vocabulary, dtype
     """Writes `tokens.bin`, and how many bytes of text it encodes."""
     count = 0
     with (folder / "tokens.bin").open("wb") as file:
-        pieces = _pieces(documents)
-        while group := list(islice(pieces, GROUP)):
-            encoded = vocabulary.encode([piece for _, piece in group])
-            for (first, piece), ids in zip(group, encoded, strict=True):
-                row = [vocabulary.end, *ids] if first else ids
-                np.asarray(row, dtype).tofile(file)
-                count += len(piece.encode())
+        for piece in encoded_pieces(documents, vocabulary, dtype):
+            piece.ids.tofile(file)
+            count += piece.bytes
     (folder / "facts.json").write_text(json.dumps({"bytes": count}))
+
+
+class EncodedPiece(NamedTuple):
+    """A document, or a part of a long one, as token ids."""
+
+    ids: NDArray[Any]  # the token between documents is in front of a document
+    bytes: int  # length of the text
+    opens: bool  # whether a document begins with it
+
+
+def encoded_pieces(
+    documents: Iterable[str], vocabulary: Vocabulary, dtype: str
+) -> Iterator[EncodedPiece]:
+    """Encodes documents, many at once and long ones in pieces.
+
+    Args:
+        documents: Texts, none of them empty.
+        vocabulary: Encodes them.
+        dtype: Type of the ids, see `dtype_of`.
+    """
+    pieces = _pieces(documents)
+    while group := list(islice(pieces, GROUP)):
+        encoded = vocabulary.encode([piece for _, piece in group])
+        for (first, piece), ids in zip(group, encoded, strict=True):
+            row = [vocabulary.end, *ids] if first else ids
+            yield EncodedPiece(np.asarray(row, dtype), len(piece.encode()), first)
+
+
+def dtype_of(vocabulary: Vocabulary) -> str:
+    """Returns the type of integers that its ids are written as."""
+    return "uint16" if vocabulary.size <= 1 << 16 else "uint32"
 
 
 def _checked(text: Documents, split: str) -> Iterator[str]:

@@ -54,10 +54,10 @@ def test_other_text_is_scored_in_the_tokens_of_the_checkpoint(written, tmp_path)
 
 
 @pytest.mark.slow
-def test_a_resumed_run_keeps_the_tokenizer(written, tmp_path):
+def test_a_run_on_other_text_keeps_the_tokenizer(written, tmp_path):
     recipe = written.checkpoint.parent.parent / "config.yaml"
     cli.main([
-        *("fit", "--config", str(recipe), "--ckpt_path", str(written.checkpoint)),
+        *("fit", "--config", str(recipe), "--init_from", str(written.checkpoint)),
         *("--data.source.train", str(written.other), "--trainer.max_steps", "5"),
         *("--trainer.logger.save_dir", str(tmp_path), "--trainer.val_check_interval", "1"),
     ])  # fmt: skip

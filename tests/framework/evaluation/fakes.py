@@ -42,7 +42,7 @@ class Sum(Backbone):
         return Cache(1, batch_size, length)
 
     def forward(self, inputs, cache=None):
-        states, _, context, mask = inputs
+        states, _, context, mask, _ = inputs
         context = states[:, :0] if context is None else context
         context = context if mask is None else context * mask[..., None]
         new = torch.cat([context, states], dim=1)[:, None]  # a single head

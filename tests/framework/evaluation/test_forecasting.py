@@ -54,7 +54,7 @@ class Wide(Series):
     """Gives every value as many features as a Transformer wants."""
 
     def forward(self, batch):
-        states, mask, context, known = super().forward(batch)
+        states, mask, context, known, _ = super().forward(batch)
         directions = torch.linspace(-1, 1, 8, dtype=states.dtype)
         return Embedded(states * directions, mask, torch.sin(context * directions), known)
 

@@ -53,5 +53,5 @@ def test_a_process_that_is_ended_is_one_sentence(two_threads):
     def work(piece):
         os.kill(os.getpid(), signal.SIGKILL)
 
-    with pytest.raises(ValueError, match="ended from outside, .* OMP_NUM_THREADS=1"):
+    with pytest.raises(ValueError, match=r"ended from outside, .* OMP_NUM_THREADS=1"):
         list(side_by_side(work, [0, 1], CPU))

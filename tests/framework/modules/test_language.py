@@ -1,13 +1,16 @@
 """The language model against brute force over its own predictions, with real parts."""
 
 import math
+from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 
 import pytest
 import torch
 from lightning.pytorch.strategies import ModelParallelStrategy
 from matplotlib.figure import Figure
 
+from components.backbones import EncoderDecoder
 from components.backbones.decoder import Decoder
 from components.data import TokenBatch, TokenSpec
 from components.heads.fourier import FourierHead
@@ -54,6 +57,40 @@ def test_metrics_equal_brute_force(head):
     assert metrics["val/perplexity"] == pytest.approx(math.exp(nll / count), rel=1e-5)
     assert metrics["val/bits_per_byte"] == pytest.approx(nll / count / math.log(2) / 2.5, rel=1e-5)
     assert metrics["val/out_of_support"] == 0
+
+
+def test_separated_documents_are_predicted_as_if_alone():
+    """With parts of a recipe: by the losses of each document, cut out of the window."""
+    spec = replace(SPEC, separator=0)
+    module = LanguageModel(**options(spec, TokenStem, LinearHead))
+    module.configure_model()
+    generator = torch.Generator().manual_seed(3)
+    tokens = torch.randint(5, (7, 11), generator=generator)
+    known = TokenBatch(tokens[:, :-1], tokens[:, 1:], torch.ones(7, 10))
+    with torch.no_grad():
+        together = module.eval()(known).log_prob(known.target)
+        for row in range(7):
+            begins = [0, *(t for t in range(1, 10) if tokens[row, t] == 0), 10]
+            for begin, end in pairwise(begins):
+                part = TokenBatch(*(field[row : row + 1, begin:end] for field in known))
+                alone = module(part).log_prob(part.target)
+                torch.testing.assert_close(together[row : row + 1, begin:end], alone)
+        assert not torch.equal(module(known).logits, model_of(SPEC, module)(known).logits)
+
+
+def model_of(spec, module):
+    """The same parameters for other facts of the data."""
+    other = LanguageModel(**options(spec, TokenStem, LinearHead))
+    other.configure_model()
+    other.load_state_dict(module.state_dict())
+    return other.eval()
+
+
+def test_a_backbone_that_cannot_separate_documents_is_refused():
+    made = options(replace(SPEC, separator=0), TokenStem, LinearHead)
+    made["backbone"] = partial(EncoderDecoder, 8, 1, 2)
+    with pytest.raises(ValueError, match=r"EncoderDecoder cannot keep the documents .* choose De"):
+        LanguageModel(**made).configure_model()
 
 
 class Letters(FixedData):

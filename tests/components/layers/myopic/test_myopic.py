@@ -41,6 +41,15 @@ def pair(variant, options, dtype=torch.float64):
     return myopic, ordinary
 
 
+@every_variant
+def test_documents_are_kept_apart_as_by_ordinary_attention(variant):
+    myopic, ordinary = pair(variant, {})
+    documents = (torch.arange(SIZE) >= torch.tensor([[2], [4]])).long()
+    given = Embedded(states(), documents=documents)
+    assert torch.equal(myopic(given), ordinary(given))
+    assert not torch.equal(ordinary(given), ordinary(given._replace(documents=None)))
+
+
 @every_decoder
 @every_variant
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from framework.data.tokens import module, streams
+from components.data import TokenBatch
+from components.stems import TokenStem
+from framework.data.tokens import corpora, module, streams
 from framework.data.tokens.corpora import TextFiles, TokenFiles
 from framework.data.tokens.module import TokenData
 from framework.data.tokens.tokenizer import BytePairTokenizer, ByteTokenizer, KnownVocabulary
@@ -155,6 +157,22 @@ def test_token_files_with_their_tokenizer_measure_bytes(tmp_path):
         TokenData(TokenFiles(path, path, 256), ByteTokenizer()).spec  # noqa: B018
 
 
+def test_token_files_are_read_whole_once(tmp_path, monkeypatch):
+    """By one process of a machine; later ones start without, until the file is another one."""
+    path = str(tmp_path / "ids.npy")
+    np.save(path, np.arange(200_000) % 200)
+    data = TokenData(TokenFiles(path, path, 257), ByteTokenizer())
+    measured = data.spec
+    for name in ("_range", "_length"):
+        monkeypatch.setattr(corpora, name, lambda *_, **__: pytest.fail("read"))
+    assert TokenData(TokenFiles(path, path, 257), ByteTokenizer()).spec == measured
+    with pytest.raises(ValueError, match=r"token 199 of .* is 199, beyond vocab_size=199"):
+        TokenData(TokenFiles(path, path, 199)).spec  # noqa: B018
+    np.save(path, np.arange(200_000) % 201)
+    with pytest.raises(pytest.fail.Exception):
+        TokenData(TokenFiles(path, path, 257)).spec  # noqa: B018
+
+
 def test_token_beyond_the_vocabulary(tmp_path):
     np.save(tmp_path / "ids.npy", np.array([1, 2, 9, 3]))
     path = str(tmp_path / "ids.npy")
@@ -268,6 +286,20 @@ def test_elsewhere_is_another_text_in_the_same_tokens(files, others):
     assert data.decode(batch.target[0].tolist()) in text
     own = TokenData(others, BytePairTokenizer(300), 16)
     assert own.encode(text) != data.encode(text)
+
+
+def test_documents_are_marked_by_the_token_between_them(files, tmp_path):
+    data = TokenData(files, ByteTokenizer(), 8, separate_documents=True)
+    assert data.spec.separator == data.elsewhere(files).spec.separator == 256
+    assert TokenData(files, ByteTokenizer(), 8).spec.separator is None
+    tokens = torch.tensor([[1, 2, 256, 3, 256, 256, 4, 5], [256, 1, 2, 3, 4, 5, 6, 7]])
+    stem = TokenStem(4, data.spec)
+    marked = stem(TokenBatch(tokens, tokens, torch.ones(2, 8))).documents
+    assert marked.tolist() == [[0, 0, 1, 1, 2, 3, 3, 3], [1] * 8]
+    np.save(tmp_path / "ids.npy", np.arange(9))
+    source = TokenFiles(*[str(tmp_path / "ids.npy")] * 2, 10)
+    with pytest.raises(ValueError, match=r"separate_documents needs the token .* give tokenizer"):
+        TokenData(source, separate_documents=True).spec  # noqa: B018
 
 
 def test_a_known_vocabulary_reads_no_text():

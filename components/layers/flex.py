@@ -1,0 +1,81 @@
+"""FlexAttention: attention that skips the blocks of keys which no query of theirs sees."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from components.layers.attention import ScaledDotProduct
+from components.layers.key_value import KeyValue
+from components.layers.masks import Mask
+
+
+class FlexAttention(ScaledDotProduct):
+    """Keeps the documents of long windows apart without a matrix of S · S booleans, on a GPU.
+
+    The fused kernel skips the blocks of 128 keys that lie in another document, so that time and
+    memory grow with the documents rather than with the window. It is compiled when it is first
+    used. Without documents it is `ScaledDotProduct`.
+
+    Args:
+        dropout: Probability to drop an attention weight while training; the kernel has none.
+        scale: Factor of queries · keys, 1/√E if not given.
+
+    Raises:
+        ValueError: If `dropout` is not 0, or when it is trained on a CPU, where the kernel has no
+            gradient.
+
+    Source: Dong et al., "Flex Attention" (arXiv:2412.05496).
+    """
+
+    def __init__(self, dropout: float = 0.0, scale: float | None = None) -> None:
+        super().__init__(dropout, scale)
+        if dropout:
+            raise ValueError(
+                f"FlexAttention cannot drop attention weights (dropout={dropout}); set dropout "
+                "to 0, or choose ScaledDotProduct."
+            )
+
+    def prepare(self, mask: Mask) -> Mask:
+        """Finds the blocks that a mask needs, once for all blocks of the network."""
+        documents = mask.documents
+        if documents is None:
+            return mask
+        if documents.device.type == "cpu" and torch.is_grad_enabled():
+            raise ValueError(
+                "FlexAttention has no gradient on a CPU; choose ScaledDotProduct there."
+            )
+        return mask._replace(blocks=_blocks(documents))
+
+    def forward(self, queries: Tensor, own: KeyValue, past: KeyValue, mask: Mask) -> Tensor:
+        """Attends with queries `[B, H, Q, E]` to `past`, which includes their own positions."""
+        if mask.blocks is None:
+            return super().forward(queries, own, past, mask)
+        attend = _kernel(queries.device.type == "cuda")
+        grouped = queries.shape[1] != past.keys.shape[1]
+        output: Tensor = attend(
+            queries, *past, block_mask=mask.blocks, scale=self.scale, enable_gqa=grouped
+        )
+        return output
+
+
+@cache
+def _kernel(compiled: bool) -> Any:
+    """Returns the kernel, compiled once for all blocks: otherwise it multiplies whole matrices."""
+    from torch.nn.attention.flex_attention import flex_attention  # takes long to import
+
+    return torch.compile(flex_attention) if compiled else flex_attention
+
+
+def _blocks(documents: Tensor) -> Any:
+    """Finds which blocks of keys `[B, S]` are seen: earlier ones of the same document."""
+    from torch.nn.attention.flex_attention import create_block_mask
+
+    def seen(example: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        return (key <= query) & (documents[example, key] == documents[example, query])
+
+    size, length = documents.shape
+    return create_block_mask(seen, size, None, length, length, documents.device)

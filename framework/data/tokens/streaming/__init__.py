@@ -1,0 +1,1 @@
+"""Text that is read while a model trains: more than a disk holds, or from the hub."""

@@ -1,0 +1,1 @@
+"""Verbs that this room adds to the command line."""
