@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import ChainMap
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ from framework.shards import load_shards
 AXES = ("replicas", "shards", "tensors")
 REDISTRIBUTION = logging.getLogger("torch.distributed.tensor._redistribute")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+TIMEOUT = timedelta(minutes=30)  # as that of DDPStrategy
 
 
 class FullyShardedStrategy(ModelParallelStrategy):
@@ -50,6 +52,8 @@ class FullyShardedStrategy(ModelParallelStrategy):
             parameters are kept.
         offload: Keep parameters, gradients and optimizer states in the memory of the host. Tested
             without GPUs only.
+        timeout: How long a process waits for the others before it takes them for hung, as in
+            0:05:00.
 
     Raises:
         ValueError: If the number of processes is not divisible, or precisions do not go together.
@@ -64,6 +68,7 @@ class FullyShardedStrategy(ModelParallelStrategy):
         gathered: Literal["bfloat16"] | None = None,
         reduced: Literal["bfloat16", "float32"] | None = None,
         offload: bool = False,
+        timeout: timedelta = TIMEOUT,
     ) -> None:
         sizes = {"replicas": replicas, "tensor_parallel_size": tensor_parallel_size}
         for name, size in sizes.items():
@@ -73,6 +78,7 @@ class FullyShardedStrategy(ModelParallelStrategy):
             tensor_parallel_size=tensor_parallel_size,
             save_distributed_checkpoint=save_distributed_checkpoint,
             process_group_backend=process_group_backend,
+            timeout=timeout,
         )
         self.replicas, self.offload = replicas, offload
         self.gathered, self.reduced = gathered, reduced

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +20,7 @@ from framework.data.module import PredictiveData
 
 METRICS = "metrics.json"  # in the log directory: the numbers of the table
 BASELINES = "baselines/"  # begins the names of scores of simple predictions there
+SECONDS = 10  # between two collections of garbage, at least; one takes 0.2
 OUTSIDE = 0.05  # share of the targets from which it is said
 
 
@@ -34,6 +37,7 @@ class MetricsReport(Callback):
 
     def __init__(self) -> None:
         self._figures: Mapping[str, Figure] = {}
+        self._collected = 0.0  # when
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Turns off the table that Lightning prints itself."""
@@ -84,8 +88,15 @@ class MetricsReport(Callback):
             # Through the wrapper, if the strategy has one: FSDP gathers the parameters in there.
             drawn: Any = strategy._forward_redirection(model, pl_module, "figures", batch)
         self._figures = drawn
+        self._free_earlier()
         if trainer.is_global_zero:
             show(trainer, self._figures)
+
+    def _free_earlier(self) -> None:
+        """Frees earlier figures: 4 MB each, whose parts refer to each other."""
+        if time.monotonic() - self._collected > SECONDS:
+            gc.collect()
+            self._collected = time.monotonic()
 
     def _close(self, trainer: Trainer, module: nn.Module, title: str) -> None:
         directory = trainer.log_dir  # collective: called on every process

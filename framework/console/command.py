@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +23,7 @@ from yaml.representer import RepresenterError
 from components.data import Spec
 from framework.callbacks import (
     Checkpoint,
+    Interruption,
     MetricsReport,
     ParameterTable,
     Predictions,
@@ -33,6 +34,7 @@ from framework.checkpoints import NOTE
 from framework.console import (
     checkpoint_path,
     class_options,
+    endings,
     equal_parameters,
     help,
     import_path,
@@ -55,10 +57,6 @@ INIT_FROM = (
     "Checkpoint, or directory of a published model, from which all parameters that fit are copied "
     "before training; the head may be another one. A table says what was loaded."
 )
-
-
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during a run, after Lightning has ended it in order."""
 
 
 class SaveRecipe(SaveConfigCallback):
@@ -128,9 +126,13 @@ class Command(LightningCLI):
         args: Arguments with the verb first; recipes are given by path.
         name: Name of the run, a folder in `runs/`.
         prog: Name of the command, for messages.
+        given: Arguments as the user gave them, by default `args`.
     """
 
-    def __init__(self, args: list[str], name: str, prog: str) -> None:
+    def __init__(
+        self, args: list[str], name: str, prog: str, given: Sequence[str] | None = None
+    ) -> None:
+        self._command_to_resume = resumption.command(prog, args if given is None else given)
         equal_parameters.register()
         self._verbs = [word for word in args if word in LightningCLI.subcommands()][:1]
         _silence()
@@ -257,21 +259,22 @@ class Command(LightningCLI):
                 "drop yours, or give the whole list."
             ) from error
         unsuitable.check_callbacks(trainer)
+        for callback in endings.interruptions(trainer):
+            callback.command = self._command_to_resume
         return trainer
 
     def _run_subcommand(self, subcommand: str) -> None:
-        """Runs the verb; after Ctrl-C, which Lightning ends in order, says how to resume."""
+        """Runs the verb; what ended a run early decides the status of the process."""
         try:
             with self._placed():
                 super()._run_subcommand(subcommand)
         except SystemExit as end:
             if isinstance(end.__context__, KeyboardInterrupt):
-                raise Interrupted(self._how_to_resume()) from end
+                raise KeyboardInterrupt from end  # Lightning has ended it in order
             raise
-
-    def _how_to_resume(self) -> str:
-        last = getattr(self.trainer.checkpoint_callback, "last_model_path", "")
-        return f"; go on with --ckpt_path {last}" if last else ""
+        except Exception as error:
+            endings.end(self.trainer, error)
+            raise
 
 
 def _silence() -> None:
@@ -300,5 +303,12 @@ def _trainer_defaults(name: str) -> dict[str, Any]:
         "use_distributed_sampler": False,
         "check_val_every_n_epoch": None,
         "enable_model_summary": False,
-        "callbacks": [StepSeed(), Progress(), ParameterTable(), MetricsReport(), Predictions()],
+        "callbacks": [
+            StepSeed(),
+            Progress(),
+            ParameterTable(),
+            MetricsReport(),
+            Predictions(),
+            Interruption(),
+        ],
     }

@@ -89,10 +89,15 @@ def listing() -> Iterator[str]:
 
 
 def run_name(args: Sequence[str]) -> str:
-    """Names a run after the first recipe of its command line."""
+    """Names a run after the first recipe of its command line.
+
+    Example:
+        >>> run_name(["fit", "--config=two_peaks"]), run_name(["fit", "--config", "my/own.yaml"])
+        ('two_peaks', 'own')
+    """
     for option, value in zip(args, [*args[1:], ""], strict=False):
         if option.startswith("--config="):
-            return Path(option).stem
+            return Path(option.removeprefix("--config=")).stem
         if option in ("-c", "--config") and value:
             return Path(value).stem
     return "run"

@@ -1,7 +1,9 @@
 """The report: the table that ends a run, and pictures that can be opened."""
 
+import gc
 import json
 import re
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +36,7 @@ class Drawing(PredictiveModule):
 
     def __init__(self, **changes):
         super().__init__(**changes)
-        self.asked = []
+        self.asked, self.drawn = [], []
 
     def figures(self, batch):
         self.asked.append(batch.target.clone())
@@ -42,6 +44,7 @@ class Drawing(PredictiveModule):
             mean = self(batch).mean
         figure = Figure(figsize=(2, 1))
         figure.add_subplot().plot(mean[:, 0])
+        self.drawn.append(weakref.ref(figure))
         return {"means": figure}
 
 
@@ -92,6 +95,19 @@ def test_the_same_batch_is_drawn_after_every_validation(tmp_path):
     (folder,) = Path(tmp_path).rglob("version_0")
     events = EventAccumulator(str(folder)).Reload()
     assert [image.step for image in events.Images("means")] == [2, 4]
+
+
+def test_earlier_pictures_are_freed(tmp_path, monkeypatch):
+    """Parts of a figure refer to each other: Python frees it when it looks for such circles."""
+    monkeypatch.setattr("framework.callbacks.report.SECONDS", 0)
+    model = Drawing(**options())
+    gc.disable()
+    try:
+        callbacks = [MetricsReport()]
+        trainer(default_root_dir=tmp_path, callbacks=callbacks, **VALIDATE).fit(model, data())
+        assert [held() is None for held in model.drawn[:-1]] == [True]
+    finally:
+        gc.enable()
 
 
 def test_numbers_are_kept_for_programs(tmp_path):
