@@ -21,6 +21,10 @@ LAUNCH = "from cli import main; main()"
 NEED = re.compile(r"(?<!\$)\{([\w./-]+)\}")  # {variant} in a word; ${...} is an interpolation
 CHECKPOINT = "{checkpoint}"  # a word of a later command: the last checkpoint of the run
 FINISHED = "finished.json"  # in the folder of a run: its results
+STARTED = "started.json"  # there, too: the words of the training that wrote what lies there
+EARLIER = "earlier-{}"  # folder there, of what a training with other words has written
+PREEMPTED = 75  # status of a training that was told to stop, and can go on
+FAILURES = (1, 2)  # statuses of a training that fails again unless something is changed
 REPORTS = "reports"  # folder there, of what later commands write
 
 Kept = dict[str, Any]
@@ -101,15 +105,21 @@ def last_checkpoint(folder: Path, run: Run) -> Path:
 
 
 def train(run: Run, folder: Path, jobs: int) -> Path | None:
-    """Trains in a process of its own; returns the log if that failed."""
-    place = _place(folder, run)
+    """Trains in a process of its own; returns the log if that failed.
+
+    A training that was interrupted, this process with it or not, goes on where it was.
+
+    Raises:
+        SystemExit: With status 75 if it was told to stop.
+    """
+    place, words = _place(folder, run), filled(folder, run)
     shutil.rmtree(place / REPORTS, ignore_errors=True)
-    place.mkdir(parents=True, exist_ok=True)
+    _make_room(folder, run, words)
     log, started = place / "log.txt", time.monotonic()
     with log.open("w", encoding="utf-8") as file:
         launch = partial(_launch, jobs=jobs, file=file)
         rooted = f"--trainer.default_root_dir={place}"
-        status = launch(["fit", *filled(folder, run), rooted])
+        status = launch(["fit", *words, "--resume", "auto", rooted])
         if run.tested and not status:
             checkpoint = str(last_checkpoint(folder, run))
             status = launch(["test", "--ckpt_path", checkpoint, rooted])
@@ -120,8 +130,13 @@ def train(run: Run, folder: Path, jobs: int) -> Path | None:
     seconds = round(time.monotonic() - started)
     rate = "" if run.learning_rate is None else f", learning rate {run.learning_rate}"
     line = f"{run.variant}, seed {run.seed}{rate}: {seconds} s"
+    if status == PREEMPTED:
+        print(f"{line}, told to stop; the same command goes on with it", flush=True)
+        sys.exit(PREEMPTED)
     if status:
         print(f"{line}, failed with status {status}, see {log}", flush=True)
+        if status in FAILURES:
+            (place / STARTED).unlink()
         return log
     metrics: dict[str, float] = {}
     written = _newest(place, METRICS, 1 + run.tested)
@@ -132,6 +147,25 @@ def train(run: Run, folder: Path, jobs: int) -> Path | None:
     (place / FINISHED).write_text(json.dumps(kept, indent=1), encoding="utf-8")
     print(line, flush=True)
     return None
+
+
+def _make_room(folder: Path, run: Run, words: list[str]) -> None:
+    """Leaves in the folder of a run what an interrupted training has written, and nothing else."""
+    place, note = _place(folder, run), json.dumps(words)
+    started = place / STARTED
+    needed = (_place(folder, run.needed(name)) / FINISHED for name in run.needs)
+    is_same = started.is_file() and started.read_text(encoding="utf-8") == note
+    is_same = is_same and not (place / FINISHED).exists()
+    if is_same and not any(_is_newer(other, started) for other in needed):
+        return
+    place.mkdir(parents=True, exist_ok=True)
+    pattern = EARLIER.format("*")
+    if others := [path for path in place.iterdir() if not path.match(pattern)]:
+        earlier = place / EARLIER.format(1 + len(list(place.glob(pattern))))
+        earlier.mkdir()
+        for path in others:
+            path.rename(earlier / path.name)
+    started.write_text(note, encoding="utf-8")
 
 
 def logs_of(folder: Path, run: Run, kept: Kept) -> Path:
