@@ -1,7 +1,5 @@
 """Two machines of one network, which are namespaces of this one."""
 
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,13 +7,6 @@ from contextlib import contextmanager
 NAMES = ("overtone0", "overtone1")
 ADDRESSES = ("10.77.0.1", "10.77.0.2")
 INTERFACE = "overtone"  # on both
-
-
-def missing() -> str:
-    """Returns why there can be no namespaces here, or ""."""
-    if os.geteuid() != 0:
-        return "only root can make networks"
-    return "" if shutil.which("ip") else "ip is not installed; .ci/cluster installs it"
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 import cli
@@ -12,6 +13,12 @@ from framework.checkpoints import read
 ROOT = Path(cli.__file__).parent
 RECIPES = ROOT / "recipes"
 SEARCHED = f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin:/sbin"
+CLUSTER = (
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        "OVERTONE_CLUSTER" not in os.environ, reason="run by .ci/cluster, which installs Slurm"
+    ),
+)
 STEPS = 150
 RUN = (
     *("two_peaks", f"--trainer.max_steps={STEPS}", "--trainer.val_check_interval=50"),

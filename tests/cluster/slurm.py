@@ -1,7 +1,6 @@
 """A real Slurm of two nodes on this machine, in a folder of its own, for as long as a test."""
 
 import os
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -9,12 +8,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
-
-from tests.cluster.runs import SEARCHED, installed
+from tests.cluster.runs import installed
 from tests.cluster.waiting import wait_until
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol")
 NODES = ("n1", "n2")
 # A credential lives 5 s: a job that is queued again waits until the old one has expired.
 CONFIGURATION = """\
@@ -72,14 +68,6 @@ class Cluster(NamedTuple):
     def wait(self, job: str, state: str = "COMPLETED", seconds: float = 400.0) -> None:
         """Waits until a job is in a state."""
         wait_until(lambda: self.fact(job, "JobState") == state, seconds, f"job {job} is {state}")
-
-
-def missing() -> str:
-    """Returns why no Slurm can be started here, or ""."""
-    absent = [name for name in PROGRAMS if shutil.which(name, path=SEARCHED) is None]
-    if os.geteuid() != 0:
-        return "only root can start the daemons of Slurm"
-    return f"{', '.join(absent)} not installed; .ci/cluster installs Slurm" if absent else ""
 
 
 @contextmanager
@@ -143,9 +131,3 @@ def _free_ports(number: int) -> list[int]:
         for each in sockets:
             each.bind(("127.0.0.1", 0))
         return [each.getsockname()[1] for each in sockets]
-
-
-MARK = [
-    pytest.mark.slow,
-    pytest.mark.skipif(bool(missing()), reason=missing() or "Slurm is here"),
-]

@@ -5,20 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.cluster import slurm
-from tests.cluster.runs import RECIPES, RUN, make_slow, same, weights_of
+from tests.cluster.runs import CLUSTER, RECIPES, RUN, make_slow, same, weights_of
 from tests.cluster.slurm import Cluster
 from tests.cluster.waiting import wait_until
 
 SCRIPT = RECIPES / "cluster" / "train.sbatch"
 
-pytestmark = slurm.MARK
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    with slurm.started(tmp_path_factory.mktemp("slurm")) as running:
-        yield running
+pytestmark = CLUSTER
 
 
 @pytest.fixture

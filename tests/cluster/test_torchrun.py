@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 import cli
-from tests.cluster.namespaces import missing, two_machines
-from tests.cluster.runs import RECIPES, RUN, installed, make_slow, same, weights_of
+from tests.cluster.namespaces import two_machines
+from tests.cluster.runs import CLUSTER, RECIPES, RUN, installed, make_slow, same, weights_of
 from tests.cluster.waiting import wait_until
 from tests.ranks import run_ranks
 
 SCRIPT = RECIPES / "cluster" / "train.torchrun.sh"
 CHECKPOINTS = Path("runs", "two_peaks", "version_0", "checkpoints")
 
-pytestmark = pytest.mark.slow
+pytestmark = CLUSTER
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,6 @@ def test_a_process_that_is_killed_is_started_again_with_all_others(whole, tmp_pa
     assert ends_like(whole, tmp_path)
 
 
-@pytest.mark.skipif(bool(missing()), reason=missing() or "there are namespaces")
 def test_two_machines_go_on_when_one_loses_a_process(whole, tmp_path):
     with two_machines() as (prefixes, address, interface):
         meeting = {"NODES": "2", "PROCESSES": "1", "RENDEZVOUS": f"{address}:29511"}
