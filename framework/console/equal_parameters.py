@@ -78,15 +78,17 @@ def equal_width(backbone: str, plain: int) -> int:
         configurations have 7680 in place of 8192, and 7508 with a linear layer as projection.
     """
     options = json.loads(backbone)
+    parser, parsed = _parse(options)
+    whole = _entries(parser, parsed)
+    network = parsed.backbone.init_args.feedforward
     without = copy.deepcopy(options)
     without["init_args"] |= {name: None for name in EXTRAS if name in options["init_args"]}
-    without["init_args"]["feedforward"] = _plain_network(options, plain)
-    wider = copy.deepcopy(options)
-    wider["init_args"]["feedforward"]["init_args"]["hidden"] = plain + MULTIPLE
-    whole, bare = _entries(options), _entries(without)
+    without["init_args"]["feedforward"] = _plain_network(network.class_path, options, plain)
+    bare = _entries(*_parse(without))
     if whole == bare:
         return plain
-    unit = (_entries(wider) - whole) / MULTIPLE
+    network.init_args.hidden = plain + MULTIPLE
+    unit = (_entries(parser, parsed) - whole) / MULTIPLE
     width = MULTIPLE * round((plain - (whole - bare) / unit) / MULTIPLE)
     if width < MULTIPLE:
         raise ValueError(
@@ -96,20 +98,18 @@ def equal_width(backbone: str, plain: int) -> int:
     return width
 
 
-def _plain_network(backbone: dict[str, Any], plain: int) -> dict[str, Any]:
-    """Returns the feed-forward network of the plain Transformer."""
-    network: dict[str, Any] = backbone["init_args"]["feedforward"]
-    named = _parse(backbone)[1].backbone.init_args.feedforward.class_path
+def _plain_network(named: str, backbone: dict[str, Any], plain: int) -> dict[str, Any]:
+    """Returns the feed-forward network of the plain Transformer; `named` is that of a backbone."""
     kind = getattr(locate(named), "plain", None)  # None of a factory that is no class
     if kind is None:
+        network: dict[str, Any] = backbone["init_args"]["feedforward"]
         return network
     path = f"{kind.__module__}.{kind.__qualname__}"
     return {"class_path": path, "init_args": {"hidden": plain}}
 
 
-def _entries(backbone: dict[str, Any]) -> int:
+def _entries(parser: ArgumentParser, parsed: Namespace) -> int:
     """Counts the entries of the matrices of a backbone, which is built without storage."""
-    parser, parsed = _parse(backbone)
     factory = parser.instantiate_classes(parsed).backbone
     with torch.device("meta"):
         built: Backbone = factory()

@@ -23,6 +23,7 @@ from framework.data.series.panels import Panel, PanelSource, load_panel, map_val
 from framework.data.series.scaling import Scaling, refuse_rounding
 from framework.data.series.windows import Cuts, SeriesWindows
 from framework.evaluation.rolling import roll_forward
+from framework.forecasting.processes import side_by_side
 from framework.modules.forecast import Forecaster
 from framework.modules.loading import load_module
 
@@ -79,9 +80,8 @@ def forecast(
     _compare_seasons(panel, module.spec)
     steps = module.spec.horizon if horizon is None else horizon
     covariates = future_covariates(source, panel, module.spec, steps)
-    drawn = _futures(module, source, panel, steps, paths, seed, scaling, covariates)
-    parts = [summarize(futures, levels) for futures in drawn]
-    return _table(panel, np.concatenate(parts), levels)
+    drawn = _futures(module, source, panel, steps, paths, seed, scaling, covariates, levels)
+    return _table(panel, np.concatenate(list(drawn)), levels)
 
 
 def checked_levels(levels: Sequence[Any]) -> tuple[float, ...]:
@@ -158,7 +158,6 @@ def _compare_seasons(panel: Panel, spec: SeriesSpec) -> None:
         )
 
 
-@torch.no_grad()
 def _futures(
     module: Forecaster,
     source: PanelSource,
@@ -168,8 +167,9 @@ def _futures(
     seed: int,
     scaling: Scaling,
     covariates: Covariates | None,
+    levels: Sequence[float],
 ) -> Iterator[NDArray[np.float64]]:
-    """Yields paths `[B, samples, horizon]` of the series, some at a time."""
+    """Yields means and quantiles `[B, H, 1 + Q]` of the series, some at a time."""
     spec, device = module.spec, module.device
     one = np.ones_like(panel.length)
     cuts = Cuts(panel.length, one, 1, panel.length)
@@ -178,32 +178,31 @@ def _futures(
     windows = SeriesWindows(values, panel, cuts, unused, spec.context, spec.horizon, scaling)
     at_once, size = AT_ONCE.get(device.type, MANY), SERIES.get(device.type, MANY)
     torch.empty(KEPT, dtype=torch.uint8)  # glibc then keeps twice as much of what is freed later
+
+    @torch.no_grad()
+    def draw(begin: int) -> NDArray[np.float64]:
+        index = np.arange(begin, min(begin + size, len(windows)))
+        batch = windows.__getitems__(index.tolist())
+        beside = None
+        if covariates is not None:
+            window = covariates.window(index, panel.length[index], spec.context, horizon)
+            beside = torch.from_numpy(window).to(device)
+        futures = roll_forward(
+            module.stem,
+            module.backbone,
+            module.head,
+            SeriesBatch(*(field.to(device) for field in batch)),
+            replace(module.paths, samples=samples, at_once=at_once, seed=seed + begin),
+            horizon,
+            scaling,
+            beside,
+        )
+        return summarize(futures.double().cpu().numpy(), levels)
+
     training = module.training
     module.eval()
     try:
-        for begin in range(0, len(windows), size):
-            index = np.arange(begin, min(begin + size, len(windows)))
-            batch = windows.__getitems__(index.tolist())
-            beside = None
-            if covariates is not None:
-                cut = panel.length[index]
-                window = covariates.window(index, cut, spec.context, horizon)
-                beside = torch.from_numpy(window).to(device)
-            yield (
-                roll_forward(
-                    module.stem,
-                    module.backbone,
-                    module.head,
-                    SeriesBatch(*(field.to(device) for field in batch)),
-                    replace(module.paths, samples=samples, at_once=at_once, seed=seed + begin),
-                    horizon,
-                    scaling,
-                    beside,
-                )
-                .double()
-                .cpu()
-                .numpy()
-            )
+        yield from side_by_side(draw, range(0, len(windows), size), device)
     finally:
         module.train(training)
 

@@ -42,8 +42,10 @@ def test_widths_of_the_paper(p, published):
     assert found == published
 
 
-@pytest.mark.parametrize("p", [0.0, 0.125, 0.25, 0.5])
-@pytest.mark.parametrize(("dim", "kv_heads"), [(64, None), (192, 1), (512, 2)])
+@pytest.mark.parametrize(
+    ("p", "dim", "kv_heads"),
+    [(0.0, 64, None), (0.0, 192, 1), (0.125, 512, 2), (0.25, 192, 1), (0.5, 64, None)],
+)
 def test_rule_for_a_gated_network(p, kv_heads, dim):
     """A projection has (1 - p) d² entries, a unit of width 3 d: 4d - (1 - p) d / 3."""
     word = f"${{equal_parameters:{4 * dim}}}"
@@ -52,7 +54,7 @@ def test_rule_for_a_gated_network(p, kv_heads, dim):
     assert abs(found - (4 * dim - (1 - p) * dim / 3)) <= 2
 
 
-@pytest.mark.parametrize("p", [0.0, 0.25, 0.5])
+@pytest.mark.parametrize("p", [0.0, 0.25])
 def test_rule_for_two_matrices(p):
     found = width("${equal_parameters:256}", "FeedForward", projection=fan(p))
     assert found == 256 - (1 - p) * 64 / 2
@@ -81,8 +83,10 @@ def test_nothing_is_taken_from_a_plain_transformer(feedforward):
     assert width("${equal_parameters:177}", feedforward) == 177
 
 
-@pytest.mark.parametrize(("kind", "matrices"), [(SwiGLU, 3), (FeedForward, 2)])
-@pytest.mark.parametrize("p", [0.0, 0.125, 0.25, 0.5])
+@pytest.mark.parametrize(
+    ("kind", "matrices", "p"),
+    [(SwiGLU, 3, 0.0), (SwiGLU, 3, 0.125), (FeedForward, 2, 0.25), (FeedForward, 2, 0.5)],
+)
 def test_models_are_equally_large(kind, matrices, p):
     """But for the biases of the projection, and half of the step between widths."""
 
