@@ -36,7 +36,10 @@ WORDS = (
 RECIPES = {
     "two_peaks": (),
     "quickstart": ("--model.backbone.dropout=0.1",),
-    "sotu": ("--model.backbone.dropout=0.1", "--trainer.accumulate_grad_batches=2"),
+    "sotu": (
+        *("--model.backbone.dropout=0.1", "--trainer.accumulate_grad_batches=2"),
+        *("--model.backbone.dim=64", "--model.backbone.heads=2", "--data.length=32"),
+    ),
 }
 
 

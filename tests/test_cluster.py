@@ -13,7 +13,7 @@ import cli
 
 FOLDER = Path(cli.__file__).parent / "recipes" / "cluster"
 SCRIPT, TORCHRUN = FOLDER / "train.sbatch", FOLDER / "train.torchrun.sh"
-JOB = yaml.safe_load((FOLDER / "pytorchjob.yaml").read_text())
+JOB = yaml.safe_load((FOLDER / "pytorchjob.yml").read_text())
 
 
 @pytest.fixture

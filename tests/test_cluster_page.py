@@ -20,33 +20,23 @@ COMMANDS = [
     for line in block.splitlines()
 ]
 SCRIPTS = [line for line in COMMANDS if "train." in line]
-SHOWING = {  # what a script would start: only the words of the run
-    "srun": 'while [[ $1 != fit ]]; do shift; done; echo "overtone $*"',
-    "torchrun": 'while [[ $1 != fit ]]; do shift; done; echo "overtone $*"',
-    "scontrol": "echo n1",
-    "sbatch": 'while [[ $1 != *.sbatch ]]; do shift; done; SLURM_JOB_ID=7 SLURM_JOB_NODELIST=n1 bash "$@"',
-}
+SHOWN = 'while [[ $1 != fit ]]; do shift; done; echo "overtone $*"'
+JOB = 'while [[ $1 != *.sbatch ]]; do shift; done; SLURM_JOB_ID=7 SLURM_JOB_NODELIST=n1 bash "$@"'
+PROGRAMS = {"srun": SHOWN, "torchrun": SHOWN, "scontrol": "echo n1", "sbatch": JOB}
 
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory):
     """Returns the words of the run that a command of the page starts."""
     folder = tmp_path_factory.mktemp("programs")
-    for name, body in SHOWING.items():
+    for name, body in PROGRAMS.items():
         (folder / name).write_text(f"#!/usr/bin/env bash\n{body}\n")
         (folder / name).chmod(0o755)
 
     def words(command: str) -> list[str]:
         known = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
-        done = subprocess.run(
-            ["bash", "-c", command],
-            cwd=ROOT,
-            env=known,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return shlex.split(done.stdout)[1:]
+        said = subprocess.check_output(["bash", "-c", command], cwd=ROOT, env=known, text=True)
+        return shlex.split(said)[1:]
 
     return words
 

@@ -48,7 +48,7 @@ class RunGrid:
 
     def slots(self) -> list[Slot]:
         """Lists as many places as there are runs, always in the same order."""
-        rates = self.rates or [None]
+        rates: list[float | None] = [*self.rates] if self.rates else [None]
         return [
             Slot(variant, seed, rate)
             for seed in self.seeds
