@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -52,8 +54,8 @@ def run(words: list[str], prog: str) -> None:
     built = parser.instantiate_classes(config)
     study, folder = built.study, Path(built.folder)
     if config.task is not None:
-        _outlive_signals()
-        study.run_one(folder, config.task)
+        with _outliving_signals():
+            study.run_one(folder, config.task)
         return
     _claim(folder, parser.dump(config), study)
     if config.slurm is not None:
@@ -82,10 +84,16 @@ def _submit(study: Study, folder: Path, words: list[str], options: str) -> None:
     )
 
 
-def _outlive_signals() -> None:
+@contextmanager
+def _outliving_signals() -> Iterator[None]:
     """Lets a task wait for its run, which a signal of Slurm to both tells to save and end."""
-    for number in (signal.SIGUSR1, signal.SIGTERM):
-        signal.signal(number, _wait)
+    numbers = (signal.SIGUSR1, signal.SIGTERM)
+    before = {number: signal.signal(number, _wait) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _wait(*_: object) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import signal
 
 import pytest
 import yaml
@@ -177,7 +178,12 @@ def test_an_interrupted_run_goes_on_and_one_with_other_words_starts(cluster):
 
 
 def test_a_run_that_was_told_to_stop_ends_the_study_with_its_status(cluster, monkeypatch, capsys):
-    monkeypatch.setattr(runs, "LAUNCH", "import sys; sys.exit(75)")
-    with pytest.raises(SystemExit, match="75"):
-        submit("--task", "0")
+    """The signal comes to the task as well, as Slurm sends it, and lets it wait."""
+    stopping = "import os, sys; os.kill(os.getppid(), {}); sys.exit(75)"
+    before = signal.getsignal(signal.SIGTERM)
+    for number in (signal.SIGUSR1, signal.SIGTERM):
+        monkeypatch.setattr(runs, "LAUNCH", stopping.format(int(number)))
+        with pytest.raises(SystemExit, match="75"):
+            submit("--task", "0")
+    assert signal.getsignal(signal.SIGTERM) == before
     assert "told to stop; the same command goes on with it" in capsys.readouterr().out
