@@ -6,7 +6,8 @@
     lightning fit --config my.yaml --config heads/fourier --trainer.max_steps 500
     lightning test --ckpt_path runs/quickstart/version_0/checkpoints/best.ckpt
 
-An error of the user ends in one sentence and status 2; OVERTONE_DEBUG=1 shows its traceback.
+An error of the user ends in one sentence and status 2; OVERTONE_DEBUG=1 shows its traceback. What
+other statuses mean is said in `framework.interruptions`, and by `overtone --help`.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from pathlib import Path
 
 from framework.console import import_path, plugins, recipes, trust, verbs
 from framework.console.encoding import use_utf8
-from framework.console.errors import UserError, user_message
+from framework.console.errors import UserError, status_of, user_message
 from framework.importing import foreign
+from framework.interruptions import STOPPED
 
 NAMES = ("overtone", "lightning")
 TARGET = "cli:main"
@@ -45,8 +47,9 @@ def main(args: list[str] | None = None) -> None:
         args: Its arguments, by default those of the process.
 
     Raises:
-        SystemExit: With status 2 after an error of the user, which is printed in one sentence, and
-            130 after Ctrl-C.
+        SystemExit: With status 2 after an error of the user, which is printed in one sentence, 1
+            after one of a run that was training, 75 after a signal that it could be saved at, and
+            130 after Ctrl-C elsewhere (see `framework.interruptions`).
     """
     use_utf8()
     args = sys.argv[1:] if args is None else list(args)
@@ -57,16 +60,16 @@ def main(args: list[str] | None = None) -> None:
         print(f"{program}: warning: {warning}", file=sys.stderr)
     try:
         with trust.granted(args) as words:
-            _run(words, program)
-    except KeyboardInterrupt as stop:
-        print(f"{label}: stopped by Ctrl-C{stop}", file=sys.stderr)
-        sys.exit(130)
+            _run(words, program, args)
+    except KeyboardInterrupt:
+        print(f"{label}: stopped by Ctrl-C", file=sys.stderr)
+        sys.exit(STOPPED)
     except Exception as error:
         message = user_message(error)
         if message is None or os.environ.get("OVERTONE_DEBUG"):
             raise
         print(f"{label}: error: {message}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(status_of(error))
 
 
 def _in_a_line(message: Warning | str, *_: object) -> str:
@@ -85,7 +88,7 @@ def foreign_lightning() -> str:
     )
 
 
-def _run(args: list[str], program: str) -> None:
+def _run(args: list[str], program: str, given: list[str]) -> None:
     match args:
         case ["-h" | "--help", *_]:
             print(verbs.help_text(program))
@@ -99,12 +102,12 @@ def _run(args: list[str], program: str) -> None:
                 import_path.extend(rest)
                 verbs.load(verb)(rest, program)
         case [verb, *_] if verb in verbs.LIGHTNING or verb.startswith("-"):
-            _run_trainer(args, program)
+            _run_trainer(args, program, given)
         case _:
             raise verbs.unknown(*args[:1])
 
 
-def _run_trainer(args: list[str], program: str) -> None:
+def _run_trainer(args: list[str], program: str, given: list[str]) -> None:
     paths = recipes.with_paths(args)  # a misspelt recipe is reported before imports take seconds
     _import_classes()
     from framework.console.checkpoint_path import takes_recipe
@@ -112,7 +115,7 @@ def _run_trainer(args: list[str], program: str) -> None:
 
     with foreign(takes_recipe(paths)):
         import_path.extend(paths)
-        Command(paths, recipes.run_name(args), program)
+        Command(paths, recipes.run_name(args), program, given)
 
 
 def _import_classes() -> None:

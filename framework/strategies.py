@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,8 @@ from framework.checksums import checksums
 from framework.replacing import replaced
 from framework.shards import load_shards
 
+TIMEOUT = timedelta(minutes=30)  # as that of DDPStrategy
+
 
 class FullyShardedStrategy(ModelParallelStrategy):
     """Shards parameters, gradients and optimizer states over all processes (FSDP2).
@@ -30,17 +33,21 @@ class FullyShardedStrategy(ModelParallelStrategy):
             Needed where one process cannot hold the model; a folder is read by this strategy only,
             a file by all.
         process_group_backend: Backend of `torch.distributed`, by default that of the device.
+        timeout: How long a process waits for the others before it takes them for hung, as in
+            0:05:00.
     """
 
     def __init__(
         self,
         save_distributed_checkpoint: bool = False,
         process_group_backend: Literal["nccl", "gloo"] | None = None,
+        timeout: timedelta = TIMEOUT,
     ) -> None:
         super().__init__(
             tensor_parallel_size=1,
             save_distributed_checkpoint=save_distributed_checkpoint,
             process_group_backend=process_group_backend,
+            timeout=timeout,
         )
 
     def setup_environment(self) -> None:

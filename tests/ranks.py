@@ -7,16 +7,22 @@ import socket
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import torch
 
 
 def run_ranks(
-    function: Callable[..., Any], world: int, *args: Any, timeout: float = 180.0
+    function: Callable[..., Any],
+    world: int,
+    *args: Any,
+    timeout: float = 180.0,
+    dying: Collection[int] = (),
 ) -> list[Any]:
     """Calls `function(*args)` on `world` ranks and returns what they returned, in order.
+
+    Ranks that are `dying` return nothing, as they are killed sooner or later.
 
     The ranks see the environment of torchrun, so a Trainer with `devices=world` joins them by
     itself. Results are sent back by pickle (tensors by value); an error on any rank is raised here
@@ -34,15 +40,15 @@ def run_ranks(
         for rank in ranks:
             rank.start()
     try:
-        return _collect(ranks, results, timeout)
+        return _collect(ranks, results, timeout, dying)
     finally:
         for rank in ranks:
             rank.kill()
             rank.join()
 
 
-def _collect(ranks: list[Any], results: Any, timeout: float) -> list[Any]:
-    returned: dict[int, Any] = {}
+def _collect(ranks: list[Any], results: Any, timeout: float, dying: Collection[int]) -> list[Any]:
+    returned: dict[int, Any] = dict.fromkeys(dying)
     deadline = time.monotonic() + timeout
     while len(returned) < len(ranks):
         try:

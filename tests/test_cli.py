@@ -20,6 +20,7 @@ from lightning.pytorch.cli import LightningCLI
 
 import cli
 from framework.console import verbs
+from framework.console.errors import UserError
 
 SMOKE = ("--config", "two_peaks", "--config", "smoke")
 
@@ -184,22 +185,46 @@ def test_a_run_starts_from_what_fits_another_head(run, tmp_path, capsys):
 class PressCtrlC(Callback):
     def on_train_batch_start(self, trainer, module, batch, batch_idx):
         if batch_idx == 1:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path, capsys):
-    handler = signal.getsignal(signal.SIGINT)
-    more = ("--trainer.callbacks=tests.test_cli.PressCtrlC", "--checkpoint.every_n_train_steps=1")
-    try:
-        with pytest.raises(SystemExit) as end:
-            cli.main(["fit", *SMOKE, *options(tmp_path, "enable_checkpointing=true"), *more])
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    assert end.value.code == 130
-    last = tmp_path / "checkpoints" / "last.ckpt"
+def ends(*args):
+    """The status with which a command line ends."""
+    with pytest.raises(SystemExit) as end:
+        cli.main(["fit", *SMOKE, *args])
+    return end.value.code
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, capsys):
+    more = options(tmp_path, "enable_checkpointing=true", "max_steps=3", "limit_val_batches=0")
+    assert ends(*more, "--trainer.callbacks=tests.test_cli.PressCtrlC") == 75
+    step = tmp_path / "checkpoints" / "step=2.ckpt"
     said = capsys.readouterr().err.splitlines()[-1]
-    assert said == f"lightning fit: stopped by Ctrl-C; go on with --ckpt_path {last}"
-    assert torch.load(last, weights_only=True)["global_step"] == 1
+    command = " ".join(["lightning fit", *SMOKE, *more])
+    assert said.startswith(f"Stopped by Ctrl-C at step 2; go on from {step} with `{command}")
+    assert said.endswith(" --resume auto`.")
+    cli.main(["fit", *SMOKE, *more, "--resume", "auto"])
+    assert torch.load(step.with_name("last.ckpt"), weights_only=True)["global_step"] == 3
+
+
+class Fail(Callback):
+    def __init__(self, step: int, bug: bool = False):
+        self.step, self.bug = step, bug
+
+    def on_train_batch_start(self, trainer, *_):
+        if trainer.global_step == self.step:
+            raise KeyError("a bug") if self.bug else UserError("The run cannot go on; stop.")
+
+
+def test_a_failed_run_has_another_status_than_a_mistake(tmp_path, capsys):
+    more = (*options(tmp_path), "--trainer.callbacks=tests.test_cli.Fail")
+    assert ends(*more, "--trainer.callbacks.step=0") == 2
+    assert ends(*more, "--trainer.callbacks.step=1") == 1
+    said = capsys.readouterr().err
+    assert said.count("lightning fit: error: The run cannot go on; stop.\n") == 2
+    assert "The run failed at step 1; nothing is saved without the callback Checkpoint" in said
+    with pytest.raises(KeyError):  # a bug keeps its traceback, and Python ends with status 1
+        ends(*more, "--trainer.callbacks.step=1", "--trainer.callbacks.bug=true")
 
 
 QUICK = {  # what needs no model, and a part of what it prints

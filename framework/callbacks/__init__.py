@@ -1,6 +1,7 @@
 """Callbacks of every run, each independent of the others."""
 
 from framework.callbacks.checkpoint import Checkpoint
+from framework.callbacks.interruption import Interruption
 from framework.callbacks.parameters import ParameterTable
 from framework.callbacks.predictions import Predictions
 from framework.callbacks.progress import Progress
@@ -9,6 +10,7 @@ from framework.callbacks.step_seed import StepSeed
 
 __all__ = [
     "Checkpoint",
+    "Interruption",
     "MetricsReport",
     "ParameterTable",
     "Predictions",

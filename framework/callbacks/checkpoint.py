@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from framework import checkpoint_files
 from framework.checkpoint_io import Action, DurableCheckpointIO, install
+from framework.interruptions.boundary import StepBoundary
 
 
 class Checkpoint(ModelCheckpoint):
@@ -70,6 +71,7 @@ class Checkpoint(ModelCheckpoint):
         self._last_step = -1  # of the last one
         self._step, self._written_at = -1, 0.0
         self._has_told = False
+        self._boundary, self._rewinds = StepBoundary(), False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Finds the folder, and chooses how files are written and read.
@@ -101,14 +103,20 @@ class Checkpoint(ModelCheckpoint):
         """Writes the last one every `every_n_train_steps` and every `every_minutes`."""
         step, is_new = trainer.global_step, trainer.global_step != self._step
         self._step = step
-        if not is_new or step == self._last_step:  # gradients are accumulated over several batches
+        if not is_new:  # gradients are accumulated over several batches
+            return
+        self._boundary.note(trainer)
+        if step == self._last_step:
             return
         if (self._every and step % self._every == 0) or self._is_late(trainer):
             self._write_last(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes both after every validation; the last one then knows which is the best."""
-        if trainer.state.fn == "fit" and not trainer.sanity_checking and self._may_write(trainer):
+        if trainer.state.fn != "fit" or trainer.sanity_checking:
+            return
+        self._boundary.validated()
+        if self._may_write(trainer):
             self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))
             self._write_last(trainer)
 
@@ -120,6 +128,33 @@ class Checkpoint(ModelCheckpoint):
         if trainer.global_step and trainer.global_step != self._last_step:
             self._write_last(trainer)
         self._require(trainer, _failure_of(self._files.wait), "the last checkpoint")
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Lets a validation that is due, but not done yet, be done when the run is resumed."""
+        self._boundary.correct(trainer, checkpoint, self._rewinds)
+
+    def write_whole_step(self, trainer: Trainer) -> Path | None:
+        """Writes the last one as it was at the end of the last step, if the model still is there.
+
+        Args:
+            trainer: The trainer, perhaps in the middle of a step or of a validation.
+
+        Returns:
+            The last one of this run: this one or an earlier one, or None if there is none.
+
+        Raises:
+            ValueError: If it cannot be written.
+        """
+        self._rewinds = True
+        try:
+            if self._boundary.is_intact(trainer) and self._boundary.step != self._last_step:
+                self._write_last(trainer)
+            self._require(trainer, _failure_of(self._files.wait), "the last checkpoint")
+        finally:
+            self._rewinds = False
+        return self._folder / self._kept[-1] if self._kept else None
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the record of the best models and the names of the last ones."""

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import warnings
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +23,7 @@ from yaml.representer import RepresenterError
 from components.data import Spec
 from framework.callbacks import (
     Checkpoint,
+    Interruption,
     MetricsReport,
     ParameterTable,
     Predictions,
@@ -40,7 +42,7 @@ from framework.console import (
     resumption,
     unsuitable,
 )
-from framework.console.errors import UserError
+from framework.console.errors import RunFailure, UserError, user_message
 from framework.console.explanations import refusals
 from framework.console.help import CommandParser
 from framework.console.parsing import check_groups, explain, explain_interpolation
@@ -57,7 +59,7 @@ INIT_FROM = (
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during a run, after Lightning has ended it in order."""
+    """Ctrl-C outside of training, after Lightning has ended it in order."""
 
 
 class SaveRecipe(SaveConfigCallback):
@@ -120,9 +122,13 @@ class Command(LightningCLI):
         args: Arguments with the verb first; recipes are given by path.
         name: Name of the run, a folder in `runs/`.
         prog: Name of the command, for messages.
+        given: Arguments as the user gave them, by default `args`.
     """
 
-    def __init__(self, args: list[str], name: str, prog: str) -> None:
+    def __init__(
+        self, args: list[str], name: str, prog: str, given: Sequence[str] | None = None
+    ) -> None:
+        self._command_to_resume = resumption.command(prog, args if given is None else given)
         equal_parameters.register()
         self._verbs = [word for word in args if word in LightningCLI.subcommands()][:1]
         _silence()
@@ -249,21 +255,35 @@ class Command(LightningCLI):
                 "drop yours, or give the whole list."
             ) from error
         unsuitable.check_callbacks(trainer)
+        for callback in _interruptions(trainer):
+            callback.command = self._command_to_resume
         return trainer
 
     def _run_subcommand(self, subcommand: str) -> None:
-        """Runs the verb; after Ctrl-C, which Lightning ends in order, says how to resume."""
+        """Runs the verb; what ended a run early decides the status of the process."""
         try:
             with self._placed():
                 super()._run_subcommand(subcommand)
         except SystemExit as end:
             if isinstance(end.__context__, KeyboardInterrupt):
-                raise Interrupted(self._how_to_resume()) from end
+                raise Interrupted from end
+            raise
+        except Exception as error:
+            self._end(error)
             raise
 
-    def _how_to_resume(self) -> str:
-        last = getattr(self.trainer.checkpoint_callback, "last_model_path", "")
-        return f"; go on with --ckpt_path {last}" if last else ""
+    def _end(self, error: Exception) -> None:
+        """Ends the process if it is explained why; tells failed runs from mistakes."""
+        for callback in _interruptions(self.trainer):
+            if callback.status is not None and not os.environ.get("OVERTONE_DEBUG"):
+                sys.exit(callback.status)
+            if callback.has_trained and (message := user_message(error)):
+                raise RunFailure(message) from error
+
+
+def _interruptions(trainer: Trainer) -> list[Interruption]:
+    callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]  # set from outside
+    return [callback for callback in callbacks if isinstance(callback, Interruption)]
 
 
 def _silence() -> None:
@@ -292,5 +312,12 @@ def _trainer_defaults(name: str) -> dict[str, Any]:
         "use_distributed_sampler": False,
         "check_val_every_n_epoch": None,
         "enable_model_summary": False,
-        "callbacks": [StepSeed(), Progress(), ParameterTable(), MetricsReport(), Predictions()],
+        "callbacks": [
+            StepSeed(),
+            Progress(),
+            ParameterTable(),
+            MetricsReport(),
+            Predictions(),
+            Interruption(),
+        ],
     }

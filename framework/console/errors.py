@@ -7,6 +7,8 @@ import re
 import traceback
 from pathlib import Path
 
+from framework.interruptions import FAILED, MISTAKE
+
 ROOT = Path(__file__).resolve().parents[2]
 OURS = tuple(str(ROOT / name) for name in ("components", "framework", "cli.py"))
 
@@ -19,6 +21,19 @@ LIGHTNING = re.compile(  # where it raises what is meant for the user
 
 class UserError(Exception):
     """Something wrong on the command line or in a recipe, in one sentence."""
+
+    status = MISTAKE  # of the process
+
+
+class RunFailure(UserError):
+    """What ended a run that was training already, in one sentence."""
+
+    status = FAILED
+
+
+def status_of(error: Exception) -> int:
+    """Returns the status of a process that an error ends for which there is a message."""
+    return error.status if isinstance(error, UserError) else MISTAKE
 
 
 def user_message(error: Exception) -> str | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from framework.checkpoints import read
 from framework.console.checkpoint_path import of_all_versions, place_of, usable
 from framework.console.errors import UserError
 
+FLAG = "--resume"
 AUTO, NEVER = "auto", "never"
 HELP = (
     "`auto` goes on with the newest checkpoint of the run that can be read, or starts if there is "
@@ -52,6 +54,25 @@ def resolve(config: Namespace) -> str:
     found = usable([*of_all_versions(_dirpath(config), trainer), *preempted])
     print(f"Resumes {found}" if found else "Nothing to resume yet: starts.", file=sys.stderr)
     return str(found or "")
+
+
+def command(program: str, words: Sequence[str]) -> str:
+    """Returns the command line that goes on with a run.
+
+    Args:
+        program: Name of the command.
+        words: Its arguments as they were given.
+
+    Example:
+        >>> command("overtone", ["fit", "--config", "two_peaks", "--resume=never"])
+        'overtone fit --config two_peaks --resume auto'
+    """
+    kept = [
+        word
+        for before, word in zip(["", *words], words, strict=False)
+        if FLAG not in (before, word) and not word.startswith(f"{FLAG}=")
+    ]
+    return shlex.join([program, *kept, FLAG, AUTO])
 
 
 def _require_start(config: Namespace, preempted: list[Path]) -> None:

@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 
 from framework.console.errors import UserError
+from framework.interruptions import SENTENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 DESCRIPTION = "Trains sequence models with structured outputs"
@@ -67,7 +68,8 @@ def help_text(program: str) -> str:
     lines = [f"usage: {program} COMMAND [OPTIONS]", "", f"{DESCRIPTION}."]
     for title, verbs in groups.items():
         lines += ["", f"{title}:", *(f"  {name:<{width}}  {text}" for name, text in verbs.items())]
-    return "\n".join([*lines, "", f"`{program} COMMAND --help` lists the options of a command."])
+    lines += ["", f"`{program} COMMAND --help` lists the options of a command.", SENTENCE]
+    return "\n".join(lines)
 
 
 def unknown(name: str = "") -> UserError:
