@@ -26,8 +26,8 @@ from framework.checkpoints import read
 
 KILLS = 20
 SEED = 15  # of the moments
-STEPS = 60
-EVERY = 5  # steps from one checkpoint to the next
+STEPS = 40
+EVERY = 8  # steps from one checkpoint to the next
 WORDS = (
     *("--config", "smoke", f"--trainer.max_steps={STEPS}", "--trainer.val_check_interval=20"),
     *("--trainer.enable_checkpointing=true", f"--checkpoint.every_n_train_steps={EVERY}"),
