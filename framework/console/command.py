@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -78,8 +78,7 @@ class SaveRecipe(SaveConfigCallback):
         if not dirpath.is_relative_to(folder):
             folder = dirpath
         folder.mkdir(parents=True, exist_ok=True)
-        text = self.parser.dump(self.config, skip_none=False)
-        self.config_filename = _write_new(folder, _movable(text))
+        self.config_filename = _write_new(folder, _movable(self._text()))
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -87,6 +86,14 @@ class SaveRecipe(SaveConfigCallback):
         """Stores the name of the recipe, and where its modules are, in the checkpoint."""
         checkpoint[NOTE] = self.config_filename
         checkpoint[import_path.NOTE] = import_path.used()
+
+    def recipe(self) -> Mapping[str, Any]:
+        """Returns the complete recipe, which processes compare."""
+        read: Mapping[str, Any] = yaml.safe_load(self._text())
+        return read
+
+    def _text(self) -> str:
+        return str(self.parser.dump(self.config, skip_none=False))
 
 
 def _movable(recipe: str) -> str:

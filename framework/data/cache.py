@@ -3,6 +3,11 @@
 An entry is built in a temporary directory and renamed when it is complete, so readers never see
 half of one. Processes that need the same entry at the same time wait for the first. The root is
 `$OVERTONE_CACHE`, or `~/.cache/overtone`.
+
+An entry lists its files with size, time and sha256. Files as old and as large as the list says are
+trusted; others are hashed, and if the content is what it was, the list learns their time. Damage
+that leaves the time as it was, by a failing disk, is found where `OVERTONE_VERIFY=1` has every
+entry hashed when it is opened.
 """
 
 from __future__ import annotations
@@ -13,16 +18,17 @@ import json
 import logging
 import os
 import shutil
-import zlib
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
-FORMAT = 1  # part of every key: increase it when the meaning of stored files changes
+FORMAT = 2  # part of every key: increase it when the meaning of stored files changes
 MANIFEST = "manifest.json"
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)  # the last: a read-only file system
-PROBE = 1 << 16  # bytes at either end of a file that are checked whenever an entry is opened
+VERIFY = "OVERTONE_VERIFY"  # the environment variable that has all content hashed
 
 logger = logging.getLogger(__name__)
 
@@ -95,11 +101,10 @@ def _rebuild(entry: Path, build: Callable[[Path], None]) -> None:
         shutil.rmtree(partial)
     partial.mkdir()
     build(partial)
-    names = sorted(str(path.relative_to(partial)) for path in partial.rglob("*") if path.is_file())
-    _sync(partial / name for name in names)
-    manifest = {name: _probe(partial / name) for name in names}
-    (partial / MANIFEST).write_text(json.dumps(manifest))
-    _sync([partial / MANIFEST])
+    files = sorted(path for path in partial.rglob("*") if path.is_file())
+    _sync(files)
+    manifest = {str(path.relative_to(partial)): _describe(path) for path in files}
+    _write_manifest(partial, manifest)
     partial.rename(entry)
 
 
@@ -113,20 +118,41 @@ def _discard(entry: Path) -> None:
 
 def _intact(entry: Path) -> bool:
     try:
-        manifest = json.loads((entry / MANIFEST).read_text())
-        return all(_probe(entry / name) == seen for name, seen in manifest.items())
-    except (OSError, ValueError, AttributeError):
+        manifest: dict[str, Any] = json.loads((entry / MANIFEST).read_text())
+        return all(_is_as_built(entry, name, manifest) for name in manifest)
+    except (OSError, ValueError, AttributeError, TypeError):
         return False
 
 
-def _probe(path: Path) -> list[int]:
-    """Measures a file cheaply: its size, and a checksum of its two ends."""
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        checksum = zlib.crc32(file.read(PROBE))
-        file.seek(max(0, size - PROBE))
-        return [size, zlib.crc32(file.read(PROBE), checksum)]
+def _is_as_built(entry: Path, name: str, manifest: dict[str, Any]) -> bool:
+    """Checks a file of an entry by its size and time, or by its content if it was touched."""
+    path, (size, time, digest) = entry / name, manifest[name]
+    status = path.stat()
+    if status.st_size != size:
+        return False
+    if status.st_mtime_ns == time and os.environ.get(VERIFY) != "1":
+        return True
+    if fingerprint(path) != digest:
+        return False
+    if status.st_mtime_ns != time:  # it was copied, or restored
+        with suppress(OSError):  # who may not write hashes it again
+            manifest[name] = [size, status.st_mtime_ns, digest]
+            _write_manifest(entry, manifest)
+    return True
+
+
+def _describe(path: Path) -> list[Any]:
+    """Returns size, time in nanoseconds and digest of a file."""
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns, fingerprint(path)]
+
+
+def _write_manifest(entry: Path, manifest: Mapping[str, Any]) -> None:
+    """Writes the list of the files of an entry, at once for whoever reads it."""
+    temporary = entry / f".{MANIFEST}.{os.getpid()}"
+    temporary.write_text(json.dumps(manifest))
+    _sync([temporary])
+    temporary.replace(entry / MANIFEST)
 
 
 def _sync(paths: Iterable[Path]) -> None:

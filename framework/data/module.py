@@ -13,6 +13,7 @@ from torch.utils import data as torch_data
 from torch.utils.data import DataLoader, Sampler
 
 from components.data import Batch, Spec
+from framework.data import sketch
 from framework.data.baselines import NONE, Baselines
 from framework.data.epochs import divide, rewind
 from framework.data.sampling import ENDLESS, EndlessSampler, ShardSampler, StepSampler
@@ -104,6 +105,8 @@ class PredictiveData(LightningDataModule, ABC):
         self.eval_batch_size = eval_batch_size
         self.num_workers = num_workers
         self.seed = seed
+        self._sketches: dict[str, dict[str, Any]] = {}
+        self._served: dict[str, Dataset] = {}  # by split, so that no sketch prepares them again
 
     @property
     @abstractmethod
@@ -113,6 +116,16 @@ class PredictiveData(LightningDataModule, ABC):
     @abstractmethod
     def dataset(self, split: str) -> Dataset:
         """Returns the examples of "train", "val", "test" or "predict"."""
+
+    def sketch(self, split: str) -> Mapping[str, Any]:
+        """Returns a few numbers, as plain data, by which other examples of a split are recognized.
+
+        Args:
+            split: "train" or "val".
+        """
+        if split not in self._sketches:
+            self._sketches[split] = sketch.draw(self._served.get(split) or self.dataset(split))
+        return self._sketches[split]
 
     def baselines(self, split: str, batches: Sequence[float], metrics: Set[str]) -> Baselines:
         """Scores simple predictions, to show beside those of a model; none here.
@@ -151,7 +164,7 @@ class PredictiveData(LightningDataModule, ABC):
 
         It has no end, unless an option of the trainer counts epochs.
         """
-        dataset = self.dataset("train")
+        dataset = self._served["train"] = self.dataset("train")
         order = self._order(dataset)
         if self.trainer is None:
             return self._loader(dataset, order)

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
@@ -27,8 +27,11 @@ from components.interfaces import (
     Stem,
     StemFactory,
 )
+from framework.agreement import require_agreement
 from framework.checkpoints import compare
 from framework.class_checks import checked
+from framework.data import position
+from framework.data.module import PredictiveData
 from framework.data.protocols import KeepsState
 from framework.execution import PLAIN, Execution, data_mesh, materialize, parallelize
 from framework.importing import foreign
@@ -123,6 +126,15 @@ class PredictiveModule(LightningModule):
 
     # Building
 
+    def configure_callbacks(self) -> list[Callback]:
+        """Lets processes agree on the run; Lightning calls it last before it connects them.
+
+        Raises:
+            ValueError: If they do not, or one is missing.
+        """
+        require_agreement(self.trainer, self._described())
+        return []
+
     def setup(self, stage: str) -> None:
         """Describes a module that was built in Python, for its checkpoints.
 
@@ -130,8 +142,12 @@ class PredictiveModule(LightningModule):
             ValueError: If a factory has no name that a checkpoint could hold.
         """
         if "_instantiator" not in self.hparams:
-            described = describe_module(type(self), self.hparams_initial)
-            self.save_hyperparameters(described, logger=False)
+            self.save_hyperparameters(self._described(), logger=False)
+
+    def _described(self) -> Mapping[str, Any]:
+        if "_instantiator" in self.hparams:
+            return self.hparams
+        return describe_module(type(self), self.hparams_initial)
 
     def configure_model(self) -> None:
         """Builds the parts, and applies `execution`; does nothing when called again."""
@@ -303,6 +319,8 @@ class PredictiveModule(LightningModule):
         states[:] = [by_name(state, names) for state in states]
         if isinstance(self.data, KeepsState):
             self.data.store(checkpoint)
+        if isinstance(self.data, PredictiveData) and self.trainer.state.fn == "fit":
+            checkpoint[position.NOTE] = position.record(self.data)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keeps the description, if the checkpoint built this module; numbers optimizer states."""
@@ -311,6 +329,8 @@ class PredictiveModule(LightningModule):
             self.save_hyperparameters(describe_module(type(self), options), logger=False)
         elif isinstance(self.data, KeepsState):
             self.data.require(checkpoint)
+            if isinstance(self.data, PredictiveData) and self.trainer.state.fn == "fit":
+                position.require(checkpoint.get(position.NOTE), self.data)
         states = checkpoint.get("optimizer_states", [])
         states[:] = [by_number(state, numbering(self, self._matrices)) for state in states]
 

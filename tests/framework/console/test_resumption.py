@@ -97,10 +97,14 @@ def test_a_preempted_job_goes_on_where_slurm_saved_it(whole, tmp_path, capsys):
     same(weights(last(tmp_path)), whole)
 
 
-def test_a_path_goes_on_with_that_checkpoint_and_needs_no_recipe(copied, capsys):
-    step = last(copied).with_name("step=1.ckpt")
-    cli.main(["fit", "--resume", str(step), "--trainer.max_steps=4"])
+def test_a_path_goes_on_with_that_checkpoint_and_needs_no_recipe(copied, tmp_path, capsys):
+    """The recipe beside it lets the logger follow the folder of the run."""
+    step, new = last(copied).with_name("step=1.ckpt"), tmp_path / "new"
+    place = f"--trainer.default_root_dir={new}"
+    cli.main(["fit", "--resume", str(step), "--trainer.max_steps=4", place])
     assert f"Recipe of the checkpoint: {copied}" in capsys.readouterr().err
+    assert last(new).is_symlink()
+    assert list(last(new).parent.parent.glob("events.out.*"))
 
 
 def options(root, **changes):

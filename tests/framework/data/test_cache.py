@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from framework.data.cache import MANIFEST, cached, fingerprint, root
+from framework.data import cache as cache_module
+from framework.data.cache import MANIFEST, VERIFY, cached, fingerprint, root
 
 
 class Builder:
@@ -44,15 +45,24 @@ def test_same_key_is_built_once_and_another_key_again(builder, cache):
     assert first.parent == cache / "things"
 
 
-@pytest.mark.parametrize("damage", ["cut", "head", "missing", "torn manifest", "no manifest"])
+def overwrite(path, seconds):
+    """Overwrites 2 kB inside a file, and says that it was changed so much later than it was."""
+    before = path.stat().st_mtime_ns
+    with path.open("r+b") as file:
+        file.seek(200_000)
+        file.write(b"\xff" * 2048)
+    os.utime(path, ns=(before, before + seconds * 10**9))
+
+
+@pytest.mark.parametrize("damage", ["cut", "inside", "missing", "torn manifest", "no manifest"])
 def test_a_damaged_entry_is_built_again(builder, damage, caplog):
     entry = cached("things", {}, builder)
     values = entry / "values.bin"
     match damage:
         case "cut":
             values.write_bytes(values.read_bytes()[:-1])
-        case "head":
-            values.write_bytes(b"\xff" + values.read_bytes()[1:])
+        case "inside":
+            overwrite(values, 1)
         case "missing":
             (entry / "facts" / "size.txt").unlink()
         case "torn manifest":
@@ -63,6 +73,30 @@ def test_a_damaged_entry_is_built_again(builder, damage, caplog):
     assert builder.count == 2
     assert values.read_bytes() == bytes(range(256)) * 2000
     assert "is damaged" in caplog.text
+
+
+def test_damage_that_leaves_the_time_is_found_on_demand(builder, monkeypatch):
+    values = cached("things", {}, builder) / "values.bin"
+    overwrite(values, 0)
+    cached("things", {}, builder)
+    assert builder.count == 1
+    monkeypatch.setenv(VERIFY, "1")
+    cached("things", {}, builder)
+    assert builder.count == 2
+    assert values.read_bytes() == bytes(range(256)) * 2000
+    cached("things", {}, builder)
+    assert builder.count == 2
+
+
+def test_a_copied_entry_is_hashed_once(builder, monkeypatch):
+    entry, hashed = cached("things", {}, builder), []
+    for path in (entry / "values.bin", entry / "facts" / "size.txt"):
+        os.utime(path, (1e9, 1e9))
+    monkeypatch.setattr(cache_module, "fingerprint", lambda p: hashed.append(p) or fingerprint(p))
+    for _ in range(2):
+        assert cached("things", {}, builder) == entry
+    assert (len(hashed), builder.count) == (2, 1)
+    assert sorted(path.name for path in entry.iterdir()) == ["facts", MANIFEST, "values.bin"]
 
 
 def test_a_build_that_failed_leaves_no_entry(builder):

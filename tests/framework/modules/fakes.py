@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from components.data import DensityBatch, DensitySpec
 from components.interfaces import Backbone, Embedded, Head, Loss, Stem
 from components.supports import Interval
+from framework.data.module import InMemory, PredictiveData
 from framework.data.sampling import ShardSampler, StepSampler
 from framework.modules.base import PredictiveModule
 from framework.schedules import WarmupCosine
@@ -150,6 +151,19 @@ def _same(batch: DensityBatch) -> DensityBatch:
     return batch
 
 
+class Rows(PredictiveData):
+    """The same examples as a data module of ours serves them."""
+
+    spec = SPEC
+
+    def __init__(self, size: int = 48, **options: object) -> None:
+        super().__init__(**{"batch_size": 8, "seed": 1, **options})
+        self.size = size
+
+    def dataset(self, split: str) -> InMemory:
+        return InMemory(examples(self.size if split == "train" else 7))
+
+
 def data() -> FakeData:
     return FakeData(examples(48), 8, examples(7))
 
@@ -195,13 +209,14 @@ def fit(
     settings: dict[str, object],
     changes: dict[str, object] | None = None,
     ckpt_path: str | None = None,
+    served: LightningDataModule | None = None,
 ) -> dict[str, object]:
     """Trains the fake for a few steps; returns its weights and what it logged."""
     seed_everything(1, verbose=False)
     record = Record()
     model = module(**(changes or {}))
     runner = trainer(**{**settings, "callbacks": [record, *settings.get("callbacks", [])]})
-    runner.fit(model, data(), ckpt_path=ckpt_path)
+    runner.fit(model, served or data(), ckpt_path=ckpt_path)
     return {"weights": whole(model), "rows": record.rows}
 
 
