@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import signal
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import yaml
 
 import cli
 from framework.console import recipes
+from framework.interruptions import DONE, FAILED, MISTAKE, PREEMPTED, STOPPED
 
 ROOT = Path(cli.__file__).parent
 PAGE = (ROOT / "docs" / "cluster.md").read_text()
@@ -20,6 +22,7 @@ COMMANDS = [
     for line in block.splitlines()
 ]
 SCRIPTS = [line for line in COMMANDS if "train." in line]
+ENDINGS = (DONE, FAILED, MISTAKE, PREEMPTED, STOPPED)
 SHOWN = 'while [[ $1 != fit ]]; do shift; done; echo "overtone $*"'
 JOB = 'while [[ $1 != *.sbatch ]]; do shift; done; SLURM_JOB_ID=7 SLURM_JOB_NODELIST=n1 bash "$@"'
 PROGRAMS = {"srun": SHOWN, "torchrun": SHOWN, "scontrol": "echo n1", "sbatch": JOB}
@@ -68,6 +71,11 @@ def test_scripts_start_runs_that_can_be_parsed(command, shown, capsys, monkeypat
 def test_every_kind_of_command_is_shown():
     assert {line.split()[0] for line in COMMANDS} >= {"sbatch", "kubectl", "overtone"}
     assert any("train.torchrun.sh" in line for line in COMMANDS)
+
+
+def test_statuses_are_those_of_runs():
+    shown = {int(found) for found in re.findall(r"^\| (\d+)[^|]* \|", PAGE, re.MULTILINE)}
+    assert shown == {*ENDINGS, 128 + signal.SIGKILL}
 
 
 def test_files_that_are_named_exist():

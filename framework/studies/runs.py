@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from framework.callbacks.report import METRICS
+from framework.interruptions import PREEMPTED, Preempted
 from framework.studies.results import rival
 
 LAUNCH = "from cli import main; main()"
@@ -23,8 +24,6 @@ CHECKPOINT = "{checkpoint}"  # a word of a later command: the last checkpoint of
 FINISHED = "finished.json"  # in the folder of a run: its results
 STARTED = "started.json"  # there, too: the words of the training that wrote what lies there
 EARLIER = "earlier-{}"  # folder there, of what a training with other words has written
-PREEMPTED = 75  # status of a training that was told to stop, and can go on
-FAILURES = (1, 2)  # statuses of a training that fails again unless something is changed
 REPORTS = "reports"  # folder there, of what later commands write
 
 Kept = dict[str, Any]
@@ -107,10 +106,10 @@ def last_checkpoint(folder: Path, run: Run) -> Path:
 def train(run: Run, folder: Path, jobs: int) -> Path | None:
     """Trains in a process of its own; returns the log if that failed.
 
-    A training that was interrupted, this process with it or not, goes on where it was.
+    A training with the same words that did not end goes on where it was.
 
     Raises:
-        SystemExit: With status 75 if it was told to stop.
+        Preempted: If it was told to stop.
     """
     place, words = _place(folder, run), filled(folder, run)
     shutil.rmtree(place / REPORTS, ignore_errors=True)
@@ -132,11 +131,9 @@ def train(run: Run, folder: Path, jobs: int) -> Path | None:
     line = f"{run.variant}, seed {run.seed}{rate}: {seconds} s"
     if status == PREEMPTED:
         print(f"{line}, told to stop; the same command goes on with it", flush=True)
-        sys.exit(PREEMPTED)
+        raise Preempted
     if status:
         print(f"{line}, failed with status {status}, see {log}", flush=True)
-        if status in FAILURES:
-            (place / STARTED).unlink()
         return log
     metrics: dict[str, float] = {}
     written = _newest(place, METRICS, 1 + run.tested)
@@ -150,7 +147,7 @@ def train(run: Run, folder: Path, jobs: int) -> Path | None:
 
 
 def _make_room(folder: Path, run: Run, words: list[str]) -> None:
-    """Leaves in the folder of a run what an interrupted training has written, and nothing else."""
+    """Leaves in the folder of a run what it can go on with, and nothing else."""
     place, note = _place(folder, run), json.dumps(words)
     started = place / STARTED
     needed = (_place(folder, run.needed(name)) / FINISHED for name in run.needs)
