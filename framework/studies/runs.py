@@ -188,7 +188,9 @@ def _is_newer(path: Path, other: Path) -> bool:
 
 def _newest(place: Path, name: str, number: int) -> list[Path]:
     """Returns the newest files of that name below a folder, oldest first."""
-    return sorted(place.rglob(name), key=lambda path: path.stat().st_mtime_ns)[-number:]
+    others = place.glob(EARLIER.format("*"))
+    found = set(place.rglob(name)) - {path for other in others for path in other.rglob(name)}
+    return sorted(found, key=lambda path: path.stat().st_mtime_ns)[-number:]
 
 
 def _place(folder: Path, run: Run) -> Path:

@@ -13,12 +13,12 @@ from framework.checkpoints import read
 ROOT = Path(cli.__file__).parent
 RECIPES = ROOT / "recipes"
 SEARCHED = f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin:/sbin"
-CLUSTER = (
+CLUSTER = [
     pytest.mark.slow,
     pytest.mark.skipif(
         "OVERTONE_CLUSTER" not in os.environ, reason="run by .ci/cluster, which installs Slurm"
     ),
-)
+]
 STEPS = 150
 RUN = (
     *("two_peaks", f"--trainer.max_steps={STEPS}", "--trainer.val_check_interval=50"),

@@ -75,7 +75,12 @@ def _submit(study: Study, folder: Path, words: list[str], options: str) -> None:
         given = shlex.split(options)
     except ValueError as error:
         raise UserError(f"--slurm={options!r}: {error}; quote it as for a shell.") from error
-    kept = [word for word in words if not word.startswith("--slurm")]
+    pairs = zip(["", *words], words, strict=False)
+    kept = [
+        word
+        for before, word in pairs
+        if not word.startswith("--slurm") and (before, word) != ("--slurm", options)
+    ]
     jobs = StudyJobs(kept, folder, given).submit(rounds)
     number = sum(map(len, rounds))
     print(

@@ -62,9 +62,10 @@ def tasks(cluster, name):
     return [[*words[:-1], number] for number in array.partition("=")[2].split(",")]
 
 
-def test_all_rates_are_one_array_and_the_other_seeds_one_after_it(cluster, capsys):
-    submit("--slurm=--time=2:00:00 --account='a b'")
-    options = ["--time=2:00:00", "--account=a", "b"]
+@pytest.mark.parametrize("words", [["--slurm=-t 9 -A 'a b'"], ["--slurm", "-t 9 -A 'a b'"]])
+def test_all_rates_are_one_array_and_the_other_seeds_one_after_it(words, cluster, capsys):
+    submit(*words)
+    options = ["-t", "9", "-A", "a", "b"]
     folder = f"here/{SCRIPTS}"
     assert submitted(cluster) == [
         ["--parsable", *options, f"{folder}/round-1.sbatch"],
@@ -73,6 +74,9 @@ def test_all_rates_are_one_array_and_the_other_seeds_one_after_it(cluster, capsy
     ]
     assert "6 runs to go, in here: submitted 1, 2, 3" in capsys.readouterr().out
     assert [len(tasks(cluster, name)) for name in ("round-1", "round-2", "report")] == [4, 2, 1]
+    words = ["study", "rates.yaml", "--folder", "here"]
+    assert tasks(cluster, "round-2")[0] == [*words, "--task", "4"]
+    assert tasks(cluster, "report") == [[*words, "--report"]]
     assert not calls(cluster / "here")
 
 
@@ -174,6 +178,7 @@ def test_an_interrupted_run_goes_on_and_one_with_other_words_starts(cluster):
     submit("--task", "0")
     assert not (place / "name" / "step=3.ckpt").exists()
     assert (place / "earlier-1" / "name" / "step=3.ckpt").exists()
+    assert json.loads((place / "finished.json").read_text())["logs"] == "name"
     assert len((place / "earlier-1" / "calls").read_text()) == 2
 
 
