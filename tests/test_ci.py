@@ -26,6 +26,14 @@ def test_every_hook_is_one_of_the_checks():
         assert re.search(rf"^step {' '.join(words)}\b", SCRIPT, re.M), entry
 
 
+def test_what_needs_a_cluster_is_run_by_a_script_of_its_own():
+    subprocess.run(["bash", "-n", ROOT / ".ci" / "cluster"], check=True)
+    assert "step .ci/cluster" in SCRIPT
+    tests = list((ROOT / "tests" / "cluster").glob("test_*.py"))
+    assert tests
+    assert all("\npytestmark = CLUSTER\n" in path.read_text() for path in tests)
+
+
 @pytest.mark.parametrize(
     ("chosen", "expected"),
     [([], {"quick"}), (["-m", "slow"], {"slow"}), (["-m", ""], {"quick", "slow"})],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
 from framework.studies.results import rival
 from framework.studies.runs import Run
@@ -75,4 +76,13 @@ def require_rates(rates: Sequence[float], metric: str) -> None:
             f"Variants: chosen_by={metric!r} is not a metric of validation; learning rates that "
             "are chosen by other examples make these useless for a comparison. Name one that "
             "begins with val/."
+        )
+
+
+def require_drawn(missing: Sequence[str], folder: Path) -> None:
+    """Refuses metrics to draw that no run has, which is known only when these are finished."""
+    if missing:
+        raise ValueError(
+            f"Variants: no run has {', '.join(missing)}, which is to be drawn; choose from "
+            f"{folder / 'results.csv'}, and for curves use the TensorBoard logger."
         )

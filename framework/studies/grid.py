@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from framework.studies.rates import RECIPE_RATE, ChosenRate, choose_rate
 from framework.studies.results import Result
 from framework.studies.runs import Kept, Run, finished
 
 RATE = "--model.optimizer.lr"  # the option of the command line that a learning rate sets
+
+
+class Slot(NamedTuple):
+    """A place in the grid: one run, of which the learning rate may not be known yet."""
+
+    variant: str
+    seed: int
+    rate: float | None  # None: that of the recipe, or the one that is chosen
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,26 @@ class RunGrid:
     def __len__(self) -> int:
         """Counts the runs, when all are known."""
         return len(self.variants) * (max(1, len(self.rates)) + len(self.seeds) - 1)
+
+    def slots(self) -> list[Slot]:
+        """Lists as many places as there are runs, always in the same order."""
+        rates: list[float | None] = [*self.rates] if self.rates else [None]
+        return [
+            Slot(variant, seed, rate)
+            for seed in self.seeds
+            for variant in self.variants
+            for rate in (rates if seed == self.seeds[0] else [None])
+        ]
+
+    def round_of(self, slot: Slot) -> int:
+        """Counts the runs that must be finished, one after the other, before that of a slot."""
+        waits_for_rate = bool(self.rates) and slot.seed != self.seeds[0]
+        return waits_for_rate + bool(self.make(slot.variant, slot.seed).needs)
+
+    def find(self, folder: Path, slot: Slot) -> Run | None:
+        """Returns the run of a slot, None while its learning rate is not known."""
+        runs = self._of(slot.variant, slot.seed, self.chosen(folder))
+        return next((run for run in runs if slot.rate in (None, run.learning_rate)), None)
 
     def runs(self, folder: Path) -> list[Run]:
         """Lists the runs that are known by now, one seed of every variant after the other."""

@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from framework.callbacks.report import METRICS
+from framework.interruptions import PREEMPTED, Preempted
 from framework.studies.results import rival
 
 LAUNCH = "from cli import main; main()"
 NEED = re.compile(r"(?<!\$)\{([\w./-]+)\}")  # {variant} in a word; ${...} is an interpolation
 CHECKPOINT = "{checkpoint}"  # a word of a later command: the last checkpoint of the run
 FINISHED = "finished.json"  # in the folder of a run: its results
+STARTED = "started.json"  # there, too: the words of the training that wrote what lies there
+EARLIER = "earlier-{}"  # folder there, of what a training with other words has written
 REPORTS = "reports"  # folder there, of what later commands write
 
 Kept = dict[str, Any]
@@ -101,15 +104,21 @@ def last_checkpoint(folder: Path, run: Run) -> Path:
 
 
 def train(run: Run, folder: Path, jobs: int) -> Path | None:
-    """Trains in a process of its own; returns the log if that failed."""
-    place = _place(folder, run)
+    """Trains in a process of its own; returns the log if that failed.
+
+    A training with the same words that did not end goes on where it was.
+
+    Raises:
+        Preempted: If it was told to stop.
+    """
+    place, words = _place(folder, run), filled(folder, run)
     shutil.rmtree(place / REPORTS, ignore_errors=True)
-    place.mkdir(parents=True, exist_ok=True)
+    _make_room(folder, run, words)
     log, started = place / "log.txt", time.monotonic()
     with log.open("w", encoding="utf-8") as file:
         launch = partial(_launch, jobs=jobs, file=file)
         rooted = f"--trainer.default_root_dir={place}"
-        status = launch(["fit", *filled(folder, run), rooted])
+        status = launch(["fit", *words, "--resume", "auto", rooted])
         if run.tested and not status:
             checkpoint = str(last_checkpoint(folder, run))
             status = launch(["test", "--ckpt_path", checkpoint, rooted])
@@ -120,6 +129,9 @@ def train(run: Run, folder: Path, jobs: int) -> Path | None:
     seconds = round(time.monotonic() - started)
     rate = "" if run.learning_rate is None else f", learning rate {run.learning_rate}"
     line = f"{run.variant}, seed {run.seed}{rate}: {seconds} s"
+    if status == PREEMPTED:
+        print(f"{line}, told to stop; the same command goes on with it", flush=True)
+        raise Preempted
     if status:
         print(f"{line}, failed with status {status}, see {log}", flush=True)
         return log
@@ -132,6 +144,25 @@ def train(run: Run, folder: Path, jobs: int) -> Path | None:
     (place / FINISHED).write_text(json.dumps(kept, indent=1), encoding="utf-8")
     print(line, flush=True)
     return None
+
+
+def _make_room(folder: Path, run: Run, words: list[str]) -> None:
+    """Leaves in the folder of a run what it can go on with, and nothing else."""
+    place, note = _place(folder, run), json.dumps(words)
+    started = place / STARTED
+    needed = (_place(folder, run.needed(name)) / FINISHED for name in run.needs)
+    is_same = started.is_file() and started.read_text(encoding="utf-8") == note
+    is_same = is_same and not (place / FINISHED).exists()
+    if is_same and not any(_is_newer(other, started) for other in needed):
+        return
+    place.mkdir(parents=True, exist_ok=True)
+    pattern = EARLIER.format("*")
+    if others := [path for path in place.iterdir() if not path.match(pattern)]:
+        earlier = place / EARLIER.format(1 + len(list(place.glob(pattern))))
+        earlier.mkdir()
+        for path in others:
+            path.rename(earlier / path.name)
+    started.write_text(note, encoding="utf-8")
 
 
 def logs_of(folder: Path, run: Run, kept: Kept) -> Path:
@@ -157,7 +188,9 @@ def _is_newer(path: Path, other: Path) -> bool:
 
 def _newest(place: Path, name: str, number: int) -> list[Path]:
     """Returns the newest files of that name below a folder, oldest first."""
-    return sorted(place.rglob(name), key=lambda path: path.stat().st_mtime_ns)[-number:]
+    others = place.glob(EARLIER.format("*"))
+    found = set(place.rglob(name)) - {path for other in others for path in other.rglob(name)}
+    return sorted(found, key=lambda path: path.stat().st_mtime_ns)[-number:]
 
 
 def _place(folder: Path, run: Run) -> Path:

@@ -24,3 +24,29 @@ class Study(ABC):
             folder: Where results and pictures are kept; finished runs in it are not repeated.
             jobs: Processes to run side by side, at least 1.
         """
+
+    def rounds(self, folder: Path) -> list[list[int]]:
+        """Numbers what is not finished yet and can run on different machines.
+
+        Args:
+            folder: Where results are kept.
+
+        Returns:
+            Numbers for `run_one`; those of a round need results of the rounds before it.
+
+        Raises:
+            ValueError: If the study cannot be divided.
+        """
+        raise ValueError(f"{type(self).__name__} runs as a whole; drop --slurm, --task, --report.")
+
+    def run_one(self, folder: Path, number: int) -> None:
+        """Runs what has a number of `rounds`, unless it is finished.
+
+        Raises:
+            ValueError: If it needs results that are missing, or fails.
+        """
+        self.rounds(folder)
+
+    def report(self, folder: Path) -> None:
+        """Writes tables and pictures of what is finished, and prints the tables."""
+        self.rounds(folder)

@@ -11,6 +11,7 @@ from framework.studies.checks import (
     require_checkpoints,
     require_compared,
     require_contents,
+    require_drawn,
     require_rates,
     require_rivals,
 )
@@ -137,6 +138,57 @@ class Variants(Study):
         total, before = len(self.grid), len(self._done(folder))
         print(f"{total - before} of {total} runs to go, in {folder}", flush=True)
         failed = self._launch_all(folder, jobs)
+        missing = self._write_all(folder)
+        if failed:
+            raise ValueError(
+                f"{len(failed)} of {total} runs failed; see {failed[0]}, fix the cause and "
+                "run the study again, which repeats only those."
+            )
+        require_drawn(missing, folder)
+
+    def rounds(self, folder: Path) -> list[list[int]]:
+        """Numbers the runs that are not finished; those of a round need none of it or later."""
+        done = {run.key for run, _ in self._done(folder)}
+        rounds: dict[int, list[int]] = {}
+        for number, slot in enumerate(self.grid.slots()):
+            run = self.grid.find(folder, slot)
+            if run is None or run.key not in done:
+                rounds.setdefault(self.grid.round_of(slot), []).append(number)
+        return [rounds[order] for order in sorted(rounds)]
+
+    def run_one(self, folder: Path, number: int) -> None:
+        """Runs the run of a number, unless it is finished.
+
+        Raises:
+            ValueError: If there is none, it waits for others, or fails.
+        """
+        slots = self.grid.slots()
+        if not 0 <= number < len(slots):
+            raise ValueError(f"--task {number} is none of the runs 0 to {len(slots) - 1}.")
+        slot = slots[number]
+        run = self.grid.find(folder, slot)
+        done = {run.key for run, _ in self._done(folder)}
+        if run is None or not done >= {run.needed(name).key for name in run.needs}:
+            raise ValueError(
+                f"--task {number}, {slot.variant} with seed {slot.seed}, waits for runs that are "
+                f"not finished in {folder}; see their logs, and give the command again."
+            )
+        if run.key in done:
+            print(f"{slot.variant}, seed {slot.seed} is finished in {folder}.", flush=True)
+        elif failed := self.launch(folder, [run], 1):
+            raise ValueError(f"{slot.variant}, seed {slot.seed} failed; see {failed[0]}.")
+
+    def report(self, folder: Path) -> None:
+        """Writes tables and pictures of what is finished, and prints the tables.
+
+        Raises:
+            ValueError: If no run has a metric that is to be drawn.
+        """
+        print(f"{len(self._done(folder))} of {len(self.grid)} runs are finished, in {folder}")
+        require_drawn(self._write_all(folder), folder)
+
+    def _write_all(self, folder: Path) -> list[str]:
+        """Writes results, tables and pictures; returns the metrics that no run has to draw."""
         done = self._done(folder)
         results = [
             Result(run.variant, run.seed, metric, float(value), run.learning_rate)
@@ -144,17 +196,7 @@ class Variants(Study):
             for metric, value in kept["metrics"].items()
         ]
         self._report(folder, results)
-        missing = self._draw(folder, results, done)
-        if failed:
-            raise ValueError(
-                f"{len(failed)} of {total} runs failed; see {failed[0]}, fix the cause and "
-                "run the study again, which repeats only those."
-            )
-        if missing:
-            raise ValueError(
-                f"Variants: no run has {', '.join(missing)}, which is to be drawn; choose from "
-                f"{folder / 'results.csv'}, and for curves use the TensorBoard logger."
-            )
+        return self._draw(folder, results, done)
 
     def _launch_all(self, folder: Path, jobs: int) -> list[Path]:
         """Runs what can be run until nothing is left; returns the logs of what failed."""
