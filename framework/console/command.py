@@ -7,16 +7,14 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonargparse import ArgumentError
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch import Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from omegaconf.errors import OmegaConfBaseException
 from yaml.representer import RepresenterError
 
@@ -30,14 +28,12 @@ from framework.callbacks import (
     Progress,
     StepSeed,
 )
-from framework.checkpoints import NOTE
 from framework.console import (
     checkpoint_path,
     class_options,
     endings,
     equal_parameters,
     help,
-    import_path,
     initial_weights,
     resume,
     resumption,
@@ -47,76 +43,16 @@ from framework.console.errors import UserError
 from framework.console.explanations import refusals
 from framework.console.help import CommandParser
 from framework.console.parsing import check_groups, explain, explain_interpolation
+from framework.console.saved_recipe import SAME_FOLDER, SaveRecipe
 from framework.console.verbs import DESCRIPTION
 from framework.data.module import PredictiveData
 from framework.modules.base import PredictiveModule
 
 SEED = 1  # of a run that sets none
-SAME_FOLDER = "${...default_root_dir}"  # seen from the options of a logger
 INIT_FROM = (
     "Checkpoint, or directory of a published model, from which all parameters that fit are copied "
     "before training; the head may be another one. A table says what was loaded."
 )
-
-
-class SaveRecipe(SaveConfigCallback):
-    """Saves the complete recipe of a training run beside its checkpoints."""
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Saves nothing yet: the recipe may still prove wrong before training starts."""
-
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Saves it as `config.yaml`, or as `config-1.yaml` and so on if that file exists."""
-        folder = Path(trainer.log_dir or trainer.default_root_dir)  # on all ranks: it is broadcast
-        leaves_something = bool(trainer.loggers or trainer.checkpoint_callback)
-        if not (trainer.is_global_zero and leaves_something):
-            return
-        dirpath = Path(getattr(trainer.checkpoint_callback, "dirpath", None) or folder)
-        if not dirpath.is_relative_to(folder):
-            folder = dirpath
-        folder.mkdir(parents=True, exist_ok=True)
-        self.config_filename = _write_new(folder, _movable(self._text()))
-
-    def on_save_checkpoint(
-        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """Stores the name of the recipe, and where its modules are, in the checkpoint."""
-        checkpoint[NOTE] = self.config_filename
-        checkpoint[import_path.NOTE] = import_path.used()
-
-    def recipe(self) -> Mapping[str, Any]:
-        """Returns the complete recipe, which processes compare."""
-        read: Mapping[str, Any] = yaml.safe_load(self._text())
-        return read
-
-    def _text(self) -> str:
-        return str(self.parser.dump(self.config, skip_none=False))
-
-
-def _movable(recipe: str) -> str:
-    """Lets loggers follow `trainer.default_root_dir` in a recipe that other runs start from."""
-    read = yaml.safe_load(recipe)
-    trainer = read["trainer"]
-    loggers = trainer["logger"] if isinstance(trainer["logger"], list) else [trainer["logger"]]
-    for logger in loggers:
-        options = logger.get("init_args") or {} if isinstance(logger, dict) else {}
-        if options.get("save_dir") == trainer["default_root_dir"]:
-            options["save_dir"] = SAME_FOLDER
-    return str(yaml.safe_dump(read, sort_keys=False, allow_unicode=True))
-
-
-def _write_new(folder: Path, text: str) -> str:
-    names = ("config.yaml", *(f"config-{number}.yaml" for number in range(1, 10_000)))
-    for name in names:
-        try:
-            with (folder / name).open("x", encoding="utf-8") as file:
-                file.write(text)
-        except FileExistsError:
-            continue
-        return name
-    raise UserError(
-        f"{folder} holds {len(names)} recipes already; clear it or choose another folder."
-    )
 
 
 class Command(LightningCLI):

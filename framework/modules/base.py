@@ -1,13 +1,13 @@
-"""The base of modules: lazy construction, exact weighted losses, self-describing checkpoints."""
+"""The base of modules: lazy construction, exact weighted losses, one optimizer step at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
-from lightning.pytorch import Callback, LightningModule
+from lightning.pytorch import Callback
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
@@ -29,11 +29,6 @@ from components.interfaces import (
     StemFactory,
 )
 from framework.agreement import require_agreement
-from framework.checkpoints import compare
-from framework.class_checks import checked
-from framework.data import position
-from framework.data.module import PredictiveData
-from framework.data.protocols import KeepsState
 from framework.execution import (
     PLAIN,
     Execution,
@@ -42,21 +37,12 @@ from framework.execution import (
     parallelize,
     sharding_of,
 )
-from framework.importing import foreign
-from framework.modules.construction import describe_module
+from framework.modules.described import DescribedModule
 from framework.modules.gradients import parameters_of, watched
 from framework.modules.monitors import check_monitors, check_validation
 from framework.modules.objective import Objective, counted_target
 from framework.modules.weighted_means import WeightedMeans
-from framework.optimization import (
-    by_name,
-    by_number,
-    groups,
-    matrices,
-    numbering,
-    own_options,
-    reapply,
-)
+from framework.optimization import groups, matrices, own_options, reapply
 from framework.schedules import Constant, ScheduleFactory, steps_of_run
 
 if TYPE_CHECKING:
@@ -66,7 +52,7 @@ WeightedValues = tuple[Tensor, Tensor]
 """Values `[B, T]` and their weights, `[B, T]`; the weighted mean over all batches is a metric."""
 
 
-class PredictiveModule(LightningModule):
+class PredictiveModule(DescribedModule):
     """Trains and evaluates a model that predicts distributions.
 
         batch ─► stem ─► backbone ─► stem.readout ─► head ─► Distribution ─► losses, metrics
@@ -130,11 +116,6 @@ class PredictiveModule(LightningModule):
         self._means = WeightedMeans()
 
     @property
-    def data(self) -> Any:
-        """The data module of the run."""
-        return self.trainer.datamodule  # type: ignore[attr-defined]  # set from outside
-
-    @property
     def place(self) -> tuple[int, int]:
         """Number of this process, and of all, among those that read different data."""
         share = self.trainer.distributed_sampler_kwargs or {"rank": 0, "num_replicas": 1}
@@ -148,22 +129,8 @@ class PredictiveModule(LightningModule):
         Raises:
             ValueError: If they do not, or one is missing.
         """
-        require_agreement(self.trainer, self._described())
+        require_agreement(self.trainer, self.described())
         return []
-
-    def setup(self, stage: str) -> None:
-        """Describes a module that was built in Python, for its checkpoints.
-
-        Raises:
-            ValueError: If a factory has no name that a checkpoint could hold.
-        """
-        if "_instantiator" not in self.hparams:
-            self.save_hyperparameters(self._described(), logger=False)
-
-    def _described(self) -> Mapping[str, Any]:
-        if "_instantiator" in self.hparams:
-            return self.hparams
-        return describe_module(type(self), self.hparams_initial)
 
     def configure_model(self) -> None:
         """Builds the parts, and applies `execution`; does nothing when called again."""
@@ -337,57 +304,3 @@ class PredictiveModule(LightningModule):
         means = self._means.means(self.device)
         reported = {**means, **self.summarize(means)}
         self.log_dict({f"{split}/{name}": x for name, x in reported.items()}, sync_dist=True)
-
-    # Checkpoints
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Stores optimizer states by parameter name, which is the same for any strategy.
-
-        Drops `initialization`: the parameters are stored, and a file that it reads may be gone.
-        Adds what the model needs to read other data.
-        """
-        checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY]["initialization"] = None
-        grouped = self.trainer.strategy.lightning_restore_optimizer
-        names = numbering(self, self._matrices) if grouped else list(dict(self.named_parameters()))
-        states = checkpoint.get("optimizer_states", [])
-        states[:] = [by_name(state, names) for state in states]
-        if isinstance(self.data, KeepsState):
-            self.data.store(checkpoint)
-        if isinstance(self.data, PredictiveData) and self.trainer.state.fn == "fit":
-            checkpoint[position.NOTE] = position.record(self.data)
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps the description, if the checkpoint built this module; numbers optimizer states."""
-        if self._trainer is None:
-            options = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, self.hparams)
-            self.save_hyperparameters(describe_module(type(self), options), logger=False)
-        elif isinstance(self.data, KeepsState):
-            self.data.require(checkpoint)
-            if isinstance(self.data, PredictiveData) and self.trainer.state.fn == "fit":
-                position.require(checkpoint.get(position.NOTE), self.data)
-        states = checkpoint.get("optimizer_states", [])
-        states[:] = [by_number(state, numbering(self, self._matrices)) for state in states]
-
-    @classmethod
-    def load_from_checkpoint(cls, *args: Any, **options: Any) -> Self:
-        """Loads as Lightning does, but imports and calls only what a checkpoint may name.
-
-        Args:
-            args: The path, and what else Lightning takes.
-            options: Arguments of the constructor that replace those of the checkpoint.
-        """
-        with foreign(), checked():
-            loaded: Self = super().load_from_checkpoint(*args, **options)
-        return loaded
-
-    def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> Any:
-        """Loads parameters.
-
-        Raises:
-            ValueError: If they are those of another architecture.
-        """
-        if strict:
-            compare(type(self).__name__, self.state_dict(), state_dict)
-        return super().load_state_dict(state_dict, strict, assign)

@@ -1,0 +1,99 @@
+"""Modules whose checkpoints describe them: they are rebuilt without a recipe, for any strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from lightning.pytorch import LightningModule
+
+from framework.checkpoints import compare
+from framework.class_checks import checked
+from framework.data import position
+from framework.data.module import PredictiveData
+from framework.data.protocols import KeepsState
+from framework.importing import foreign
+from framework.modules.construction import describe_module
+from framework.optimization import by_name, by_number, numbering
+
+
+class DescribedModule(LightningModule):
+    """Stores in checkpoints how it was made and what its data are, and checks what it loads.
+
+    A class derived from it saves its arguments as hyper-parameters, and sets `_matrices` when its
+    parameters are there.
+    """
+
+    _matrices: frozenset[str]  # names of the parameters to which weight decay is applied
+
+    @property
+    def data(self) -> Any:
+        """The data module of the run."""
+        return self.trainer.datamodule  # type: ignore[attr-defined]  # set from outside
+
+    def setup(self, stage: str) -> None:
+        """Describes a module that was built in Python, for its checkpoints.
+
+        Raises:
+            ValueError: If a factory has no name that a checkpoint could hold.
+        """
+        if "_instantiator" not in self.hparams:
+            self.save_hyperparameters(self.described(), logger=False)
+
+    def described(self) -> Mapping[str, Any]:
+        """Returns the class and the options that a checkpoint holds, as plain data."""
+        if "_instantiator" in self.hparams:
+            return self.hparams
+        return describe_module(type(self), self.hparams_initial)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Stores optimizer states by parameter name, which is the same for any strategy.
+
+        Drops `initialization`: the parameters are stored, and a file that it reads may be gone.
+        Adds what the model needs to read other data.
+        """
+        checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY]["initialization"] = None
+        grouped = self.trainer.strategy.lightning_restore_optimizer
+        names = numbering(self, self._matrices) if grouped else list(dict(self.named_parameters()))
+        states = checkpoint.get("optimizer_states", [])
+        states[:] = [by_name(state, names) for state in states]
+        if isinstance(self.data, KeepsState):
+            self.data.store(checkpoint)
+        if isinstance(self.data, PredictiveData) and self.trainer.state.fn == "fit":
+            checkpoint[position.NOTE] = position.record(self.data)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps the description, if the checkpoint built this module; numbers optimizer states."""
+        if self._trainer is None:
+            options = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, self.hparams)
+            self.save_hyperparameters(describe_module(type(self), options), logger=False)
+        elif isinstance(self.data, KeepsState):
+            self.data.require(checkpoint)
+            if isinstance(self.data, PredictiveData) and self.trainer.state.fn == "fit":
+                position.require(checkpoint.get(position.NOTE), self.data)
+        states = checkpoint.get("optimizer_states", [])
+        states[:] = [by_number(state, numbering(self, self._matrices)) for state in states]
+
+    @classmethod
+    def load_from_checkpoint(cls, *args: Any, **options: Any) -> Self:
+        """Loads as Lightning does, but imports and calls only what a checkpoint may name.
+
+        Args:
+            args: The path, and what else Lightning takes.
+            options: Arguments of the constructor that replace those of the checkpoint.
+        """
+        with foreign(), checked():
+            loaded: Self = super().load_from_checkpoint(*args, **options)
+        return loaded
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """Loads parameters.
+
+        Raises:
+            ValueError: If they are those of another architecture.
+        """
+        if strict:
+            compare(type(self).__name__, self.state_dict(), state_dict)
+        return super().load_state_dict(state_dict, strict, assign)
