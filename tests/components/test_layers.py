@@ -222,8 +222,9 @@ def test_relative_biases_bucket_distances_as_a_loop_does(size, reach, bidirectio
 def test_relative_biases_are_added_where_keys_are_seen(mask):
     positions = RelativeBias(8, 2, 4)
     index = torch.tensor([[0, 1, 2, 3], [0, 0, 0, 1]])
-    bias, causal = positions.add_bias(mask, index, 4, bidirectional=False)
+    bias, causal, *documents = positions.add_bias(mask, index, 4, bidirectional=False)
     assert not causal
+    assert documents == [None, None]
     for b, h, q, k in itertools.product(range(2), range(2), range(4), range(4)):
         learned = positions.table.weight[max(int(index[b, q] - index[b, k]), 0), h]
         assert bias[b, h, q, k] == (-math.inf if mask.causal and k > q else learned)

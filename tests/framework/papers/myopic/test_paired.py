@@ -78,8 +78,10 @@ def test_what_needs_an_arm_is_repeated_with_it(launched, tmp_path):
     assert counted == "local"
     (tmp_path / "vanilla" / "seed-1" / "finished.json").unlink()
     study.run(tmp_path, jobs=1)
-    assert (tmp_path / "local" / "seed-1" / "calls").read_text() == "locallocal"
-    assert (tmp_path / "hidden" / "seed-1" / "calls").read_text() == "hidden"
+    place = tmp_path / "local" / "seed-1"
+    assert (place / "calls").read_text() == "local"  # anew, not on top of the earlier one
+    assert (place / "earlier-1" / "calls").read_text() == "local"
+    assert calls(tmp_path / "hidden") == ["seed-1"]
 
 
 def test_what_needs_an_arm_that_failed_does_not_run(launched, tmp_path):
@@ -114,9 +116,8 @@ def test_what_needs_an_arm_is_repeated_when_another_rate_is_best(launched, tmp_p
     PairedArms([], arms, ["val/nll"], seeds=[1], learning_rates=[0.003, 0.01]).run(tmp_path, 1)
     more = PairedArms([], arms, ["val/nll"], seeds=[1], learning_rates=[0.003, 0.01, 0.001])
     more.run(tmp_path, 1)  # a better rate for the vanilla arm
-    counts = {path.parent.parent.name: path for path in (tmp_path / "local").rglob("calls")}
-    assert counts["lr-0.003"].read_text() == counts["lr-0.01"].read_text() == "locallocal"
-    assert counts["lr-0.001"].read_text() == "local"
+    again = [f"lr-{rate}/seed-1{place}" for rate in (0.003, 0.01) for place in ("", "/earlier-1")]
+    assert calls(tmp_path / "local") == sorted(["lr-0.001/seed-1", *again])
     vanilla = (tmp_path / "vanilla").rglob("calls")
     assert [path.read_text() for path in vanilla] == ["vanilla"] * 3
 
