@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib.util import find_spec
 from typing import Any
 
+import yaml
 from jsonargparse import ArgumentError
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -160,6 +161,13 @@ class Command(LightningCLI):
         with nullcontext() if whole else suppress(ValueError):
             data.restore(checkpoint)
         return data.spec
+
+    def _dump_config(self) -> None:
+        """Describes the model for its checkpoints; what was parsed is not checked once more."""
+        if not hasattr(self, "config_dump"):
+            options = {"skip_link_targets": False, "skip_unset": False, "skip_validation": True}
+            read = yaml.safe_load(self.parser.dump(self.config, "yaml", **options))
+            self.config_dump = read[self.config.subcommand]
 
     def instantiate_classes(self) -> None:
         """Builds data, model and trainer; an error names the line of the recipe."""

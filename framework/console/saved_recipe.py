@@ -48,7 +48,7 @@ class SaveRecipe(SaveConfigCallback):
         return read
 
     def _text(self) -> str:
-        return str(self.parser.dump(self.config, skip_none=False))
+        return str(self.parser.dump(self.config, skip_unset=False, skip_validation=True))
 
 
 def _movable(recipe: str) -> str:

@@ -149,6 +149,7 @@ def write_until_full(folder, asynchronous, number):
     class Fill(Callback):
         def on_train_batch_end(self, trainer, *_):
             if trainer.global_step == number and trainer.is_global_zero:
+                trainer.strategy.checkpoint_io.wait()  # the one before is not the one that fails
                 size = max(path.stat().st_size for path in folder.iterdir()) // 2
                 resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
