@@ -132,6 +132,7 @@ def test_two_fan_layers_replace_the_feed_forward_network_and_nothing_else():
     assert model == plain
 
 
+@pytest.mark.slow
 def test_two_fan_layers_as_feed_forward_network_train(tmp_path, capsys):
     words = ["--config", "fanformer/tiny", "--config", "fanformer/feedforward"]
     words += ["--model.backbone.feedforward.hidden", "${equal_parameters:176}"]

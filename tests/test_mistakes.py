@@ -341,7 +341,7 @@ def test_debugging_shows_the_traceback_of_a_mistake(monkeypatch):
 
 def test_a_callback_that_the_recipe_has_already(tmp_path, capsys):
     root = f"--trainer.default_root_dir={tmp_path}"
-    again = "--trainer.callbacks+=TokenEncoding"
-    recipe = ("--config", "token_encoding/small", "--config", "smoke")
+    again = "--trainer.callbacks+=SpikeGuard"
+    recipe = ("--config", "two_peaks", "--config", "smoke", "--config", "callbacks/skip_spikes")
     said = fails(capsys, "fit", *recipe, again, root)
-    assert "trainer.callbacks has TokenEncoding more than once" in said
+    assert "trainer.callbacks has SpikeGuard more than once" in said

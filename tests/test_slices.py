@@ -54,13 +54,9 @@ def test_contracts_name_no_slice():
         assert not any(f"{kind}.{name}" in said for name in names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "name"),
-    [
-        pytest.param(kind, name, marks=[pytest.mark.slow] if number or kind == "papers" else [])
-        for kind, names in SLICES.items()
-        for number, name in enumerate(names)
-    ],
+    ("kind", "name"), [(kind, name) for kind, names in SLICES.items() for name in names]
 )
 def test_a_slice_is_deleted_with_its_folders(kind, name, tmp_path):
     for source in SOURCES:

@@ -18,7 +18,10 @@ TOLERANCE = 0.005  # of draws, of levels in equal parts, and of rounding in the 
 
 @pytest.mark.parametrize(
     ("row", "name", "frequency"),
-    [("M1 yearly", "M1", "yearly"), ("M3 quarterly", "M3", "quarterly")],
+    [
+        ("M1 yearly", "M1", "yearly"),
+        pytest.param("M3 quarterly", "M3", "quarterly", marks=pytest.mark.slow),
+    ],
 )
 def test_scores_are_those_of_the_card(row, name, frequency, tmp_path):
     part = {"class_path": "Competition", "init_args": {"name": name, "frequency": frequency}}

@@ -4,17 +4,16 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
-import pytest
 import torch
 from lightning.pytorch import Callback
 
 import cli
 from framework.checkpoints import read
+from tests.cluster.runs import CLUSTER, ROOT
 from tests.ranks import run_ranks
 
-ROOT = Path(cli.__file__).parent
+pytestmark = CLUSTER
 
 
 class Hit(Callback):
@@ -35,7 +34,7 @@ def words(root, **hit):
         "max_steps": 8,
         "limit_val_batches": 0,
         "enable_checkpointing": "true",
-        "callbacks": "tests.test_interruptions.Hit",
+        "callbacks": "tests.cluster.test_launcher.Hit",
         **{f"callbacks.{name}": value for name, value in hit.items()},
     }
     recipes = ("two_peaks", "smoke", "strategy/ddp")
@@ -52,7 +51,6 @@ def run(*args):
     return done.returncode, done.stderr
 
 
-@pytest.mark.slow
 def test_a_run_goes_on_after_the_death_of_a_rank_and_a_signal_to_a_rank(tmp_path):
     root, whole = tmp_path / "interrupted", tmp_path / "whole"
     folder = root / "checkpoints"
