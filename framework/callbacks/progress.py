@@ -11,6 +11,8 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 
+from framework.data.place import place_of
+
 FIRST_LINE = 0.01  # of the steps of the run
 SECONDS = 30  # between two lines, at least
 
@@ -63,8 +65,7 @@ class Progress(TQDMProgressBar):
         batch_idx: int,
     ) -> None:
         """Counts positions and moves the bar to the current optimizer step."""
-        share = trainer.distributed_sampler_kwargs or {"num_replicas": 1}
-        self._positions += batch.weight.numel() * share["num_replicas"]
+        self._positions += batch.weight.numel() * place_of(trainer)[1]
         step, bar = trainer.global_step, self.train_progress_bar
         if step > bar.n and self._should_update(step, bar.total):
             self._measure()

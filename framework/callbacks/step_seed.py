@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from framework.data.place import place_of
+
 
 class StepSeed(Callback):
     """Seeds torch before each training batch, so that dropout resumes exactly.
@@ -31,6 +33,5 @@ class StepSeed(Callback):
         """Seeds torch on the CPU and the accelerator."""
         seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if self.seed is None else self.seed
         micro = batch_idx % trainer.accumulate_grad_batches
-        share = trainer.distributed_sampler_kwargs or {"rank": 0}  # of those with different data
-        where = (seed, trainer.global_step, micro, share["rank"])
+        where = (seed, trainer.global_step, micro, place_of(trainer)[0])
         torch.manual_seed(int(np.random.SeedSequence(where).generate_state(1, np.uint64)[0]))

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from framework.data.place import place_of
+
 
 class Step(NamedTuple):
     """An optimizer step, with what it read."""
@@ -58,8 +60,7 @@ class Stopwatch(Callback, ABC):
         batch_idx: int,
     ) -> None:
         """Counts positions, and ends a step if the optimizer took it."""
-        share = trainer.distributed_sampler_kwargs or {"num_replicas": 1}
-        self._positions += batch.weight.numel() * share["num_replicas"]
+        self._positions += batch.weight.numel() * place_of(trainer)[1]
         if trainer.global_step == self._step:
             return
         now, self._step = perf_counter(), trainer.global_step

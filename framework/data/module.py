@@ -16,6 +16,7 @@ from components.data import Batch, Spec
 from framework.data import sketch
 from framework.data.baselines import NONE, Baselines
 from framework.data.epochs import divide, rewind
+from framework.data.place import place_of
 from framework.data.sampling import ENDLESS, EndlessSampler, ShardSampler, StepSampler
 
 SPLITS = ("train", "val", "test")  # the number of a split is part of the seed of its draws
@@ -226,15 +227,15 @@ class PredictiveData(LightningDataModule, ABC):
         """Returns rank and world size among the processes that read different data."""
         if self.trainer is None:
             return 0, 1
-        ranks = self.trainer.distributed_sampler_kwargs
-        if ranks is None or ranks["num_replicas"] == 1:
+        place = place_of(self.trainer)
+        if place[1] == 1:
             return 0, 1
         if self.trainer._accelerator_connector.use_distributed_sampler:
             raise ValueError(
                 f"{type(self).__name__} divides its batches among the processes itself; "
                 "set trainer.use_distributed_sampler to false."
             )
-        return ranks["rank"], ranks["num_replicas"]
+        return place
 
     def _step(self) -> int:
         """Returns the number of micro-batches that the optimizer has used so far."""

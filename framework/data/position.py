@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from framework.data import sketch
+from framework.data.place import place_of
 from framework.data.sampling import ENDLESS
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def record(data: PredictiveData) -> dict[str, Any]:
         "examples": trainer.global_step * accumulated * data.batch_size,
         "batch_size": data.batch_size,
         "accumulated": accumulated,
-        "processes": data._place()[1],
+        "processes": place_of(trainer)[1],
         "seed": data.seed,
         "data": data.sketch("train"),
     }
@@ -54,14 +55,14 @@ def require(saved: Any, data: PredictiveData) -> None:
     if not (isinstance(saved, Mapping) and saved.keys() >= KEYS):
         return
     here = record(data)
+    trainer: Any = data.trainer
     changed = _changed_data(saved, here) or _changed_steps(saved, here)
     if changed:
-        trainer: Any = data.trainer
         raise ValueError(
             f"{changed}, or start a new run from the parameters with --init_from "
             f"{trainer.ckpt_path}."
         )
-    if saved["processes"] != here["processes"] and data._place()[0] == 0:
+    if saved["processes"] != here["processes"] and place_of(trainer)[0] == 0:
         print(
             f"Goes on with {here['processes']} processes where {saved['processes']} wrote the "
             "checkpoint: batches stay the same, random numbers such as those of dropout do not.",

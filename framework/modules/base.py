@@ -29,6 +29,7 @@ from components.interfaces import (
     StemFactory,
 )
 from framework.agreement import require_agreement
+from framework.data.place import place_of
 from framework.execution import (
     PLAIN,
     Execution,
@@ -118,8 +119,7 @@ class PredictiveModule(DescribedModule):
     @property
     def place(self) -> tuple[int, int]:
         """Number of this process, and of all, among those that read different data."""
-        share = self.trainer.distributed_sampler_kwargs or {"rank": 0, "num_replicas": 1}
-        return share["rank"], share["num_replicas"]
+        return place_of(self.trainer)
 
     # Building
 

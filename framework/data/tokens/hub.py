@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -133,12 +133,17 @@ class SavedText(TextCorpus):
         return fingerprint(str(self.splits[split]._fingerprint), self.column)
 
 
+def no_column(names: Sequence[str], column: str, path: str) -> ValueError:
+    """Returns the error of a data set that has other columns."""
+    return ValueError(
+        f"The data set {path!r} has the columns {list(names)}, not {column!r}; "
+        "name the one with the text as column."
+    )
+
+
 def _column(rows: Any, column: str, path: str) -> Iterator[str]:
     if column not in rows.column_names:
-        raise ValueError(
-            f"The data set {path!r} has the columns {rows.column_names}, not {column!r}; "
-            "name the one with the text as column."
-        )
+        raise no_column(rows.column_names, column, path)
     number = 0
     try:
         for number, row in enumerate(rows.select_columns([column]), 1):

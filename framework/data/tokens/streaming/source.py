@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from framework.data.cache import fingerprint
 from framework.data.texts import text_of
-from framework.data.tokens.hub import HubText
+from framework.data.tokens.hub import HubText, no_column
 
 State = Mapping[str, Any] | None
 """Where `datasets` stands in a data set, as plain data; None at the beginning."""
@@ -96,10 +96,7 @@ class StreamedText(HubText):
         before = rows.state_dict()
         for number, row in enumerate(rows, 1):
             if self.column not in row:
-                raise ValueError(
-                    f"The data set {self.path!r} has the columns {sorted(row)}, not "
-                    f"{self.column!r}; name the one with the text as column."
-                )
+                raise no_column(sorted(row), self.column, self.path)
             place = f"The data set {self.path!r}: row {number} of those read here"
             yield Read(text_of(row[self.column], self.column, place), before)
             before = rows.state_dict()
