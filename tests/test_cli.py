@@ -22,6 +22,8 @@ import cli
 from framework.console import verbs
 from framework.console.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("unsaved_pictures")
+
 SMOKE = ("--config", "two_peaks", "--config", "smoke")
 
 

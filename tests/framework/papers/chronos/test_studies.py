@@ -13,6 +13,8 @@ from framework.callbacks.report import BASELINES
 from framework.console import recipes
 from framework.data.series.baselines import NAIVE
 
+pytestmark = pytest.mark.usefixtures("unsaved_pictures")
+
 CORPUS = {
     "few": {"source": {"class_path": "KernelSynth", "init_args": {"number": 20, "length": 64}}}
 }
