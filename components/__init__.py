@@ -42,12 +42,14 @@ from components.heads import (
 from components.initializations import Mitchell, NormalMatrices
 from components.interfaces import Backbone, Embedded, Head, Initialization, Loss, Stem
 from components.layers.attention import ScaledDotProduct
+from components.layers.block import ParallelBlock, PostNormBlock, PreNormBlock, SandwichBlock
 from components.layers.fan import FanFeedForward, FanLayer
 from components.layers.feedforward import FeedForward, SwiGLU
 from components.layers.flex import FlexAttention
 from components.layers.myopic.attention import Bigram, GivenPast, Myopic
 from components.layers.norms import LayerNorm, RMSNorm
 from components.layers.positions import Learned, NoPositions, RelativeBias, Rotary
+from components.layers.rotary_scaling import LinearScaling, Llama3Scaling, YarnScaling
 from components.losses import (
     CRPS,
     CoefficientPenalty,
@@ -125,6 +127,8 @@ __all__ = [
     "LayerNorm",
     "Learned",
     "LinearHead",
+    "LinearScaling",
+    "Llama3Scaling",
     "Loss",
     "Mitchell",
     "MixedBins",
@@ -135,16 +139,20 @@ __all__ = [
     "NoPositions",
     "NormalHead",
     "NormalMatrices",
+    "ParallelBlock",
     "PatchStem",
     "Perceptron",
     "Pinball",
     "PointHead",
+    "PostNormBlock",
+    "PreNormBlock",
     "QuantileHead",
     "Quantiles",
     "RMSNorm",
     "RelativeBias",
     "Rotary",
     "Roughness",
+    "SandwichBlock",
     "ScaledDotProduct",
     "SeriesStem",
     "SquaredError",
@@ -160,5 +168,6 @@ __all__ = [
     "Unscaled",
     "Warp",
     "WithAtoms",
+    "YarnScaling",
     "ZLoss",
 ]

@@ -12,26 +12,23 @@ import lightning
 import torch
 from torch import Tensor, nn
 
-from components import LinearHead, NegativeLogLikelihood, TokenStem
+from components import LinearHead, NegativeLogLikelihood
 from components.data import TokenSpec
 from components.supports import Tokens
 from framework import checkpoints
 from framework.checkpoints import compare, load_parameters
 from framework.data.tokens.text import TOKENIZER
 from framework.exchange.configuration import Configuration
-from framework.exchange.files import Published, parse, read
+from framework.exchange.families import FAMILIES
+from framework.exchange.files import COMPANIONS, Published, parse, read
 from framework.exchange.formats import Format, ImportPlan, check
-from framework.exchange.gpt2 import Gpt2
-from framework.exchange.llama import Llama
 from framework.exchange.olmo import HF_OLMO, OLMO, OlmoFormat
-from framework.exchange.olmo.writing import ConfigNode, architecture_of, values
 from framework.exchange.tokenizer import describe_tokenizer
 from framework.modules.construction import describe_module
 from framework.modules.language import LanguageModel
 from framework.schedules import Constant
 
-IMPORTED: tuple[Format, ...] = (OLMO, HF_OLMO, Gpt2(), Llama())
-EXPORTED: dict[str, OlmoFormat] = {form.name: form for form in (OLMO, HF_OLMO)}
+FORMATS: dict[str, Format] = {form.name: form for form in (OLMO, HF_OLMO, *FAMILIES)}
 ORIGIN = "published"  # where a checkpoint notes what it was imported from
 
 
@@ -84,7 +81,7 @@ def import_directory(folder: Path) -> Imported:
         "pytorch-lightning_version": lightning.__version__,
         "state_dict": state,
         "hyper_parameters": _hyper_parameters(plan),
-        ORIGIN: _origin(form, published),
+        ORIGIN: _origin(form, published, {x for one in plan.tensors for x in one.theirs}),
     }
     tokenizer = describe_tokenizer(folder, plan.size)
     if tokenizer is not None:
@@ -94,7 +91,7 @@ def import_directory(folder: Path) -> Imported:
     return Imported(form, plan, checkpoint, count, dtypes)
 
 
-def export(path: Path, form: OlmoFormat | None = None) -> Published:
+def export(path: Path, form: Format | None = None) -> Published:
     """Converts a checkpoint into a published model.
 
     If it was imported from this format and not trained since, files and bits are those it had.
@@ -108,7 +105,8 @@ def export(path: Path, form: OlmoFormat | None = None) -> Published:
     """
     checkpoint = checkpoints.read(path)
     origin: Mapping[str, Any] = checkpoint.get(ORIGIN, {})
-    form = form or EXPORTED.get(origin.get("format", ""), OLMO)
+    source = FORMATS.get(origin.get("format", ""))
+    form = form or source or OLMO
     model = checkpoint.get("hyper_parameters", {})
     if not isinstance(model.get("spec"), TokenSpec):
         raise ValueError(
@@ -116,9 +114,9 @@ def export(path: Path, form: OlmoFormat | None = None) -> Published:
         )
     owner = f"The checkpoint {str(path)!r}"
     held = {name: x for name, x in load_parameters(path).items() if not name.startswith("losses.")}
-    sizes = architecture_of(owner, model, held)
-    maps = form.tensors(sizes)
-    ours = {name for one in maps for name in one.ours}
+    names = [x for file in origin["files"].values() for x in file] if source is form else []
+    written = form.write(owner, model, held, names)
+    ours = {name for one in written.tensors for name in one.ours}
     if held.keys() != ours:
         name = min(held.keys() ^ ours)
         has, not_so = ("has", "does not know") if name in held else ("lacks", "needs")
@@ -127,14 +125,15 @@ def export(path: Path, form: OlmoFormat | None = None) -> Published:
             "plain models can be exported."
         )
     tensors: dict[str, Tensor] = {}
-    for one in maps:
+    for one in written.tensors:
         tensors |= one.to_theirs(held)
-    if origin.get("format") in EXPORTED:
-        return _restored(form, origin, tensors)
-    dropout = ConfigNode(owner, "the backbone", model["backbone"]).options["dropout"]
-    embedding_dropout = ConfigNode(owner, "the stem", model["stem"]).options["dropout"]
-    text = form.text(values(sizes, dropout, embedding_dropout))
-    return Published(form.config, {form.config: text}, {form.weights: tensors})
+    if source is form:
+        return _restored(origin, tensors, written.twins)
+    if isinstance(source, OlmoFormat) and isinstance(form, OlmoFormat):
+        return _translated(source, form, origin, tensors)
+    metadata = {form.weights: {"format": "pt"}} if form.weights.endswith(".safetensors") else {}
+    texts = {form.config: written.text}
+    return Published(form.config, texts, {form.weights: tensors}, metadata)
 
 
 def _recognize(folder: Path, published: Published) -> tuple[Format, Configuration]:
@@ -150,10 +149,10 @@ def _recognize(folder: Path, published: Published) -> tuple[Format, Configuratio
         if not isinstance(model, Mapping):
             raise ValueError(f"{path} describes no model; OLMo's has a key `model`.")
         return OLMO, Configuration(path, model)
-    for form in IMPORTED:
-        if values.get("model_type") in form.kinds:
+    for form in FORMATS.values():
+        if form.describes(values):
             return form, Configuration(path, values)
-    known = ", ".join(kind for form in IMPORTED for kind in form.kinds)
+    known = ", ".join(dict.fromkeys(kind for form in FORMATS.values() for kind in form.kinds))
     raise ValueError(
         f"{path} says model_type: {values.get('model_type')}, which is no format that can be "
         f"imported; these can: {known}."
@@ -164,7 +163,7 @@ def _hyper_parameters(plan: ImportPlan) -> dict[str, Any]:
     """Describes the module; optimizer and schedule are replaced when it is trained further."""
     options = {
         "spec": TokenSpec(Tokens(plan.size), plan.length),
-        "stem": TokenStem,
+        "stem": plan.stem,
         "backbone": plan.backbone,
         "head": partial(LinearHead, bias=False),
         "tied": plan.tied,
@@ -188,8 +187,8 @@ def _check_backbone(plan: ImportPlan, state: Mapping[str, Tensor]) -> None:
     compare("Decoder", expected, found)
 
 
-def _origin(form: Format, published: Published) -> dict[str, Any]:
-    """Records the files as plain data, without the numbers."""
+def _origin(form: Format, published: Published, known: set[str]) -> dict[str, Any]:
+    """Records the files as plain data; the numbers only of constants, which are no parameters."""
     files = {
         file: {name: _type(tensor) for name, tensor in tensors.items()}
         for file, tensors in published.files.items()
@@ -200,7 +199,20 @@ def _origin(form: Format, published: Published) -> dict[str, Any]:
         "texts": published.texts,
         "files": files,
         "metadata": published.metadata,
+        "binaries": published.binaries,
+        "constants": _constants(form, published.tensors, known),
     }
+
+
+def _constants(form: Format, tensors: Mapping[str, Tensor], known: set[str]) -> dict[str, Tensor]:
+    """Returns the tensors that are no parameters; equal ones, as of masks, are held once."""
+    found: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        if name in known or not form.is_constant(name):
+            continue
+        same = (x for x in found.values() if x.dtype == tensor.dtype and x.equal(tensor))
+        found[name] = next(same, tensor)
+    return found
 
 
 def _type(tensor: Tensor) -> str:
@@ -208,25 +220,43 @@ def _type(tensor: Tensor) -> str:
 
 
 def _restored(
-    form: OlmoFormat, origin: Mapping[str, Any], tensors: dict[str, Tensor]
+    origin: Mapping[str, Any], tensors: dict[str, Tensor], twins: Mapping[str, str]
 ) -> Published:
-    """Restores the names in their order, the types and the texts that were imported."""
-    source, config = EXPORTED[origin["format"]], origin["config"]
-    files = {
-        file: {
-            form.prefix + name.removeprefix(source.prefix): getattr(torch, dtype)
-            for name, dtype in types.items()
-        }
+    """Restores files, names in their order, types and texts that were imported."""
+    held = {**origin.get("constants", {}), **tensors}
+    held |= {twin: tensors[name] for twin, name in twins.items()}
+    typed = {
+        file: {name: held[name].to(getattr(torch, dtype)) for name, dtype in types.items()}
         for file, types in origin["files"].items()
     }
     texts, metadata = dict(origin["texts"]), dict(origin["metadata"])
-    if source is not form:
-        read = parse(config, texts[config])
-        texts = {form.config: form.text(read.get("model", read))}
-        files = {form.weights: {name: x for types in files.values() for name, x in types.items()}}
-        config, metadata = form.config, {}
-    typed = {
-        file: {name: tensors[name].to(dtype) for name, dtype in types.items()}
-        for file, types in files.items()
+    binaries = dict(origin.get("binaries", {}))
+    return Published(origin["config"], texts, _apart(typed), metadata, binaries)
+
+
+def _apart(files: dict[str, dict[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
+    """Copies tensors that share memory with an earlier one, which safetensors refuse to save."""
+    seen: set[int] = set()
+    for tensors in files.values():
+        for name, tensor in tensors.items():
+            if tensor.data_ptr() in seen:
+                tensors[name] = tensor.clone()
+            seen.add(tensor.data_ptr())
+    return files
+
+
+def _translated(
+    source: OlmoFormat, form: OlmoFormat, origin: Mapping[str, Any], tensors: dict[str, Tensor]
+) -> Published:
+    """Writes a model that was imported from one of OLMo's formats in the other."""
+    types = {
+        form.prefix + name.removeprefix(source.prefix): getattr(torch, dtype)
+        for names in origin["files"].values()
+        for name, dtype in names.items()
     }
-    return Published(config, texts, typed, metadata)
+    read = parse(origin["config"], origin["texts"][origin["config"]])
+    typed = {name: tensors[name].to(dtype) for name, dtype in types.items()}
+    texts = {name: text for name, text in origin["texts"].items() if name in COMPANIONS}
+    texts[form.config] = form.text(read.get("model", read))
+    binaries = dict(origin.get("binaries", {}))
+    return Published(form.config, texts, {form.weights: typed}, binaries=binaries)

@@ -1,0 +1,190 @@
+"""The families, each as data: its keys, its fixed values and the names of its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from components import (
+    Decoder,
+    FeedForward,
+    LayerNorm,
+    Learned,
+    LinearHead,
+    RMSNorm,
+    SwiGLU,
+    TokenStem,
+)
+from framework.exchange.families.entries import (
+    Activation,
+    Choice,
+    Derived,
+    Dropout,
+    Entry,
+    Flag,
+    Number,
+    Options,
+    Size,
+)
+from framework.exchange.families.family import Family
+from framework.exchange.families.names import Modules, Names
+from framework.exchange.families.positions import (
+    Rotation,
+)
+
+HIDDEN = "backbone.feedforward.hidden"
+TEXT = {"stem": TokenStem, "backbone": Decoder, "head": LinearHead, "head.bias": False}
+GATED = {**TEXT, "backbone.feedforward": SwiGLU, "backbone.norm": RMSNorm}
+PLAIN = {**GATED, "backbone.feedforward.bias": False}  # of networks without biases
+
+
+def _heads(known: Options) -> int:
+    return int(known["backbone.heads"])
+
+
+def _width(known: Options) -> int:
+    return max(1, int(known["backbone.dim"]) // _heads(known))
+
+
+SIZES: tuple[Entry, ...] = (
+    Size("vocab_size", "size"),
+    Size("hidden_size", "backbone.dim"),
+    Size("num_hidden_layers", "backbone.depth"),
+    Size("num_attention_heads", "backbone.heads"),
+    Size("intermediate_size", HIDDEN),
+    Size("max_position_embeddings", "length", 2048),
+)
+GROUPS = Size("num_key_value_heads", "backbone.kv_heads", _heads)
+WIDTH = Size("head_dim", "backbone.head_dim", _width)
+WHOLE = (  # heads that divide the width, for formats that have no key for theirs
+    Derived("backbone.head_dim", lambda known: _width(known)),
+)
+UNTIED, TIED = (Flag("tie_word_embeddings", "tied", default) for default in (False, True))
+DROPOUT = Dropout("attention_dropout", "backbone.dropout")
+SCALE = "backbone.attention.scale"
+
+
+BIAS = Choice("attention_bias", "backbone.bias", False, ((False, False), (True, True)))
+
+
+def _norm(eps: float) -> Number:
+    return Number("rms_norm_eps", "backbone.norm.eps", eps)
+
+
+def _modules(norms: Mapping[Modules, Modules]) -> dict[Modules, Modules]:
+    """Returns the modules of a block that are named as those of Llama."""
+    return {
+        "self_attn.q_proj": "attention.query",
+        ("self_attn.k_proj", "self_attn.v_proj"): "attention.key_value",
+        "self_attn.o_proj": "attention.out",
+        "self_attn.q_norm": "attention.query_norm",
+        "self_attn.k_norm": "attention.key_norm",
+        ("mlp.up_proj", "mlp.gate_proj"): "feedforward.up_gate",
+        "mlp.down_proj": "feedforward.down",
+        **norms,
+    }
+
+
+PRE: dict[Modules, Modules] = {
+    "input_layernorm": "attention_norm",
+    "post_attention_layernorm": "feedforward_norm",
+}
+POST: dict[Modules, Modules] = {
+    "post_attention_layernorm": "attention_norm",
+    "post_feedforward_layernorm": "feedforward_norm",
+}
+SANDWICH: dict[Modules, Modules] = {
+    "input_layernorm": "attention_norm",
+    "post_attention_layernorm": "attention_out_norm",
+    "pre_feedforward_layernorm": "feedforward_norm",
+    "post_feedforward_layernorm": "feedforward_out_norm",
+}
+
+
+def _llama_like(norms: Mapping[Modules, Modules]) -> Names:
+    whole = {"embed_tokens": "stem.embedding", "norm": "backbone.norm"}
+    return Names("model.", whole, "layers.{}.", _modules(norms))
+
+
+SILU: dict[str, Any] = {"hidden_act": "silu"}
+GPT2 = Family(
+    "gpt2",
+    title="GPT-2",
+    architecture="GPT2LMHeadModel",
+    parts={
+        **TEXT,
+        "backbone.bias": True,
+        "backbone.feedforward": FeedForward,
+        "backbone.feedforward.bias": True,
+        "backbone.norm": LayerNorm,
+        "backbone.positions": Learned,
+    },
+    entries=(
+        Size("vocab_size", "size"),
+        Size("n_embd", "backbone.dim"),
+        Size("n_layer", "backbone.depth"),
+        Size("n_head", "backbone.heads"),
+        Size("n_inner", HIDDEN, lambda known: 4 * known["backbone.dim"]),
+        Size("n_positions", "length", 1024),
+        Derived("backbone.positions.length", lambda known: known["length"]),
+        Derived("backbone.kv_heads", _heads),
+        *WHOLE,
+        Activation(
+            "activation_function",
+            "backbone.feedforward.activation",
+            names=("gelu_new", "gelu_pytorch_tanh", "gelu"),
+        ),
+        Number("layer_norm_epsilon", "backbone.norm.eps", 1e-5),
+        TIED,
+        *(Dropout(f"{part}_pdrop", "backbone.dropout") for part in ("attn", "resid")),
+        Dropout("embd_pdrop", "stem.dropout"),
+    ),
+    fixed={
+        "scale_attn_weights": True,
+        "scale_attn_by_inverse_layer_idx": False,
+        "add_cross_attention": False,
+    },
+    names=Names(
+        "transformer.",
+        {
+            "wte": "stem.embedding",
+            "wpe": "backbone.positions.table",
+            "ln_f": "backbone.norm",
+        },
+        "h.{}.",
+        {
+            "ln_1": "attention_norm",
+            "attn.c_attn": ("attention.query", "attention.key_value"),
+            "attn.c_proj": "attention.out",
+            "ln_2": "feedforward_norm",
+            "mlp.c_fc": "feedforward.up",
+            "mlp.c_proj": "feedforward.down",
+        },
+        transposed=True,
+        constants=r"\.attn\.(masked_)?bias$",
+    ),
+    harmless=(
+        *("n_ctx", "reorder_and_upcast_attn", "summary_type", "summary_use_proj"),
+        *("summary_activation", "summary_proj_to_labels", "summary_first_dropout"),
+    ),
+)
+LLAMA = Family(
+    "llama",
+    title="Llama",
+    architecture="LlamaForCausalLM",
+    parts=GATED,
+    entries=(
+        *SIZES,
+        GROUPS,
+        WIDTH,
+        BIAS,
+        Flag("mlp_bias", "backbone.feedforward.bias", False),
+        _norm(1e-6),
+        Rotation(),
+        UNTIED,
+        DROPOUT,
+    ),
+    fixed={**SILU, "sliding_window": None},
+    names=_llama_like(PRE),
+)
+FAMILIES: tuple[Family, ...] = (GPT2, LLAMA)
