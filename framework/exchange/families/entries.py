@@ -138,13 +138,17 @@ class Activation(Single):
 
     Args:
         names: Those that the format has; the first is the default.
+        older: Names in older files, and which of `names` they mean there.
     """
 
     names: tuple[str, ...] = ()
+    older: tuple[tuple[str, str], ...] = ()
 
     def read(self, config: Configuration, known: Options) -> Options:
         """Reads the name; see `Entry.read`."""
-        kind, options = ACTIVATIONS[config.require(self.key, *self.names)]
+        older = dict(self.older)
+        name = config.require(self.key, *self.names, *older)
+        kind, options = ACTIVATIONS[older.get(name, name)]
         return {self.option: kind} | {f"{self.option}.{k}": v for k, v in options.items()}
 
     def write(self, owner: str, known: Options) -> dict[str, Any]:
@@ -231,6 +235,21 @@ class Derived(Entry):
                 f"express; only {expected} can be exported."
             )
         return {}
+
+
+@dataclass(frozen=True)
+class Reciprocal(Single):
+    """The number whose inverse square root is the factor of queries · keys."""
+
+    def read(self, config: Configuration, known: Options) -> Options:
+        """Reads the number; see `Entry.read`."""
+        return {self.option: config.number(self.key, self.fallback(known)) ** -0.5}
+
+    def write(self, owner: str, known: Options) -> dict[str, Any]:
+        """Writes the number; see `Entry.write`."""
+        scale = known[self.option]
+        number = float(known["backbone.head_dim"]) if scale is None else scale**-2
+        return {self.key: round(number) if round(number) ** -0.5 == scale else number}
 
 
 def _name(value: Any) -> str:

@@ -38,7 +38,7 @@ class Family(Format):
     """Published models of one kind.
 
     Args:
-        name: Name of the format, and what its configurations say under `model_type`.
+        name: Name of the format.
         title: What such a model is called.
         architecture: The class of transformers.
         parts: Our parts, and those of their options that no entry reads.
@@ -46,6 +46,7 @@ class Family(Format):
         names: What its tensors are here.
         fixed: Keys with the only value that our parts can express.
         harmless: Further keys that change nothing that is computed.
+        kind: What its configurations say under `model_type`; the name if not given.
         mark: A key without which a configuration is of another format of the same `model_type`.
     """
 
@@ -57,6 +58,7 @@ class Family(Format):
     names: Names
     fixed: Mapping[str, Any] = field(default_factory=dict)
     harmless: tuple[str, ...] = ()
+    kind: str | None = None
     mark: str | None = None
 
     config = "config.json"
@@ -65,11 +67,11 @@ class Family(Format):
     @property
     def kinds(self) -> tuple[str, ...]:
         """What its configurations say under `model_type`."""
-        return (self.name,)
+        return (self.kind or self.name,)
 
     def describes(self, values: Mapping[str, Any]) -> bool:
         """Returns whether a configuration is one of this family."""
-        return values.get("model_type") == self.name and self.mark in (None, *values)
+        return values.get("model_type") in self.kinds and self.mark in (None, *values)
 
     def plan(self, config: Configuration, tensors: Mapping[str, Tensor]) -> ImportPlan:
         """Plans the import of a model; see `Format.plan`."""
@@ -111,7 +113,10 @@ class Family(Format):
         """Describes a model of ours in this format; see `Format.write`."""
         known = self._known(owner, model, held)
         self._require_expressible(owner, known)
-        values: dict[str, Any] = {"architectures": [self.architecture], "model_type": self.name}
+        values: dict[str, Any] = {
+            "architectures": [self.architecture],
+            "model_type": self.kinds[0],
+        }
         for entry in self.entries:
             values |= entry.write(owner, known)
         text = json.dumps({**values, **self.fixed}, indent=2) + "\n"

@@ -10,7 +10,13 @@ HARMLESS = frozenset(
         # training and its start
         *("initializer_range", "attention_dropout", "gradient_checkpointing"),
         # what is returned and kept
-        *("use_cache", "output_attentions", "output_hidden_states", "return_dict"),
+        *(
+            "cache_implementation",
+            "use_cache",
+            "output_attentions",
+            "output_hidden_states",
+            "return_dict",
+        ),
         *("return_dict_in_generate", "output_scores", "chunk_size_feed_forward"),
         # tokens with a meaning
         *("bos_token_id", "eos_token_id", "pad_token_id", "sep_token_id", "cls_token_id"),

@@ -97,7 +97,11 @@ class Rotation(Entry):
         """Writes the mapping; see `Entry.write`."""
         full = self._mapping_of(owner, POSITIONS, known)
         if self.near_theta is None:
-            older = {} if full["rope_type"] != "default" else {"rope_theta": full["rope_theta"]}
+            if full["rope_type"] != "default":
+                return {"rope_parameters": full}
+            older = {self.theta_key: full["rope_theta"]}
+            if self.fraction != 1:
+                older[self.fraction_key] = full["partial_rotary_factor"]
             return {"rope_parameters": full, **older}
         near = full if known.get(NEAR) is None else self._mapping_of(owner, NEAR, known)
         return {"rope_parameters": {FULL: full, SLIDING: near}}
@@ -144,7 +148,7 @@ class Rotation(Entry):
             if scaling is made:
                 own = {k: known[f"{path}.scaling.{name}"] for k, name in keys.items()}
                 written |= {"rope_type": kind, **_given(own)}
-        if known[f"{path}.fraction"] != 1:
+        if self.fraction != 1:
             written["partial_rotary_factor"] = known[f"{path}.fraction"]
         if self.fraction == 1 and known[f"{path}.fraction"] != 1:
             raise ValueError(
@@ -212,7 +216,9 @@ class Windows(Entry):
                 f"{owner} has Decoder with window={given}, which the format cannot express; only "
                 "one window can be exported" + ("." if self.rule else ", that of all blocks.")
             )
-        written: dict[str, Any] = {"sliding_window": sizes[0] if sizes else None}
+        always = self.rule is not None and self.switch is None  # a number even if none uses it
+        unused = self.default if always else None
+        written: dict[str, Any] = {"sliding_window": sizes[0] if sizes else unused}
         if self.switch is not None:
             written[self.switch] = bool(sizes)
         if self.rule is not None:

@@ -30,6 +30,7 @@ from framework.exchange.families.family import Family
 from framework.exchange.families.names import Modules, Names
 from framework.exchange.families.positions import (
     Rotation,
+    Windows,
 )
 
 HIDDEN = "backbone.feedforward.hidden"
@@ -187,4 +188,22 @@ LLAMA = Family(
     fixed={**SILU, "sliding_window": None},
     names=_llama_like(PRE),
 )
-FAMILIES: tuple[Family, ...] = (GPT2, LLAMA)
+MISTRAL = Family(
+    "mistral",
+    title="Mistral",
+    architecture="MistralForCausalLM",
+    parts=PLAIN,
+    entries=(
+        *SIZES,
+        GROUPS,
+        WIDTH,
+        _norm(1e-6),
+        Rotation(),
+        Windows(default=4096),
+        UNTIED,
+        DROPOUT,
+    ),
+    fixed=SILU,
+    names=_llama_like(PRE),
+)
+FAMILIES: tuple[Family, ...] = (*(GPT2, LLAMA, MISTRAL),)

@@ -51,6 +51,7 @@ LLAMA3 = {
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 8,
 }
+YARN = {"factor": 4.0, "original_max_position_embeddings": 8, "beta_fast": 4.0, "beta_slow": 1.0}
 MODELS = {
     "GPT-2": lambda: gpt2(),
     "GPT-2, other options": lambda: gpt2(
@@ -64,6 +65,8 @@ MODELS = {
     "Llama 3": lambda: llama(rope_parameters=rope("llama3", **LLAMA3)),
     "Llama, linear": lambda: llama(rope_parameters=rope("linear", factor=2.0)),
     "Llama, biases": lambda: llama(attention_bias=True, mlp_bias=True),
+    "Mistral": lambda: gated("Mistral", sliding_window=None, head_dim=4),
+    "Mistral, window": lambda: gated("Mistral", sliding_window=4, tie_word_embeddings=True),
 }
 
 
@@ -115,7 +118,13 @@ def assert_same_files(folder, other):
             assert (other / path.name).read_bytes() == path.read_bytes(), path.name
 
 
-@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(make, id=name, marks=[pytest.mark.slow] if "," in name else [])
+        for name, make in MODELS.items()
+    ],
+)
 def test_a_model_says_the_same_here_and_is_given_back(make, tmp_path):
     model = random(make)
     model.save_pretrained(tmp_path / "model")
@@ -141,6 +150,7 @@ def test_a_model_says_the_same_here_and_is_given_back(make, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.slow
 def test_shards_in_half_precision_are_given_back(dtype, tmp_path):
     model = random(llama).to(dtype)
     model.save_pretrained(tmp_path / "model", max_shard_size="2KB")
@@ -184,6 +194,27 @@ def test_a_model_saved_without_its_read_out(tmp_path):
     torch.testing.assert_close(found, answers(model), rtol=0, atol=1e-5)
     export(path).write(tmp_path / "same")
     assert_same_files(tmp_path / "model", tmp_path / "same")
+
+
+OLDER = {  # what a configuration said before transformers 5, in place of rope_parameters
+    "Llama 3": ({"rope_theta": 100.0, "rope_scaling": {"rope_type": "llama3", **LLAMA3}}, ()),
+    "Llama, linear": (
+        {"rope_theta": 100.0, "rope_scaling": {"type": "linear", "factor": 2.0}},
+        (),
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "changes", "dropped"), [(k, *v) for k, v in OLDER.items()])
+def test_older_configurations_mean_the_same(name, changes, dropped, tmp_path):
+    MODELS[name]().save_pretrained(tmp_path)
+    expected = import_directory(tmp_path).checkpoint["hyper_parameters"]
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text())
+    for key in ("rope_parameters", *dropped):
+        del config[key]
+    path.write_text(json.dumps({**config, **changes}))
+    assert import_directory(tmp_path).checkpoint["hyper_parameters"] == expected
 
 
 REFUSED = [
