@@ -31,6 +31,7 @@ from framework.exchange.families.names import Modules, Names
 from framework.exchange.families.positions import (
     Rotation,
     Windows,
+    from_block,
 )
 
 HIDDEN = "backbone.feedforward.hidden"
@@ -206,4 +207,19 @@ MISTRAL = Family(
     fixed=SILU,
     names=_llama_like(PRE),
 )
-FAMILIES: tuple[Family, ...] = (*(GPT2, LLAMA, MISTRAL),)
+QWEN_WINDOWS = Windows(
+    switch="use_sliding_window",
+    rule=from_block("max_window_layers", 28),
+    default=4096,
+    more=("max_window_layers",),
+)
+QWEN2 = Family(
+    "qwen2",
+    title="Qwen2",
+    architecture="Qwen2ForCausalLM",
+    parts={**PLAIN, "backbone.bias": "qkv"},
+    entries=(*SIZES, GROUPS, *WHOLE, _norm(1e-6), Rotation(), QWEN_WINDOWS, UNTIED, DROPOUT),
+    fixed=SILU,
+    names=_llama_like(PRE),
+)
+FAMILIES: tuple[Family, ...] = (*(GPT2, LLAMA, MISTRAL, QWEN2),)

@@ -67,6 +67,10 @@ MODELS = {
     "Llama, biases": lambda: llama(attention_bias=True, mlp_bias=True),
     "Mistral": lambda: gated("Mistral", sliding_window=None, head_dim=4),
     "Mistral, window": lambda: gated("Mistral", sliding_window=4, tie_word_embeddings=True),
+    "Qwen2": lambda: gated("Qwen2", tie_word_embeddings=True),
+    "Qwen2, windows": lambda: gated(
+        "Qwen2", use_sliding_window=True, sliding_window=3, max_window_layers=1
+    ),
 }
 
 
@@ -202,6 +206,7 @@ OLDER = {  # what a configuration said before transformers 5, in place of rope_p
         {"rope_theta": 100.0, "rope_scaling": {"type": "linear", "factor": 2.0}},
         (),
     ),
+    "Qwen2, windows": ({"rope_theta": 10000.0}, ("layer_types",)),
 }
 
 
