@@ -222,4 +222,24 @@ QWEN2 = Family(
     fixed=SILU,
     names=_llama_like(PRE),
 )
-FAMILIES: tuple[Family, ...] = (*(GPT2, LLAMA, MISTRAL, QWEN2),)
+QWEN3 = Family(
+    "qwen3",
+    title="Qwen3",
+    architecture="Qwen3ForCausalLM",
+    parts={**PLAIN, "backbone.qk_norm": RMSNorm},
+    entries=(
+        *SIZES,
+        GROUPS,
+        Size("head_dim", "backbone.head_dim", 128),
+        BIAS,
+        _norm(1e-6),
+        Derived("backbone.qk_norm.eps", lambda known: known["backbone.norm.eps"]),
+        Rotation(),
+        QWEN_WINDOWS,
+        UNTIED,
+        DROPOUT,
+    ),
+    fixed=SILU,
+    names=_llama_like(PRE),
+)
+FAMILIES: tuple[Family, ...] = (*(GPT2, LLAMA, MISTRAL, QWEN2, QWEN3),)

@@ -71,6 +71,10 @@ MODELS = {
     "Qwen2, windows": lambda: gated(
         "Qwen2", use_sliding_window=True, sliding_window=3, max_window_layers=1
     ),
+    "Qwen3": lambda: gated("Qwen3", head_dim=6),
+    "Qwen3, tied": lambda: gated(
+        "Qwen3", head_dim=6, attention_bias=True, tie_word_embeddings=True
+    ),
 }
 
 
