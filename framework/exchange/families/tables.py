@@ -242,4 +242,24 @@ QWEN3 = Family(
     fixed=SILU,
     names=_llama_like(PRE),
 )
-FAMILIES: tuple[Family, ...] = (*(GPT2, LLAMA, MISTRAL, QWEN2, QWEN3),)
+OLMO1 = Family(
+    "olmo1",
+    title="OLMo",
+    architecture="OlmoForCausalLM",
+    parts={**PLAIN, "backbone.norm": LayerNorm, "backbone.norm.affine": False},
+    entries=(
+        *SIZES,
+        GROUPS,
+        *WHOLE,
+        BIAS,
+        Derived("backbone.norm.eps", lambda known: 1e-5),
+        Rotation(),
+        UNTIED,
+        DROPOUT,
+    ),
+    fixed={**SILU, "clip_qkv": None},
+    names=_llama_like({}),
+    kind="olmo",
+    mark="hidden_size",
+)
+FAMILIES: tuple[Family, ...] = (*(GPT2, LLAMA, MISTRAL, QWEN2, QWEN3, OLMO1),)

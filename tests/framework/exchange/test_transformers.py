@@ -75,6 +75,8 @@ MODELS = {
     "Qwen3, tied": lambda: gated(
         "Qwen3", head_dim=6, attention_bias=True, tie_word_embeddings=True
     ),
+    "OLMo": lambda: gated("Olmo"),
+    "OLMo, tied": lambda: gated("Olmo", attention_bias=True, tie_word_embeddings=True),
 }
 
 
@@ -239,6 +241,7 @@ REFUSED = [
     (llama, "model_type", "bloom", "model_type: bloom, which is no format"),
     (llama, "quantization_config", {"bits": 4}, "quantization_config: .* is unknown for Llama"),
     (llama, "logit_scale", None, "logit_scale: null, which is unknown for Llama"),
+    (MODELS["OLMo"], "clip_qkv", 8.0, "clip_qkv: 8.0"),
     (gpt2, "activation_function", "relu", "activation_function: relu"),
     (gpt2, "scale_attn_by_inverse_layer_idx", True, "inverse_layer_idx: true"),
     (gpt2, "scale_attn_weights", False, "scale_attn_weights: false"),
