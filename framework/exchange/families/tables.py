@@ -11,6 +11,7 @@ from components import (
     LayerNorm,
     Learned,
     LinearHead,
+    PostNormBlock,
     RMSNorm,
     SwiGLU,
     TokenStem,
@@ -262,4 +263,20 @@ OLMO1 = Family(
     kind="olmo",
     mark="hidden_size",
 )
-FAMILIES: tuple[Family, ...] = (*(GPT2, LLAMA, MISTRAL, QWEN2, QWEN3, OLMO1),)
+POST_NORM = {
+    **PLAIN,
+    "backbone.block": PostNormBlock,
+    "backbone.qk_norm": RMSNorm,
+    "backbone.qk_norm_over": "all",
+}
+QK_EPS = Derived("backbone.qk_norm.eps", lambda known: known["backbone.norm.eps"])
+OLMO2 = Family(
+    "olmo2",
+    title="OLMo 2",
+    architecture="Olmo2ForCausalLM",
+    parts=POST_NORM,
+    entries=(*SIZES, GROUPS, *WHOLE, BIAS, _norm(1e-5), QK_EPS, Rotation(), UNTIED, DROPOUT),
+    fixed=SILU,
+    names=_llama_like(POST),
+)
+FAMILIES: tuple[Family, ...] = (*(GPT2, LLAMA, MISTRAL, QWEN2, QWEN3, OLMO1, OLMO2),)

@@ -77,6 +77,8 @@ MODELS = {
     ),
     "OLMo": lambda: gated("Olmo"),
     "OLMo, tied": lambda: gated("Olmo", attention_bias=True, tie_word_embeddings=True),
+    "OLMo 2": lambda: gated("Olmo2"),
+    "OLMo 2, tied": lambda: gated("Olmo2", rope_parameters=rope(), tie_word_embeddings=True),
 }
 
 
