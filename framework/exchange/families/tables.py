@@ -32,6 +32,7 @@ from framework.exchange.families.names import Modules, Names
 from framework.exchange.families.positions import (
     Rotation,
     Windows,
+    every,
     from_block,
 )
 
@@ -279,4 +280,24 @@ OLMO2 = Family(
     fixed=SILU,
     names=_llama_like(POST),
 )
-FAMILIES: tuple[Family, ...] = (*(GPT2, LLAMA, MISTRAL, QWEN2, QWEN3, OLMO1, OLMO2),)
+OLMO3 = Family(
+    "olmo3",
+    title="OLMo 3",
+    architecture="Olmo3ForCausalLM",
+    parts=POST_NORM,
+    entries=(
+        *SIZES,
+        GROUPS,
+        *WHOLE,
+        BIAS,
+        _norm(1e-5),
+        QK_EPS,
+        Windows(rule=every(4), default=4096),
+        Rotation(theta=500000.0, near_theta=500000.0),
+        UNTIED,
+        DROPOUT,
+    ),
+    fixed=SILU,
+    names=_llama_like(POST),
+)
+FAMILIES: tuple[Family, ...] = (*(GPT2, LLAMA, MISTRAL, QWEN2, QWEN3, OLMO1, OLMO2, OLMO3),)

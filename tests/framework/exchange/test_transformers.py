@@ -79,6 +79,14 @@ MODELS = {
     "OLMo, tied": lambda: gated("Olmo", attention_bias=True, tie_word_embeddings=True),
     "OLMo 2": lambda: gated("Olmo2"),
     "OLMo 2, tied": lambda: gated("Olmo2", rope_parameters=rope(), tie_word_embeddings=True),
+    "OLMo 3": lambda: gated("Olmo3", sliding_window=4, num_hidden_layers=5),
+    "OLMo 3, long": lambda: gated(
+        "Olmo3",
+        sliding_window=4,
+        num_hidden_layers=4,
+        tie_word_embeddings=True,
+        rope_parameters={"sliding_attention": rope(), "full_attention": rope("yarn", **YARN)},
+    ),
 }
 
 
@@ -214,6 +222,8 @@ OLDER = {  # what a configuration said before transformers 5, in place of rope_p
         {"rope_theta": 100.0, "rope_scaling": {"type": "linear", "factor": 2.0}},
         (),
     ),
+    "OLMo 3": ({"rope_theta": 500000.0, "rope_scaling": None}, ("layer_types",)),
+    "OLMo 3, long": ({"rope_theta": 100.0, "rope_scaling": {"rope_type": "yarn", **YARN}}, ()),
     "Qwen2, windows": ({"rope_theta": 10000.0}, ("layer_types",)),
 }
 
@@ -244,6 +254,7 @@ REFUSED = [
     (llama, "quantization_config", {"bits": 4}, "quantization_config: .* is unknown for Llama"),
     (llama, "logit_scale", None, "logit_scale: null, which is unknown for Llama"),
     (MODELS["OLMo"], "clip_qkv", 8.0, "clip_qkv: 8.0"),
+    (MODELS["OLMo 3"], "layer_types", ["full_attention"], "layer_types: .* of 5 blocks"),
     (gpt2, "activation_function", "relu", "activation_function: relu"),
     (gpt2, "scale_attn_by_inverse_layer_idx", True, "inverse_layer_idx: true"),
     (gpt2, "scale_attn_weights", False, "scale_attn_weights: false"),
