@@ -11,7 +11,9 @@ from components import (
     LayerNorm,
     Learned,
     LinearHead,
+    ParallelBlock,
     PostNormBlock,
+    PreNormBlock,
     RMSNorm,
     SwiGLU,
     TokenStem,
@@ -300,4 +302,54 @@ OLMO3 = Family(
     fixed=SILU,
     names=_llama_like(POST),
 )
-FAMILIES: tuple[Family, ...] = (*(GPT2, LLAMA, MISTRAL, QWEN2, QWEN3, OLMO1, OLMO2, OLMO3),)
+NEOX = Family(
+    "gpt_neox",
+    title="GPT-NeoX",
+    architecture="GPTNeoXForCausalLM",
+    parts={
+        **TEXT,
+        "backbone.feedforward": FeedForward,
+        "backbone.feedforward.bias": True,
+        "backbone.norm": LayerNorm,
+    },
+    entries=(
+        *SIZES,
+        Derived("backbone.kv_heads", _heads),
+        *WHOLE,
+        Choice("attention_bias", "backbone.bias", True, ((True, True), (False, False))),
+        Choice(
+            "use_parallel_residual",
+            "backbone.block",
+            True,
+            ((True, ParallelBlock), (False, PreNormBlock)),
+        ),
+        Activation(
+            "hidden_act",
+            "backbone.feedforward.activation",
+            names=("gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu"),
+        ),
+        Number("layer_norm_eps", "backbone.norm.eps", 1e-5),
+        Rotation(fraction=0.25, theta_key="rotary_emb_base", fraction_key="rotary_pct"),
+        UNTIED,
+        DROPOUT,
+        Dropout("hidden_dropout", "backbone.dropout"),
+    ),
+    names=Names(
+        "gpt_neox.",
+        {"embed_in": "stem.embedding", "final_layer_norm": "backbone.norm"},
+        "layers.{}.",
+        {
+            "input_layernorm": "attention_norm",
+            "attention.query_key_value": ("attention.query", "attention.key_value"),
+            "attention.dense": "attention.out",
+            "post_attention_layernorm": "feedforward_norm",
+            "mlp.dense_h_to_4h": "feedforward.up",
+            "mlp.dense_4h_to_h": "feedforward.down",
+        },
+        readout=("embed_out", "lm_head"),
+        by_head=True,
+        constants=r"attention\.(bias|masked_bias|rotary_emb\.inv_freq)$",
+    ),
+    harmless=("is_decoder",),
+)
+FAMILIES: tuple[Family, ...] = (*(GPT2, LLAMA, MISTRAL, QWEN2, QWEN3, OLMO1, OLMO2, OLMO3, NEOX),)

@@ -41,6 +41,12 @@ def gpt2(**changes):
     return made("GPT2", **{**sizes, **changes})
 
 
+def neox(**changes):
+    heads = {"num_attention_heads": 2, "max_position_embeddings": 32}
+    theirs = {"rope_parameters": rope(partial_rotary_factor=0.5)}
+    return made("GPTNeoX", **{**SIZES, **heads, **theirs, **changes})
+
+
 def rope(kind="default", theta=100.0, **options):
     return {"rope_type": kind, "rope_theta": theta, **options}
 
@@ -86,6 +92,14 @@ MODELS = {
         num_hidden_layers=4,
         tie_word_embeddings=True,
         rope_parameters={"sliding_attention": rope(), "full_attention": rope("yarn", **YARN)},
+    ),
+    "Pythia": lambda: neox(),
+    "GPT-NeoX, other options": lambda: neox(
+        rope_parameters=rope(partial_rotary_factor=1.0),
+        use_parallel_residual=False,
+        attention_bias=False,
+        tie_word_embeddings=True,
+        hidden_act="gelu_new",
     ),
 }
 
@@ -222,6 +236,7 @@ OLDER = {  # what a configuration said before transformers 5, in place of rope_p
         {"rope_theta": 100.0, "rope_scaling": {"type": "linear", "factor": 2.0}},
         (),
     ),
+    "Pythia": ({"rotary_emb_base": 100.0, "rotary_pct": 0.5}, ()),
     "OLMo 3": ({"rope_theta": 500000.0, "rope_scaling": None}, ("layer_types",)),
     "OLMo 3, long": ({"rope_theta": 100.0, "rope_scaling": {"rope_type": "yarn", **YARN}}, ()),
     "Qwen2, windows": ({"rope_theta": 10000.0}, ("layer_types",)),
@@ -255,6 +270,7 @@ REFUSED = [
     (llama, "logit_scale", None, "logit_scale: null, which is unknown for Llama"),
     (MODELS["OLMo"], "clip_qkv", 8.0, "clip_qkv: 8.0"),
     (MODELS["OLMo 3"], "layer_types", ["full_attention"], "layer_types: .* of 5 blocks"),
+    (MODELS["Pythia"], "hidden_act", "mish", "hidden_act: mish"),
     (gpt2, "activation_function", "relu", "activation_function: relu"),
     (gpt2, "scale_attn_by_inverse_layer_idx", True, "inverse_layer_idx: true"),
     (gpt2, "scale_attn_weights", False, "scale_attn_weights: false"),
