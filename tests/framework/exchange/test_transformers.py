@@ -101,6 +101,22 @@ MODELS = {
         tie_word_embeddings=True,
         hidden_act="gelu_new",
     ),
+    "Gemma": lambda: gated("Gemma", head_dim=6),
+    "Gemma, untied": lambda: gated("Gemma", head_dim=6, tie_word_embeddings=False),
+    "Gemma 2, no caps": lambda: gated(
+        "Gemma2",
+        head_dim=6,
+        sliding_window=4,
+        query_pre_attn_scalar=9,
+        attn_logit_softcapping=None,
+        final_logit_softcapping=None,
+    ),
+    "Gemma 3": lambda: gated(
+        "Gemma3Text", head_dim=6, sliding_window=4, query_pre_attn_scalar=9, num_hidden_layers=7
+    ),
+    "Gemma 3, untied": lambda: gated(
+        "Gemma3Text", head_dim=6, layer_types=["full_attention"] * 2, tie_word_embeddings=False
+    ),
 }
 
 
@@ -239,6 +255,11 @@ OLDER = {  # what a configuration said before transformers 5, in place of rope_p
     "Pythia": ({"rotary_emb_base": 100.0, "rotary_pct": 0.5}, ()),
     "OLMo 3": ({"rope_theta": 500000.0, "rope_scaling": None}, ("layer_types",)),
     "OLMo 3, long": ({"rope_theta": 100.0, "rope_scaling": {"rope_type": "yarn", **YARN}}, ()),
+    "Gemma": ({"rope_theta": 10000.0, "hidden_act": "gelu", "hidden_activation": None}, ()),
+    "Gemma 3": (
+        {"rope_theta": 1e6, "rope_local_base_freq": 1e4, "sliding_window_pattern": 6},
+        ("layer_types", "_sliding_window_pattern"),
+    ),
     "Qwen2, windows": ({"rope_theta": 10000.0}, ("layer_types",)),
 }
 
@@ -270,6 +291,7 @@ REFUSED = [
     (llama, "logit_scale", None, "logit_scale: null, which is unknown for Llama"),
     (MODELS["OLMo"], "clip_qkv", 8.0, "clip_qkv: 8.0"),
     (MODELS["OLMo 3"], "layer_types", ["full_attention"], "layer_types: .* of 5 blocks"),
+    (MODELS["Gemma 3"], "final_logit_softcapping", 30.0, "final_logit_softcapping: 30.0"),
     (MODELS["Pythia"], "hidden_act", "mish", "hidden_act: mish"),
     (gpt2, "activation_function", "relu", "activation_function: relu"),
     (gpt2, "scale_attn_by_inverse_layer_idx", True, "inverse_layer_idx: true"),
