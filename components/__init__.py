@@ -4,6 +4,7 @@ Every class that a recipe may name by its short name, the supports that say what
 the interfaces of the parts, and the predictive distributions.
 """
 
+from components.adaptations import LowRankAdaptation
 from components.backbones import MLP, Decoder, EncoderDecoder, FanNetwork, Perceptron
 from components.binnings import MixedBins
 from components.distributions import (
@@ -40,7 +41,7 @@ from components.heads import (
     StudentTHead,
 )
 from components.initializations import Mitchell, NormalMatrices
-from components.interfaces import Backbone, Embedded, Head, Initialization, Loss, Stem
+from components.interfaces import Adaptation, Backbone, Embedded, Head, Initialization, Loss, Stem
 from components.layers.attention import ScaledDotProduct
 from components.layers.block import ParallelBlock, PostNormBlock, PreNormBlock, SandwichBlock
 from components.layers.fan import FanFeedForward, FanLayer
@@ -81,6 +82,7 @@ from components.supports import Binning, Bins, Interval, Tokens
 __all__ = [
     "CRPS",
     "MLP",
+    "Adaptation",
     "Affine",
     "Asinh",
     "Backbone",
@@ -130,6 +132,7 @@ __all__ = [
     "LinearScaling",
     "Llama3Scaling",
     "Loss",
+    "LowRankAdaptation",
     "Mitchell",
     "MixedBins",
     "Mixture",

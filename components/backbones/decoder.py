@@ -25,6 +25,7 @@ from components.layers.feedforward import (
     ValueFactory,
 )
 from components.layers.linear import require_positive, residual_std
+from components.layers.low_rank import LowRankLinear
 from components.layers.masks import Mask, attention_mask, document_indices, position_indices
 from components.layers.norms import NormFactory, RMSNorm
 from components.layers.positions import Positions, PositionsFactory, Rotary
@@ -184,6 +185,11 @@ class Decoder(Backbone):
         Raises:
             ValueError: If a part has no plan, or `processes` divides no heads or hidden units.
         """
+        if any(isinstance(module, LowRankLinear) for module in self.modules()):
+            raise ValueError(
+                "Decoder has no plan for tensor parallelism with additions of low rank; set "
+                "tensor_parallel_size=1, or drop adaptation."
+            )
         if self.positions.by_head:
             kind = type(self.positions).__name__
             raise ValueError(

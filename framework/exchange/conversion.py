@@ -22,6 +22,7 @@ from framework.exchange.configuration import Configuration
 from framework.exchange.families import FAMILIES
 from framework.exchange.files import COMPANIONS, Published, parse, read
 from framework.exchange.formats import Format, ImportPlan, check
+from framework.exchange.merging import merged
 from framework.exchange.olmo import HF_OLMO, OLMO, OlmoFormat
 from framework.exchange.tokenizer import describe_tokenizer
 from framework.modules.construction import describe_module
@@ -114,6 +115,7 @@ def export(path: Path, form: Format | None = None) -> Published:
         )
     owner = f"The checkpoint {str(path)!r}"
     held = {name: x for name, x in load_parameters(path).items() if not name.startswith("losses.")}
+    held = merged(owner, model.get("adaptation"), held)
     names = [x for file in origin["files"].values() for x in file] if source is form else []
     written = form.write(owner, model, held, names)
     ours = {name for one in written.tensors for name in one.ours}
