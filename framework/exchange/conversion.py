@@ -18,6 +18,8 @@ from components.supports import Tokens
 from framework import checkpoints
 from framework.checkpoints import compare, load_parameters
 from framework.data.tokens.text import TOKENIZER
+from framework.exchange.card import CARD, card
+from framework.exchange.companions import generation_file, tokenizer_files
 from framework.exchange.configuration import Configuration
 from framework.exchange.families import FAMILIES
 from framework.exchange.files import COMPANIONS, Published, parse, read
@@ -92,7 +94,7 @@ def import_directory(folder: Path) -> Imported:
     return Imported(form, plan, checkpoint, count, dtypes)
 
 
-def export(path: Path, form: Format | None = None) -> Published:
+def export(path: Path, form: Format | None = None, licence: str | None = None) -> Published:
     """Converts a checkpoint into a published model.
 
     If it was imported from this format and not trained since, files and bits are those it had.
@@ -100,12 +102,18 @@ def export(path: Path, form: Format | None = None) -> Published:
     Args:
         path: The checkpoint, a file or a folder of shards.
         form: The format; if not given, the one it was imported from, or the native one.
+        licence: Licence of the weights for the card, as the hub names it; unknown if not given.
 
     Raises:
         ValueError: If the checkpoint cannot be read, or the format has no such model.
     """
     checkpoint = checkpoints.read(path)
     origin: Mapping[str, Any] = checkpoint.get(ORIGIN, {})
+    if licence is not None and origin:
+        raise ValueError(
+            f"The checkpoint {str(path)!r} was imported and keeps the card that it came with; drop "
+            f"licence={licence}, and write it there."
+        )
     source = FORMATS.get(origin.get("format", ""))
     form = form or source or OLMO
     model = checkpoint.get("hyper_parameters", {})
@@ -134,8 +142,25 @@ def export(path: Path, form: Format | None = None) -> Published:
     if isinstance(source, OlmoFormat) and isinstance(form, OlmoFormat):
         return _translated(source, form, origin, tensors)
     metadata = {form.weights: {"format": "pt"}} if form.weights.endswith(".safetensors") else {}
-    texts = {form.config: written.text}
-    return Published(form.config, texts, {form.weights: tensors}, metadata)
+    texts = {form.config: written.text, **_companions(path, checkpoint, form, tensors, licence)}
+    texts |= {name: x for name, x in origin.get("texts", {}).items() if name in COMPANIONS}
+    binaries = dict(origin.get("binaries", {}))
+    return Published(form.config, texts, {form.weights: tensors}, metadata, binaries)
+
+
+def _companions(
+    path: Path,
+    checkpoint: Mapping[str, Any],
+    form: Format,
+    tensors: Mapping[str, Tensor],
+    licence: str | None,
+) -> dict[str, str]:
+    """Writes what goes along with a model that was trained here."""
+    count = sum(tensor.numel() for tensor in tensors.values())
+    length = checkpoint["hyper_parameters"]["spec"].length
+    texts = {CARD: card(path, checkpoint, form.title, form.name, count, licence)}
+    texts |= tokenizer_files(checkpoint, length)
+    return texts if isinstance(form, OlmoFormat) else texts | generation_file(checkpoint)
 
 
 def _recognize(folder: Path, published: Published) -> tuple[Format, Configuration]:

@@ -106,6 +106,7 @@ class Format(ABC):
     """
 
     name: str
+    title: str  # what such a model is called
     weights: ClassVar[str]
     config: ClassVar[str]
 

@@ -37,6 +37,7 @@ class OlmoFormat(Format):
     `prefix` starts the names of tensors.
     """
 
+    title = "OLMo"
     prefix: ClassVar[str]
 
     def plan(self, config: Configuration, tensors: Mapping[str, Tensor]) -> ImportPlan:

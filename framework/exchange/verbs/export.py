@@ -43,17 +43,24 @@ def run(args: list[str], prog: str) -> None:
         help="That of OLMo's and FANformer's own code (olmo), of its wrapper for Hugging Face "
         "(hf_olmo), or a family of transformers; null: the one it was imported from, or olmo.",
     )
+    parser.add_argument(
+        "--licence",
+        type=str | None,
+        help="Licence of the weights, which the card states as the hub names it, such as "
+        "apache-2.0; null: unknown. A model that was imported keeps the card that it had.",
+    )
     given = parser.parse(args)
     if given.output.suffix == SUFFIX:
-        if given.format is not None:
-            raise UserError(
-                f"--format {given.format} is that of a directory; drop it, or name a directory "
-                f"in place of {given.output}."
-            )
+        for name in ("format", "licence"):
+            if given[name] is not None:
+                raise UserError(
+                    f"--{name} {given[name]} is that of a directory; drop it, or name a directory "
+                    f"in place of {given.output}."
+                )
         options = read(given.checkpoint).get("hyper_parameters", {})
         write_packaged(given.output, options, load_parameters(given.checkpoint))
         print(given.output)
         return
-    published = export(given.checkpoint, FORMATS.get(given.format))
+    published = export(given.checkpoint, FORMATS.get(given.format), given.licence)
     published.write(given.output)
     print("\n".join(str(given.output / name) for name in (*published.files, *published.texts)))
