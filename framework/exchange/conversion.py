@@ -111,8 +111,8 @@ def export(path: Path, form: Format | None = None, licence: str | None = None) -
     origin: Mapping[str, Any] = checkpoint.get(ORIGIN, {})
     if licence is not None and origin:
         raise ValueError(
-            f"The checkpoint {str(path)!r} was imported and keeps the card that it came with; drop "
-            f"licence={licence}, and write it there."
+            f"The checkpoint {str(path)!r} was imported and keeps the card that it came with; "
+            f"drop licence={licence}, and write it there."
         )
     source = FORMATS.get(origin.get("format", ""))
     form = form or source or OLMO
