@@ -8,7 +8,8 @@ from typing import Any, Literal
 from framework.checkpoints import load_parameters, read
 from framework.console.errors import UserError
 from framework.console.parsing import VerbParser
-from framework.exchange.conversion import FORMATS, export
+from framework.exchange.conversion import FORMATS
+from framework.exchange.exporting import export
 from framework.packaged import SUFFIX, write_packaged
 
 NAMES: Any = Literal[tuple(FORMATS)]

@@ -7,7 +7,8 @@ import torch
 import yaml
 
 from framework.data.tokens.tokenizer import BytePairTokenizer, ByteTokenizer
-from framework.exchange.conversion import FORMATS, export, import_directory
+from framework.exchange.conversion import FORMATS, import_directory
+from framework.exchange.exporting import export
 from tests.framework.exchange.published import config_of, drawn, refusal, write_native
 
 transformers = pytest.importorskip("transformers")

@@ -9,7 +9,8 @@ from components import Decoder, LinearHead, LowRankAdaptation, SwiGLU, TokenStem
 from components.data import TokenBatch, TokenSpec
 from components.supports import Tokens
 from framework.exchange import Weights
-from framework.exchange.conversion import FORMATS, export, import_directory
+from framework.exchange.conversion import FORMATS, import_directory
+from framework.exchange.exporting import export
 from framework.modules.language import LanguageModel
 from tests.framework.exchange.published import config_of, drawn, logits, refusal, write_native
 from tests.framework.modules.fakes import trainer

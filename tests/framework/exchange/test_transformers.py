@@ -9,7 +9,8 @@ import torch
 from components import LinearHead, NegativeLogLikelihood
 from components.data import TokenSpec
 from components.supports import Tokens
-from framework.exchange.conversion import FORMATS, export, import_directory
+from framework.exchange.conversion import FORMATS, import_directory
+from framework.exchange.exporting import export
 from framework.exchange.files import read
 from framework.modules.language import LanguageModel
 from tests.framework.exchange.published import logits, refusal
