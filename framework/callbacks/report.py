@@ -29,19 +29,25 @@ class MetricsReport(Callback):
 
     The batch is the first of the first validation (or test) loader. Its figures are sent to
     TensorBoard after each validation, and saved as PNG files in the log directory at the end. The
-    metrics and the number of parameters are saved there as `metrics.json`. All processes compute
-    the figures, the first one writes. Simple predictions that the data score, such as the seasonal
-    naive forecast, have a column each in the table, over the same examples; in the file they are
+    metrics are saved there as `metrics.json`, with the numbers of parameters and, after training,
+    of steps and of seconds that this process took. All processes compute the figures, the first
+    one writes. Simple predictions that the data score, such as the seasonal naive forecast, have a
+    column each in the table, over the same examples; in the file they are
     `baselines/seasonal naive/val/mase` and so on.
     """
 
     def __init__(self) -> None:
         self._figures: Mapping[str, Figure] = {}
         self._collected = 0.0  # when
+        self._started = 0.0  # when
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Turns off the table that Lightning prints itself."""
         trainer.validate_loop.verbose = trainer.test_loop.verbose = False
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Starts the clock."""
+        self._started = time.monotonic()
 
     def on_validation_batch_end(
         self,
@@ -112,6 +118,9 @@ class MetricsReport(Callback):
             numbers = {k: float(v) for k, v in trainer.callback_metrics.items() if "/" in k}
             numbers |= _noted(found, trainer)
             numbers["parameters"] = sum(parameter.numel() for parameter in module.parameters())
+            if trainer.state.fn == "fit":
+                numbers["steps"] = trainer.global_step
+                numbers["seconds"] = round(time.monotonic() - self._started, 1)
             _save_numbers(numbers, Path(directory or "."))
         save(directory, self._figures)
         self._figures = {}

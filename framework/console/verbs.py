@@ -24,7 +24,7 @@ LIGHTNING = {
     "test": "Evaluates a model on the test data.",
     "predict": "Writes the predictions of a model as JSON lines.",
 }
-WITHOUT_CHECKPOINT = ("recipes", "import", "prepare", "study", "plan", "bench")
+WITHOUT_CHECKPOINT = ("recipes", "import", "prepare", "study", "compare", "plan", "bench")
 RECIPES = {"recipes": "Lists the recipes, overlays and studies that are shipped."}
 
 Run = Callable[[list[str], str], None]
