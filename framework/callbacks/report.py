@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,12 +13,11 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from framework.callbacks.pictures import save, show
-from framework.callbacks.table import table
 from framework.data.baselines import NONE, Baselines
 from framework.data.module import PredictiveData
+from framework.run_files import BASELINES, write_metrics
+from framework.tables import table
 
-METRICS = "metrics.json"  # in the log directory: the numbers of the table
-BASELINES = "baselines/"  # begins the names of scores of simple predictions there
 SECONDS = 10  # between two collections of garbage, at least; one takes 0.2
 OUTSIDE = 0.05  # share of the targets from which it is said
 
@@ -121,7 +119,7 @@ class MetricsReport(Callback):
             if trainer.state.fn == "fit":
                 numbers["steps"] = trainer.global_step
                 numbers["seconds"] = round(time.monotonic() - self._started, 1)
-            _save_numbers(numbers, Path(directory or "."))
+            write_metrics(Path(directory or "."), numbers)
         save(directory, self._figures)
         self._figures = {}
 
@@ -159,11 +157,6 @@ def _noted(found: Baselines, trainer: Trainer) -> dict[str, float]:
         for metric, score in scores.items()
         if f"{split}/{metric}" in trainer.callback_metrics
     }
-
-
-def _save_numbers(numbers: Mapping[str, float], directory: Path) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / METRICS).write_text(json.dumps(numbers, indent=1), encoding="utf-8")
 
 
 def rows_by_stage(metrics: dict[str, Tensor]) -> list[list[str]]:

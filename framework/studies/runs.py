@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from framework.callbacks.report import METRICS
 from framework.interruptions import PREEMPTED, Preempted
+from framework.run_files import METRICS, read_metrics
 from framework.studies.results import rival
 
 LAUNCH = "from cli import main; main()"
@@ -138,7 +138,7 @@ def train(run: Run, folder: Path, jobs: int) -> Path | None:
     metrics: dict[str, float] = {}
     written = _newest(place, METRICS, 1 + run.tested)
     for path in (*written, *sorted((place / REPORTS).glob("*.json"))):
-        metrics |= json.loads(path.read_text(encoding="utf-8"))
+        metrics |= read_metrics(path)
     if goes_on:
         metrics.pop("seconds", None)  # which are those of its last process only
     logs = str(written[0].parent.relative_to(place))  # of the training, not of the test

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from framework.callbacks.table import table
 from framework.studies.checks import (
     require_checkpoints,
     require_compared,
@@ -31,6 +30,7 @@ from framework.studies.results import (
 from framework.studies.runs import Run, finished, train
 from framework.studies.sizes import pairs, size_ratios
 from framework.studies.study import Study
+from framework.tables import table
 
 
 class Variants(Study):
