@@ -32,6 +32,7 @@ FACES = (  # packages whose classes have short names on the command line, once i
     "framework.callbacks",
     "framework.data",
     "framework.exchange",
+    "framework.loggers",
     "framework.modules",
     "framework.pretrained",
     "framework.schedules",
