@@ -24,6 +24,8 @@ from framework.console import verbs
 from framework.console.errors import UserError
 from framework.version import VERSION
 
+pytestmark = pytest.mark.usefixtures("unsaved_pictures")
+
 SMOKE = ("--config", "two_peaks", "--config", "smoke")
 
 

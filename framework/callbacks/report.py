@@ -36,8 +36,7 @@ class MetricsReport(Callback):
 
     def __init__(self) -> None:
         self._figures: Mapping[str, Figure] = {}
-        self._collected = 0.0  # when
-        self._started = 0.0  # when
+        self._collected = self._started = time.monotonic()
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Turns off the table that Lightning prints itself."""

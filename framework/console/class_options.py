@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from inspect import Parameter, isclass
 from typing import Any, NamedTuple
 
-from jsonargparse import _signatures
+from jsonargparse import _parameter_resolvers, _signatures
 from jsonargparse import _typehints as typehints
 from jsonargparse._util import NestedArg, import_object, parse_value_or_config
 
@@ -34,6 +34,7 @@ def corrected() -> Iterator[None]:
         (typehints, "adapt_class_type", scalars.adapt),
         (typehints, "get_protocol_call_return_type", made_by),
         (_signatures, "get_signature_parameters", parameters),
+        (_parameter_resolvers, "get_signature_parameters", parameters),
     )
     with checked(), replaced(*changed):
         yield
