@@ -24,7 +24,7 @@ from framework.studies.grid import RATE
 from framework.studies.runs import processes
 from framework.studies.variants import Variants
 
-OPTIONS = "study.yaml"  # in the folder: what is run, as `overtone study` takes it
+OPTIONS = "comparison.yaml"  # in the folder: what is run, as `overtone study` takes it
 REPEATED = ("vary", "overlays")  # options that may be given several times
 VALUED = ("seeds", "equal", "jobs", "metric", "folder")
 ALONE = ("maximized", "report")

@@ -46,7 +46,7 @@ def test_heads_are_compared_with_their_best_rates_seed_by_seed(monkeypatch, tmp_
     assert {r.seed for r in read(folder / "results.csv")} == {1, 2}
     assert imread(folder / "seeds.png").std() > 0
     cli.main(["compare", *words, *rates, "--report"])
-    study = yaml.safe_load((folder / "study.yaml").read_text())["study"]
+    study = yaml.safe_load((folder / "comparison.yaml").read_text())["study"]
     assert Variants(**study["init_args"]).rounds(folder) == [], "`overtone study` knows the runs"
     assert "6 of 6 runs are finished" in capsys.readouterr().out
 
