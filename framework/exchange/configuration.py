@@ -33,7 +33,8 @@ class Configuration:
             return default
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(
-                f"{self.path} says {key}: {_text(value)}; a whole number of at least 1 is needed."
+                f"{self.path} says {key}: {text_of(value)}; a whole number of at least 1 is "
+                "needed."
             )
         return value
 
@@ -78,10 +79,10 @@ class Configuration:
         if not any(
             value == one and isinstance(value, bool) == isinstance(one, bool) for one in known
         ):
-            wanted = " or ".join(_text(one) for one in known)
+            wanted = " or ".join(text_of(one) for one in known)
             said = "says" if self.values.get(key) is not None else "leaves out a key, which means"
             raise ValueError(
-                f"{self.path} {said} {key}: {_text(value)}, which our Decoder does not have; "
+                f"{self.path} {said} {key}: {text_of(value)}, which our Decoder does not have; "
                 f"only {key}: {wanted} can be imported."
             )
         return value
@@ -95,7 +96,7 @@ def _float(value: Any) -> float:
         return math.nan
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     """Writes a value as YAML and JSON do."""
     match value:
         case None:

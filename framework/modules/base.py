@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from components.data import Batch
 from components.interfaces import (
+    Adaptation,
     Backbone,
     BackboneFactory,
     Head,
@@ -74,6 +75,7 @@ class PredictiveModule(DescribedModule):
         execution: Whether to compile, to recompute activations, to build on the meta device.
         initialization: Sets the initial parameters; None leaves each part its own.
         decay_embeddings: Whether weight decay is applied to embeddings, too.
+        adaptation: What of the model is trained, as in fine-tuning; None for all of it.
 
     Raises:
         ValueError: If there is no term to minimize, or the data are of another kind.
@@ -97,6 +99,7 @@ class PredictiveModule(DescribedModule):
         execution: Execution = PLAIN,
         initialization: Initialization | None = None,
         decay_embeddings: bool = True,
+        adaptation: Adaptation | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(spec, self.kind):
@@ -116,6 +119,7 @@ class PredictiveModule(DescribedModule):
         self._stem, self._backbone, self._head, self._losses = stem, backbone, head, losses
         self._optimizer, self._schedule = optimizer, schedule
         self._initialization, self._decay_embeddings = initialization, decay_embeddings
+        self._adaptation = adaptation
         self._means = WeightedMeans()
 
     @property
@@ -164,6 +168,8 @@ class PredictiveModule(DescribedModule):
         self._join(stem, head)
         if self._initialization is not None:
             self._initialization.apply(stem, backbone, head)
+        if self._adaptation is not None:
+            self._adaptation.apply(stem, backbone, head)
         losses = nn.ModuleDict({name: loss() for name, loss in self._losses.items()})
         return nn.ModuleDict({"stem": stem, "backbone": backbone, "head": head, "losses": losses})
 
