@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from framework.callbacks.report import METRICS
 from framework.checkpoints import recipe_of
+from framework.run_files import METRICS
 
 CARD = "README.md"
 UNKNOWN = "unknown"  # as the hub names it

@@ -30,7 +30,9 @@ from components.interfaces import (
     StemFactory,
 )
 from framework.agreement import require_agreement
+from framework.data.module import Dataset
 from framework.data.place import place_of
+from framework.data.sampling import ShardSampler
 from framework.execution import (
     PLAIN,
     Execution,
@@ -279,6 +281,28 @@ class PredictiveModule(DescribedModule):
     def summarize(self, means: Mapping[str, float]) -> Mapping[str, float]:
         """Derives further metrics from the means over all data, by name."""
         return {}
+
+    def identities(self, count: int) -> list[Mapping[str, Any]]:
+        """Returns what identifies the examples that are drawn, as in rows of predictions.
+
+        They are those of the first batch of the first loader of validation or test.
+
+        Args:
+            count: How many they are.
+
+        Returns:
+            One for each, none if there is no trainer, or the data are not ours.
+        """
+        trainer = self._trainer
+        loaders = trainer and (
+            trainer.test_dataloaders if trainer.testing else trainer.val_dataloaders
+        )
+        loader = loaders[0] if isinstance(loaders, list) else loaders
+        dataset, sampler = (getattr(loader, name, None) for name in ("dataset", "batch_sampler"))
+        if not isinstance(dataset, Dataset) or not isinstance(sampler, ShardSampler):
+            return []
+        first = next(iter(sampler))
+        return [dataset.identify(index) for index in first] if len(first) == count else []
 
     def figures(self, batch: Any) -> Mapping[str, Figure]:
         """Draws the predictions of a batch; figures by name."""

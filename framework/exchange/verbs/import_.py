@@ -6,13 +6,13 @@ from pathlib import Path
 
 import yaml
 
-from framework.callbacks.table import table
 from framework.checkpoint_files import save
 from framework.checkpoints import NOTE
 from framework.console.outputs import require_new
 from framework.console.parsing import VerbParser
 from framework.data.tokens.text import TOKENIZER
 from framework.exchange.conversion import FORMATS, Imported, import_directory
+from framework.tables import table
 
 INTERNAL = ("_class_path", "_instantiator", "spec")  # hyper-parameters that are no options
 

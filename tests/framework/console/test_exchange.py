@@ -16,6 +16,8 @@ from tests.framework.exchange.published import (
     write_native,
 )
 
+pytestmark = pytest.mark.usefixtures("unsaved_pictures")
+
 IDS = GOLDEN["definition"]["ids"]
 
 

@@ -19,6 +19,8 @@ from framework.exchange.conversion import FORMATS
 from framework.modules import LanguageModel
 from tests.test_recipes import OBJECTIVE, two_steps
 
+pytestmark = pytest.mark.usefixtures("unsaved_pictures")
+
 PILE = TokenSpec(Tokens(50_304), 64, 4.0)  # 50,277 tokens, filled up to a multiple of 128
 WEB = TokenSpec(Tokens(50_257), 1024, 4.0)
 
