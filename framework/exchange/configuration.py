@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 
@@ -21,6 +21,23 @@ class Configuration:
     def has(self, key: str) -> bool:
         """Returns whether a key has a value other than null."""
         return self.values.get(key) is not None
+
+    def require_known(self, known: Collection[str], title: str) -> None:
+        """Checks that every key is one that a format has.
+
+        Args:
+            known: The keys that it has.
+            title: What such a model is called, for the message.
+
+        Raises:
+            ValueError: If one is unknown, whatever its value.
+        """
+        for key, value in self.values.items():
+            if key not in known:
+                raise ValueError(
+                    f"{self.path} says {key}: {text_of(value)}, which is unknown for {title} and "
+                    "may change what the model computes; remove the key if it does not."
+                )
 
     def size(self, key: str, default: int | None = None) -> int:
         """Returns a whole number of at least 1, or the default where the key has no value.

@@ -21,11 +21,11 @@ from components import (
 )
 from components.data import TokenSpec
 from components.supports import Tokens
-from framework.exchange.configuration import Configuration, text_of
+from framework.exchange.configuration import Configuration
 from framework.exchange.families.entries import Entry, Options
-from framework.exchange.families.harmless import HARMLESS
 from framework.exchange.families.names import Names
 from framework.exchange.formats import Format, ImportPlan, Shape, TensorMap, Written, without_twin
+from framework.exchange.harmless import HARMLESS
 from framework.exchange.nodes import ConfigNode
 
 EQUAL = {Myopic: ScaledDotProduct, FlexAttention: ScaledDotProduct}  # where nothing is trained
@@ -75,7 +75,8 @@ class Family(Format):
 
     def plan(self, config: Configuration, tensors: Mapping[str, Tensor]) -> ImportPlan:
         """Plans the import of a model; see `Format.plan`."""
-        self._require_known(config)
+        read = {key for entry in self.entries for key in entry.keys}
+        config.require_known({*read, *self.fixed, *HARMLESS, *self.harmless}, self.title)
         for key, value in self.fixed.items():
             config.require(key, value)
         known: Options = dict(self.parts)
@@ -129,22 +130,6 @@ class Family(Format):
         return (
             {f"{self.names.head(names)}.weight": f"{start}{table}.weight"} if known["tied"] else {}
         )
-
-    def _require_known(self, config: Configuration) -> None:
-        """Checks that every key is one that this family has.
-
-        Raises:
-            ValueError: If one is unknown.
-        """
-        read = {key for entry in self.entries for key in entry.keys}
-        known = read | set(self.fixed) | HARMLESS | set(self.harmless)
-        for key, value in config.values.items():
-            if key not in known:
-                raise ValueError(
-                    f"{config.path} says {key}: {text_of(value)}, which is unknown for "
-                    f"{self.title} and may change what the model computes; remove the key if it "
-                    "does not."
-                )
 
     def _known(self, owner: str, model: Mapping[str, Any], held: Mapping[str, Tensor]) -> Options:
         """Returns all options of a model of ours; those that have a default which depends too."""

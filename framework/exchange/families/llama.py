@@ -78,7 +78,7 @@ QWEN2 = Family(
     architecture="Qwen2ForCausalLM",
     parts={**PLAIN, "backbone.bias": "qkv"},
     entries=(*SIZES, GROUPS, *WHOLE, norm(1e-6), Rotation(), QWEN_WINDOWS, UNTIED, DROPOUT),
-    fixed=SILU,
+    fixed={**SILU, "use_mrope": False},
     names=llama_like(PRE),
 )
 QWEN3 = Family(

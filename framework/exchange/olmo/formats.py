@@ -12,6 +12,7 @@ from torch import Tensor
 
 from framework.exchange.configuration import Configuration
 from framework.exchange.formats import Format, ImportPlan, TensorMap, Written
+from framework.exchange.harmless import HARMLESS
 from framework.exchange.nodes import ConfigNode
 from framework.exchange.olmo.architecture import Architecture
 from framework.exchange.olmo.reading import architecture
@@ -42,6 +43,7 @@ class OlmoFormat(Format):
 
     def plan(self, config: Configuration, tensors: Mapping[str, Tensor]) -> ImportPlan:
         """Plans the import of a model; see `Format.plan`."""
+        config.require_known({*KEYS, *HARMLESS}, self.title)
         found = architecture(config, tensors, self.prefix)
         return ImportPlan(
             architecture=found.title,

@@ -20,6 +20,7 @@ def refused(folder):
 
 CONFIGURATIONS = [
     ({"alibi": True}, "alibi: true"),
+    ({"twist": None}, "twist: null, which is unknown for OLMo"),
     ({"rope": False}, "rope: false"),
     ({"clip_qkv": 8.0}, "clip_qkv: 8.0"),
     ({"attention_layer_norm": True}, "attention_layer_norm: true"),
