@@ -149,6 +149,7 @@ class Decoder(Backbone):
         mask = attention_mask(new, known + new, prefix, key_mask, device)
         mask = self.positions.add_bias(mask, positions, new, bidirectional=False)
         hidden = self.positions(sequence, index)
+        index = self.positions.prepare(index, hidden.dtype)
         for position, block in enumerate(self.blocks):
             layer_cache = None if cache is None else cache.layers[position]
             hidden = block(hidden, index, mask, layer_cache)
@@ -184,6 +185,7 @@ class Decoder(Backbone):
         )
         mask = cast(Block, self.blocks[0]).attention.operator.prepare(mask)
         hidden = self.positions(states, index)
+        index = self.positions.prepare(index, hidden.dtype)
         for block in self.blocks:
             hidden = block(hidden, index, mask)
         output: Tensor = self.norm(hidden)
