@@ -19,6 +19,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 
 from framework.console import import_path, plugins, recipes, trust, verbs
+from framework.console.deferred import deferred
 from framework.console.encoding import use_utf8
 from framework.console.errors import UserError, status_of, user_message
 from framework.importing import foreign
@@ -38,6 +39,7 @@ FACES = (  # packages whose classes have short names on the command line, once i
     "framework.studies",
 )
 SLICES = ("tasks", "papers")  # folders of further such packages
+LATE = ("matplotlib", "scipy", "torch._dynamo", "transformers")  # imported where they are used
 
 
 def main(args: list[str] | None = None) -> None:
@@ -119,7 +121,9 @@ def _run_trainer(args: list[str], program: str, given: list[str]) -> None:
 
 
 def _import_classes() -> None:
-    plugins.load([import_module(face) for face in (*FACES, *_slices())])
+    with deferred(*LATE):
+        modules = [import_module(face) for face in (*FACES, *_slices())]
+    plugins.load(modules)
 
 
 def _slices() -> list[str]:

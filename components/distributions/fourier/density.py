@@ -10,6 +10,7 @@ from torch.distributions import Distribution
 from torch.distributions.utils import lazy_property
 from torch.types import _size
 
+from components.distributions.fourier.drawing import draw
 from components.distributions.fourier.polynomial import (
     angles,
     basis,
@@ -129,6 +130,10 @@ class FourierDensity(Distribution):
         shape = self._extended_shape(torch.Size(sample_shape))
         a = self.coefficients
         return self.icdf(torch.rand(shape, dtype=a.dtype, device=a.device))
+
+    def sample(self, sample_shape: _size = ()) -> Tensor:
+        """Draws values `[*sample_shape, ...]`, a fifth of the price of those with a gradient."""
+        return self._outcome(draw(self.coefficients, torch.Size(sample_shape)))
 
     def _outcome(self, z: Tensor) -> Tensor:
         return (self.low + self.high) / 2 + self.half_width * z

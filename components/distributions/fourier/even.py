@@ -13,6 +13,7 @@ from torch.types import _size
 from components.distributions.categorical import Discrete
 from components.distributions.fourier.categorical import FourierCells
 from components.distributions.fourier.density import invert
+from components.distributions.fourier.drawing import draw
 from components.distributions.fourier.polynomial import (
     angles,
     basis,
@@ -132,6 +133,10 @@ class EvenFourierDensity(Distribution):
         shape = self._extended_shape(torch.Size(sample_shape))
         a = self.coefficients
         return self.icdf(torch.rand(shape, dtype=a.dtype, device=a.device))
+
+    def sample(self, sample_shape: _size = ()) -> Tensor:
+        """Draws values `[*sample_shape, ...]`, a fifth of the price of those with a gradient."""
+        return self._outcome(draw(self.coefficients, torch.Size(sample_shape)).abs())
 
     def _outcome(self, z: Tensor) -> Tensor:
         return self.low + self.length * z

@@ -84,6 +84,11 @@ class TransformedFourier(Distribution):
         """Draws values `[*sample_shape, ...]` by inversion, differentiable."""
         return self._outcome(self.warp.invert(self.base.rsample(sample_shape)))
 
+    def sample(self, sample_shape: _size = ()) -> Tensor:
+        """Draws values `[*sample_shape, ...]`, a fifth of the price of those with a gradient."""
+        with torch.no_grad():
+            return self._outcome(self.warp.invert(self.base.sample(sample_shape)))
+
     @property
     def mean(self) -> Tensor:
         """Mean, `[...]`."""

@@ -190,11 +190,15 @@ def _torch_choice(operands: Operands, scores: Scores) -> int:
     return int(torch._fused_sdp_choice(*given, scale=scores.scale, enable_gqa=grouped))
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator] # torch's
 def _constant_choice(*case: Any) -> int:
     """Chooses for short sequences, because the compiler cannot trace a choice."""
     choice = _torch_choice(*_trial(_Case(*case)))
     return choice if _trusted(choice, _Case(*case)) else UNFUSED
+
+
+# All that torch.compiler.assume_constant_result does, but for importing the compiler, which takes
+# a second.
+_constant_choice._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @cache
