@@ -303,7 +303,7 @@ def groups_of_heads(heads: int, kv_heads: int | None) -> int:
 
 def split_heads(vectors: Tensor, head_dim: int) -> Tensor:
     """Splits `[B, S, H·E]` into heads, `[B, H, S, E]`."""
-    return vectors.unflatten(-1, (-1, head_dim)).transpose(1, 2)
+    return torch.unflatten(vectors, -1, (-1, head_dim)).transpose(1, 2)
 
 
 def join_heads(vectors: Tensor) -> Tensor:

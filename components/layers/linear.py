@@ -65,7 +65,8 @@ def one_product(inputs: Tensor, *maps: nn.Module) -> tuple[Tensor, ...] | None:
     weights, biases = zip(*((each.weight, each.bias) for each in maps), strict=True)
     bias = None if biases[0] is None else torch.cat(biases)
     product = linear(inputs, torch.cat(weights), bias)
-    return product.split([len(weight) for weight in weights], -1)
+    parts: tuple[Tensor, ...] = torch.split(product, [len(weight) for weight in weights], -1)
+    return parts
 
 
 def _is_plain(module: nn.Module) -> bool:

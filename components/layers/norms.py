@@ -135,7 +135,8 @@ class _RootMeanSquare(torch.autograd.Function):
 def _inverse_size(rows: Tensor, eps: float) -> Tensor:
     """Computes r of rows `[N, dim]`: `[N, 1]`."""
     sizes = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    return (sizes.square() / rows.shape[1] + eps).rsqrt()
+    scale: Tensor = (sizes.square() / rows.shape[1] + eps).rsqrt()
+    return scale
 
 
 def _slopes(rows: Tensor, gain: Tensor, eps: float, slope: Tensor) -> tuple[Tensor, Tensor]:

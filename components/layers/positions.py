@@ -226,7 +226,7 @@ def _rotate(vectors: Tensor, angles: Tensor) -> Tensor:
     if is_transformed(states):
         first, second = states.chunk(2, -1)
         swapped = torch.cat((second, first), -1)
-        turned = states * cosines.unsqueeze(1) + swapped * sines.unsqueeze(1)
+        turned: Tensor = states * cosines.unsqueeze(1) + swapped * sines.unsqueeze(1)
     else:
         turned = _Rotation.apply(states, cosines, sines)  # type: ignore[no-untyped-call] # torch's
     return turned.to(vectors.dtype)
@@ -254,7 +254,7 @@ def _turned(vectors: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
     if len(cosines) == 1:  # short loops over a head take four times as long on a CPU
         angles = [table.expand(1, *rows.shape[1:]).contiguous() for table in angles]
     turned = rows * angles[0]
-    halves, swapped, signed = (x.unflatten(-1, (2, -1)) for x in (turned, rows, angles[1]))
+    halves, swapped, signed = (torch.unflatten(x, -1, (2, -1)) for x in (turned, rows, angles[1]))
     for here, there in ((0, 1), (1, 0)):
         halves[..., here, :].addcmul_(swapped[..., there, :], signed[..., here, :])
     return turned.transpose(1, 2)
