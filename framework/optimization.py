@@ -6,8 +6,9 @@ from collections.abc import Callable, Hashable, Mapping, Sequence, Set
 from typing import Any
 
 from torch import nn
-from torch.optim import Optimizer
+from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.utils._foreach_utils import _get_fused_kernels_supported_devices
 
 FLATTENED = "_fsdp_wrapped_module."  # what FSDP1 puts into names; it also flattens the parameters
 
@@ -67,6 +68,23 @@ def by_number(state: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return _rekey(state, lambda key: numbers.get(key, key))
 
 
+def fuse(optimizer: Optimizer) -> None:
+    """Lets Adam and AdamW update all parameters in one kernel, where the device has one.
+
+    A choice of the recipe (`fused`, `foreach` or `differentiable`) stays. Numbers differ by
+    rounding.
+
+    Args:
+        optimizer: Any optimizer, before its first step; others than these stay as they are.
+    """
+    devices = _get_fused_kernels_supported_devices()
+    for group in optimizer.param_groups if isinstance(optimizer, Adam) else ():
+        chosen = group["fused"] is not None or group["foreach"] is not None
+        able = all(p.device.type in devices and p.is_floating_point() for p in group["params"])
+        if able and not chosen and not group["differentiable"]:
+            group["fused"] = True
+
+
 def own_options(optimizer: Optimizer) -> list[dict[str, Any]]:
     """Returns the options of each parameter group; call it before a schedule changes the rates."""
     return [
@@ -93,6 +111,10 @@ def reapply(
         before, now = group.get("initial_lr", rate), group["lr"]
         scaled = now if rate == before else rate * (now / before if before else 1.0)
         group.update({**own, "lr": scaled, "initial_lr": rate})
+        for parameter in group["params"] if group.get("fused") else ():
+            count = optimizer.state[parameter].get("step")  # on the host, if it was not fused
+            if count is not None:
+                optimizer.state[parameter]["step"] = count.to(parameter.device)
     schedule.base_lrs = rates
     if isinstance(schedule, LambdaLR):
         step = schedule.last_epoch

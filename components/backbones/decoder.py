@@ -103,10 +103,11 @@ class Decoder(Backbone):
         width = width_of_heads(dim, heads, head_dim)
         self.positions = positions(dim=dim, heads=heads, head_dim=width)
         self.windows = _windows(window, depth)
-        near = self.positions
+        self.window_positions = None
         if window_positions is not None:
-            near = window_positions(dim=dim, heads=heads, head_dim=width)
-            _require_in_attention(near, self.windows)
+            self.window_positions = window_positions(dim=dim, heads=heads, head_dim=width)
+            _require_in_attention(self.window_positions, self.windows)
+        near = self.window_positions or self.positions
         std = residual_std(2 * depth)
 
         def reader(seen: int | None) -> Attention:
@@ -173,9 +174,10 @@ class Decoder(Backbone):
         mask = self.positions.add_bias(mask, positions, new, bidirectional=False)
         masks = self._masks(mask, positions, new)
         hidden = self.positions(sequence, index)
-        for position, block in enumerate(self.blocks):
+        indices = self._indices(index, hidden.dtype)
+        for position, (block, window) in enumerate(zip(self.blocks, self.windows, strict=True)):
             layer_cache = None if cache is None else cache.layers[position]
-            hidden = block(hidden, index, masks[self.windows[position]], layer_cache)
+            hidden = block(hidden, indices[window], masks[window], layer_cache)
         output: Tensor = self.norm(hidden[:, prefix:])
         return output
 
@@ -213,10 +215,18 @@ class Decoder(Backbone):
         )
         masks = self._masks(mask, index, size)
         hidden = self.positions(states, index)
+        indices = self._indices(index, hidden.dtype)
         for block, window in zip(self.blocks, self.windows, strict=True):
-            hidden = block(hidden, index, masks[window])
+            hidden = block(hidden, indices[window], masks[window])
         output: Tensor = self.norm(hidden)
         return output
+
+    def _indices(self, index: Tensor, dtype: torch.dtype) -> dict[int | None, Tensor]:
+        """Prepares positions `[B or 1, S]` for the blocks of each window."""
+        far = near = self.positions.prepare(index, dtype)
+        if self.window_positions is not None:
+            near = self.window_positions.prepare(index, dtype)
+        return {window: far if window is None else near for window in self.windows}
 
     def _masks(self, mask: Mask, positions: Tensor, queries: int) -> dict[int | None, Mask]:
         """Returns the mask of each window, as the operator of attention reads it.

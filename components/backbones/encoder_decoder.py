@@ -138,6 +138,7 @@ class EncoderDecoder(Backbone):
         mask = attention_mask(new, known + new, 0, key_mask, device)
         mask = self.positions.add_bias(mask, positions, new, bidirectional=False)
         hidden = self.positions(states, index)
+        index = self.positions.prepare(index, hidden.dtype)
         for position, block in enumerate(list(self.blocks)[self.depth :]):
             layer_cache = None if cache is None else cache.layers[position]
             hidden = block(hidden, index, mask, layer_cache, context, context_mask)
@@ -152,6 +153,7 @@ class EncoderDecoder(Backbone):
         mask = attention_mask(size, size, size, key_mask, device)
         mask = self.context_positions.add_bias(mask, index, size, bidirectional=True)
         hidden = self.context_positions(context, index)
+        index = self.context_positions.prepare(index, hidden.dtype)
         for block in list(self.blocks)[: self.depth]:
             hidden = block(hidden, index, mask)
         encoded: Tensor = self.context_norm(hidden)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from components.layers.cache import LayerCache, joined
 from components.layers.feedforward import ProjectionFactory, ValueFactory
 from components.layers.key_value import BranchedKeyValue, KeyValue
-from components.layers.linear import INITIAL_STD, Linear, ResidualLinear
+from components.layers.linear import INITIAL_STD, Linear, ResidualLinear, one_product
 from components.layers.masks import Mask
 from components.layers.norms import NormFactory
 from components.layers.plan import TensorPlan, require_divisible
@@ -210,9 +210,7 @@ class Attention(nn.Module):
     ) -> Tensor:
         """Attends within hidden states `[B, S, D]` at `index` `[B or 1, S]`, and to the cache."""
         source = self.projection(hidden)
-        queries = split_heads(self.query(source), self.head_dim)
-        queries = self._normalized(self.query_norm, queries)
-        own, past = self._streams(hidden, source)
+        queries, own, past = self._projected(hidden, source)
         queries, own, past = self._rotated(queries, own, past, index)
         past = self.operator.extend(past, cache)
         output: Tensor = self.out(join_heads(self.operator(queries, own, past, mask)))
@@ -251,24 +249,36 @@ class Attention(nn.Module):
             exits=frozenset({"out"}),
         )
 
+    def _projected(self, hidden: Tensor, source: Tensor) -> tuple[Tensor, KeyValue, KeyValue]:
+        """Makes queries, keys and values that a position uses of itself, and those for others."""
+        joined = None
+        if self.value is None and self.operator.one_stream:
+            joined = one_product(source, self.query, self.key_value)
+        if joined is None:
+            queries, (own, past) = self.query(source), self._streams(hidden, source)
+        else:
+            queries, both = joined
+            own = past = self._halves(both)
+        mine, theirs = _both(partial(self._normalized, self.key_norm), own.keys, past.keys)
+        queries = self._normalized(self.query_norm, split_heads(queries, self.head_dim))
+        return queries, own._replace(keys=mine), past._replace(keys=theirs)
+
     def _streams(self, hidden: Tensor, source: Tensor) -> tuple[KeyValue, KeyValue]:
-        """Makes the keys and values that a position uses of itself, and those for the others."""
+        """Makes keys and values of both streams."""
 
         def heads(vectors: Tensor) -> Tensor:
             return split_heads(vectors, self.head_dim)
 
-        def halves(vectors: Tensor) -> KeyValue:
-            return KeyValue(*heads(vectors).chunk(2, 1))
-
         streams = self.operator.streams
         if self.value is None:
-            own, past = _both(halves, *streams(self.key_value, source))
-        else:
-            keys = _both(heads, *streams(self.key, source))
-            own, past = map(KeyValue, keys, _both(heads, *streams(self.value, hidden)))
-        normalize = partial(self._normalized, self.key_norm)
-        mine, theirs = _both(normalize, own.keys, past.keys)
-        return own._replace(keys=mine), past._replace(keys=theirs)
+            return _both(self._halves, *streams(self.key_value, source))
+        keys = _both(heads, *streams(self.key, source))
+        own, past = map(KeyValue, keys, _both(heads, *streams(self.value, hidden)))
+        return own, past
+
+    def _halves(self, vectors: Tensor) -> KeyValue:
+        """Splits what `key_value` makes, `[B, S, 2·G·E]`."""
+        return KeyValue(*split_heads(vectors, self.head_dim).chunk(2, 1))
 
     def _normalized(self, norm: nn.Module, vectors: Tensor) -> Tensor:
         """Normalizes queries or keys `[B, H, S, E]`."""
@@ -322,7 +332,7 @@ def groups_of_heads(heads: int, kv_heads: int | None) -> int:
 
 def split_heads(vectors: Tensor, head_dim: int) -> Tensor:
     """Splits `[B, S, H·E]` into heads, `[B, H, S, E]`."""
-    return vectors.view(*vectors.shape[:2], -1, head_dim).transpose(1, 2)
+    return torch.unflatten(vectors, -1, (-1, head_dim)).transpose(1, 2)
 
 
 def join_heads(vectors: Tensor) -> Tensor:

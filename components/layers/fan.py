@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, addmm, nn
 from torch.nn.functional import linear, pad
 
+from components.layers.derivatives import is_transformed
 from components.layers.feedforward import ActivationFactory, PositionWise, SwiGLU
 from components.layers.linear import INITIAL_STD, product_dtype, require_positive
 
@@ -23,9 +24,10 @@ class FanLayer(PositionWise):
     weight matrix holds the rows of W_p, then those of W_g.
 
     For its gradient the layer keeps its input and its features, which are the output itself where
-    the activation is the identity. Phases need not be kept: the derivative of a cosine is the sine
-    beside it, up to a sign. Under autocast, and in half precision, phases are computed in float32:
-    one of 30 rad, rounded to bfloat16, is wrong by up to 0.06 rad.
+    the activation is the identity; under transformations of torch, what the formula keeps. Phases
+    need not be kept: the derivative of a cosine is the sine beside it, up to a sign. Under
+    autocast, and in half precision, phases are computed in float32: one of 30 rad, rounded to
+    bfloat16, is wrong by up to 0.06 rad.
 
     Args:
         dim: Number of inputs.
@@ -92,9 +94,11 @@ class FanLayer(PositionWise):
         """Maps `[..., dim]` to `[..., width]`: cosines, sines, then the rest."""
         rows, periodic = self.weight.shape[0], 2 * self.phases
         bias = self.bias if len(self.bias) == rows else pad(self.bias, (rows - len(self.bias), 0))
-        features: Tensor = _Features.apply(  # type: ignore[no-untyped-call] # torch's
-            hidden, self.weight, bias, self.phases, product_dtype(hidden)
-        )
+        given = hidden, self.weight, bias, self.phases, product_dtype(hidden)
+        if is_transformed(hidden, self.weight, bias) and not torch.compiler.is_compiling():
+            features = _joined(*given)
+        else:
+            features = _Features.apply(*given)  # type: ignore[no-untyped-call] # torch's
         rest = features[..., periodic:]
         bent = self.activation(rest)
         if bent is not rest:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 INITIAL_STD = 0.02  # Radford et al., "Language Models are Unsupervised Multitask Learners" (GPT-2)
+JOINED_INPUTS = 512  # from which on one product is faster than two, copies of matrices included
 PRESET_GAIN = 0.01  # of weights: enough to tell inputs apart, too little to move the outputs
 
 
@@ -43,6 +44,33 @@ class Linear(nn.Linear):
         nn.init.normal_(self.weight, std=self.std)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
+
+
+def one_product(inputs: Tensor, *maps: nn.Module) -> tuple[Tensor, ...] | None:
+    """Applies several linear maps to the same inputs, by one product of matrices.
+
+    Both passes read the inputs once then. The matrices are copied, which is worth it for many
+    inputs only.
+
+    Args:
+        inputs: `[..., dim]`.
+        maps: The maps.
+
+    Returns:
+        The result of each, `[..., width]`; None where they have to be called one by one, as there
+        are few inputs, or they are not plain: adapted, parametrized or observed by hooks.
+    """
+    if inputs.shape[:-1].numel() < JOINED_INPUTS or not all(map(_is_plain, maps)):
+        return None
+    weights, biases = zip(*((each.weight, each.bias) for each in maps), strict=True)
+    bias = None if biases[0] is None else torch.cat(biases)
+    product = linear(inputs, torch.cat(weights), bias)
+    parts: tuple[Tensor, ...] = torch.split(product, [len(weight) for weight in weights], -1)
+    return parts
+
+
+def _is_plain(module: nn.Module) -> bool:
+    return type(module) is Linear and not (module._forward_hooks or module._forward_pre_hooks)
 
 
 class ResidualLinear(Linear):

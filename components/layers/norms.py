@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, rms_norm
+
+from components.layers.derivatives import is_transformed
 
 
 class Norm(nn.Module, ABC):
@@ -52,9 +54,12 @@ class RMSNorm(Norm):
     def forward(self, hidden: Tensor) -> Tensor:
         """Normalizes the last axis of `[..., dim]`."""
         wide = torch.promote_types(hidden.dtype, torch.float32)
-        gain = self.weight.to(wide)
+        states, gain = hidden.to(wide), self.weight.to(wide)
         gain = gain + self.offset if self.offset else gain
-        normed = rms_norm(hidden.to(wide), gain.shape, gain, self.eps)
+        if hidden.device.type != "cpu" or is_transformed(states, gain):
+            normed = rms_norm(states, gain.shape, gain, self.eps)
+        else:
+            normed, _ = _RootMeanSquare.apply(states, gain, self.eps)  # type: ignore[no-untyped-call] # torch's
         return normed.to(hidden.dtype)
 
 
@@ -92,3 +97,58 @@ class LayerNorm(Norm):
         gain = None if self.weight is None else self.weight.to(wide)
         bias = None if self.bias is None else self.bias.to(wide)
         return layer_norm(hidden.to(wide), (self.dim,), gain, bias, self.eps).to(hidden.dtype)
+
+
+class _RootMeanSquare(torch.autograd.Function):
+    r"""The norm and its gradient on a CPU, where torch has no fused kernel of them.
+
+    .. math:: \frac{\partial L}{\partial x} = r \left(a - n \, \overline{a n}\right), \quad
+              n = r x, \quad r = 1 / \sqrt{\overline{x^2} + \epsilon}, \quad a = g \odot \partial L
+
+    where a bar is the mean over a state. The kernel of `layer_norm` computes that for states
+    without a mean, but for a term of the mean of a, which is added again.
+    """
+
+    @staticmethod
+    def forward(states: Tensor, gain: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+        rows = states.reshape(-1, len(gain))
+        scale = _inverse_size(rows, eps)
+        return (rows * scale).mul_(gain).view_as(states), scale
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        states, gain, ctx.eps = inputs
+        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(states, gain, output[1])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (states, gain, scale), gradient = ctx.saved_tensors, gradients[0]
+        rows, slope = states.reshape(-1, len(gain)), gradient.reshape(-1, len(gain))
+        if torch.is_grad_enabled():  # to be differentiated once more
+            to_rows, to_gain = _slopes(rows, gain, ctx.eps, slope)
+            return to_rows.view_as(states), to_gain, None
+        mean = torch.zeros_like(scale)
+        wanted = (*ctx.needs_input_grad[:2], False)
+        to_rows, to_gain, _ = torch.ops.aten.native_layer_norm_backward(
+            slope.contiguous(), rows.contiguous(), gain.shape, mean, scale, gain, None, wanted
+        )
+        if to_rows is not None:
+            to_rows.addcmul_(torch.mv(slope, gain / len(gain)).unsqueeze(1), scale)
+            to_rows = to_rows.view_as(states)
+        return to_rows, to_gain, None
+
+
+def _inverse_size(rows: Tensor, eps: float) -> Tensor:
+    """Computes r of rows `[N, dim]`: `[N, 1]`."""
+    sizes = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    scale: Tensor = (sizes.square() / rows.shape[1] + eps).rsqrt()
+    return scale
+
+
+def _slopes(rows: Tensor, gain: Tensor, eps: float, slope: Tensor) -> tuple[Tensor, Tensor]:
+    """Computes both gradients by their formulas."""
+    scale = _inverse_size(rows, eps)
+    normed, scaled = rows * scale, slope * gain
+    to_rows = scale * (scaled - normed * (scaled * normed).mean(1, keepdim=True))
+    return to_rows, (slope * normed).sum(0)

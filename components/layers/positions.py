@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from abc import ABC
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from components.layers.derivatives import is_transformed
 from components.layers.linear import Embedding
 from components.layers.masks import Mask
 from components.layers.rotary_scaling import RotaryScaling
@@ -27,11 +28,25 @@ class Positions(nn.Module, ABC):
         """Adds positions `index` `[B or 1, S]` to states `[B, S, D]`, before the first block."""
         return states
 
+    def prepare(self, index: Tensor, dtype: torch.dtype) -> Tensor:
+        """Brings positions `[B or 1, S]` into the form that `rotate` reads, once for all blocks.
+
+        Args:
+            index: The positions.
+            dtype: Type of the hidden states.
+        """
+        return index
+
     def rotate(self, queries: Tensor, keys: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Encodes positions `index` `[B or 1, S]` in queries `[B, H, S, E]`, keys `[B, G, S, E]`.
+        """Encodes positions in queries `[B, H, S, E]` and keys `[B, G, S, E]`.
 
         Every block does that. It must not use parameters: sharded ones are gathered for `forward`
         only.
+
+        Args:
+            queries: The queries.
+            keys: The keys.
+            index: Positions `[B or 1, S]`, or what `prepare` made of them.
         """
         return queries, keys
 
@@ -116,19 +131,23 @@ class Rotary(Positions):
             )
         self.theta, self.scaling = theta, scaling
 
-    def rotate(self, queries: Tensor, keys: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Rotates queries `[B, H, S, E]` and keys `[B, G, S, E]` at `index` `[B or 1, S]`."""
-        wide = torch.promote_types(queries.dtype, torch.float32)
+    def prepare(self, index: Tensor, dtype: torch.dtype) -> Tensor:
+        """Computes cosines, and sines with the sign of each half, `[2, B or 1, S, width]`."""
+        wide = torch.promote_types(dtype, torch.float32)
         half = self.width // 2
-        planes = torch.arange(half, device=queries.device, dtype=wide)
+        planes = torch.arange(half, device=index.device, dtype=wide)
         frequencies = self.theta ** (-planes / half)
         if self.scaling is not None:
             frequencies = self.scaling.apply(frequencies, self.theta)
-        angles = index[:, None, :, None].to(wide) * frequencies
-        cos, sin = angles.cos(), angles.sin()  # [B or 1, 1, S, E/2]
-        if self.scaling is not None and self.scaling.amplitude != 1:
-            cos, sin = cos * self.scaling.amplitude, sin * self.scaling.amplitude
-        return _rotate(queries, cos, sin), _rotate(keys, cos, sin)
+        angles = index[..., None].to(wide) * frequencies
+        cos, sin = angles.cos(), angles.sin()
+        amplitude = 1.0 if self.scaling is None else self.scaling.amplitude
+        return amplitude * torch.stack((torch.cat((cos, cos), -1), torch.cat((-sin, sin), -1)))
+
+    def rotate(self, queries: Tensor, keys: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Rotates queries `[B, H, S, E]` and keys `[B, G, S, E]`; see `Positions.rotate`."""
+        angles = index if index.is_floating_point() else self.prepare(index, queries.dtype)
+        return _rotate(queries, angles), _rotate(keys, angles)
 
 
 class Learned(Positions):
@@ -224,12 +243,47 @@ def _bucket(distance: Tensor, buckets: int, reach: int) -> Tensor:
     return torch.where(distance < exact, distance, far.clamp(max=buckets - 1))
 
 
-def _rotate(vectors: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotates the first dimensions of vectors `[B, H, S, E]`, as many as there are angles."""
-    width = 2 * cos.shape[-1]
-    first, second = vectors[..., :width].to(cos.dtype).chunk(2, -1)
-    rotated = torch.cat((first * cos - second * sin, second * cos + first * sin), -1)
-    rotated = rotated.to(vectors.dtype)
-    if width == vectors.shape[-1]:
-        return rotated
-    return torch.cat((rotated, vectors[..., width:]), -1)
+def _rotate(vectors: Tensor, angles: Tensor) -> Tensor:
+    """Rotates vectors `[B, H, S, E]` by what `Rotary.prepare` made of their positions.
+
+    Only the first dimensions are rotated, as many as there are angles.
+    """
+    width = angles.shape[-1]
+    if width < vectors.shape[-1]:
+        return torch.cat((_rotate(vectors[..., :width], angles), vectors[..., width:]), -1)
+    (cosines, sines), states = angles, vectors.to(angles.dtype)
+    if is_transformed(states):
+        first, second = states.chunk(2, -1)
+        swapped = torch.cat((second, first), -1)
+        turned: Tensor = states * cosines.unsqueeze(1) + swapped * sines.unsqueeze(1)
+    else:
+        turned = _Rotation.apply(states, cosines, sines)  # type: ignore[no-untyped-call] # torch's
+    return turned.to(vectors.dtype)
+
+
+class _Rotation(torch.autograd.Function):
+    """A rotation and its gradient, which is the rotation back."""
+
+    @staticmethod
+    def forward(ctx: Any, vectors: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+        ctx.save_for_backward(cosines, sines)
+        return _turned(vectors, cosines, sines)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        cosines, sines = ctx.saved_tensors
+        back: Tensor = _Rotation.apply(gradients[0], cosines, -sines)  # type: ignore[no-untyped-call] # torch's
+        return back, None, None
+
+
+def _turned(vectors: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+    """Rotates vectors `[B, H, S, E]` in two passes, over all heads of a position together."""
+    rows = vectors.transpose(1, 2)  # [B, S, H, E], as linear maps write them
+    angles = [table.unsqueeze(2) for table in (cosines, sines)]
+    if len(cosines) == 1:  # short loops over a head take four times as long on a CPU
+        angles = [table.expand(1, *rows.shape[1:]).contiguous() for table in angles]
+    turned = rows * angles[0]
+    halves, swapped, signed = (torch.unflatten(x, -1, (2, -1)) for x in (turned, rows, angles[1]))
+    for here, there in ((0, 1), (1, 0)):
+        halves[..., here, :].addcmul_(swapped[..., there, :], signed[..., here, :])
+    return turned.transpose(1, 2)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from components.interfaces import Backbone, Cache, Head, Stem
-from framework.evaluation.generation import Sampling, unlabeled
+from framework.evaluation.generation import Sampling, precise_dtype, unlabeled
 
 
 def draws(prompts: Sequence[Sequence[int]], samples: Sequence[int], sampling: Sampling) -> Tensor:
@@ -63,7 +63,7 @@ def continuations(
         Tokens, int64 `[B]`.
     """
     rows = [prompt[-context:] for prompt in prompts]
-    uniform = uniform.to(rows[0].device, _precise(rows[0].device))
+    uniform = uniform.to(rows[0].device, precise_dtype(rows[0].device))
     read, mask, cache = _aligned(rows, backbone, context, sampling.length)
     new: list[Tensor] = []
     for step in range(sampling.length):
@@ -74,7 +74,7 @@ def continuations(
             logits = head(hidden[:, -1]).logits.float()
             if size is not None:
                 logits[..., size:] = -torch.inf
-            token = _choose(sampling.distribution(logits), uniform[:, step])
+            token = sampling.choose(logits, uniform[:, step])
         yield token
         new.append(token)
         read, mask = token.unsqueeze(1), None
@@ -101,15 +101,3 @@ def _aligned(
     index = torch.arange(longest, device=tokens.device)
     lengths = torch.tensor([[len(row)] for row in rows], device=tokens.device)
     return tokens, index >= longest - lengths, cache
-
-
-def _choose(distribution: Tensor, uniform: Tensor) -> Tensor:
-    """Chooses tokens `[B]` by bisection of the summed probabilities `[B, V]`."""
-    sums = distribution.to(uniform.dtype).cumsum(-1)
-    total = sums[:, -1:]
-    below = (total * uniform.unsqueeze(1)).minimum(total.nextafter(torch.zeros_like(total)))
-    return torch.searchsorted(sums, below, right=True).squeeze(1)
-
-
-def _precise(device: torch.device) -> torch.dtype:
-    return torch.float32 if device.type == "mps" else torch.float64  # Apple's have no float64

@@ -57,14 +57,54 @@ class Sampling:
         if self.temperature == 0:
             best = logits.argmax(-1, keepdim=True)
             return torch.zeros_like(logits).scatter(-1, best, 1.0)
-        scaled, order = (logits / self.temperature).sort(dim=-1, descending=True)
-        if self.top_k is not None:
-            scaled[..., self.top_k :] = -torch.inf
-        probs = scaled.softmax(-1)
+        probs, tokens = self._candidates(logits)
+        return probs if tokens is None else torch.zeros_like(logits).scatter(-1, tokens, probs)
+
+    def choose(self, logits: Tensor, uniform: Tensor) -> Tensor:
+        """Draws tokens from `distribution(logits)`, by bisection of the summed probabilities.
+
+        Candidates are summed in the order of their numbers, so that equal randomness chooses the
+        same token, however the candidates were found.
+
+        Args:
+            logits: `[..., V]`.
+            uniform: Randomness of each choice, in [0, 1), `[...]`; the sums are of its type.
+
+        Returns:
+            Tokens, int64 `[...]`.
+
+        Raises:
+            ValueError: On a CPU, if there are no probabilities because logits are NaN or infinite.
+        """
+        if self.temperature == 0:
+            return logits.argmax(-1)
+        probs, tokens = self._candidates(logits)
+        sums = probs.cumsum(-1, dtype=uniform.dtype)
+        total = sums[..., -1:]
+        if total.device.type == "cpu" and not total.isfinite().all():
+            raise ValueError(
+                "The model gives no probabilities to draw a token from: some of its logits are "
+                "NaN or infinite; use a checkpoint from before its training diverged."
+            )
+        below = (total * uniform.unsqueeze(-1)).minimum(total.nextafter(torch.zeros_like(total)))
+        place = torch.searchsorted(sums, below, right=True)  # never one of probability 0
+        return (place if tokens is None else tokens.gather(-1, place)).squeeze(-1)
+
+    def _candidates(self, logits: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Returns the probabilities of some tokens and their ascending numbers, None for all."""
+        scaled, size = logits / self.temperature, logits.shape[-1]
+        some = self.top_k is not None and self.top_k < size
+        if not some and self.top_p == 1:
+            return scaled.softmax(-1), None
+        best, tokens = scaled.topk(self.top_k if some and self.top_k else size)
+        probs = best.softmax(-1)
         before = probs.cumsum(-1) - probs  # of more likely tokens; the first always stays
         probs = torch.where(before < self.top_p, probs, 0.0)
         probs = probs / probs.sum(-1, keepdim=True)
-        return torch.empty_like(probs).scatter(-1, order, probs)
+        if not some:
+            return torch.empty_like(probs).scatter(-1, tokens, probs), None
+        tokens, order = tokens.sort(-1)
+        return probs.gather(-1, order), tokens
 
 
 torch.serialization.add_safe_globals([Sampling])
@@ -98,7 +138,7 @@ def generate(
     """
     if generator is None:
         generator = torch.Generator(prompt.device).manual_seed(sampling.seed)
-    size, length = prompt.shape
+    (size, length), precise = prompt.shape, precise_dtype(prompt.device)
     cache = backbone.new_cache(size, length + sampling.length)
     new, tokens = prompt, []
     for _ in range(sampling.length):
@@ -107,9 +147,15 @@ def generate(
             read = read._replace(mask=mask)
         hidden = stem.readout(backbone(read, cache))
         logits = head(hidden[:, -1]).logits.float()
-        new = torch.multinomial(sampling.distribution(logits), 1, generator=generator)
+        uniform = torch.rand(size, generator=generator, device=prompt.device, dtype=precise)
+        new = sampling.choose(logits, uniform).unsqueeze(1)
         tokens.append(new)
     return torch.cat(tokens, dim=1)
+
+
+def precise_dtype(device: torch.device) -> torch.dtype:
+    """Returns the type in which probabilities are summed: float64, where a device has it."""
+    return torch.float32 if device.type == "mps" else torch.float64  # Apple's have no float64
 
 
 def unlabeled(tokens: Tensor) -> TokenBatch:

@@ -43,10 +43,11 @@ from framework.execution import (
 )
 from framework.modules.described import DescribedModule
 from framework.modules.gradients import parameters_of, watched
+from framework.modules.hardware import warn_of_slow_bfloat16
 from framework.modules.monitors import check_monitors, check_validation
 from framework.modules.objective import Objective, counted_target
 from framework.modules.weighted_means import WeightedMeans
-from framework.optimization import groups, matrices, own_options, reapply
+from framework.optimization import fuse, groups, matrices, own_options, reapply
 from framework.schedules import Constant, ScheduleFactory, steps_of_run
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ class PredictiveModule(DescribedModule):
         backbone: Turns the sequence into hidden states.
         head: Turns hidden states into a predictive distribution.
         losses: Terms of the objective, by the name under which they are logged.
-        optimizer: The optimizer. Its weight decay is applied to matrices only.
+        optimizer: The optimizer. Its weight decay is applied to matrices only. Adam and AdamW are
+            fused, unless it says otherwise.
         schedule: The learning rate over the steps of the run; constant if not given.
         execution: Whether to compile, to recompute activations, to build on the meta device.
         initialization: Sets the initial parameters; None leaves each part its own.
@@ -197,6 +199,7 @@ class PredictiveModule(DescribedModule):
             )
         steps = steps_of_run(self.trainer)
         optimizer = self._optimizer(groups(self, self._matrices))
+        fuse(optimizer)
         # A fused one would unscale float16 gradients within its step, after clipping.
         optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]  # of torch.amp
         self._own_options = own_options(optimizer)
@@ -214,6 +217,7 @@ class PredictiveModule(DescribedModule):
             schedule = cast(LRScheduler, self.lr_schedulers())
             reapply(self.trainer.optimizers[0], schedule, self._own_options)
         check_validation(self.trainer)
+        warn_of_slow_bfloat16(self.trainer.precision, self.device)
         losses = cast("dict[str, Loss]", dict(self.losses.items()))
         self._objective = Objective(losses, type(self).__name__)
 

@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch import seed_everything
 
 from framework.checkpoints import read
-from framework.optimization import by_name, by_number, groups, matrices, numbering
+from framework.optimization import by_name, by_number, fuse, groups, matrices, numbering
 from framework.schedules import Constant, WarmupCosine
 from framework.strategies import FullyShardedStrategy
 from tests.framework.modules import fakes
@@ -37,6 +37,32 @@ def test_frozen_parameters_are_left_out():
     assert rest["weight_decay"] == 0.0
     model[1].bias.requires_grad_(False)
     assert len(groups(model, matrices(model))) == 1
+
+
+def test_adam_is_fused_unless_it_says_otherwise():
+    """And updates as the loop over parameters does, up to rounding."""
+    torch.manual_seed(0)
+    models = [torch.nn.Linear(3, 2) for _ in range(2)]
+    models[1].load_state_dict(models[0].state_dict())
+    fused, looped = (torch.optim.AdamW(each.parameters(), 0.1) for each in models)
+    fuse(fused)
+    assert fused.param_groups[0]["fused"]
+    for _ in range(3):
+        batch = torch.randn(4, 3)
+        for model, optimizer in zip(models, (fused, looped), strict=True):
+            optimizer.zero_grad()
+            model(batch).square().sum().backward()
+            optimizer.step()
+    torch.testing.assert_close(models[0].weight, models[1].weight)
+    weights = [torch.nn.Parameter(torch.ones(2))]
+    for chosen in (
+        torch.optim.AdamW(weights, fused=False),
+        torch.optim.AdamW(weights, foreach=False),
+        torch.optim.AdamW([torch.nn.Parameter(torch.ones(2, device="meta"))]),
+    ):
+        fuse(chosen)
+        assert not chosen.param_groups[0]["fused"]
+    fuse(torch.optim.SGD(weights))
 
 
 def test_states_by_name_belong_to_these_parameters():

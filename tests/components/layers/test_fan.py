@@ -99,6 +99,28 @@ def test_gradients_of_first_and_second_order(p, gated, p_bias):
     assert gradgradcheck(run, inputs)
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # in torch's forward ones
+@pytest.mark.parametrize("gated", [False, True])
+def test_transformations_of_torch_give_the_same_derivatives(gated):
+    """Of each example, and forward."""
+    layer = FanLayer(3, 8, gated=gated).double()
+    hidden, parameters = torch.randn(4, 3).double(), dict(layer.named_parameters())
+
+    def loss(parameters, hidden):
+        return torch.func.functional_call(layer, parameters, hidden).square().sum()
+
+    found = torch.func.vmap(torch.func.grad(loss), (None, 0))(parameters, hidden)
+    for name, parameter in parameters.items():
+        alone = [grad(layer(row).square().sum(), parameter)[0] for row in hidden]
+        torch.testing.assert_close(found[name], torch.stack(alone))
+    leaf, direction = hidden.clone().requires_grad_(), torch.randn(4, 3).double()
+    _, slope = torch.func.jvp(lambda x: loss(parameters, x), (hidden,), (direction,))
+    (expected,) = grad(layer(leaf).square().sum(), leaf)
+    torch.testing.assert_close(slope, (expected * direction).sum())
+    rows = torch.func.vmap(layer)(hidden)
+    torch.testing.assert_close(rows, layer(hidden))
+
+
 def test_a_frozen_layer_passes_gradients_on():
     layer = FanLayer(4, 8).requires_grad_(False)
     hidden = torch.randn(3, 4, requires_grad=True)

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from scipy.stats import chisquare
 
 from components.backbones.decoder import Decoder
 from components.data import TokenBatch
@@ -29,24 +30,56 @@ def by_hand(row, sampling):
     return [weights[k] / mass if k in kept else 0.0 for k in range(len(row))]
 
 
-@pytest.mark.parametrize(
-    "sampling",
-    [
-        Sampling(),
-        Sampling(temperature=0.6),
-        Sampling(top_k=3),
-        Sampling(top_k=1),
-        Sampling(top_p=0.8),
-        Sampling(top_p=1e-6),
-        Sampling(temperature=1.7, top_k=6, top_p=0.7),
-    ],
-    ids=str,
-)
+WAYS = [
+    Sampling(),
+    Sampling(temperature=0.6),
+    Sampling(top_k=3),
+    Sampling(top_k=1),
+    Sampling(top_k=99),
+    Sampling(top_p=0.8),
+    Sampling(top_p=1e-6),
+    Sampling(temperature=1.7, top_k=6, top_p=0.7),
+]
+
+
+@pytest.mark.parametrize("sampling", WAYS, ids=str)
 def test_distribution_equals_a_loop(sampling):
     expected = torch.tensor(
         [by_hand(row, sampling) for row in LOGITS.tolist()], dtype=torch.float64
     )
     torch.testing.assert_close(sampling.distribution(LOGITS), expected)
+
+
+@pytest.mark.parametrize("sampling", [*WAYS, Sampling(temperature=0.0)], ids=str)
+def test_draws_have_the_distribution(sampling):
+    """By chi-squared; its level of 1e-5 fails by chance once in 10,000 changes of the seed."""
+    number = 20_000
+    uniform = torch.rand(number, len(LOGITS), dtype=torch.float64)
+    drawn = sampling.choose(LOGITS.expand(number, -1, -1), uniform)
+    for row, tokens in zip(LOGITS.tolist(), drawn.T, strict=True):
+        certain = Sampling(top_k=1)
+        exact = by_hand(row, sampling if sampling.temperature else certain)
+        expected = number * torch.tensor(exact, dtype=torch.float64)
+        found = tokens.bincount(minlength=len(row))
+        possible = expected > 0
+        assert found[~possible].sum() == 0
+        assert chisquare(found[possible], expected[possible]).pvalue > 1e-5 or possible.sum() == 1
+
+
+def test_equal_randomness_chooses_as_the_summed_distribution_does():
+    uniform = torch.rand(400, len(LOGITS), dtype=torch.float64)
+    for sampling in WAYS:
+        sums = sampling.distribution(LOGITS).cumsum(-1)
+        expected = torch.searchsorted(sums, (sums[:, -1] * uniform).T.contiguous(), right=True)
+        assert sampling.choose(LOGITS.expand(400, -1, -1), uniform).T.equal(expected)
+
+
+@pytest.mark.parametrize("sampling", [Sampling(), Sampling(top_k=2), Sampling(top_p=0.5)])
+def test_what_has_no_probabilities_is_refused(sampling):
+    logits = LOGITS.clone()
+    logits[2, 4] = torch.nan
+    with pytest.raises(ValueError, match="logits are NaN"):
+        sampling.choose(logits, torch.rand(5))
 
 
 def test_zero_temperature_takes_the_most_likely_token():
@@ -80,10 +113,10 @@ def naively(parts, prompt, sampling, generator):
     tokens = prompt
     for _ in range(sampling.length):
         hidden = backbone(stem(TokenBatch(tokens, tokens, torch.ones(tokens.shape))))
-        distribution = sampling.distribution(head(hidden).logits[:, -1].float())
-        tokens = torch.cat(
-            [tokens, torch.multinomial(distribution, 1, generator=generator)], dim=1
-        )
+        sums = sampling.distribution(head(hidden).logits[:, -1].float()).double().cumsum(1)
+        uniform = torch.rand(len(tokens), 1, generator=generator, dtype=torch.float64)
+        new = (sums <= uniform * sums[:, -1:]).sum(1, keepdim=True)
+        tokens = torch.cat([tokens, new], dim=1)
     return tokens[:, prompt.shape[1] :]
 
 
