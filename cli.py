@@ -24,6 +24,7 @@ from framework.console.encoding import use_utf8
 from framework.console.errors import UserError, status_of, user_message
 from framework.importing import foreign
 from framework.interruptions import STOPPED
+from framework.version import VERSION
 
 NAMES = ("overtone", "lightning")
 TARGET = "cli:main"
@@ -32,6 +33,7 @@ FACES = (  # packages whose classes have short names on the command line, once i
     "framework.callbacks",
     "framework.data",
     "framework.exchange",
+    "framework.loggers",
     "framework.modules",
     "framework.pretrained",
     "framework.schedules",
@@ -95,11 +97,12 @@ def _run(args: list[str], program: str, given: list[str]) -> None:
         case ["-h" | "--help", *_]:
             print(verbs.help_text(program))
         case ["--version"]:
-            print(program, _version())
+            print(program, VERSION)
         case ["recipes", *rest]:
             _list_recipes(rest)
         case [verb, *rest] if verb in verbs.names():
-            _import_classes()
+            if verbs.needs_parts(verb, rest):
+                _import_classes()
             with foreign(verbs.reads_checkpoint(verb)):
                 import_path.extend(rest)
                 verbs.load(verb)(rest, program)
@@ -131,13 +134,6 @@ def _slices() -> list[str]:
     paths = Path(__file__).with_name("framework").glob("*/*/__init__.py")
     found = sorted(path.parent.parts[-2:] for path in paths if path.parts[-3] in SLICES)
     return [f"framework.{kind}.{name}" for kind, name in found]
-
-
-def _version() -> str:
-    try:
-        return metadata.version("overtone")
-    except metadata.PackageNotFoundError:
-        return "of a checkout that is not installed"
 
 
 def _list_recipes(rest: list[str]) -> None:

@@ -80,7 +80,7 @@ def figures() -> Iterator[Figure]:
     torch.manual_seed(0)
     model = parts()
     cost = ratio(drawing(*model), training(*model), 9)
-    yield Figure("paths_of_16_series_over_a_step_of_64", cost, "<=", 6)
+    yield Figure("paths_of_16_series_over_a_step_of_64", cost, "<=", 4.5)
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def passes(ours: Callable[[Tensor], Tensor], formula: Callable[[Tensor], Tensor]
     direction = torch.randn(EXAMPLES, LENGTH, DIM)
 
     def run(layer: Callable[[Tensor], Tensor]) -> None:
-        layer(states).reshape(direction.shape).backward(direction)
+        torch.autograd.backward(layer(states).reshape(direction.shape), direction)
 
     return ratio(lambda: run(ours), lambda: run(formula), 3 * ROUNDS)
 

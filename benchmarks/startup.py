@@ -24,7 +24,7 @@ TORCH, LIGHTNING = ["-c", "import torch"], ["-c", "import lightning.pytorch"]
 PRINTING = {
     "help_to_torch": ["--help"],
     "recipes_to_torch": ["recipes"],
-    "refused_word_to_torch": ["trian"],
+    "refused_word_to_torch": ["training"],
 }
 FIRST_STEP = [
     *("fit", "--config", "quickstart", "--trainer.max_steps", "1"),

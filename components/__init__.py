@@ -4,6 +4,7 @@ Every class that a recipe may name by its short name, the supports that say what
 the interfaces of the parts, and the predictive distributions.
 """
 
+from components.adaptations import LowRankAdaptation
 from components.backbones import MLP, Decoder, EncoderDecoder, FanNetwork, Perceptron
 from components.binnings import MixedBins
 from components.distributions import (
@@ -40,14 +41,16 @@ from components.heads import (
     StudentTHead,
 )
 from components.initializations import Mitchell, NormalMatrices
-from components.interfaces import Backbone, Embedded, Head, Initialization, Loss, Stem
+from components.interfaces import Adaptation, Backbone, Embedded, Head, Initialization, Loss, Stem
 from components.layers.attention import ScaledDotProduct
+from components.layers.block import ParallelBlock, PostNormBlock, PreNormBlock, SandwichBlock
 from components.layers.fan import FanFeedForward, FanLayer
 from components.layers.feedforward import FeedForward, SwiGLU
 from components.layers.flex import FlexAttention
 from components.layers.myopic.attention import Bigram, GivenPast, Myopic
 from components.layers.norms import LayerNorm, RMSNorm
 from components.layers.positions import Learned, NoPositions, RelativeBias, Rotary
+from components.layers.rotary_scaling import LinearScaling, Llama3Scaling, YarnScaling
 from components.losses import (
     CRPS,
     CoefficientPenalty,
@@ -79,6 +82,7 @@ from components.supports import Binning, Bins, Interval, Tokens
 __all__ = [
     "CRPS",
     "MLP",
+    "Adaptation",
     "Affine",
     "Asinh",
     "Backbone",
@@ -125,7 +129,10 @@ __all__ = [
     "LayerNorm",
     "Learned",
     "LinearHead",
+    "LinearScaling",
+    "Llama3Scaling",
     "Loss",
+    "LowRankAdaptation",
     "Mitchell",
     "MixedBins",
     "Mixture",
@@ -135,16 +142,20 @@ __all__ = [
     "NoPositions",
     "NormalHead",
     "NormalMatrices",
+    "ParallelBlock",
     "PatchStem",
     "Perceptron",
     "Pinball",
     "PointHead",
+    "PostNormBlock",
+    "PreNormBlock",
     "QuantileHead",
     "Quantiles",
     "RMSNorm",
     "RelativeBias",
     "Rotary",
     "Roughness",
+    "SandwichBlock",
     "ScaledDotProduct",
     "SeriesStem",
     "SquaredError",
@@ -160,5 +171,6 @@ __all__ = [
     "Unscaled",
     "Warp",
     "WithAtoms",
+    "YarnScaling",
     "ZLoss",
 ]

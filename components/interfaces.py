@@ -1,4 +1,4 @@
-"""Interfaces of the four parts of a model, their factories, and initialization.
+"""Interfaces of the four parts of a model, their factories, initialization and adaptation.
 
     batch ─► Stem ─► Embedded ─► Backbone ─► hidden ─► Stem.readout ─► Head ─► Distribution ─► Loss
 
@@ -203,6 +203,17 @@ class Initialization(ABC):
     @abstractmethod
     def apply(self, stem: Stem, backbone: Backbone, head: Head) -> None:
         """Sets parameters in place; on the meta device it must do nothing, and not fail."""
+
+
+class Adaptation(ABC):
+    """Chooses what of a model is trained, once its initial parameters are set.
+
+    It is stored in checkpoints: make it a frozen dataclass of plain data.
+    """
+
+    @abstractmethod
+    def apply(self, stem: Stem, backbone: Backbone, head: Head) -> None:
+        """Changes the parts in place; only parameters to be trained keep `requires_grad`."""
 
 
 class StemFactory(Protocol):

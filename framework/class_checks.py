@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from inspect import isclass
 from typing import Any
 
+from jsonargparse import _parameter_resolvers, _signatures, _util, set_parsing_settings
 from jsonargparse import _typehints as typehints
-from jsonargparse import _util, set_parsing_settings
 
 from framework.importing import check, restricted
 from framework.replacing import replaced
+from framework.signatures import made_by, parameters
 
 NO_FACTORY = "is no part that can stand here"  # in the sentence on what has another type
 FACTORY: Any = typehints.adapt_partial_callable_class
@@ -29,11 +30,17 @@ set_parsing_settings(instantiate_subclass_spec_in_any=False)  # for all parsers,
 
 @contextmanager
 def checked() -> Iterator[None]:
-    """Checks class paths inside a `with` statement, before they are imported or called."""
+    """Checks class paths inside a `with` statement, before they are imported or called.
+
+    The source of each class is read once there, not at every mention.
+    """
     changed: tuple[tuple[Any, str, Any], ...] = (
         (_util, "check_import_path", check),
         (typehints, "check_import_path", check),
         (typehints, "adapt_partial_callable_class", _factory),
+        (typehints, "get_protocol_call_return_type", made_by),
+        (_signatures, "get_signature_parameters", parameters),
+        (_parameter_resolvers, "get_signature_parameters", parameters),
     )
     with replaced(*changed):
         yield

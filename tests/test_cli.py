@@ -17,10 +17,14 @@ import yaml
 from lightning.fabric.plugins.environments import SLURMEnvironment
 from lightning.pytorch import Callback
 from lightning.pytorch.cli import LightningCLI
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import cli
 from framework.console import verbs
 from framework.console.errors import UserError
+from framework.version import VERSION
+
+pytestmark = pytest.mark.usefixtures("unsaved_pictures")
 
 SMOKE = ("--config", "two_peaks", "--config", "smoke")
 
@@ -332,7 +336,7 @@ def test_version(capsys):
     cli.main(["--version"])
     program, version = capsys.readouterr().out.split(maxsplit=1)
     assert program == "lightning"
-    assert version.startswith(("0.", "of a checkout"))
+    assert version.strip() == VERSION
 
 
 def test_a_run_that_goes_on_elsewhere_leaves_its_files_there(tmp_path, monkeypatch, capsys):
@@ -342,6 +346,11 @@ def test_a_run_that_goes_on_elsewhere_leaves_its_files_there(tmp_path, monkeypat
     (path,) = tmp_path.rglob("last.ckpt")
     cli.main(["test", "--ckpt_path", str(path), "--trainer.default_root_dir=elsewhere"])
     assert list((tmp_path / "elsewhere").rglob("metrics.json"))
+    (log,) = tmp_path.rglob("events.out.*")  # none of the test, which would be a run of its own
+    assert log.parent == path.parent.parent
+    logged = EventAccumulator(str(log.parent)).Reload().Tags()["scalars"]
+    assert "val/nll" in logged
+    assert "epoch" not in logged
 
 
 def test_a_part_of_what_is_not_chosen_is_refused(capsys):

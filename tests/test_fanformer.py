@@ -19,6 +19,8 @@ from framework.callbacks.parameters import count_parameters
 from framework.modules import LanguageModel
 from framework.optimization import groups
 
+pytestmark = pytest.mark.usefixtures("unsaved_pictures")
+
 RECIPES = Path(cli.__file__).parent / "recipes"
 SPEC = TokenSpec(Tokens(50_304), 2048, 4.0)  # 50,280 tokens, filled up to a multiple of 128
 BYTES = TokenSpec(Tokens(257), 64, 1.0)

@@ -9,6 +9,8 @@ from lightning.pytorch import Callback
 
 import cli
 
+pytestmark = pytest.mark.usefixtures("unsaved_pictures")
+
 PEAKS = ("fit", "--config", "two_peaks")
 
 

@@ -13,6 +13,8 @@ import cli
 from framework.console import recipes
 from framework.console.command import Command
 
+pytestmark = pytest.mark.usefixtures("unsaved_pictures")
+
 SHIPPED = sorted(path for path in recipes.recipes() if "overlays" not in path.parts)
 WRONG = [
     None,

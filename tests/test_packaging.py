@@ -1,5 +1,6 @@
 """The wheel holds what runs, from any directory, and the pins admit what is declared."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -10,6 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import cli
+from framework.version import VERSION
 
 ROOT = Path(cli.__file__).parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -80,3 +82,17 @@ def test_never_a_compromised_release_nor_the_other_lightning():
 
 def test_both_scripts_are_main():
     assert PROJECT["scripts"] == {"overtone": cli.TARGET, "lightning": cli.TARGET}
+
+
+def test_every_file_states_the_one_version():
+    citation = (ROOT / "CITATION.cff").read_text()
+    image = (ROOT / "recipes" / "cluster" / "pytorchjob.yml").read_text()
+    changes = (ROOT / "CHANGELOG.md").read_text()
+    assert PROJECT["dynamic"] == ["version"]
+    assert f"\nversion: {VERSION}\n" in citation
+    assert f"overtone:{VERSION}" in image
+    assert re.search(r"^## (\S+)", changes, re.MULTILINE)[1] in (VERSION, "Unreleased")
+
+
+def test_the_wheel_has_that_version(wheel):
+    assert any(f"overtone-{VERSION}.dist-info" in name for name in wheel.namelist())

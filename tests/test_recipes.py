@@ -124,6 +124,7 @@ def test_two_steps(recipe, tmp_path, capsys):
         ((name, head) for name in KINDS for head in KINDS[name] if head != own_head(name)), OFTEN
     ),
 )
+@pytest.mark.usefixtures("unsaved_pictures")
 def test_two_steps_with_every_head(recipe, head, tmp_path, capsys):
     two_steps(recipe, tmp_path, f"heads/{head}")
     table = capsys.readouterr().out
@@ -139,6 +140,7 @@ SOFT = {  # players whose chances are known, by recipe, and a few episodes of th
 @pytest.mark.parametrize(
     ("recipe", "overlay"), runs(((name, f"{name}/soft") for name in SOFT), ("pendulum",))
 )
+@pytest.mark.usefixtures("unsaved_pictures")
 def test_two_steps_of_a_soft_player_are_scored_by_the_truth(recipe, overlay, tmp_path, capsys):
     """Beside what the constant prediction scores, which sees nothing."""
     files = ("--config", str(recipe), "--config", overlay, "--config", "smoke")
@@ -149,6 +151,7 @@ def test_two_steps_of_a_soft_player_are_scored_by_the_truth(recipe, overlay, tmp
     assert re.search(r"^kl +\d\S* +\d\S*$", table, re.MULTILINE), table
 
 
+@pytest.mark.usefixtures("unsaved_pictures")
 @pytest.mark.parametrize(
     ("recipe", "head"),
     [

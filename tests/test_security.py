@@ -20,6 +20,8 @@ from framework.importing import TRUST
 from framework.modules import DensityModel
 from framework.modules.loading import load_module
 
+pytestmark = pytest.mark.usefixtures("unsaved_pictures")
+
 PEAKS = ("two_peaks", "smoke")
 SERIES = ("quickstart",)
 SLOTS = {  # base recipes, and keys of the overlay on the way to the slot

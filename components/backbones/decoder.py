@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Sequence
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,11 +11,13 @@ from torch import Tensor, nn
 from components.interfaces import Backbone, Cache, Embedded, TensorPlan
 from components.layers.attention import (
     Attention,
+    AttentionBias,
     AttentionFactory,
+    AttentionOperator,
     ScaledDotProduct,
     width_of_heads,
 )
-from components.layers.block import Block
+from components.layers.block import Block, BlockFactory, PreNormBlock
 from components.layers.feedforward import (
     FeedForward,
     FeedForwardFactory,
@@ -22,9 +25,10 @@ from components.layers.feedforward import (
     ValueFactory,
 )
 from components.layers.linear import require_positive, residual_std
+from components.layers.low_rank import LowRankLinear
 from components.layers.masks import Mask, attention_mask, document_indices, position_indices
 from components.layers.norms import NormFactory, RMSNorm
-from components.layers.positions import PositionsFactory, Rotary
+from components.layers.positions import Positions, PositionsFactory, Rotary
 
 
 class Decoder(Backbone):
@@ -45,19 +49,24 @@ class Decoder(Backbone):
             to the normalized states; None for none.
         value: Makes the map from the normalized states to values, in place of a matrix behind
             `projection`; None for that matrix.
-        bias: Whether the linear maps of attention have a bias.
-        qk_norm: Makes the norms of queries and of keys, head by head, before they are rotated;
-            None for none.
+        bias: Whether the linear maps of attention have a bias; "qkv" for all but the last.
+        qk_norm: Makes the norms of queries and of keys, before they are rotated; None for none.
+        qk_norm_over: Whether these normalize each head on its own, or all heads together.
         attention: The operator on queries, keys and values.
         feedforward: Makes the position-wise network.
-        norm: Makes the norms, before each part of a block and at the end.
+        norm: Makes the norms, of each part of a block and at the end.
+        block: Where the norms of a block are, and whether its parts read the same states.
         positions: How positions are encoded.
+        window: How many positions a position sees, itself included; None for all. A list is
+            repeated over the blocks: [4096, 4096, 4096, null] is that of OLMo 3.
+        window_positions: How blocks with a window encode positions in queries and keys, without
+            parameters; by default as the others.
         dropout: Probability to drop an attention weight or a component of what a block adds, while
             training.
 
     Raises:
-        ValueError: If a size is below 1, the heads do not divide as they must, or a sequence is
-            longer than learned positions.
+        ValueError: If a size is below 1, the heads do not divide as they must, a sequence is
+            longer than learned positions, or `window_positions` does not suit.
 
     Source: Radford et al., "Language Models are Unsupervised Multitask Learners" (GPT-2); prefix:
     Raffel et al., "Exploring the Limits of Transfer Learning" (arXiv:1910.10683), section 3.2.1;
@@ -76,12 +85,16 @@ class Decoder(Backbone):
         head_dim: int | None = None,
         projection: ProjectionFactory | None = None,
         value: ValueFactory | None = None,
-        bias: bool = False,
+        bias: AttentionBias = False,
         qk_norm: NormFactory | None = None,
+        qk_norm_over: Literal["head", "all"] = "head",
         attention: AttentionFactory = ScaledDotProduct,
         feedforward: FeedForwardFactory = FeedForward,
         norm: NormFactory = RMSNorm,
+        block: BlockFactory = PreNormBlock,
         positions: PositionsFactory = Rotary,
+        window: int | Sequence[int | None] | None = None,
+        window_positions: PositionsFactory | None = None,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -89,29 +102,39 @@ class Decoder(Backbone):
         self.dim = dim
         width = width_of_heads(dim, heads, head_dim)
         self.positions = positions(dim=dim, heads=heads, head_dim=width)
+        self.windows = _windows(window, depth)
+        near = self.positions
+        if window_positions is not None:
+            near = window_positions(dim=dim, heads=heads, head_dim=width)
+            _require_in_attention(near, self.windows)
         std = residual_std(2 * depth)
-        self.blocks = nn.ModuleList(
-            Block(
+
+        def reader(seen: int | None) -> Attention:
+            return Attention(
                 dim,
-                Attention(
-                    dim,
-                    heads,
-                    kv_heads,
-                    width,
-                    rotate=self.positions.rotate,
-                    projection=projection,
-                    value=value,
-                    bias=bias,
-                    qk_norm=qk_norm,
-                    attention=attention,
-                    dropout=dropout,
-                    out_std=std,
-                ),
-                feedforward(dim=dim, out_std=std),
-                norm,
-                dropout,
+                heads,
+                kv_heads,
+                width,
+                rotate=(self.positions if seen is None else near).rotate,
+                projection=projection,
+                value=value,
+                bias=bias,
+                qk_norm=qk_norm,
+                qk_norm_over=qk_norm_over,
+                attention=attention,
+                dropout=dropout,
+                out_std=std,
             )
-            for _ in range(depth)
+
+        self.blocks = nn.ModuleList(
+            block(
+                dim=dim,
+                attention=reader(seen),
+                feedforward=feedforward(dim=dim, out_std=std),
+                norm=norm,
+                dropout=dropout,
+            )
+            for seen in self.windows
         )
         self.norm = norm(dim=dim)
 
@@ -148,11 +171,12 @@ class Decoder(Backbone):
         index = positions[:, known:]
         mask = attention_mask(new, known + new, prefix, key_mask, device)
         mask = self.positions.add_bias(mask, positions, new, bidirectional=False)
+        masks = self._masks(mask, positions, new)
         hidden = self.positions(sequence, index)
         index = self.positions.prepare(index, hidden.dtype)
         for position, block in enumerate(self.blocks):
             layer_cache = None if cache is None else cache.layers[position]
-            hidden = block(hidden, index, mask, layer_cache)
+            hidden = block(hidden, index, masks[self.windows[position]], layer_cache)
         output: Tensor = self.norm(hidden[:, prefix:])
         return output
 
@@ -162,6 +186,11 @@ class Decoder(Backbone):
         Raises:
             ValueError: If a part has no plan, or `processes` divides no heads or hidden units.
         """
+        if any(isinstance(module, LowRankLinear) for module in self.modules()):
+            raise ValueError(
+                "Decoder has no plan for tensor parallelism with additions of low rank; set "
+                "tensor_parallel_size=1, or drop adaptation."
+            )
         if self.positions.by_head:
             kind = type(self.positions).__name__
             raise ValueError(
@@ -183,13 +212,62 @@ class Decoder(Backbone):
         mask = self.positions.add_bias(
             Mask(causal=True, documents=documents), index, size, bidirectional=False
         )
-        mask = cast(Block, self.blocks[0]).attention.operator.prepare(mask)
+        masks = self._masks(mask, index, size)
         hidden = self.positions(states, index)
         index = self.positions.prepare(index, hidden.dtype)
-        for block in self.blocks:
-            hidden = block(hidden, index, mask)
+        for block, window in zip(self.blocks, self.windows, strict=True):
+            hidden = block(hidden, index, masks[window])
         output: Tensor = self.norm(hidden)
         return output
+
+    def _masks(self, mask: Mask, positions: Tensor, queries: int) -> dict[int | None, Mask]:
+        """Returns the mask of each window, as the operator of attention reads it.
+
+        Args:
+            mask: Which keys each query sees, without windows.
+            positions: Numbers of the keys, `[B or 1, K]`; the last of them are the queries.
+            queries: Number of queries.
+        """
+        operator: AttentionOperator = cast(Block, self.blocks[0]).attention.operator
+        keys, device = positions.shape[1], positions.device
+        return {
+            window: operator.prepare(mask.within(window, positions, queries), keys, device)
+            for window in dict.fromkeys(self.windows)
+        }
+
+
+def _windows(window: int | Sequence[int | None] | None, depth: int) -> list[int | None]:
+    """Returns the window of each block, None where it sees all.
+
+    Raises:
+        ValueError: If there are none, more than blocks, or one is below 1.
+    """
+    cycle = list(window) if isinstance(window, Sequence) else [window]
+    if not 1 <= len(cycle) <= depth or any(one is not None and one < 1 for one in cycle):
+        raise ValueError(
+            f"Decoder: window={window} must be at least 1, or a list of such numbers and null, no "
+            f"longer than depth={depth}; correct it."
+        )
+    return [cycle[index % len(cycle)] for index in range(depth)]
+
+
+def _require_in_attention(positions: Positions, windows: list[int | None]) -> None:
+    """Checks positions that only blocks with a window have.
+
+    Raises:
+        ValueError: If no block has one, or they are not encoded in queries and keys alone.
+    """
+    kind = type(positions)
+    if not any(windows):
+        raise ValueError(
+            f"Decoder: window_positions={kind.__name__} without a window has no effect; give "
+            "window, or drop it."
+        )
+    if kind.rotate is Positions.rotate and any(True for _ in positions.parameters()):
+        raise ValueError(
+            f"Decoder: window_positions={kind.__name__} are not encoded in queries and keys; "
+            "choose Rotary or NoPositions."
+        )
 
 
 def _prepend(inputs: Embedded) -> tuple[Tensor, Tensor | None, int]:

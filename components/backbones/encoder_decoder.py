@@ -11,8 +11,8 @@ from components.layers.attention import (
     ScaledDotProduct,
     width_of_heads,
 )
-from components.layers.block import Block
-from components.layers.cross import CrossAttention
+from components.layers.block import PreNormBlock
+from components.layers.cross import CrossAttention, CrossBlock
 from components.layers.feedforward import FeedForward, FeedForwardFactory, ProjectionFactory
 from components.layers.linear import require_positive, residual_std
 from components.layers.masks import attention_mask, position_indices
@@ -75,8 +75,8 @@ class EncoderDecoder(Backbone):
         self.context_positions = positions(dim=dim, heads=heads, head_dim=width)
         self.positions = positions(dim=dim, heads=heads, head_dim=width)
 
-        def block(marks: Positions, std: float, cross: CrossAttention | None = None) -> Block:
-            reader = Attention(
+        def reader(marks: Positions, std: float) -> Attention:
+            return Attention(
                 dim,
                 heads,
                 kv_heads,
@@ -87,17 +87,22 @@ class EncoderDecoder(Backbone):
                 dropout=dropout,
                 out_std=std,
             )
-            return Block(dim, reader, feedforward(dim=dim, out_std=std), norm, dropout, cross)
 
-        def cross(std: float) -> CrossAttention:
-            return CrossAttention(
+        def encoder(std: float) -> PreNormBlock:
+            own = reader(self.context_positions, std)
+            return PreNormBlock(dim, own, feedforward(dim=dim, out_std=std), norm, dropout)
+
+        def decoder(std: float) -> CrossBlock:
+            cross = CrossAttention(
                 dim, heads, kv_heads, width, attention=attention, dropout=dropout, out_std=std
             )
+            own = reader(self.positions, std)
+            network = feedforward(dim=dim, out_std=std)
+            return CrossBlock(dim, own, cross, network, norm, dropout)
 
-        narrow, narrower = residual_std(2 * depth), residual_std(3 * depth)
-        encoders = [block(self.context_positions, narrow) for _ in range(depth)]
-        decoders = [block(self.positions, narrower, cross(narrower)) for _ in range(depth)]
-        self.blocks = nn.ModuleList(encoders + decoders)
+        encoders = [encoder(residual_std(2 * depth)) for _ in range(depth)]
+        decoders = [decoder(residual_std(3 * depth)) for _ in range(depth)]
+        self.blocks = nn.ModuleList([*encoders, *decoders])
         self.context_norm = norm(dim=dim)
         self.norm = norm(dim=dim)
 

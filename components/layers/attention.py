@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,9 @@ from components.layers.plan import TensorPlan, require_divisible
 
 Rotation = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 """Encodes positions in queries and keys, see `Positions.rotate`."""
+
+AttentionBias = bool | Literal["qkv"]
+"""Which linear maps of attention have a bias: all, none, or all but the last."""
 
 Made = TypeVar("Made")
 
@@ -74,15 +77,19 @@ class AttentionOperator(nn.Module, ABC):
         """
         return KeyValue(*joined(shared, *own))
 
-    def prepare(self, mask: Mask) -> Mask:
+    def prepare(self, mask: Mask, size: int, device: torch.device) -> Mask:
         """Brings a mask into the form that `forward` reads, once for all blocks.
 
-        Here documents become a matrix of booleans, `[B, 1, S, S]`.
+        Here documents and windows become a matrix of booleans, `[B or 1, 1, S, S]`.
+
+        Args:
+            mask: The mask.
+            size: Number of positions S, where the mask is causal.
+            device: Device of the matrix.
         """
-        if mask.documents is None:
+        if mask.documents is None and mask.window is None:
             return mask
-        size = mask.documents.shape[1]
-        return Mask(mask.as_matrix(size, size, mask.documents.device))
+        return Mask(mask.as_matrix(size, size, device))
 
     @abstractmethod
     def forward(self, queries: Tensor, own: KeyValue, past: KeyValue, mask: Mask) -> Tensor:
@@ -143,9 +150,9 @@ class Attention(nn.Module):
             None for none.
         value: Makes the map from the input itself to values, in place of a matrix behind
             `projection`; None for that matrix.
-        bias: Whether the linear maps have a bias.
-        qk_norm: Makes the norms of queries and of keys, head by head, before they are rotated;
-            None for none.
+        bias: Whether the linear maps have a bias; "qkv" for all but the last.
+        qk_norm: Makes the norms of queries and of keys, before they are rotated; None for none.
+        qk_norm_over: Whether these normalize each head on its own, or all heads together.
         attention: The operator on queries, keys and values.
         rotate: Encodes positions in queries and keys.
         dropout: Probability to drop an attention weight while training.
@@ -165,8 +172,9 @@ class Attention(nn.Module):
         rotate: Rotation,
         projection: ProjectionFactory | None = None,
         value: ValueFactory | None = None,
-        bias: bool = False,
+        bias: AttentionBias = False,
         qk_norm: NormFactory | None = None,
+        qk_norm_over: Literal["head", "all"] = "head",
         attention: AttentionFactory = ScaledDotProduct,
         dropout: float = 0.0,
         out_std: float = INITIAL_STD,
@@ -176,17 +184,26 @@ class Attention(nn.Module):
         self.kv_heads = groups_of_heads(heads, kv_heads)
         self.rotate = rotate
         self.projection = nn.Identity() if projection is None else projection(dim=dim)
-        self.query = Linear(dim, heads * self.head_dim, bias)
+        self.query = Linear(dim, heads * self.head_dim, bool(bias))
         width = self.kv_heads * self.head_dim
         self.value = None if value is None else value(dim=dim, width=width)
         if value is None:
-            self.key_value = Linear(dim, 2 * width, bias)
+            self.key_value = Linear(dim, 2 * width, bool(bias))
         else:
-            self.key = Linear(dim, width, bias)
-        made = nn.Identity if qk_norm is None else partial(qk_norm, dim=self.head_dim)
-        self.query_norm, self.key_norm = made(), made()
+            self.key = Linear(dim, width, bool(bias))
+        if qk_norm is None and qk_norm_over != "head":
+            raise ValueError(
+                f'Attention: qk_norm_over="{qk_norm_over}" needs a norm; give qk_norm, or drop it.'
+            )
+        self.normed_together = qk_norm_over == "all"
+
+        def normalizer(group: int) -> nn.Module:
+            size = self.head_dim * (group if self.normed_together else 1)
+            return nn.Identity() if qk_norm is None else qk_norm(dim=size)
+
+        self.query_norm, self.key_norm = normalizer(heads), normalizer(self.kv_heads)
         self.operator = attention(dropout=dropout)
-        self.out = ResidualLinear(heads * self.head_dim, dim, bias, std=out_std)
+        self.out = ResidualLinear(heads * self.head_dim, dim, bias is True, std=out_std)
 
     def forward(
         self, hidden: Tensor, index: Tensor, mask: Mask, cache: LayerCache | None = None
@@ -210,6 +227,11 @@ class Attention(nn.Module):
             raise ValueError(
                 f"Attention has no plan for tensor parallelism with {type(what).__name__}; set "
                 "tensor_parallel_size=1."
+            )
+        if self.normed_together:
+            raise ValueError(
+                "Attention has no plan for tensor parallelism where all heads are normalized "
+                'together; set tensor_parallel_size=1, or qk_norm_over="head".'
             )
         heads = self.out.in_features // self.head_dim
         require_divisible("Attention", processes, heads=heads, kv_heads=self.kv_heads)
@@ -237,8 +259,8 @@ class Attention(nn.Module):
         else:
             queries, both = joined
             own = past = self._halves(both)
-        mine, theirs = _both(self.key_norm, own.keys, past.keys)
-        queries = self.query_norm(split_heads(queries, self.head_dim))
+        mine, theirs = _both(partial(self._normalized, self.key_norm), own.keys, past.keys)
+        queries = self._normalized(self.query_norm, split_heads(queries, self.head_dim))
         return queries, own._replace(keys=mine), past._replace(keys=theirs)
 
     def _streams(self, hidden: Tensor, source: Tensor) -> tuple[KeyValue, KeyValue]:
@@ -257,6 +279,13 @@ class Attention(nn.Module):
     def _halves(self, vectors: Tensor) -> KeyValue:
         """Splits what `key_value` makes, `[B, S, 2·G·E]`."""
         return KeyValue(*split_heads(vectors, self.head_dim).chunk(2, 1))
+
+    def _normalized(self, norm: nn.Module, vectors: Tensor) -> Tensor:
+        """Normalizes queries or keys `[B, H, S, E]`."""
+        if not self.normed_together:
+            normed: Tensor = norm(vectors)
+            return normed
+        return split_heads(norm(join_heads(vectors)), self.head_dim)
 
     def _rotated(
         self, queries: Tensor, own: KeyValue, past: KeyValue, index: Tensor

@@ -1,10 +1,11 @@
-"""Cross-attention: the positions of a sequence attend to an encoded context."""
+"""Cross-attention: the positions of a sequence attend to an encoded context, and its block."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
 from components.layers.attention import (
+    Attention,
     AttentionFactory,
     ScaledDotProduct,
     groups_of_heads,
@@ -13,9 +14,11 @@ from components.layers.attention import (
     width_of_heads,
 )
 from components.layers.cache import LayerCache
+from components.layers.feedforward import PositionWise
 from components.layers.key_value import KeyValue
 from components.layers.linear import INITIAL_STD, Linear, ResidualLinear
 from components.layers.masks import Mask
+from components.layers.norms import NormFactory
 
 
 class CrossAttention(nn.Module):
@@ -100,3 +103,64 @@ class CrossAttention(nn.Module):
         if cache is not None:
             cache.memory = made
         return made
+
+
+class CrossBlock(nn.Module):
+    r"""Adds attention, cross-attention and a network to a residual stream, each behind a norm.
+
+    .. math:: x \leftarrow x + \mathrm{attention}(\mathrm{norm}(x)), \quad
+              x \leftarrow x + \mathrm{cross}(\mathrm{norm}(x), \mathrm{context}), \quad
+              x \leftarrow x + \mathrm{feedforward}(\mathrm{norm}(x))
+
+    Args:
+        dim: Width of the stream.
+        attention: Reads the sequence.
+        cross: Reads a context.
+        feedforward: Maps each position on its own.
+        norm: Makes the norm in front of each part.
+        dropout: Probability to drop a component of what is added, while training.
+
+    Source: Raffel et al., "Exploring the Limits of Transfer Learning" (T5, arXiv:1910.10683),
+    section 2.1.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        attention: Attention,
+        cross: CrossAttention,
+        feedforward: PositionWise,
+        norm: NormFactory,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.attention_norm, self.attention = norm(dim=dim), attention
+        self.cross_norm, self.cross = norm(dim=dim), cross
+        self.feedforward_norm, self.feedforward = norm(dim=dim), feedforward
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        hidden: Tensor,
+        index: Tensor,
+        mask: Mask,
+        cache: LayerCache | None = None,
+        context: Tensor | None = None,
+        context_mask: Tensor | None = None,
+    ) -> Tensor:
+        """Maps hidden states `[B, S, D]` to hidden states `[B, S, D]`.
+
+        Args:
+            hidden: The stream.
+            index: Position of each state, `[B or 1, S]`.
+            mask: Which positions each position sees.
+            cache: Keys and values of earlier calls; extended in place.
+            context: `[B, C, D]`, what `cross` reads; None if the cache has it.
+            context_mask: `[B, C]` bool, False on padding; None if nothing is padded.
+        """
+        gathered = self.attention(self.attention_norm(hidden), index, mask, cache)
+        hidden = hidden + self.dropout(gathered)
+        read = self.cross(self.cross_norm(hidden), context, context_mask, cache)
+        hidden = hidden + self.dropout(read)
+        made: Tensor = self.dropout(self.feedforward(self.feedforward_norm(hidden)))
+        return hidden + made

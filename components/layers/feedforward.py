@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from typing import ClassVar, Protocol
 
 from torch import Tensor, nn
-from torch.nn.functional import silu
 
 from components.layers.linear import INITIAL_STD, Linear, ResidualLinear
 from components.layers.plan import TensorPlan, require_divisible
@@ -117,11 +116,14 @@ class SwiGLU(PositionWise):
 
     .. math:: y = W_{down} (\mathrm{silu}(W_{gate} x) \odot W_{up} x)
 
+    With `gate=torch.nn.GELU` it is the GEGLU of Gemma and T5 1.1.
+
     Args:
         dim: Width of the hidden states.
         hidden: Width in between; by default 8/3 `dim`, rounded up to a multiple of 8, which costs
             as many parameters as a `FeedForward` of 4 `dim`.
         bias: Whether the maps have a bias.
+        gate: Makes the activation of the gate.
         out_std: Standard deviation of the initial entries of the last matrix.
 
     Source: Shazeer, "GLU Variants Improve Transformer" (arXiv:2002.05202), eq. 6.
@@ -132,18 +134,20 @@ class SwiGLU(PositionWise):
         dim: int,
         hidden: int | None = None,
         bias: bool = False,
+        gate: ActivationFactory = nn.SiLU,
         out_std: float = INITIAL_STD,
     ) -> None:
         super().__init__()
         if hidden is None:
             hidden = SWIGLU_MULTIPLE * math.ceil(8 * dim / 3 / SWIGLU_MULTIPLE)
         self.up_gate = Linear(dim, 2 * hidden, bias)
+        self.gate = gate()
         self.down = ResidualLinear(hidden, dim, bias, std=out_std)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Maps `[..., dim]` to `[..., dim]`."""
         up, gate = self.up_gate(hidden).chunk(2, -1)
-        output: Tensor = self.down(silu(gate) * up)
+        output: Tensor = self.down(self.gate(gate) * up)
         return output
 
     def plan(self, processes: int) -> TensorPlan:

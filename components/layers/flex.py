@@ -14,11 +14,11 @@ from components.layers.masks import Mask
 
 
 class FlexAttention(ScaledDotProduct):
-    """Keeps the documents of long windows apart without a matrix of S · S booleans, on a GPU.
+    """Sees documents of long texts apart without a matrix of S · S booleans, on a GPU.
 
-    The fused kernel skips the blocks of 128 keys that lie in another document, so that time and
-    memory grow with the documents rather than with the window. It is compiled when it is first
-    used. Without documents it is `ScaledDotProduct`.
+    The fused kernel skips the blocks of 128 keys that lie in another document or before the
+    `window` of a `Decoder`, so that time and memory grow with these rather than with the text. It
+    is compiled when it is first used. Without documents and window it is `ScaledDotProduct`.
 
     Args:
         dropout: Probability to drop an attention weight while training; the kernel has none.
@@ -39,16 +39,15 @@ class FlexAttention(ScaledDotProduct):
                 "to 0, or choose ScaledDotProduct."
             )
 
-    def prepare(self, mask: Mask) -> Mask:
+    def prepare(self, mask: Mask, size: int, device: torch.device) -> Mask:
         """Finds the blocks that a mask needs, once for all blocks of the network."""
-        documents = mask.documents
-        if documents is None:
+        if mask.documents is None and mask.window is None:
             return mask
-        if documents.device.type == "cpu" and torch.is_grad_enabled():
+        if device.type == "cpu" and torch.is_grad_enabled():
             raise ValueError(
                 "FlexAttention has no gradient on a CPU; choose ScaledDotProduct there."
             )
-        return mask._replace(blocks=_blocks(documents))
+        return mask._replace(blocks=_blocks(mask.documents, mask.window, size, device))
 
     def forward(self, queries: Tensor, own: KeyValue, past: KeyValue, mask: Mask) -> Tensor:
         """Attends with queries `[B, H, Q, E]` to `past`, which includes their own positions."""
@@ -70,12 +69,19 @@ def _kernel(compiled: bool) -> Any:
     return torch.compile(flex_attention) if compiled else flex_attention
 
 
-def _blocks(documents: Tensor) -> Any:
-    """Finds which blocks of keys `[B, S]` are seen: earlier ones of the same document."""
+def _blocks(
+    documents: Tensor | None, window: int | None, length: int, device: torch.device
+) -> Any:
+    """Finds which blocks of keys are seen: earlier ones, of the same document, in the window."""
     from torch.nn.attention.flex_attention import create_block_mask
 
     def seen(example: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        return (key <= query) & (documents[example, key] == documents[example, query])
+        near = key <= query
+        if window is not None:
+            near = near & (query - key < window)
+        if documents is None:
+            return near
+        return near & (documents[example, key] == documents[example, query])
 
-    size, length = documents.shape
-    return create_block_mask(seen, size, None, length, length, documents.device)
+    size = None if documents is None else len(documents)
+    return create_block_mask(seen, size, None, length, length, device)

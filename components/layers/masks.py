@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Mask(NamedTuple):
-    """Which keys each query sees: by a matrix, by the causal rule alone, or else all of them.
+    """Which keys each query sees: by a matrix, by the causal rule, or else all of them.
 
     The matrix has booleans, True where a query sees a key, or numbers that are added to scores,
     -inf where it does not see it.
@@ -18,6 +18,7 @@ class Mask(NamedTuple):
     matrix: Tensor | None = None  # [B or 1, H or 1, Q, K]
     causal: bool = False  # query q sees keys 0 ... q; only if there are as many queries as keys
     documents: Tensor | None = None  # [B, S], beside `causal`: only keys of an equal number
+    window: int | None = None  # beside `causal`: only the query and the `window` - 1 keys before
     blocks: Any = None  # a BlockMask of both, where the operator of attention has made it
 
     def as_matrix(self, queries: int, keys: int, device: torch.device) -> Tensor | None:
@@ -25,9 +26,34 @@ class Mask(NamedTuple):
         if not self.causal:
             return self.matrix
         seen = torch.ones(queries, keys, dtype=torch.bool, device=device).tril()[None, None]
+        if self.window is not None:
+            seen = seen & ~seen.tril(-self.window)
         if self.documents is None:
             return seen
         return seen & (self.documents[:, None, :, None] == self.documents[:, None, None])
+
+    def within(self, window: int | None, positions: Tensor, queries: int) -> Mask:
+        """Hides keys that are `window` or more positions before a query; None hides none.
+
+        Padding is not counted. The mask stays as it is where sequences are no longer than the
+        window.
+
+        Args:
+            window: How many positions a query sees, itself included.
+            positions: Numbers of the keys, `[B or 1, K]`; those of the queries are the last.
+            queries: Number of queries.
+        """
+        if window is None or positions.shape[1] <= window:
+            return self
+        if self.causal:
+            return self._replace(window=window)
+        asked = positions[:, None, positions.shape[1] - queries :, None]
+        near = positions[:, None, None] > asked - window  # [B or 1, 1, Q, K]
+        if self.matrix is None:
+            return Mask(near)
+        if self.matrix.dtype == torch.bool:
+            return Mask(self.matrix & near)
+        return Mask(self.matrix.masked_fill(~near, -torch.inf))
 
 
 def attention_mask(

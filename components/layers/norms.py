@@ -35,24 +35,27 @@ class RMSNorm(Norm):
     Args:
         dim: Width of the hidden states.
         eps: Added to the mean square, positive; keeps a state of zeros finite.
+        offset: Added to the learned gain, which starts at 1 - `offset`; 1 in Gemma, where weight
+            decay so pulls the gain to one.
 
     Source: Zhang and Sennrich, "Root Mean Square Layer Normalization" (arXiv:1910.07467), eq. 4.
     """
 
-    def __init__(self, dim: int, eps: float = 1e-6) -> None:
+    def __init__(self, dim: int, eps: float = 1e-6, offset: float = 0.0) -> None:
         super().__init__()
-        self.eps = eps
+        self.eps, self.offset = eps, offset
         self.weight = nn.Parameter(torch.empty(dim))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Sets the gain to one."""
-        nn.init.ones_(self.weight)
+        nn.init.constant_(self.weight, 1 - self.offset)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Normalizes the last axis of `[..., dim]`."""
         wide = torch.promote_types(hidden.dtype, torch.float32)
         states, gain = hidden.to(wide), self.weight.to(wide)
+        gain = gain + self.offset if self.offset else gain
         if hidden.device.type != "cpu" or is_transformed(states, gain):
             normed = rms_norm(states, gain.shape, gain, self.eps)
         else:
@@ -69,27 +72,31 @@ class LayerNorm(Norm):
     Args:
         dim: Width of the hidden states.
         eps: Added to the variance, positive; keeps a constant state finite.
+        affine: Whether there are a gain and a bias; without them, as in OLMo, g = 1 and b = 0.
 
-    Source: Ba, Kiros and Hinton, "Layer Normalization" (arXiv:1607.06450), eq. 4.
+    Source: Ba, Kiros and Hinton, "Layer Normalization" (arXiv:1607.06450), eq. 4; without gain:
+    Groeneveld et al., "OLMo" (arXiv:2402.00838), section 2.1.
     """
 
-    def __init__(self, dim: int, eps: float = 1e-6) -> None:
+    def __init__(self, dim: int, eps: float = 1e-6, affine: bool = True) -> None:
         super().__init__()
-        self.eps = eps
-        self.weight = nn.Parameter(torch.empty(dim))
-        self.bias = nn.Parameter(torch.empty(dim))
+        self.dim, self.eps = dim, eps
+        self.weight = nn.Parameter(torch.empty(dim)) if affine else None
+        self.bias = nn.Parameter(torch.empty(dim)) if affine else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Sets the gain to one and the bias to zero."""
-        nn.init.ones_(self.weight)
-        nn.init.zeros_(self.bias)
+        if self.weight is not None and self.bias is not None:
+            nn.init.ones_(self.weight)
+            nn.init.zeros_(self.bias)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Normalizes the last axis of `[..., dim]`."""
         wide = torch.promote_types(hidden.dtype, torch.float32)
-        gain, bias = self.weight.to(wide), self.bias.to(wide)
-        return layer_norm(hidden.to(wide), gain.shape, gain, bias, self.eps).to(hidden.dtype)
+        gain = None if self.weight is None else self.weight.to(wide)
+        bias = None if self.bias is None else self.bias.to(wide)
+        return layer_norm(hidden.to(wide), (self.dim,), gain, bias, self.eps).to(hidden.dtype)
 
 
 class _RootMeanSquare(torch.autograd.Function):

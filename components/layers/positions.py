@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from components.layers.derivatives import is_transformed
 from components.layers.linear import Embedding
 from components.layers.masks import Mask
+from components.layers.rotary_scaling import RotaryScaling
 
 
 class Positions(nn.Module, ABC):
@@ -89,37 +90,59 @@ class Rotary(Positions):
 
     Dimension i and i + E/2 of a head of width E form a plane, which is rotated at position t by
     :math:`t\,\theta^{-2i/E}` (the "rotate half" layout of GPT-NeoX and Llama). Angles are computed
-    in float32.
+    in float32. Where only a fraction of a head is rotated, E is the width of that fraction, the
+    first dimensions of the head.
 
     Args:
         dim: Width of the hidden states.
         heads: Number of attention heads.
         head_dim: Width of a head, even.
         theta: Base of the wavelengths, which run from 2π to 2π `theta` positions.
+        fraction: How much of each head is rotated, above 0 and at most 1; a quarter in Pythia.
+        scaling: Changes the frequencies, for sequences longer than those of the first training.
 
     Raises:
-        ValueError: If a head has an odd width.
+        ValueError: If what is rotated has an odd width, or none.
 
-    Source: Su et al., "RoFormer" (arXiv:2104.09864), eq. 34.
+    Source: Su et al., "RoFormer" (arXiv:2104.09864), eq. 34; fractions: Black et al.,
+    "GPT-NeoX-20B" (arXiv:2204.06745), section 2.1.
     """
 
-    def __init__(self, dim: int, heads: int, head_dim: int, theta: float = 10000.0) -> None:
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        head_dim: int,
+        theta: float = 10000.0,
+        fraction: float = 1.0,
+        scaling: RotaryScaling | None = None,
+    ) -> None:
         super().__init__()
-        if head_dim % 2:
+        self.width = int(fraction * head_dim)
+        if head_dim % 2 and fraction == 1:
             raise ValueError(
                 f"Rotary rotates pairs of dimensions, but dim={dim} with heads={heads} gives "
                 f"heads of odd width {head_dim}; choose an even width or positions=Learned."
             )
-        self.head_dim, self.theta = head_dim, theta
+        if not 0 < fraction <= 1 or self.width % 2 or self.width < 2:
+            raise ValueError(
+                f"Rotary: fraction={fraction} of heads of width {head_dim} is {self.width} "
+                "dimensions; choose a fraction, above 0 and at most 1, that is an even number."
+            )
+        self.theta, self.scaling = theta, scaling
 
     def prepare(self, index: Tensor, dtype: torch.dtype) -> Tensor:
         """Computes cosines, and sines with the sign of each half, `[2, B or 1, S, E]`."""
         wide = torch.promote_types(dtype, torch.float32)
-        half = self.head_dim // 2
+        half = self.width // 2
         planes = torch.arange(half, device=index.device, dtype=wide)
-        angles = index[..., None].to(wide) * self.theta ** (-planes / half)
+        frequencies = self.theta ** (-planes / half)
+        if self.scaling is not None:
+            frequencies = self.scaling.apply(frequencies, self.theta)
+        angles = index[..., None].to(wide) * frequencies
         cos, sin = angles.cos(), angles.sin()
-        return torch.stack((torch.cat((cos, cos), -1), torch.cat((-sin, sin), -1)))
+        table = torch.stack((torch.cat((cos, cos), -1), torch.cat((-sin, sin), -1)))
+        return table if self.scaling is None else table * self.scaling.amplitude
 
     def rotate(self, queries: Tensor, keys: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         """Rotates queries `[B, H, S, E]` and keys `[B, G, S, E]`; see `Positions.rotate`."""
@@ -221,15 +244,19 @@ def _bucket(distance: Tensor, buckets: int, reach: int) -> Tensor:
 
 
 def _rotate(vectors: Tensor, angles: Tensor) -> Tensor:
-    """Rotates vectors `[B, H, S, E]` by what `Rotary.prepare` made of their positions."""
-    (cosines, sines), states = angles, vectors.to(angles.dtype)
+    """Rotates the first dimensions of vectors `[B, H, S, E]`, as many as there are angles."""
+    width = angles.shape[-1]
+    (cosines, sines), states = angles, vectors[..., :width].to(angles.dtype)
     if is_transformed(states):
         first, second = states.chunk(2, -1)
         swapped = torch.cat((second, first), -1)
         turned: Tensor = states * cosines.unsqueeze(1) + swapped * sines.unsqueeze(1)
     else:
         turned = _Rotation.apply(states, cosines, sines)  # type: ignore[no-untyped-call] # torch's
-    return turned.to(vectors.dtype)
+    turned = turned.to(vectors.dtype)
+    if width == vectors.shape[-1]:
+        return turned
+    return torch.cat((turned, vectors[..., width:]), -1)
 
 
 class _Rotation(torch.autograd.Function):

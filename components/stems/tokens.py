@@ -22,6 +22,7 @@ class TokenStem(Stem):
         spec: Facts of the corpus or of the prompts.
         dropout: Probability to drop a component of a vector, while training.
         embedding: Makes the table of vectors; by default they start at random.
+        scale: Factor of the vectors; √D in Gemma, whose read-out is the table without it.
 
     Raises:
         ValueError: If the data are not text.
@@ -33,6 +34,7 @@ class TokenStem(Stem):
         spec: TokenSpec | PromptSpec,
         dropout: float = 0.0,
         embedding: EmbeddingFactory = Embedding,
+        scale: float = 1.0,
     ) -> None:
         super().__init__()
         require(spec, TokenSpec, PromptSpec)
@@ -42,6 +44,7 @@ class TokenStem(Stem):
         size = spec.size if isinstance(spec, PromptSpec) else spec.support.size
         self.embedding = embedding(size=size, dim=dim)
         self.dropout = nn.Dropout(dropout)
+        self.scale = scale
 
     def lookup(self) -> nn.Embedding:
         """Returns the table of vectors; see `Stem.lookup`."""
@@ -49,7 +52,8 @@ class TokenStem(Stem):
 
     def forward(self, batch: TokenBatch | PromptBatch) -> Embedded:
         """Embeds texts `[B, S]` as states `[B, S, D]`, of which padding is masked."""
-        states: Tensor = self.dropout(self.embedding(batch.tokens))
+        vectors = self.embedding(batch.tokens)
+        states: Tensor = self.dropout(vectors if self.scale == 1 else vectors * self.scale)
         if isinstance(batch, PromptBatch):
             return Embedded(states, batch.mask)
         if self.separator is None:

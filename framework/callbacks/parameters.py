@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 
 from components.interfaces import Backbone
-from framework.callbacks.table import table
+from framework.tables import table
 
 
 class ParameterTable(Callback):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,12 +13,11 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from framework.callbacks.pictures import save, show
-from framework.callbacks.table import table
 from framework.data.baselines import NONE, Baselines
 from framework.data.module import PredictiveData
+from framework.run_files import BASELINES, write_metrics
+from framework.tables import table
 
-METRICS = "metrics.json"  # in the log directory: the numbers of the table
-BASELINES = "baselines/"  # begins the names of scores of simple predictions there
 SECONDS = 10  # between two collections of garbage, at least; one takes 0.2
 OUTSIDE = 0.05  # share of the targets from which it is said
 
@@ -29,19 +27,24 @@ class MetricsReport(Callback):
 
     The batch is the first of the first validation (or test) loader. Its figures are sent to
     TensorBoard after each validation, and saved as PNG files in the log directory at the end. The
-    metrics and the number of parameters are saved there as `metrics.json`. All processes compute
-    the figures, the first one writes. Simple predictions that the data score, such as the seasonal
-    naive forecast, have a column each in the table, over the same examples; in the file they are
+    metrics are saved there as `metrics.json`, with the numbers of parameters and, after training,
+    of steps and of seconds that this process took. All processes compute the figures, the first
+    one writes. Simple predictions that the data score, such as the seasonal naive forecast, have a
+    column each in the table, over the same examples; in the file they are
     `baselines/seasonal naive/val/mase` and so on.
     """
 
     def __init__(self) -> None:
         self._figures: Mapping[str, Figure] = {}
-        self._collected = 0.0  # when
+        self._collected = self._started = time.monotonic()
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Turns off the table that Lightning prints itself."""
         trainer.validate_loop.verbose = trainer.test_loop.verbose = False
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Starts the clock."""
+        self._started = time.monotonic()
 
     def on_validation_batch_end(
         self,
@@ -112,7 +115,10 @@ class MetricsReport(Callback):
             numbers = {k: float(v) for k, v in trainer.callback_metrics.items() if "/" in k}
             numbers |= _noted(found, trainer)
             numbers["parameters"] = sum(parameter.numel() for parameter in module.parameters())
-            _save_numbers(numbers, Path(directory or "."))
+            if trainer.state.fn == "fit":
+                numbers["steps"] = trainer.global_step
+                numbers["seconds"] = round(time.monotonic() - self._started, 1)
+            write_metrics(Path(directory or "."), numbers)
         save(directory, self._figures)
         self._figures = {}
 
@@ -150,11 +156,6 @@ def _noted(found: Baselines, trainer: Trainer) -> dict[str, float]:
         for metric, score in scores.items()
         if f"{split}/{metric}" in trainer.callback_metrics
     }
-
-
-def _save_numbers(numbers: Mapping[str, float], directory: Path) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / METRICS).write_text(json.dumps(numbers, indent=1), encoding="utf-8")
 
 
 def rows_by_stage(metrics: dict[str, Tensor]) -> list[list[str]]:

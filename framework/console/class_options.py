@@ -13,13 +13,12 @@ from contextlib import contextmanager
 from inspect import Parameter, isclass
 from typing import Any, NamedTuple
 
-from jsonargparse import _signatures
 from jsonargparse import _typehints as typehints
 from jsonargparse._util import NestedArg, import_object, parse_value_or_config
 
 from framework.class_checks import checked
-from framework.console.signatures import made_by, parameters
 from framework.replacing import replaced
+from framework.signatures import parameters
 
 CONTAINERS = (dict, list)  # which are handed on as they were parsed
 
@@ -32,8 +31,6 @@ def corrected() -> Iterator[None]:
         (typehints, "discard_init_args_on_class_path_change", _discard),
         (typehints, "parse_value_or_config", scalars.parse),
         (typehints, "adapt_class_type", scalars.adapt),
-        (typehints, "get_protocol_call_return_type", made_by),
-        (_signatures, "get_signature_parameters", parameters),
     )
     with checked(), replaced(*changed):
         yield

@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml.representer import RepresenterError
 
 from components.data import Spec
+from framework import loggers
 from framework.callbacks import (
     Checkpoint,
     Interruption,
@@ -36,6 +37,7 @@ from framework.console import (
     equal_parameters,
     help,
     initial_weights,
+    recipes,
     resume,
     resumption,
     unsuitable,
@@ -71,6 +73,7 @@ class Command(LightningCLI):
     ) -> None:
         self._command_to_resume = resumption.command(prog, args if given is None else given)
         equal_parameters.register()
+        recipes.register_name(name)
         self._verbs = [word for word in args if word in LightningCLI.subcommands()][:1]
         _silence()
         super().__init__(
@@ -203,6 +206,8 @@ class Command(LightningCLI):
                 "drop yours, or give the whole list."
             ) from error
         unsuitable.check_callbacks(trainer)
+        if self.subcommand != "fit":
+            trainer.loggers = [loggers.without_events(logger) for logger in trainer.loggers]
         for callback in endings.interruptions(trainer):
             callback.command = self._command_to_resume
         return trainer
@@ -236,7 +241,7 @@ def _trainer_defaults(name: str) -> dict[str, Any]:
     return {
         "default_root_dir": "runs",
         "logger": {
-            "class_path": "lightning.pytorch.loggers.TensorBoardLogger",
+            "class_path": "framework.loggers.QuietTensorBoardLogger",
             "init_args": {
                 "save_dir": SAME_FOLDER,
                 "name": name,

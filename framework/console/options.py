@@ -11,7 +11,7 @@ import yaml
 from jsonargparse import ArgumentParser
 from jsonargparse._parameter_resolvers import ParamData
 
-from framework.console import signatures
+from framework import signatures
 from framework.importing import located
 
 WIRED = ("dim", "spec", "support")  # constructor arguments that code passes, not recipes

@@ -17,6 +17,7 @@ from framework.console.errors import UserError
 from framework.console.explanations import class_paths, places, rejections, suggestions
 from framework.console.explanations.rejections import Rejection
 from framework.console.options import given, loaded, parameters, short
+from framework.console.recipes import RUN_NAME
 from framework.importing import STANDARD, UNTRUSTED
 
 SPECIFIC = (  # reasons that concern a class, not a type
@@ -131,7 +132,7 @@ def _unresolved(error: OmegaConfBaseException, key: str) -> str:
     message = (error.msg or "").partition("\n")[0]
     if isinstance(error, UnsupportedInterpolationType):
         name = message.rpartition(" ")[2]
-        known = get_close_matches(name, (RESOLVER, "oc.env"), n=1)
+        known = get_close_matches(name, (RESOLVER, RUN_NAME, "oc.env"), n=1)
         hint = f"did you mean {known[0]}?" if known else "write the value itself."
         return f"{key}: there is no resolver '{name}'; {hint}"
     ours = message.partition("ValueError raised while resolving interpolation: ")[2]

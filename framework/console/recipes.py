@@ -14,6 +14,7 @@ from framework.console.encoding import reads_utf8
 from framework.console.errors import UserError
 
 FOLDER = Path(__file__).resolve().parents[2] / "recipes"
+RUN_NAME = "run_name"  # the resolver of the name of a run
 DEEPEST = 60  # levels of a recipe
 STUDIES = "studies"  # its folder of files that configure many runs
 
@@ -101,6 +102,17 @@ def run_name(args: Sequence[str]) -> str:
         if option in ("-c", "--config") and value:
             return Path(value).stem
     return "run"
+
+
+def register_name(name: str) -> None:
+    """Lets `${run_name:}` in a recipe stand for the name of the run; may be called again.
+
+    Args:
+        name: The name.
+    """
+    from omegaconf import OmegaConf  # lists of recipes need not wait for it
+
+    OmegaConf.register_resolver(RUN_NAME, lambda: name, replace=True)
 
 
 def _parts(path: Path) -> tuple[str, ...]:

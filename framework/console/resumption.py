@@ -95,8 +95,8 @@ def in_its_folder(config: Namespace, path: str) -> Iterator[None]:
     """
     version = _version(config, Path(path)) if path else ""
     loggers = config.trainer.logger if version else []
-    loggers = loggers if isinstance(loggers, list) else [loggers]
-    changed = [logger.init_args for logger in loggers if _can_append(logger)]
+    first = loggers[:1] if isinstance(loggers, list) else [loggers]  # whose folder is the run's
+    changed = [logger.init_args for logger in first if _can_append(logger)]
     for options in changed:
         options.version = version
     if path:

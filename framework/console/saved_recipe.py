@@ -15,6 +15,7 @@ from framework.console import import_path
 from framework.console.errors import UserError
 
 SAME_FOLDER = "${...default_root_dir}"  # seen from the options of a logger
+SAME_IN_LIST = "${....default_root_dir}"  # and of one of several
 
 
 class SaveRecipe(SaveConfigCallback):
@@ -55,11 +56,11 @@ def _movable(recipe: str) -> str:
     """Lets loggers follow `trainer.default_root_dir` in a recipe that other runs start from."""
     read = yaml.safe_load(recipe)
     trainer = read["trainer"]
-    loggers = trainer["logger"] if isinstance(trainer["logger"], list) else [trainer["logger"]]
-    for logger in loggers:
+    several = isinstance(trainer["logger"], list)
+    for logger in trainer["logger"] if several else [trainer["logger"]]:
         options = logger.get("init_args") or {} if isinstance(logger, dict) else {}
         if options.get("save_dir") == trainer["default_root_dir"]:
-            options["save_dir"] = SAME_FOLDER
+            options["save_dir"] = SAME_IN_LIST if several else SAME_FOLDER
     return str(yaml.safe_dump(read, sort_keys=False, allow_unicode=True))
 
 

@@ -8,7 +8,7 @@ runs it. No such file is imported before its verb is called.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -24,7 +24,15 @@ LIGHTNING = {
     "test": "Evaluates a model on the test data.",
     "predict": "Writes the predictions of a model as JSON lines.",
 }
-WITHOUT_CHECKPOINT = ("recipes", "import", "prepare", "study", "plan", "bench")
+LIGHT = (
+    "env",
+    "runs",
+)  # verbs that need no parts of models, and import torch themselves if at all
+LISTING = ("list", "schema")  # verbs that need them all, but not for their help
+WITHOUT_CHECKPOINT = (
+    *("recipes", "import", "prepare", "study", "compare", "plan", "bench"),
+    *(*LIGHT, *LISTING),
+)
 RECIPES = {"recipes": "Lists the recipes, overlays and studies that are shipped."}
 
 Run = Callable[[list[str], str], None]
@@ -44,6 +52,16 @@ def sentences() -> dict[str, str]:
 def reads_checkpoint(name: str) -> bool:
     """Whether a verb takes a model or data from a checkpoint."""
     return name not in WITHOUT_CHECKPOINT
+
+
+def needs_parts(name: str, words: Sequence[str]) -> bool:
+    """Whether the parts of models must be imported, which takes seconds, to run a verb.
+
+    Args:
+        name: The verb.
+        words: What follows it.
+    """
+    return name not in LIGHT and not (name in LISTING and {"-h", "--help"} & {*words})
 
 
 def load(name: str) -> Run:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 
@@ -22,6 +22,23 @@ class Configuration:
         """Returns whether a key has a value other than null."""
         return self.values.get(key) is not None
 
+    def require_known(self, known: Collection[str], title: str) -> None:
+        """Checks that every key is one that a format has.
+
+        Args:
+            known: The keys that it has.
+            title: What such a model is called, for the message.
+
+        Raises:
+            ValueError: If one is unknown, whatever its value.
+        """
+        for key, value in self.values.items():
+            if key not in known:
+                raise ValueError(
+                    f"{self.path} says {key}: {text_of(value)}, which is unknown for {title} and "
+                    "may change what the model computes; remove the key if it does not."
+                )
+
     def size(self, key: str, default: int | None = None) -> int:
         """Returns a whole number of at least 1, or the default where the key has no value.
 
@@ -33,7 +50,8 @@ class Configuration:
             return default
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(
-                f"{self.path} says {key}: {_text(value)}; a whole number of at least 1 is needed."
+                f"{self.path} says {key}: {text_of(value)}; a whole number of at least 1 is "
+                "needed."
             )
         return value
 
@@ -78,10 +96,10 @@ class Configuration:
         if not any(
             value == one and isinstance(value, bool) == isinstance(one, bool) for one in known
         ):
-            wanted = " or ".join(_text(one) for one in known)
+            wanted = " or ".join(text_of(one) for one in known)
             said = "says" if self.values.get(key) is not None else "leaves out a key, which means"
             raise ValueError(
-                f"{self.path} {said} {key}: {_text(value)}, which our Decoder does not have; "
+                f"{self.path} {said} {key}: {text_of(value)}, which our Decoder does not have; "
                 f"only {key}: {wanted} can be imported."
             )
         return value
@@ -95,7 +113,7 @@ def _float(value: Any) -> float:
         return math.nan
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     """Writes a value as YAML and JSON do."""
     match value:
         case None:

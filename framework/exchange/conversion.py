@@ -1,4 +1,4 @@
-"""Converts directories of published models into checkpoints of ours, and back."""
+"""Converts directories of published models into checkpoints of ours."""
 
 from __future__ import annotations
 
@@ -12,26 +12,22 @@ import lightning
 import torch
 from torch import Tensor, nn
 
-from components import LinearHead, NegativeLogLikelihood, TokenStem
+from components import LinearHead, NegativeLogLikelihood
 from components.data import TokenSpec
 from components.supports import Tokens
-from framework import checkpoints
-from framework.checkpoints import compare, load_parameters
+from framework.checkpoints import compare
 from framework.data.tokens.text import TOKENIZER
 from framework.exchange.configuration import Configuration
+from framework.exchange.families import FAMILIES
 from framework.exchange.files import Published, parse, read
 from framework.exchange.formats import Format, ImportPlan, check
-from framework.exchange.gpt2 import Gpt2
-from framework.exchange.llama import Llama
-from framework.exchange.olmo import HF_OLMO, OLMO, OlmoFormat
-from framework.exchange.olmo.writing import ConfigNode, architecture_of, values
+from framework.exchange.olmo import HF_OLMO, OLMO
 from framework.exchange.tokenizer import describe_tokenizer
 from framework.modules.construction import describe_module
 from framework.modules.language import LanguageModel
 from framework.schedules import Constant
 
-IMPORTED: tuple[Format, ...] = (OLMO, HF_OLMO, Gpt2(), Llama())
-EXPORTED: dict[str, OlmoFormat] = {form.name: form for form in (OLMO, HF_OLMO)}
+FORMATS: dict[str, Format] = {form.name: form for form in (OLMO, HF_OLMO, *FAMILIES)}
 ORIGIN = "published"  # where a checkpoint notes what it was imported from
 
 
@@ -84,7 +80,7 @@ def import_directory(folder: Path) -> Imported:
         "pytorch-lightning_version": lightning.__version__,
         "state_dict": state,
         "hyper_parameters": _hyper_parameters(plan),
-        ORIGIN: _origin(form, published),
+        ORIGIN: _origin(form, published, {x for one in plan.tensors for x in one.theirs}),
     }
     tokenizer = describe_tokenizer(folder, plan.size)
     if tokenizer is not None:
@@ -92,49 +88,6 @@ def import_directory(folder: Path) -> Imported:
     count = sum(tensor.numel() for tensor in tensors.values())
     dtypes = tuple(sorted({_type(tensor) for tensor in tensors.values()}))
     return Imported(form, plan, checkpoint, count, dtypes)
-
-
-def export(path: Path, form: OlmoFormat | None = None) -> Published:
-    """Converts a checkpoint into a published model.
-
-    If it was imported from this format and not trained since, files and bits are those it had.
-
-    Args:
-        path: The checkpoint, a file or a folder of shards.
-        form: The format; if not given, the one it was imported from, or the native one.
-
-    Raises:
-        ValueError: If the checkpoint cannot be read, or the format has no such model.
-    """
-    checkpoint = checkpoints.read(path)
-    origin: Mapping[str, Any] = checkpoint.get(ORIGIN, {})
-    form = form or EXPORTED.get(origin.get("format", ""), OLMO)
-    model = checkpoint.get("hyper_parameters", {})
-    if not isinstance(model.get("spec"), TokenSpec):
-        raise ValueError(
-            f"The checkpoint {str(path)!r} is of no LanguageModel; export one of text."
-        )
-    owner = f"The checkpoint {str(path)!r}"
-    held = {name: x for name, x in load_parameters(path).items() if not name.startswith("losses.")}
-    sizes = architecture_of(owner, model, held)
-    maps = form.tensors(sizes)
-    ours = {name for one in maps for name in one.ours}
-    if held.keys() != ours:
-        name = min(held.keys() ^ ours)
-        has, not_so = ("has", "does not know") if name in held else ("lacks", "needs")
-        raise ValueError(
-            f"{owner} {has} the parameter {name}, which the format {form.name} {not_so}; only "
-            "plain models can be exported."
-        )
-    tensors: dict[str, Tensor] = {}
-    for one in maps:
-        tensors |= one.to_theirs(held)
-    if origin.get("format") in EXPORTED:
-        return _restored(form, origin, tensors)
-    dropout = ConfigNode(owner, "the backbone", model["backbone"]).options["dropout"]
-    embedding_dropout = ConfigNode(owner, "the stem", model["stem"]).options["dropout"]
-    text = form.text(values(sizes, dropout, embedding_dropout))
-    return Published(form.config, {form.config: text}, {form.weights: tensors})
 
 
 def _recognize(folder: Path, published: Published) -> tuple[Format, Configuration]:
@@ -150,10 +103,10 @@ def _recognize(folder: Path, published: Published) -> tuple[Format, Configuratio
         if not isinstance(model, Mapping):
             raise ValueError(f"{path} describes no model; OLMo's has a key `model`.")
         return OLMO, Configuration(path, model)
-    for form in IMPORTED:
-        if values.get("model_type") in form.kinds:
+    for form in FORMATS.values():
+        if form.describes(values):
             return form, Configuration(path, values)
-    known = ", ".join(kind for form in IMPORTED for kind in form.kinds)
+    known = ", ".join(dict.fromkeys(kind for form in FORMATS.values() for kind in form.kinds))
     raise ValueError(
         f"{path} says model_type: {values.get('model_type')}, which is no format that can be "
         f"imported; these can: {known}."
@@ -164,7 +117,7 @@ def _hyper_parameters(plan: ImportPlan) -> dict[str, Any]:
     """Describes the module; optimizer and schedule are replaced when it is trained further."""
     options = {
         "spec": TokenSpec(Tokens(plan.size), plan.length),
-        "stem": TokenStem,
+        "stem": plan.stem,
         "backbone": plan.backbone,
         "head": partial(LinearHead, bias=False),
         "tied": plan.tied,
@@ -188,8 +141,8 @@ def _check_backbone(plan: ImportPlan, state: Mapping[str, Tensor]) -> None:
     compare("Decoder", expected, found)
 
 
-def _origin(form: Format, published: Published) -> dict[str, Any]:
-    """Records the files as plain data, without the numbers."""
+def _origin(form: Format, published: Published, known: set[str]) -> dict[str, Any]:
+    """Records the files as plain data; the numbers only of constants, which are no parameters."""
     files = {
         file: {name: _type(tensor) for name, tensor in tensors.items()}
         for file, tensors in published.files.items()
@@ -200,33 +153,21 @@ def _origin(form: Format, published: Published) -> dict[str, Any]:
         "texts": published.texts,
         "files": files,
         "metadata": published.metadata,
+        "binaries": published.binaries,
+        "constants": _constants(form, published.tensors, known),
     }
+
+
+def _constants(form: Format, tensors: Mapping[str, Tensor], known: set[str]) -> dict[str, Tensor]:
+    """Returns the tensors that are no parameters; equal ones, as of masks, are held once."""
+    found: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        if name in known or not form.is_constant(name):
+            continue
+        same = (x for x in found.values() if x.dtype == tensor.dtype and x.equal(tensor))
+        found[name] = next(same, tensor)
+    return found
 
 
 def _type(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
-
-
-def _restored(
-    form: OlmoFormat, origin: Mapping[str, Any], tensors: dict[str, Tensor]
-) -> Published:
-    """Restores the names in their order, the types and the texts that were imported."""
-    source, config = EXPORTED[origin["format"]], origin["config"]
-    files = {
-        file: {
-            form.prefix + name.removeprefix(source.prefix): getattr(torch, dtype)
-            for name, dtype in types.items()
-        }
-        for file, types in origin["files"].items()
-    }
-    texts, metadata = dict(origin["texts"]), dict(origin["metadata"])
-    if source is not form:
-        read = parse(config, texts[config])
-        texts = {form.config: form.text(read.get("model", read))}
-        files = {form.weights: {name: x for types in files.values() for name, x in types.items()}}
-        config, metadata = form.config, {}
-    typed = {
-        file: {name: tensors[name].to(dtype) for name, dtype in types.items()}
-        for file, types in files.items()
-    }
-    return Published(config, texts, typed, metadata)

@@ -25,6 +25,12 @@ LAYOUTS = (  # a file of tensors and its configuration
     ("pytorch_model.bin", "config.json"),
     ("pytorch_model.bin" + INDEX, "config.json"),
 )
+COMPANIONS = (  # what may lie beside a model and goes along with it
+    *("README.md", "LICENSE", "LICENSE.txt", "NOTICE", "generation_config.json"),
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("vocab.json", "merges.txt", "vocab.txt", "chat_template.jinja", "chat_template.json"),
+)
+BINARIES = ("tokenizer.model", "spiece.model")  # of sentencepiece
 
 
 @dataclass(frozen=True)
@@ -33,15 +39,18 @@ class Published:
 
     Args:
         config: Name of the configuration.
-        texts: Text files by name: the configuration, and the index of shards if there is one.
+        texts: Text files by name: the configuration, the index of shards if there is one, and
+            what goes along with the model.
         files: Tensors by name, in the order of each file.
         metadata: Metadata of each safetensors file.
+        binaries: Other files by name, the bytes of each as a tensor.
     """
 
     config: str
     texts: dict[str, str]
     files: dict[str, dict[str, Tensor]]
     metadata: dict[str, dict[str, str]] = field(default_factory=dict)
+    binaries: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def tensors(self) -> dict[str, Tensor]:
@@ -65,6 +74,8 @@ class Published:
                 torch.save(tensors, folder / name)
         for name, text in self.texts.items():
             (folder / name).write_text(text, encoding="utf-8", newline="")
+        for name, content in self.binaries.items():
+            (folder / name).write_bytes(content.numpy().tobytes())
 
 
 def read(folder: Path) -> Published:
@@ -79,7 +90,8 @@ def read(folder: Path) -> Published:
     if not folder.is_dir():
         raise ValueError(f"There is no directory {str(folder)!r}; check the path.")
     weights, config = _layout(folder)
-    texts = {config: _text(folder / config)}
+    present = [name for name in COMPANIONS if (folder / name).is_file()]
+    texts = {name: _text(folder / name) for name in (config, *present)}
     names = [weights]
     if weights.endswith(INDEX):
         texts[weights] = _text(folder / weights)
@@ -90,7 +102,8 @@ def read(folder: Path) -> Published:
             files[name], metadata[name] = _safetensors(folder / name)
         else:
             files[name] = _pickled(folder / name)
-    return Published(config, texts, files, metadata)
+    binaries = {name: _bytes(folder / name) for name in BINARIES if (folder / name).is_file()}
+    return Published(config, texts, files, metadata, binaries)
 
 
 def parse(path: Path | str, text: str) -> dict[str, Any]:
@@ -129,6 +142,10 @@ def _text(path: Path) -> str:
         return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is no text; get it again.") from error
+
+
+def _bytes(path: Path) -> Tensor:
+    return torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
 
 
 def _shards(path: Path, text: str) -> list[str]:

@@ -6,12 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial, reduce
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from components import Decoder
+from components import Decoder, TokenStem
+from components.interfaces import StemFactory
 from framework.exchange.configuration import Configuration
 
 EMBEDDING, READOUT = "stem.embedding.weight", "head.projection.weight"
@@ -27,21 +28,30 @@ class TensorMap:
         theirs: Shapes by name, in the other format.
         ours: Shapes by name, in a checkpoint of ours.
         transposed: Whether their matrices are the transposes of ours.
+        heads: Number of heads, where theirs are stacked head by head: queries, keys and values of
+            the first head, then those of the second; None where ours have the same order.
     """
 
     theirs: dict[str, Shape]
     ours: dict[str, Shape]
     transposed: bool = False
+    heads: int | None = None
 
     def to_ours(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Converts their tensors; where their types differ, ours have one that holds both."""
         parts = [tensors[name] for name in self.theirs]
         whole = _stack([part.T if self.transposed else part for part in parts])
+        if self.heads is not None:
+            rows = whole.view(self.heads, 3, -1, *whole.shape[1:])
+            whole = rows.transpose(0, 1).flatten(0, 2)
         return _split(whole, self.ours)
 
     def to_theirs(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Converts our tensors."""
         whole = _stack([tensors[name] for name in self.ours])
+        if self.heads is not None:
+            rows = whole.view(3, self.heads, -1, *whole.shape[1:])
+            whole = rows.transpose(0, 1).flatten(0, 2)
         if not self.transposed:
             return _split(whole, self.theirs)
         flipped = {name: (shape[1], shape[0]) for name, shape in self.theirs.items()}
@@ -60,6 +70,7 @@ class ImportPlan:
         tied: Whether the read-out is the embedding.
         tensors: Which of its tensors become which of ours.
         p: Phases per output of its FAN layers, None if it has none.
+        stem: Builds the stem.
     """
 
     architecture: str
@@ -69,13 +80,44 @@ class ImportPlan:
     tied: bool
     tensors: list[TensorMap] = field(repr=False)
     p: float | None = None
+    stem: StemFactory = TokenStem
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a model of ours becomes in another format.
+
+    Args:
+        text: The configuration.
+        tensors: Which of our tensors become which of theirs.
+        twins: Names of tensors that repeat another one, whose name stands behind; files may have
+            them.
+    """
+
+    text: str
+    tensors: list[TensorMap] = field(repr=False)
+    twins: Mapping[str, str] = field(default_factory=dict)
 
 
 class Format(ABC):
-    """One way to name and arrange the tensors of a language model."""
+    """One way to name and arrange the tensors of a language model.
 
-    name: ClassVar[str]
-    kinds: ClassVar[Collection[str]]  # what its configurations say under `model_type`
+    `weights` and `config` are the files that are written.
+    """
+
+    name: str
+    title: str  # what such a model is called
+    weights: ClassVar[str]
+    config: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def kinds(self) -> tuple[str, ...]:
+        """What its configurations say under `model_type`."""
+
+    @abstractmethod
+    def describes(self, values: Mapping[str, Any]) -> bool:
+        """Returns whether a configuration is one of this format."""
 
     @abstractmethod
     def plan(self, config: Configuration, tensors: Mapping[str, Tensor]) -> ImportPlan:
@@ -88,6 +130,30 @@ class Format(ABC):
         Raises:
             ValueError: If configuration and tensors disagree, or no `Decoder` computes the same.
         """
+
+    @abstractmethod
+    def write(
+        self,
+        owner: str,
+        model: Mapping[str, Any],
+        held: Mapping[str, Tensor],
+        names: Collection[str] = (),
+    ) -> Written:
+        """Describes a model of ours in this format.
+
+        Args:
+            owner: The checkpoint, for messages.
+            model: The hyper-parameters of a `LanguageModel`.
+            held: Its parameters.
+            names: Names of the tensors of the file that it was imported from; empty if none.
+
+        Raises:
+            ValueError: If the format has no such model.
+        """
+
+    def is_constant(self, name: str) -> bool:
+        """Returns whether a tensor is no parameter, though files have it."""
+        return False
 
     def parameters(self, plan: ImportPlan, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Returns the tensors that are parameters: all of them, unless a format says otherwise.

@@ -10,9 +10,9 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, nn
 
 from components.interfaces import Backbone, Head, Initialization, Stem
-from framework.callbacks.table import table
 from framework.checkpoints import load_parameters, part_classes, read
 from framework.exchange.conversion import import_directory
+from framework.tables import table
 
 NAMED = 12  # tensors of a part that are named in the table, at most
 

@@ -33,6 +33,7 @@ def draw_forecasts(
     weight: Tensor,
     quantiles: Tensor,
     levels: Sequence[float],
+    titles: Sequence[str] = (),
 ) -> Figure:
     """Draws the forecasts of a batch, one panel per series.
 
@@ -43,6 +44,7 @@ def draw_forecasts(
         weight: 0 where the future is unknown, `[N, H]`.
         quantiles: Forecast quantiles `[N, H, Q]`.
         levels: Their Q levels, increasing.
+        titles: Names of the N series; their numbers if not given.
 
     Returns:
         A figure of at most two panels in a row.
@@ -52,9 +54,10 @@ def draw_forecasts(
     known = np.where(array(observed) > 0, array(past), np.nan)[:, -shown:]
     came = np.where(array(weight) > 0, array(target), np.nan)
     before, after = np.arange(1 - shown, 1), np.arange(1, horizon + 1)
+    names = titles or [f"series {k + 1} of the batch" for k in range(len(known))]
     fans = [
-        Fan(f"series {k + 1} of the batch", before, known[k], after, array(quantiles[k]), came[k])
-        for k in range(len(known))
+        Fan(name, before, known[k], after, array(quantiles[k]), came[k])
+        for k, name in enumerate(names)
     ]
     return draw_fans(fans, levels, "time (steps after the last known value)")
 

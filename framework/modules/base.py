@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from components.data import Batch
 from components.interfaces import (
+    Adaptation,
     Backbone,
     BackboneFactory,
     Head,
@@ -29,7 +30,9 @@ from components.interfaces import (
     StemFactory,
 )
 from framework.agreement import require_agreement
+from framework.data.module import Dataset
 from framework.data.place import place_of
+from framework.data.sampling import ShardSampler
 from framework.execution import (
     PLAIN,
     Execution,
@@ -74,6 +77,7 @@ class PredictiveModule(DescribedModule):
         execution: Whether to compile, to recompute activations, to build on the meta device.
         initialization: Sets the initial parameters; None leaves each part its own.
         decay_embeddings: Whether weight decay is applied to embeddings, too.
+        adaptation: What of the model is trained, as in fine-tuning; None for all of it.
 
     Raises:
         ValueError: If there is no term to minimize, or the data are of another kind.
@@ -97,6 +101,7 @@ class PredictiveModule(DescribedModule):
         execution: Execution = PLAIN,
         initialization: Initialization | None = None,
         decay_embeddings: bool = True,
+        adaptation: Adaptation | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(spec, self.kind):
@@ -116,6 +121,7 @@ class PredictiveModule(DescribedModule):
         self._stem, self._backbone, self._head, self._losses = stem, backbone, head, losses
         self._optimizer, self._schedule = optimizer, schedule
         self._initialization, self._decay_embeddings = initialization, decay_embeddings
+        self._adaptation = adaptation
         self._means = WeightedMeans()
 
     @property
@@ -164,6 +170,8 @@ class PredictiveModule(DescribedModule):
         self._join(stem, head)
         if self._initialization is not None:
             self._initialization.apply(stem, backbone, head)
+        if self._adaptation is not None:
+            self._adaptation.apply(stem, backbone, head)
         losses = nn.ModuleDict({name: loss() for name, loss in self._losses.items()})
         return nn.ModuleDict({"stem": stem, "backbone": backbone, "head": head, "losses": losses})
 
@@ -277,6 +285,28 @@ class PredictiveModule(DescribedModule):
     def summarize(self, means: Mapping[str, float]) -> Mapping[str, float]:
         """Derives further metrics from the means over all data, by name."""
         return {}
+
+    def identities(self, count: int) -> list[Mapping[str, Any]]:
+        """Returns what identifies the examples that are drawn, as in rows of predictions.
+
+        They are those of the first batch of the first loader of validation or test.
+
+        Args:
+            count: How many they are.
+
+        Returns:
+            One for each, none if there is no trainer, or the data are not ours.
+        """
+        trainer = self._trainer
+        loaders = trainer and (
+            trainer.test_dataloaders if trainer.testing else trainer.val_dataloaders
+        )
+        loader = loaders[0] if isinstance(loaders, list) else loaders
+        dataset, sampler = (getattr(loader, name, None) for name in ("dataset", "batch_sampler"))
+        if not isinstance(dataset, Dataset) or not isinstance(sampler, ShardSampler):
+            return []
+        first = next(iter(sampler))
+        return [dataset.identify(index) for index in first] if len(first) == count else []
 
     def figures(self, batch: Any) -> Mapping[str, Figure]:
         """Draws the predictions of a batch; figures by name."""

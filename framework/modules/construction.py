@@ -12,11 +12,13 @@ from inspect import isclass, isroutine
 from typing import Any
 
 from jsonargparse import ArgumentError
+from jsonargparse._typehints import ActionTypeHint
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import instantiate_module
 
 from framework.class_checks import checked
 from framework.importing import foreign, import_path, imported
+from framework.replacing import replaced
 
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
 """What Lightning calls to build a module from a description; it trusts this name."""
@@ -106,7 +108,7 @@ def build_module(owner: str, options: Mapping[str, Any]) -> Any:
 
 def _instantiated(owner: str, options: Mapping[str, Any]) -> LightningModule:
     try:
-        with foreign(), checked():
+        with foreign(), checked(), replaced((ActionTypeHint, "add_sub_defaults", _leave)):
             module: LightningModule = instantiate_module(LightningModule, dict(options))
     except ArgumentError as error:
         raise ValueError(
@@ -114,6 +116,10 @@ def _instantiated(owner: str, options: Mapping[str, Any]) -> LightningModule:
             "that was saved by Overtone."
         ) from error
     return module
+
+
+def _leave(parser: Any, options: Any) -> None:
+    """Leaves out defaults, which constructors have: to parse them takes most of the time."""
 
 
 def _innermost(message: str) -> str:

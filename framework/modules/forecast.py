@@ -129,8 +129,10 @@ class Forecaster(PredictiveModule):
         rows = torch.linspace(0, len(batch.past) - 1, count, device=batch.past.device).long()
         some = type(batch)(*(field[rows] for field in batch))
         quantiles = _quantiles(self.sample(some, 0))
+        known = self.identities(len(batch.past))
+        titles = [_title(known[row]) for row in rows.tolist()] if known else []
         figure = draw_forecasts(
-            some.past, some.observed, some.target, some.weight, quantiles, LEVELS
+            some.past, some.observed, some.target, some.weight, quantiles, LEVELS, titles
         )
         return {"forecasts": figure}
 
@@ -152,6 +154,17 @@ class Forecaster(PredictiveModule):
         for name, ratio in score(quantiles, batch).items():
             if name not in self._left_out:
                 self._means.add_ratio(name + suffix, *ratio)
+
+
+def _title(identity: Mapping[str, Any]) -> str:
+    """Names a series, and the time of its first forecast where the data know times.
+
+    Example:
+        >>> _title({"id": "N1402", "time": ["1989-05-01", "1989-06-01"]})
+        'N1402, from 1989-05-01'
+    """
+    times = identity.get("time")
+    return f"{identity['id']}, from {times[0]}" if times else f"series {identity['id']}"
 
 
 def _quantiles(futures: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lightning.pytorch.cli import OptimizerCallable
 
     from components.interfaces import (
+        Adaptation,
         BackboneFactory,
         HeadFactory,
         Initialization,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         execution: Execution
         initialization: Initialization | None
         decay_embeddings: bool
+        adaptation: Adaptation | None
 
     class LanguageOptions(ModuleOptions, total=False):
         """Options of `LanguageModel` but for `sampling`, of which modules have their own."""

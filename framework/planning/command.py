@@ -17,7 +17,6 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from framework.callbacks import StepSeed
 from framework.callbacks.parameters import count_parameters
-from framework.callbacks.table import table
 from framework.console import recipes, verbs
 from framework.console.command import Command
 from framework.console.errors import UserError
@@ -29,6 +28,7 @@ from framework.execution import PLAIN
 from framework.planning.layout import Layout, layout_of
 from framework.planning.measurement import Measurement
 from framework.planning.plan import Plan, memory_of
+from framework.tables import table
 
 PEAK = "TFLOP/s of one device, or a name such as `A100`, whose published peak is taken."
 NOTHING = (  # is left of a run that is measured

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from components.metrics.returns import RANDOM
-from framework.callbacks.table import plus_minus
 from framework.data.trajectories.targets import written
+from framework.tables import plus_minus
 
 SCORE = f"score_{RANDOM}_to_"
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from framework.callbacks.report import BASELINES
-from framework.callbacks.table import plus_minus
+from framework.run_files import BASELINES
 from framework.studies.rates import RECIPE_RATE, ChosenRate
+from framework.tables import plus_minus
 
 Published = Mapping[str, Mapping[str, str]]
 """Numbers of a paper as it states them, by variant and metric."""

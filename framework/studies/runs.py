@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from framework.callbacks.report import METRICS
 from framework.interruptions import PREEMPTED, Preempted
+from framework.run_files import METRICS, read_metrics
 from framework.studies.results import rival
 
 LAUNCH = "from cli import main; main()"
@@ -113,19 +113,19 @@ def train(run: Run, folder: Path, jobs: int) -> Path | None:
     """
     place, words = _place(folder, run), filled(folder, run)
     shutil.rmtree(place / REPORTS, ignore_errors=True)
-    _make_room(folder, run, words)
+    goes_on = _make_room(folder, run, words)
     log, started = place / "log.txt", time.monotonic()
     with log.open("w", encoding="utf-8") as file:
-        launch = partial(_launch, jobs=jobs, file=file)
+        start = partial(launch, jobs=jobs, file=file)
         rooted = f"--trainer.default_root_dir={place}"
-        status = launch(["fit", *words, "--resume", "auto", rooted])
+        status = start(["fit", *words, "--resume", "auto", rooted])
         if run.tested and not status:
             checkpoint = str(last_checkpoint(folder, run))
-            status = launch(["test", "--ckpt_path", checkpoint, rooted])
+            status = start(["test", "--ckpt_path", checkpoint, rooted])
         for command in () if status else run.commands:
             checkpoint = str(last_checkpoint(folder, run))
             words = [checkpoint if word == CHECKPOINT else word for word in command]
-            status = status or launch([*words, f"--folder={place / REPORTS}"])
+            status = status or start([*words, f"--folder={place / REPORTS}"])
     seconds = round(time.monotonic() - started)
     rate = "" if run.learning_rate is None else f", learning rate {run.learning_rate}"
     line = f"{run.variant}, seed {run.seed}{rate}: {seconds} s"
@@ -138,7 +138,9 @@ def train(run: Run, folder: Path, jobs: int) -> Path | None:
     metrics: dict[str, float] = {}
     written = _newest(place, METRICS, 1 + run.tested)
     for path in (*written, *sorted((place / REPORTS).glob("*.json"))):
-        metrics |= json.loads(path.read_text(encoding="utf-8"))
+        metrics |= read_metrics(path)
+    if goes_on:
+        metrics.pop("seconds", None)  # which are those of its last process only
     logs = str(written[0].parent.relative_to(place))  # of the training, not of the test
     kept = {**run._asdict(), "seconds": seconds, "metrics": metrics, "logs": logs}
     (place / FINISHED).write_text(json.dumps(kept, indent=1), encoding="utf-8")
@@ -146,15 +148,15 @@ def train(run: Run, folder: Path, jobs: int) -> Path | None:
     return None
 
 
-def _make_room(folder: Path, run: Run, words: list[str]) -> None:
-    """Leaves in the folder of a run what it can go on with, and nothing else."""
+def _make_room(folder: Path, run: Run, words: list[str]) -> bool:
+    """Leaves in the folder of a run what it can go on with; returns whether there is some."""
     place, note = _place(folder, run), json.dumps(words)
     started = place / STARTED
     needed = (_place(folder, run.needed(name)) / FINISHED for name in run.needs)
     is_same = started.is_file() and started.read_text(encoding="utf-8") == note
     is_same = is_same and not (place / FINISHED).exists()
     if is_same and not any(_is_newer(other, started) for other in needed):
-        return
+        return True
     place.mkdir(parents=True, exist_ok=True)
     pattern = EARLIER.format("*")
     if others := [path for path in place.iterdir() if not path.match(pattern)]:
@@ -163,6 +165,7 @@ def _make_room(folder: Path, run: Run, words: list[str]) -> None:
         for path in others:
             path.rename(earlier / path.name)
     started.write_text(note, encoding="utf-8")
+    return False
 
 
 def logs_of(folder: Path, run: Run, kept: Kept) -> Path:
@@ -170,8 +173,14 @@ def logs_of(folder: Path, run: Run, kept: Kept) -> Path:
     return _place(folder, run) / str(kept["logs"])
 
 
-def _launch(words: list[str], jobs: int, file: IO[str]) -> int:
-    """Runs a command in a process of its own; returns its status."""
+def launch(words: list[str], jobs: int, file: IO[str]) -> int:
+    """Runs a command in a process of its own, and returns its status.
+
+    Args:
+        words: The words of the command line.
+        jobs: How many such processes share the cores.
+        file: What it prints goes there.
+    """
     return subprocess.run(
         [sys.executable, "-c", LAUNCH, *words],
         stdout=file,
@@ -179,6 +188,11 @@ def _launch(words: list[str], jobs: int, file: IO[str]) -> int:
         env={"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs)), **os.environ},
         check=False,
     ).returncode
+
+
+def processes() -> int:
+    """Returns how many processes to run side by side by default: one for two cores."""
+    return max(1, (os.cpu_count() or 1) // 2)
 
 
 def _is_newer(path: Path, other: Path) -> bool:

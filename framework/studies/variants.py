@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from framework.callbacks.table import table
 from framework.studies.checks import (
     require_checkpoints,
     require_compared,
@@ -15,9 +14,9 @@ from framework.studies.checks import (
     require_rates,
     require_rivals,
 )
-from framework.studies.comparisons import differences
+from framework.studies.comparisons import arms_of, differences
 from framework.studies.grid import RunGrid, chosen_rates
-from framework.studies.pictures import FinishedRun, save_curves, save_scaling
+from framework.studies.pictures import FinishedRun, save_curves, save_scaling, save_seeds
 from framework.studies.rates import ChosenRate
 from framework.studies.results import (
     Published,
@@ -31,6 +30,7 @@ from framework.studies.results import (
 from framework.studies.runs import Run, finished, train
 from framework.studies.sizes import pairs, size_ratios
 from framework.studies.study import Study
+from framework.tables import table
 
 
 class Variants(Study):
@@ -51,7 +51,8 @@ class Variants(Study):
             last checkpoint of that variant of the same group with the same seed, which runs first:
             in `sums/fan`, `{base/fan}` is that of `sums/base/fan`.
         metrics: The metrics to compare, such as `val/nll`, in the order of the columns;
-            `parameters` is how many a model has.
+            `parameters` is how many a model has, `steps` how many it took, and `seconds` how long
+            that took, with validation and without start; a run that was interrupted has none.
         seeds: The seeds.
         published: Numbers of a paper to show beside ours, by variant and metric, as it states
             them.
@@ -59,7 +60,8 @@ class Variants(Study):
         curves: Metrics to draw against the steps, such as `train/nll` and `val/nll`.
         baseline: Variant that the others are compared with, seed by seed, in the first metric; of
             variants `group/name` the last part of the name, which each group has. The table has
-            Student's interval and a verdict, see `framework.studies.comparisons.verdict`.
+            Student's interval and a verdict, see `framework.studies.comparisons.verdict`; in
+            `seeds.png` every seed is a point.
         against: Metric to draw the first one against, such as `parameters`: a line for each last
             part of the variants' names. With a baseline, also a table of the fraction of it that
             the other lines need for the same results.
@@ -129,7 +131,7 @@ class Variants(Study):
     def run(self, folder: Path, jobs: int) -> None:
         """Runs what is not finished; writes `results.csv`, `table.md` and the chosen pictures.
 
-        These are `scaling.png`, and `curves.png` with its numbers in `curves.csv`.
+        These are `seeds.png`, `scaling.png`, and `curves.png` with its numbers in `curves.csv`.
 
         Raises:
             ValueError: If a run failed; the others are finished and kept. If no run has a metric
@@ -243,6 +245,9 @@ class Variants(Study):
     ) -> list[str]:
         """Draws what is wanted; returns the metrics that no run has."""
         missing: list[str] = []
+        if self.baseline is not None:
+            arms = arms_of(self.compared(results), self.metrics[0], {})
+            save_seeds(folder, arms, self.metrics[0], self.baseline)
         if self.against is not None:
             compared = self.compared(results)
             missing += save_scaling(folder, compared, self.against, self.metrics[0])

@@ -209,3 +209,22 @@ def test_shared_keys_are_read_like_copies_of_them(groups, kind, scale):
     expected = operator(queries, whole, whole, mask[kind])
     found = operator(queries, branched, branched, mask[kind])
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize(("queries", "prefix"), [(6, 0), (2, 0), (1, 0), (6, 2)])
+def test_a_window_hides_what_lies_before_it(queries, prefix, padded):
+    keys, window = 6, 3
+    key_mask = torch.arange(keys) >= torch.tensor([[0], [2]]) if padded else None
+    whole = attention_mask(queries, keys, prefix, key_mask, CPU)
+    positions = position_indices(keys, keys, key_mask, CPU)
+    seen = whole.within(window, positions, queries).as_matrix(queries, keys, CPU)
+    before = whole.as_matrix(queries, keys, CPU)
+    for example in range(2 if padded else 1):
+        for q in range(queries):
+            for k in range(keys):
+                near = positions[example, keys - queries + q] - positions[example, k] < window
+                was = True if before is None else before[example, 0, q, k]
+                assert seen[example, 0, q, k] == (near and was)
+    assert whole.within(keys, positions, queries) is whole
+    assert whole.within(None, positions, queries) is whole

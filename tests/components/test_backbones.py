@@ -9,10 +9,12 @@ import torch
 from components.backbones import MLP, Decoder, EncoderDecoder, FanNetwork, Perceptron
 from components.interfaces import Embedded
 from components.layers.attention import ScaledDotProduct
+from components.layers.block import ParallelBlock, PostNormBlock, SandwichBlock
 from components.layers.fan import FanFeedForward, FanLayer
 from components.layers.feedforward import FeedForward, SwiGLU
 from components.layers.norms import LayerNorm, RMSNorm
 from components.layers.positions import Learned, NoPositions, RelativeBias, Rotary
+from components.layers.rotary_scaling import YarnScaling
 from components.testing import BACKBONE_LAWS, CONTEXT_LAWS
 from components.testing.backbones import (
     BATCH,
@@ -53,6 +55,25 @@ DECODERS = {
     ),
     "fan feed-forward": lambda **k: Decoder(
         DIM, 2, 4, feedforward=partial(FanFeedForward, hidden=12), **k
+    ),
+    "windows": lambda **k: Decoder(
+        DIM,
+        2,
+        4,
+        kv_heads=2,
+        bias="qkv",
+        qk_norm=RMSNorm,
+        qk_norm_over="all",
+        norm=partial(LayerNorm, affine=False),
+        block=PostNormBlock,
+        positions=partial(Rotary, scaling=YarnScaling(factor=2.0, length=4)),
+        window=[3, None],
+        window_positions=partial(Rotary, fraction=0.5),
+        **k,
+    ),
+    "parallel": lambda **k: Decoder(DIM, 2, 4, block=ParallelBlock, **k),
+    "sandwich": lambda **k: Decoder(
+        DIM, 2, 4, block=SandwichBlock, positions=Near, window=[None, 3], **k
     ),
     "own values": lambda **k: Decoder(
         DIM, 2, 4, kv_heads=2, projection=FANFORMER, value=FANFORMER, bias=True, **k

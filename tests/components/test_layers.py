@@ -9,9 +9,8 @@ from torch import nn
 
 from components.backbones.positionwise import PositionWiseBlock
 from components.layers.attention import Attention
-from components.layers.block import Block
 from components.layers.cache import Cache
-from components.layers.cross import CrossAttention
+from components.layers.cross import CrossAttention, CrossBlock
 from components.layers.feedforward import FeedForward, SwiGLU
 from components.layers.linear import Embedding, Linear, residual_std
 from components.layers.masks import Mask
@@ -119,8 +118,8 @@ def test_both_networks_cost_about_the_same(dim):
 def test_a_block_adds_what_its_parts_make_of_the_normed_stream():
     torch.manual_seed(0)
     rotate = Rotary(8, 2, 4).rotate
-    block = Block(
-        8, Attention(8, 2, rotate=rotate), SwiGLU(8), LayerNorm, cross=CrossAttention(8, 2)
+    block = CrossBlock(
+        8, Attention(8, 2, rotate=rotate), CrossAttention(8, 2), SwiGLU(8), LayerNorm
     )
     stream, context, index = torch.randn(2, 5, 8), torch.randn(2, 4, 8), torch.arange(5)[None]
     mask = Mask(causal=True)
@@ -222,9 +221,9 @@ def test_relative_biases_bucket_distances_as_a_loop_does(size, reach, bidirectio
 def test_relative_biases_are_added_where_keys_are_seen(mask):
     positions = RelativeBias(8, 2, 4)
     index = torch.tensor([[0, 1, 2, 3], [0, 0, 0, 1]])
-    bias, causal, *documents = positions.add_bias(mask, index, 4, bidirectional=False)
+    bias, causal, *others = positions.add_bias(mask, index, 4, bidirectional=False)
     assert not causal
-    assert documents == [None, None]
+    assert others == [None, None, None]
     for b, h, q, k in itertools.product(range(2), range(2), range(4), range(4)):
         learned = positions.table.weight[max(int(index[b, q] - index[b, k]), 0), h]
         assert bias[b, h, q, k] == (-math.inf if mask.causal and k > q else learned)

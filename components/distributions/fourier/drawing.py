@@ -32,15 +32,15 @@ def draw(coefficients: Tensor, sample_shape: torch.Size) -> Tensor:
     terms = a.shape[-1]
     points = _fast_length(terms)
     shape = torch.Size((*sample_shape, *coefficients.shape[:-1]))
-    like = {"dtype": coefficients.dtype, "device": coefficients.device}
-    first = torch.rand(shape, **like) * (2 / points) - 1
+    first = coefficients.new_empty(shape).uniform_() * (2 / points) - 1
     angle = angles(first, terms)
     turned = a * torch.complex(angle.cos(), angle.sin())
     sums = squared_modulus(torch.fft.ifft(turned, n=points, norm="forward")).cumsum(-1)
     total = sums[..., -1:]
-    chosen = total * torch.rand((*shape, 1), **like)
+    chosen = total * torch.rand_like(total)
     below = chosen.minimum(total.nextafter(torch.zeros_like(total)))  # not of mass 0
-    return first + torch.searchsorted(sums, below, right=True).squeeze(-1) * (2 / points)
+    point = torch.searchsorted(sums, below, right=True).squeeze(-1)
+    return first + point * (2 / points)
 
 
 def _fast_length(least: int) -> int:

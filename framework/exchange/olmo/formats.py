@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 import yaml
 from torch import Tensor
 
 from framework.exchange.configuration import Configuration
-from framework.exchange.formats import Format, ImportPlan, TensorMap
+from framework.exchange.formats import Format, ImportPlan, TensorMap, Written
+from framework.exchange.harmless import HARMLESS
+from framework.exchange.nodes import ConfigNode
 from framework.exchange.olmo.architecture import Architecture
 from framework.exchange.olmo.reading import architecture
+from framework.exchange.olmo.writing import architecture_of, values
 
 KEYS = (  # of OLMo's configurations, and of FANformer's
     *("d_model", "n_heads", "n_kv_heads", "clip_qkv", "n_layers", "mlp_ratio", "mlp_hidden_size"),
@@ -32,15 +35,15 @@ KEYS = (  # of OLMo's configurations, and of FANformer's
 class OlmoFormat(Format):
     """A format of OLMo, in which FANformer is published too.
 
-    `prefix` starts the names of tensors; `weights` and `config` are the files that are written.
+    `prefix` starts the names of tensors.
     """
 
+    title = "OLMo"
     prefix: ClassVar[str]
-    weights: ClassVar[str]
-    config: ClassVar[str]
 
     def plan(self, config: Configuration, tensors: Mapping[str, Tensor]) -> ImportPlan:
         """Plans the import of a model; see `Format.plan`."""
+        config.require_known({*KEYS, *HARMLESS}, self.title)
         found = architecture(config, tensors, self.prefix)
         return ImportPlan(
             architecture=found.title,
@@ -51,6 +54,19 @@ class OlmoFormat(Format):
             tensors=self.tensors(found),
             p=found.p,
         )
+
+    def write(
+        self,
+        owner: str,
+        model: Mapping[str, Any],
+        held: Mapping[str, Tensor],
+        names: Collection[str] = (),
+    ) -> Written:
+        """Describes a model of ours in this format; see `Format.write`."""
+        sizes = architecture_of(owner, model, held)
+        dropout = ConfigNode(owner, "the backbone", model["backbone"]).options["dropout"]
+        of_embedding = ConfigNode(owner, "the stem", model["stem"]).options["dropout"]
+        return Written(self.text(values(sizes, dropout, of_embedding)), self.tensors(sizes))
 
     def tensors(self, model: Architecture) -> list[TensorMap]:
         """Lists the tensors of a model in the order in which OLMo's own code saves them."""
@@ -74,6 +90,10 @@ class Olmo(OlmoFormat):
     weights = "model.pt"
     config = "config.yaml"
 
+    def describes(self, values: Mapping[str, Any]) -> bool:
+        """Returns whether a configuration is one of this format."""
+        return "model_type" not in values and isinstance(values.get("model"), Mapping)
+
     def text(self, values: Mapping[str, Any]) -> str:
         """Writes the YAML of a configuration, whose key `model` is the model."""
         model = {key: value for key, value in values.items() if key in KEYS}
@@ -89,6 +109,10 @@ class HfOlmo(OlmoFormat):
     prefix = "model.transformer."
     weights = "pytorch_model.bin"
     config = "config.json"
+
+    def describes(self, values: Mapping[str, Any]) -> bool:
+        """Returns whether a configuration is one of this format."""
+        return values.get("model_type") in self.kinds and "hidden_size" not in values
 
     def text(self, values: Mapping[str, Any]) -> str:
         """Writes the JSON of a configuration."""

@@ -44,12 +44,6 @@ def architecture(
 
     Source: Dong et al., "FANformer" (arXiv:2502.21309), released code.
     """
-    if "d_model" not in config.values and "hidden_size" in config.values:
-        raise ValueError(
-            f"{config.path} is that of an OLMo as transformers writes it, with hidden_size in "
-            "place of d_model; its LayerNorm without a gain is none of our Decoder's, import one "
-            "in OLMo's own format."
-        )
     for key, value in FIXED.items():
         config.require(key, value)
     config.require("layer_norm_type", "rms", default="default")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,15 +12,15 @@ from components import (
     FanLayer,
     LinearHead,
     Myopic,
+    PreNormBlock,
     RMSNorm,
     Rotary,
     ScaledDotProduct,
     SwiGLU,
     TokenStem,
 )
+from framework.exchange.nodes import ConfigNode
 from framework.exchange.olmo.architecture import Architecture, p_of, phases
-from framework.importing import check, foreign, located
-from framework.modules.construction import describe
 
 ACTIVATIONS = {nn.Identity: "none", nn.GELU: "gelu"}
 NARROWING = "backbone.blocks.0.feedforward.down.weight"  # its width may be a default
@@ -44,19 +43,27 @@ def architecture_of(
     decoder.must_be(Decoder)
     decoder.must_have("bias", False)
     decoder.must_have("qk_norm", None)
+    decoder.must_have("window", None)
+    decoder.child("block").must_be(PreNormBlock)
     operator = decoder.child("attention")
     operator.must_be(ScaledDotProduct, Myopic)
     operator.must_have("scale", None)
     positions, norm = decoder.child("positions"), decoder.child("norm")
     positions.must_be(Rotary)
+    positions.must_have("fraction", 1.0)
+    positions.must_have("scaling", None)
     norm.must_be(RMSNorm)
+    norm.must_have("offset", 0.0)
     network = decoder.child("feedforward")
     network.must_be(SwiGLU)
     network.must_have("bias", False)
+    network.child("gate").must_be(nn.SiLU)
     head = ConfigNode(owner, "the head", model["head"])
     head.must_be(LinearHead)
     head.must_have("bias", False)
-    ConfigNode(owner, "the stem", model["stem"]).must_be(TokenStem)
+    stem = ConfigNode(owner, "the stem", model["stem"])
+    stem.must_be(TokenStem)
+    stem.must_have("scale", 1.0)
     if NARROWING not in tensors:
         raise ValueError(f"{owner} lacks the parameter {NARROWING}; export a whole checkpoint.")
     dim, heads = decoder.options["dim"], decoder.options["heads"]
@@ -142,74 +149,3 @@ def _fan(decoder: ConfigNode, name: str, width: int) -> tuple[int | None, str]:
     if activation == "gelu":
         bend.must_have("approximate", "none")
     return phases(fan.options["p"], width), activation
-
-
-class ConfigNode:
-    """A component as a checkpoint stores it: a class and its options, with their defaults.
-
-    Args:
-        owner: The checkpoint, for messages.
-        label: The role of the component, for messages.
-        value: Class path, or a mapping with class path and options.
-
-    Raises:
-        ValueError: If there is no such class, or it must not be imported.
-    """
-
-    def __init__(self, owner: str, label: str, value: Any) -> None:
-        self.owner, self.label = owner, label
-        stated = value if isinstance(value, Mapping) else {"class_path": value}
-        path = str(stated.get("class_path"))
-        with foreign():
-            check(path)
-            kind: Any = located(path)
-        if kind is None:
-            raise ValueError(
-                f"{owner} names {label} {path}, which cannot be imported; install it."
-            )
-        defaults = {
-            name: describe(parameter.default)
-            for name, parameter in inspect.signature(kind).parameters.items()
-            if parameter.default is not parameter.empty
-        }
-        self.kind: type = kind
-        self.options: dict[str, Any] = {**defaults, **(stated.get("init_args") or {})}
-
-    def child(self, name: str) -> ConfigNode:
-        """Returns the component that an option names."""
-        return ConfigNode(self.owner, name, self.options[name])
-
-    def must_be(self, *kinds: type) -> type:
-        """Returns the class, which must be one of some.
-
-        Args:
-            kinds: The classes that the format can express.
-
-        Raises:
-            ValueError: If it is none of them.
-        """
-        if self.kind in kinds:
-            return self.kind
-        names = " or ".join(kind.__name__ for kind in kinds)
-        raise ValueError(
-            f"{self.owner} has {self.label} {self.kind.__name__}, which the format cannot "
-            f"express; only {names} can be exported."
-        )
-
-    def must_have(self, option: str, value: Any) -> None:
-        """Checks the value of an option.
-
-        Args:
-            option: Its name.
-            value: The only value that the format can express.
-
-        Raises:
-            ValueError: If it has another.
-        """
-        found = self.options.get(option)
-        if found != value:
-            text = found.get("class_path", found) if isinstance(found, Mapping) else found
-            raise ValueError(
-                f"{self.owner} has {self.kind.__name__} with {option}={text}, which the format "
-                f"cannot express; only {option}={value} can be exported."
-            )

@@ -1,15 +1,18 @@
-"""Writes a checkpoint as one safetensors file, or in the format of OLMo's own code."""
+"""Writes a checkpoint as one safetensors file, or as a published model of another library."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from framework.checkpoints import load_parameters, read
 from framework.console.errors import UserError
 from framework.console.parsing import VerbParser
-from framework.exchange.conversion import EXPORTED, export
+from framework.exchange.conversion import FORMATS
+from framework.exchange.exporting import export
 from framework.packaged import SUFFIX, write_packaged
+
+NAMES: Any = Literal[tuple(FORMATS)]
 
 
 def run(args: list[str], prog: str) -> None:
@@ -27,31 +30,38 @@ def run(args: list[str], prog: str) -> None:
     parser = VerbParser(
         prog=f"{prog} export",
         description="Writes a checkpoint as one safetensors file that all verbs read, a third of "
-        "its size; or in the format of OLMo's and FANformer's own code.",
+        "its size; or as a directory that other libraries read, such as transformers.",
     )
     parser.add_argument(
         "checkpoint", type=Path, help="A checkpoint; of a LanguageModel for a directory."
     )
     parser.add_argument(
-        "output", type=Path, help="A file MODEL.safetensors, or a directory for that of OLMo."
+        "output", type=Path, help="A file MODEL.safetensors, or a directory for another format."
     )
     parser.add_argument(
         "--format",
-        type=Literal["olmo", "hf_olmo"] | None,
-        help="That of the code (olmo) or of its wrapper for Hugging Face (hf_olmo); null: the one "
-        "it was imported from, or olmo.",
+        type=NAMES | None,
+        help="That of OLMo's and FANformer's own code (olmo), of its wrapper for Hugging Face "
+        "(hf_olmo), or a family of transformers; null: the one it was imported from, or olmo.",
+    )
+    parser.add_argument(
+        "--licence",
+        type=str | None,
+        help="Licence of the weights, which the card states as the hub names it, such as "
+        "apache-2.0; null: unknown. A model that was imported keeps the card that it had.",
     )
     given = parser.parse(args)
     if given.output.suffix == SUFFIX:
-        if given.format is not None:
-            raise UserError(
-                f"--format {given.format} is that of a directory; drop it, or name a directory "
-                f"in place of {given.output}."
-            )
+        for name in ("format", "licence"):
+            if given[name] is not None:
+                raise UserError(
+                    f"--{name} {given[name]} is that of a directory; drop it, or name a directory "
+                    f"in place of {given.output}."
+                )
         options = read(given.checkpoint).get("hyper_parameters", {})
         write_packaged(given.output, options, load_parameters(given.checkpoint))
         print(given.output)
         return
-    published = export(given.checkpoint, EXPORTED.get(given.format))
+    published = export(given.checkpoint, FORMATS.get(given.format), given.licence)
     published.write(given.output)
     print("\n".join(str(given.output / name) for name in (*published.files, *published.texts)))

@@ -1,4 +1,4 @@
-"""Makes a checkpoint of a published OLMo, FANformer, GPT-2 or Llama."""
+"""Makes a checkpoint of a published language model."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import yaml
 
-from framework.callbacks.table import table
 from framework.checkpoint_files import save
 from framework.checkpoints import NOTE
 from framework.console.outputs import require_new
 from framework.console.parsing import VerbParser
 from framework.data.tokens.text import TOKENIZER
-from framework.exchange.conversion import Imported, import_directory
+from framework.exchange.conversion import FORMATS, Imported, import_directory
+from framework.tables import table
 
 INTERNAL = ("_class_path", "_instantiator", "spec")  # hyper-parameters that are no options
 
@@ -30,7 +30,7 @@ def run(args: list[str], prog: str) -> None:
     """
     parser = VerbParser(
         prog=f"{prog} import",
-        description="Makes a checkpoint of a published OLMo, FANformer, GPT-2 or Llama.",
+        description=f"Makes a checkpoint of a published model: {', '.join(FORMATS)}.",
     )
     parser.add_argument("directory", type=Path, help="Folder of its tensors and configuration.")
     parser.add_argument("checkpoint", type=Path, help="File to write; its recipe goes beside it.")

@@ -9,7 +9,6 @@ from typing import Any
 
 from lightning.fabric import Fabric
 
-from framework.callbacks.table import table
 from framework.console.checkpoint_options import HELP
 from framework.console.errors import UserError
 from framework.console.opened_checkpoint import OpenedCheckpoint
@@ -25,6 +24,7 @@ from framework.forecasting.future import (
     require_forecaster,
 )
 from framework.forecasting.picture import draw_future
+from framework.tables import table
 
 SHOWN = 12  # rows that are printed
 SOURCE = "--data.source"

@@ -6,7 +6,6 @@ from dataclasses import dataclass, fields
 
 from lightning.fabric import Fabric
 
-from framework.callbacks.table import table
 from framework.console.checkpoint_options import HELP, leading
 from framework.console.errors import UserError
 from framework.console.parsing import VerbParser
@@ -14,6 +13,7 @@ from framework.data.files import existing_file
 from framework.data.tokens.tokenizer import Tokenizer
 from framework.generation.model import TextModel
 from framework.generation.scoring import Score, ScoredFile, score
+from framework.tables import table
 
 DESCRIPTION = (
     "Measures how well a language model predicts files of text: nats a token, perplexity, and "

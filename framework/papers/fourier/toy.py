@@ -16,7 +16,6 @@ from lightning.pytorch.cli import OptimizerCallable
 
 from components.interfaces import BackboneFactory, Head, HeadFactory, LossFactory, StemFactory
 from components.supports import Support
-from framework.callbacks.table import table
 from framework.data.density.module import DensityData
 from framework.data.density.problems import Problem
 from framework.papers.fourier.figures import draw_distributions, draw_frequencies
@@ -31,6 +30,7 @@ from framework.schedules import ScheduleFactory
 from framework.studies.comparisons import differences
 from framework.studies.results import Published, Result, markdown, summary, write
 from framework.studies.study import Study
+from framework.tables import table
 
 METRICS = (
     "kl_cells",

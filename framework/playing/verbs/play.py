@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from framework.callbacks.table import table
 from framework.console.checkpoint_options import HELP, leading
 from framework.console.errors import UserError
 from framework.console.parsing import VerbParser
 from framework.playing.episodes import play
+from framework.tables import table
 
 DESCRIPTION = (
     "Plays the policy of a checkpoint in an environment, several episodes at once, and prints a "

@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from framework.callbacks.table import table
 from framework.console.checkpoint_options import HELP, leading
 from framework.console.errors import UserError
 from framework.console.parsing import VerbParser
@@ -14,6 +13,7 @@ from framework.data.tokens.shards.index import Index, Shard
 from framework.data.tokens.tokenizer import BytePairTokenizer, Tokenizer
 from framework.preparation.inputs import parts_of
 from framework.preparation.preparing import damaged, prepare
+from framework.tables import table
 
 DESCRIPTION = (
     "Writes a text as shards of token ids with an index, which `TokenShards` reads without a "

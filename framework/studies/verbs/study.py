@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from framework.console.errors import UserError
 from framework.console.parsing import VerbParser
 from framework.studies import Study
 from framework.studies.array import StudyJobs
+from framework.studies.runs import processes
 
 WAYS = ("slurm", "task", "report")  # to do something else than to run all here
 OPTIONS = "study.yaml"  # in the folder of results: the options of the study that fills it
@@ -130,8 +130,8 @@ def _parser(folder: Path, prog: str) -> VerbParser:
     )
     parser.add_argument("--config", action="config", help="A study's YAML file, read first.")
     parser.add_argument("--folder", type=str, default=str(folder), help="Where results are kept.")
-    jobs = max(1, (os.cpu_count() or 1) // 2)
-    parser.add_argument("--jobs", type=int, default=jobs, help="Processes to run side by side.")
+    jobs = "Processes to run side by side."
+    parser.add_argument("--jobs", type=int, default=processes(), help=jobs)
     parser.add_argument("--slurm", nargs="?", type=str, const="", help=SLURM)
     parser.add_argument("--task", type=int | None, help="Run only the run of this number.")
     parser.add_argument("--report", action="store_true", help="Run nothing, write the tables.")

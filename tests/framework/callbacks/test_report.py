@@ -117,6 +117,8 @@ def test_numbers_are_kept_for_programs(tmp_path):
     kept = json.loads((tmp_path / "metrics.json").read_text())
     assert kept["val/nll"] == float(runner.callback_metrics["val/nll"])
     assert kept["parameters"] == PARAMETERS
+    assert kept["steps"] == runner.global_step
+    assert kept["seconds"] >= 0
 
 
 def test_a_run_without_validation_says_why(tmp_path, capsys):
@@ -172,6 +174,9 @@ def test_simple_forecasts_stand_beside_those_of_a_model(tmp_path, capsys):
     assert not any("naive" in name for name in own)
     noted = {name.split("/", 2)[2] for name in kept.keys() - own}
     assert noted < own, "metrics that were measured"
+    first = source.dataset("val").identify(0)
+    title = model.figures(batch)["forecasts"].axes[0].get_title(loc="left")
+    assert title == f"{first['id']}, from {first['time'][0]}"
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])

@@ -3,6 +3,7 @@
 from abc import ABC
 
 import pytest
+from jsonargparse import _parameter_resolvers, _signatures, _typehints, _util
 
 from framework.console import class_options
 from framework.console.parsing import VerbParser
@@ -116,7 +117,7 @@ def test_one_class_deep_too():
 
 
 def test_jsonargparse_is_as_it_was_afterwards():
-    modules = (class_options.typehints, class_options._signatures)
+    modules = (_parameter_resolvers, _signatures, _typehints, _util)
     before = [vars(module).copy() for module in modules]
     with pytest.raises(RuntimeError), class_options.corrected():
         raise RuntimeError

@@ -10,6 +10,8 @@ import cli
 from components import Decoder, FanLayer, FeedForward, SwiGLU
 from framework.console import equal_parameters
 
+pytestmark = pytest.mark.usefixtures("unsaved_pictures")
+
 FAN = {"class_path": "components.FanLayer"}
 LINEAR = {"class_path": "torch.nn.Identity"}
 

@@ -12,6 +12,8 @@ from framework.checkpoints import read
 from framework.console import resumption
 from framework.console.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("unsaved_pictures")
+
 LOGGER = "lightning.pytorch.loggers.TensorBoardLogger"
 WORDS = (
     *("--config", "two_peaks", "--config", "smoke", f"--trainer.logger={LOGGER}"),

@@ -17,6 +17,8 @@ from framework.modules import LanguageModel
 from framework.modules.loading import load_module
 from tests.framework.conftest import OTHER, TEXT
 
+pytestmark = pytest.mark.usefixtures("unsaved_pictures")
+
 
 def score(path, data, split):
     """Sums over all targets: nats, and bytes of the tokens' text."""

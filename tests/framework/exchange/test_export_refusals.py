@@ -6,7 +6,8 @@ from functools import partial
 import pytest
 import torch
 
-from framework.exchange.conversion import export, import_directory
+from framework.exchange.conversion import import_directory
+from framework.exchange.exporting import export
 from tests.framework.exchange.published import config_of, drawn, refusal, write_native
 
 IDENTITY = {"class_path": "torch.nn.Identity"}

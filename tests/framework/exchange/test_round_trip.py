@@ -6,7 +6,8 @@ import pytest
 import torch
 import yaml
 
-from framework.exchange.conversion import export, import_directory
+from framework.exchange.conversion import import_directory
+from framework.exchange.exporting import export
 from framework.exchange.files import read
 from framework.exchange.olmo import HF_OLMO, OLMO
 from framework.modules.language import LanguageModel

@@ -15,7 +15,8 @@ from components.layers.feedforward import SwiGLU
 from components.stems import TokenStem
 from components.supports import Tokens
 from framework.exchange import Weights
-from framework.exchange.conversion import export, import_directory
+from framework.exchange.conversion import import_directory
+from framework.exchange.exporting import export
 from framework.modules.language import LanguageModel
 from framework.strategies import FullyShardedStrategy
 from tests.framework.exchange.published import config_of, drawn, write_hf, write_native

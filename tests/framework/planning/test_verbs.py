@@ -13,6 +13,8 @@ from framework.planning.plan import in_bytes
 from tests.framework.costs.measured import Held
 from tests.framework.modules import fakes
 
+pytestmark = pytest.mark.usefixtures("unsaved_pictures")
+
 RECIPES = {  # of tokens, of forecasts and of decisions, with fewer data
     "sotu": ["--data.tokenizer", "ByteTokenizer", "--data.length", "32"],
     "quickstart": [],

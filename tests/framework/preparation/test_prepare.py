@@ -23,6 +23,8 @@ from framework.preparation.inputs import parts_of, units_of
 from framework.preparation.verbs.prepare import run
 from tests.processes import killed_everywhere
 
+pytestmark = pytest.mark.usefixtures("unsaved_pictures")
+
 TEXTS = [f"Document {n} says: " + "é€ word " * (n % 7) for n in range(60)] + ["", "last"]
 
 

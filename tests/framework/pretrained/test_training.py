@@ -27,6 +27,8 @@ from tests.framework.modules import fakes
 from tests.framework.modules.parts import options, trainer
 from tests.ranks import run_ranks
 
+pytestmark = pytest.mark.usefixtures("unsaved_pictures")
+
 LORA = partial(LowRank, rank=2, dropout=0.0)
 
 

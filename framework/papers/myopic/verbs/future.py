@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Literal
 
 from framework.analysis.report import Report
 from framework.analysis.sample import Sample
-from framework.callbacks.table import table
 from framework.console import trust
 from framework.console.checkpoint_options import HELP, CheckpointOptions, leading, parse_options
 from framework.console.errors import UserError
@@ -22,6 +21,7 @@ from framework.papers.myopic.gradients import FutureGradient
 from framework.papers.myopic.positions import NLL, measure_positions
 from framework.papers.myopic.probes import RIDGE, probe_layers
 from framework.papers.myopic.reports import report_gradients, report_positions, report_probes
+from framework.tables import table
 
 Models = Mapping[OpenedCheckpoint, PredictiveModule]
 """The checkpoints in the order of the command line, and their models."""

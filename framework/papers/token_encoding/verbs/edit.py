@@ -11,7 +11,6 @@ from lightning.fabric import Fabric
 
 from framework.analysis.report import Report
 from framework.analysis.sample import Sample, Spread
-from framework.callbacks.table import table
 from framework.console.errors import UserError
 from framework.console.opened_checkpoint import OpenedCheckpoint
 from framework.data.module import PredictiveData
@@ -38,6 +37,7 @@ from framework.papers.token_encoding.readout_data import (
     versions,
 )
 from framework.papers.token_encoding.rewriting import rewrite
+from framework.tables import table
 
 DESCRIPTION = (
     "Multiplies averaged probabilities of tokens by changing their rows of the read-out: "

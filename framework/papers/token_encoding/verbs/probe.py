@@ -10,7 +10,6 @@ from lightning.fabric import Fabric
 
 from framework.analysis.report import Report
 from framework.analysis.sample import Sample, Spread
-from framework.callbacks.table import table
 from framework.console.checkpoint_options import HELP, leading, parse_options
 from framework.console.errors import UserError
 from framework.console.opened_checkpoint import OpenedCheckpoint
@@ -35,6 +34,7 @@ from framework.papers.token_encoding.probing.report import (
 from framework.papers.token_encoding.readout import embedding, readout
 from framework.papers.token_encoding.readout_data import load_readout_data
 from framework.papers.token_encoding.statistics import gather
+from framework.tables import table
 
 DESCRIPTION = (
     "Measures how linearly the read-out of a checkpoint encodes averaged probabilities and corpus "

@@ -10,7 +10,6 @@ from lightning.fabric import Fabric
 from torch import Tensor
 
 from framework.analysis.sample import Sample, Spread
-from framework.callbacks.table import table
 from framework.console.opened_checkpoint import OpenedCheckpoint
 from framework.modules.loading import load_module
 from framework.papers.token_encoding.contexts import Contexts
@@ -41,6 +40,7 @@ from framework.papers.token_encoding.readout_data import (
     versions,
 )
 from framework.papers.token_encoding.rewriting import Change, rewrite
+from framework.tables import table
 
 DESCRIPTION = (
     "Deletes dimensions of a read-out: CHECKPOINT NEW --fraction 0.3 writes the model to NEW, "

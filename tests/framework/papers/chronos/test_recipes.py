@@ -19,6 +19,8 @@ from components.supports import Interval
 from framework.modules import Forecaster
 from framework.modules.construction import describe
 
+pytestmark = pytest.mark.usefixtures("unsaved_pictures")
+
 RECIPES = Path(cli.__file__).parent / "recipes"
 CELLS = 4096  # vectors of the table that the published numbers count
 CORPUS = {

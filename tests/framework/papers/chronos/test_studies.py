@@ -9,9 +9,11 @@ import pytest
 import yaml
 
 import cli
-from framework.callbacks.report import BASELINES
 from framework.console import recipes
 from framework.data.series.baselines import NAIVE
+from framework.run_files import BASELINES
+
+pytestmark = pytest.mark.usefixtures("unsaved_pictures")
 
 CORPUS = {
     "few": {"source": {"class_path": "KernelSynth", "init_args": {"number": 20, "length": 64}}}

@@ -10,6 +10,8 @@ import cli
 from framework.checkpoints import read
 from framework.packaged import shipped
 
+pytestmark = pytest.mark.usefixtures("unsaved_pictures")
+
 CARD = shipped()["zero_shot"].with_suffix(".md").read_text()
 CORPUS = {"few": {"source": {"class_path": "KernelSynth", "init_args": {"number": 20}}}}
 SMALL = ["--data.corpora", json.dumps(CORPUS), "--data.validation", "4"]

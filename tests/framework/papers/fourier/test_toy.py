@@ -15,12 +15,12 @@ from components.backbones import Perceptron
 from components.heads import EvenMixtureHead, FourierHead, LinearHead
 from components.losses import NegativeLogLikelihood
 from components.stems import FeatureStem, Unscaled
-from framework.callbacks.table import plus_minus
 from framework.papers.fourier import ToyTable
 from framework.papers.fourier.groups import Group, GroupResult, Progress
 from framework.papers.fourier.toy import METRICS, ToyProblem, Training
 from framework.schedules import Constant
 from framework.studies import read
+from framework.tables import plus_minus
 from framework.tasks.toy_densities import Gaussian, Synthetic, TwoGaussians
 
 RECIPES = Path(cli.__file__).parent / "recipes"

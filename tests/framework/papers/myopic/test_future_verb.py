@@ -17,6 +17,8 @@ from framework.papers.myopic.verbs import future
 from framework.tasks.lagged_sines import LaggedSines, SequenceData
 from tests.framework.papers.myopic.models import Windows
 
+pytestmark = pytest.mark.usefixtures("unsaved_pictures")
+
 QUICK = ["--accelerator", "cpu", "--data.validation", "40"]
 
 

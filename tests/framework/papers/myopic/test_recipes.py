@@ -14,8 +14,12 @@ from components.data import TokenSpec
 from components.layers.myopic.attention import Bigram, GivenPast, Myopic
 from components.supports import Tokens
 from framework.console import recipes
+from framework.exchange.configuration import Configuration
+from framework.exchange.conversion import FORMATS
 from framework.modules import LanguageModel
 from tests.test_recipes import OBJECTIVE, two_steps
+
+pytestmark = pytest.mark.usefixtures("unsaved_pictures")
 
 PILE = TokenSpec(Tokens(50_304), 64, 4.0)  # 50,277 tokens, filled up to a multiple of 128
 WEB = TokenSpec(Tokens(50_257), 1024, 4.0)
@@ -64,6 +68,22 @@ def test_sizes_are_those_that_pythia_publishes(overlay, total, without_embedding
     module = model("myopic/pythia", overlay)
     assert size(module) == total
     assert size(module.backbone) == without_embeddings
+
+
+def test_the_recipe_is_the_published_pythia():
+    """So that `--init_from` finds every parameter, and they compute the same."""
+    sizes = {"hidden_size": 512, "intermediate_size": 2048, "num_attention_heads": 8}
+    values = {**sizes, "num_hidden_layers": 6, "vocab_size": 50304, "rotary_pct": 0.25}
+    plan = FORMATS["gpt_neox"].plan(Configuration("pythia-70m", values), {})
+    built, options = model("myopic/pythia"), plan.backbone.keywords
+    shapes = {name: shape for one in plan.tensors for name, shape in one.ours.items()}
+    assert {name: tuple(p.shape) for name, p in built.named_parameters()} == shapes
+    assert {type(block) for block in built.backbone.blocks} == {options["block"].func}
+    marks = options["positions"].keywords
+    assert built.backbone.positions.width == marks["fraction"] * 512 / 8
+    assert built.backbone.positions.theta == marks["theta"]
+    assert built.backbone.norm.eps == options["norm"].keywords["eps"]
+    assert isinstance(built.backbone.blocks[0].feedforward.activation, torch.nn.GELU)
 
 
 def test_gpt2_has_the_parameters_of_gpt2():

@@ -15,6 +15,8 @@ from framework.optimization import groups
 from framework.tasks.arithmetic import Multiplication, ProductData
 from framework.tasks.lagged_sines import LaggedSines, SequenceData
 
+pytestmark = pytest.mark.usefixtures("unsaved_pictures")
+
 SMALL = SequenceData(LaggedSines(5, 4.0, 0.5), length=20)
 PUBLISHED = SequenceData(LaggedSines(10, 10.0, 0.3), length=64)
 PRODUCTS = ProductData(Multiplication(5))

@@ -9,6 +9,8 @@ import yaml
 import cli
 from framework.studies import Variants, read
 
+pytestmark = pytest.mark.usefixtures("unsaved_pictures")
+
 FILE = Path(cli.__file__).parent / "recipes/studies/toy_densities/periodic.yaml"
 STUDY = yaml.safe_load(FILE.read_text())["study"]["init_args"]
 SIZES = {

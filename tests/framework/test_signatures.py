@@ -5,7 +5,7 @@ from jsonargparse._parameter_resolvers import get_signature_parameters
 
 import components
 import framework
-from framework.console.signatures import parameters
+from framework.signatures import parameters
 
 CLASSES = [
     found

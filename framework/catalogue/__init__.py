@@ -1,0 +1,1 @@
+"""What there is: parts, options of recipes, runs and versions."""

@@ -1,0 +1,38 @@
+"""Writes a JSON schema of recipes, by which editors complete and check them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from framework.catalogue.plain_parser import PlainParser
+
+DESCRIPTION = (
+    "Writes a JSON schema of recipes: names of classes and options, types, choices, defaults and "
+    "their documentation, also of installed packages. An editor with the YAML language server "
+    "reads it where a recipe begins with `# yaml-language-server: $schema=recipe.schema.json`."
+)
+
+
+def run(words: list[str], prog: str) -> None:
+    """Runs `schema [--output FILE]`.
+
+    Args:
+        words: What follows `schema` on the command line.
+        prog: What the command is called.
+
+    Raises:
+        UserError: If an option is wrong.
+        OSError: If the file cannot be written.
+    """
+    parser = PlainParser(f"{prog} schema", DESCRIPTION)
+    parser.add_argument("--output", help="The file; without it, the schema is printed.")
+    output = parser.parse_args(words).output
+    from framework.catalogue.schema import recipe_schema  # imports torch, which the help must not
+
+    text = json.dumps(recipe_schema())
+    if output is None:
+        print(text)
+        return
+    Path(output).write_text(f"{text}\n", encoding="utf-8")
+    print(output)
