@@ -32,7 +32,7 @@ class Block(nn.Module, ABC):
 
         Args:
             hidden: The stream.
-            index: Position of each state, `[B or 1, S]`.
+            index: Position of each state, `[B or 1, S]`, or what `Positions.prepare` made of it.
             mask: Which positions each position sees.
             cache: Keys and values of earlier calls; extended in place.
         """

@@ -109,35 +109,6 @@ class PresetLinear(nn.Linear):
             self.bias.copy_(self.bias.new_tensor(self.outputs))
 
 
-class TiedLinear(nn.Module):
-    """A linear map whose matrix is that of an embedding: one matrix at both ends of a model.
-
-    The embedding owns the matrix. Where parameters are sharded, the embedding must be called
-    first, so that its matrix is gathered.
-
-    Args:
-        table: The embedding, one vector for each output.
-        bias: The bias; None for none.
-
-    Source: Press and Wolf, "Using the Output Embedding to Improve Language Models"
-        (arXiv:1608.05859).
-    """
-
-    def __init__(self, table: nn.Embedding, bias: nn.Parameter | None) -> None:
-        super().__init__()
-        self._tables = (table,)  # in a tuple, which does not make it a part of this module
-        self.bias = bias
-
-    @property
-    def weight(self) -> Tensor:
-        """The shared matrix `[size, dim]`."""
-        return self._tables[0].weight
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Maps `[..., dim]` to `[..., size]`."""
-        return linear(hidden, self.weight, self.bias)
-
-
 class EmbeddingFactory(Protocol):
     """Builds the embedding of tokens."""
 
