@@ -17,6 +17,7 @@ from components.distributions.fourier import (
     Warp,
 )
 from components.distributions.histogram import Histogram
+from components.distributions.linear import LinearCategorical
 from components.distributions.mixture import Mixture
 from components.distributions.quantiles import Quantiles
 from components.distributions.student import StudentT
@@ -36,6 +37,7 @@ __all__ = [
     "FourierDensity",
     "FourierHistogram",
     "Histogram",
+    "LinearCategorical",
     "Mixed",
     "Mixture",
     "Quantiles",

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from components.distributions import Categorical
-from components.distributions.linear import LinearCategorical
+from components.distributions import Categorical, LinearCategorical
 from components.interfaces import Head, OutputEmbedding
 from components.layers.readout import Readout, TiedLinear
 from components.supports import Binning, Bins, Support, Tokens

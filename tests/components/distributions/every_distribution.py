@@ -20,6 +20,7 @@ from components.distributions import (
     FourierDensity,
     FourierHistogram,
     Histogram,
+    LinearCategorical,
     Mixture,
     Quantiles,
     StudentT,
@@ -27,6 +28,7 @@ from components.distributions import (
     TransformedFourier,
     WithAtoms,
 )
+from components.layers.readout import Readout
 from components.testing import distributions as testing
 
 EDGES = (-2.0, -1.5, -0.7, -0.5, 0.3, 0.9, 1.0, 1.8, 2.5)
@@ -43,9 +45,16 @@ def tensor(*values: float, dtype: torch.dtype = torch.float64) -> Tensor:
     return torch.tensor(values, dtype=dtype)
 
 
+def linear_categorical(shape: tuple[int, ...], dtype: torch.dtype) -> LinearCategorical:
+    readout = Readout(4, 8, bias=False).to(dtype).requires_grad_(False)
+    readout.weight.copy_(randn(8, 4, seed=1, dtype=dtype))
+    return LinearCategorical(randn(*shape, 4, dtype=dtype), readout, 8)
+
+
 # Every distribution as a function of a shape of rows and a dtype.
 DISCRETE = {
     "Categorical": lambda shape, dtype: Categorical(randn(*shape, 8, dtype=dtype)),
+    "LinearCategorical": linear_categorical,
     "FourierCategorical": lambda shape, dtype: FourierCategorical(
         randn(*shape, 12, dtype=dtype), 8
     ),

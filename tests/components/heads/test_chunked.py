@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from components.distributions import Categorical
-from components.distributions.linear import LinearCategorical
+from components.distributions import Categorical, LinearCategorical
 from components.heads import linear as module
 from components.heads.linear import LinearHead
 from components.layers import readout
