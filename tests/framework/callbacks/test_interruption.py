@@ -281,12 +281,16 @@ def finish(folder, strategy="ddp", resume=True):
     ],
 )
 def test_ranks_agree_to_stop(number, rank, strategy, whole_of_two, tmp_path):
+    whole = whole_of_two
+    if strategy is one_file:  # fused optimizers round as their parameters are divided
+        whole = tmp_path.with_name("whole") / "checkpoints"
+        finish(whole, strategy, resume=False)
     (_, first), (_, second) = on_ranks(tmp_path, send(number), rank, strategy)
     assert "at step 3; go on from" in first
     assert "Stopped" not in second
     assert steps_in(tmp_path) == {"last": 3, "step=3": 3}
     finish(tmp_path, strategy)
-    assert same(tmp_path, whole_of_two)
+    assert same(tmp_path, whole)
 
 
 def test_a_rank_that_is_killed_is_named(whole_of_two, tmp_path):

@@ -88,7 +88,7 @@ def test_editors_are_told_what_classes_and_options_are(schema):
     assert head["properties"]["frequencies"]["description"] == "N, at least 1."
     assert "dim" not in head["properties"]
     name, *_ = schema["$defs"]["components.interfaces.HeadFactory.any"]["anyOf"]
-    choices = {one["const"]: one["description"] for one in name["anyOf"][0]["anyOf"]}
+    choices = {one["const"]: one.get("description", "") for one in name["anyOf"][0]["anyOf"]}
     assert choices["NormalHead"].startswith("Predicts a normal distribution")
 
 
