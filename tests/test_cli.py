@@ -115,7 +115,8 @@ def test_a_head_overlay_drops_foreign_options_and_flags_win(capsys):
     assert recipe["model"]["init_args"]["head"]["init_args"] == mixture
     flags = ("--model.head", "LinearHead", "--model.head.bins", "32")
     recipe = resolve(capsys, "--config", "two_peaks", "--config", "heads/mixture", *flags)
-    assert recipe["model"]["init_args"]["head"]["init_args"] == {"bins": 32, "bias": True, "chunked": None}
+    options = recipe["model"]["init_args"]["head"]["init_args"]
+    assert options == {"bins": 32, "bias": True, "chunked": None}
 
 
 @pytest.mark.parametrize("place", ["strategy/ddp", "strategy/fsdp2", "strategy/fsdp"])
