@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from torch.types import _size
 
 from components.distributions.tensors import (
+    choose,
     gather,
     joint_shape,
     searchsorted,
@@ -107,10 +108,8 @@ class Discrete(Distribution, ABC):
         draws = torch.Size(sample_shape).numel()
         with torch.no_grad():
             sums = self.probs.reshape(-1, self.size).cumsum(-1)
-            total = sums[:, -1:]
-            chosen = total * torch.rand(len(sums), draws, dtype=sums.dtype, device=sums.device)
-            below = chosen.minimum(total.nextafter(torch.zeros_like(total)))  # not of mass 0
-            return torch.searchsorted(sums, below, right=True).T.reshape(shape)
+            uniform = torch.rand(len(sums), draws, dtype=sums.dtype, device=sums.device)
+            return choose(sums, uniform).T.reshape(shape)
 
     @lazy_property
     def _cumulative(self) -> Tensor:

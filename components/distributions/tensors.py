@@ -94,6 +94,21 @@ def searchsorted(table: Tensor, value: Tensor) -> Tensor:
     return torch.searchsorted(rows, queries.contiguous()).T.reshape(shape)
 
 
+def choose(sums: Tensor, uniform: Tensor) -> Tensor:
+    """Chooses outcomes by their weights, by bisection; never one of weight 0.
+
+    Args:
+        sums: Weights summed along the outcomes, `[..., K]`.
+        uniform: Randomness of each choice, in [0, 1), of the dtype of the sums, `[..., D]`.
+
+    Returns:
+        Outcomes, int64 `[..., D]`.
+    """
+    total = sums[..., -1:]
+    below = (total * uniform).minimum(total.nextafter(torch.zeros_like(total)))
+    return torch.searchsorted(sums, below, right=True)
+
+
 def bucketize(value: Tensor, edges: Tensor) -> Tensor:
     """Finds the cell of each value, from its left edge on and up to its right one.
 

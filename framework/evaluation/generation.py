@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from components.data import TokenBatch
+from components.distributions.tensors import choose
 from components.interfaces import Backbone, Head, Stem
 
 
@@ -80,14 +81,13 @@ class Sampling:
             return logits.argmax(-1)
         probs, tokens = self._candidates(logits)
         sums = probs.cumsum(-1, dtype=uniform.dtype)
-        total = sums[..., -1:]
+        total = sums[..., -1]
         if total.device.type == "cpu" and not total.isfinite().all():
             raise ValueError(
                 "The model gives no probabilities to draw a token from: some of its logits are "
                 "NaN or infinite; use a checkpoint from before its training diverged."
             )
-        below = (total * uniform.unsqueeze(-1)).minimum(total.nextafter(torch.zeros_like(total)))
-        place = torch.searchsorted(sums, below, right=True)  # never one of probability 0
+        place = choose(sums, uniform.unsqueeze(-1))
         return (place if tokens is None else tokens.gather(-1, place)).squeeze(-1)
 
     def _candidates(self, logits: Tensor) -> tuple[Tensor, Tensor | None]:

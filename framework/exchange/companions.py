@@ -28,11 +28,14 @@ def tokenizer_files(checkpoint: Mapping[str, Any], length: int) -> dict[str, str
     """
     match checkpoint.get(TOKENIZER):
         case {"kind": "json", "json": str(text), "end": str(end)}:
-            pass
+            return _tokenizer(text, end, length)
         case {"kind": "bytes"}:
-            text, end = _bytes().to_str(), END
+            return _tokenizer(_bytes().to_str(), END, length)
         case _:
             return {}
+
+
+def _tokenizer(text: str, end: str, length: int) -> dict[str, str]:
     options = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "bos_token": end,

@@ -10,6 +10,7 @@ from components.distributions.fourier.polynomial import (
     as_complex,
     squared_modulus,
 )
+from components.distributions.tensors import choose
 
 
 @torch.no_grad()
@@ -36,10 +37,7 @@ def draw(coefficients: Tensor, sample_shape: torch.Size) -> Tensor:
     angle = angles(first, terms)
     turned = a * torch.complex(angle.cos(), angle.sin())
     sums = squared_modulus(torch.fft.ifft(turned, n=points, norm="forward")).cumsum(-1)
-    total = sums[..., -1:]
-    chosen = total * torch.rand_like(total)
-    below = chosen.minimum(total.nextafter(torch.zeros_like(total)))  # not of mass 0
-    point = torch.searchsorted(sums, below, right=True).squeeze(-1)
+    point = choose(sums, torch.rand_like(sums[..., -1:])).squeeze(-1)
     return first + point * (2 / points)
 
 

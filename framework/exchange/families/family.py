@@ -17,7 +17,6 @@ from components import (
     LinearHead,
     Myopic,
     ScaledDotProduct,
-    TokenStem,
 )
 from components.data import TokenSpec
 from components.supports import Tokens
@@ -249,6 +248,3 @@ def _difference(owner: str, path: str, found: Any, wanted: Any, known: Options) 
         f"{owner} has {of}{name}={text}, which the format cannot express; only {name}={value} can "
         "be exported."
     )
-
-
-__all__ = ["Family", "TokenStem"]

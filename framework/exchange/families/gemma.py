@@ -61,6 +61,11 @@ GEMMA_GATE = Activation(
     "hidden_activation", "backbone.feedforward.gate", names=("gelu_pytorch_tanh", "gelu", "silu")
 )
 SCALAR = Reciprocal("query_pre_attn_scalar", "backbone.attention.scale", 256)
+UNCAPPED = {
+    "final_logit_softcapping": None,
+    "attn_logit_softcapping": None,
+    "use_bidirectional_attention": False,
+}
 GEMMA2 = Family(
     "gemma2",
     title="Gemma 2",
@@ -80,11 +85,7 @@ GEMMA2 = Family(
         TIED,
         DROPOUT,
     ),
-    fixed={
-        "final_logit_softcapping": None,
-        "attn_logit_softcapping": None,
-        "use_bidirectional_attention": False,
-    },
+    fixed=UNCAPPED,
     names=llama_like(SANDWICH),
 )
 GEMMA3 = Family(
@@ -115,11 +116,7 @@ GEMMA3 = Family(
         TIED,
         DROPOUT,
     ),
-    fixed={
-        "final_logit_softcapping": None,
-        "attn_logit_softcapping": None,
-        "use_bidirectional_attention": False,
-    },
+    fixed=UNCAPPED,
     names=llama_like(SANDWICH),
     harmless=("_sliding_window_pattern",),
 )
