@@ -26,6 +26,7 @@ from framework.exchange.families.names import Names
 from framework.exchange.formats import Format, ImportPlan, Shape, TensorMap, Written, without_twin
 from framework.exchange.harmless import HARMLESS
 from framework.exchange.nodes import ConfigNode
+from framework.modules.construction import describe
 
 EQUAL = {Myopic: ScaledDotProduct, FlexAttention: ScaledDotProduct}  # where nothing is trained
 FREE = ("dropout", "std", "out_std")  # options that change training only
@@ -189,8 +190,6 @@ def _flat(owner: str, model: Mapping[str, Any]) -> Options:
 
 def _described(parts: Mapping[str, Any]) -> dict[str, Any]:
     """Describes the parts of a family as a checkpoint would."""
-    from framework.modules.construction import describe
-
     return {part: describe(_factory(dict(parts), part)) for part in PARTS}
 
 
