@@ -24,7 +24,7 @@ def as_in_its_own_process(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("unsaved_pictures")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, where it compiles
+@pytest.mark.filterwarnings("ignore")  # the compiler warns of its own workings
 @pytest.mark.parametrize(
     "name",
     [

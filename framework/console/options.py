@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
@@ -123,8 +124,12 @@ def first_sentence(found: type) -> str:
 
 
 def concrete(base: type) -> Iterator[type]:
-    """Yields a class and those derived from it, but for abstract and private ones."""
-    if not inspect.isabstract(base) and not base.__name__.startswith("_"):
+    """Yields a class and those derived from it, but for abstract, private and unnamed ones.
+
+    Unnamed is a class that no module holds: FSDP2 makes one for each class that it shards.
+    """
+    named = getattr(sys.modules.get(base.__module__), base.__qualname__, None) is base
+    if named and not inspect.isabstract(base) and not base.__name__.startswith("_"):
         yield base
     derived: type
     for derived in base.__subclasses__():

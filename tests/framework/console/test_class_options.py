@@ -6,6 +6,7 @@ import pytest
 from jsonargparse import _parameter_resolvers, _signatures, _typehints, _util
 
 from framework.console import class_options
+from framework.console.options import classes
 from framework.console.parsing import VerbParser
 
 
@@ -55,6 +56,12 @@ def parse(*words):
 
 FIRST = ("--data.source=First", "--data.source.width=8", "--data.source.path=a")
 SET = ("--data.source.frequency=Q", "--data.source.seed=7")
+
+
+def test_a_class_that_no_module_holds_is_no_choice():
+    sharded = type("Sharded", (Derived,), {})  # as FSDP2 makes them
+    assert sharded in Derived.__subclasses__()
+    assert set(classes(Source)) == {Source, First, Second, Derived, Inheriting}
 
 
 def test_options_of_a_replaced_class_go_with_it():
