@@ -59,13 +59,13 @@ def read_events(folder: Path) -> Events:
     for path in sorted(folder.glob(PATTERN)):
         for record in _records(path):
             event = _parsed(record)
+            if not any(value.HasField("image") for value in event.summary.value):
+                record.check()
             for value in event.summary.value:
                 if value.HasField("image"):  # large, and all but the last are not wanted
                     png = LoggedPicture(event.step, value.image.encoded_image_string)
                     pictures[value.tag] = record, png
-                    continue
-                record.check()
-                if value.HasField("simple_value"):
+                elif value.HasField("simple_value"):
                     scalars.setdefault(value.tag, {})[event.step] = value.simple_value
                 elif value.metadata.plugin_data.plugin_name == "text":
                     texts[value.tag] = _text(value.tensor.string_val)

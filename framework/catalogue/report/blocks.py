@@ -74,9 +74,8 @@ class Text(Block):
     @property
     def link(self) -> str:
         """The text as an address of its own."""
-        return (
-            f"data:text/plain;charset=utf-8;base64,{_base64(self.text.encode(errors='replace'))}"
-        )
+        encoded = _base64(self.text.encode(errors="replace"))
+        return f"data:text/plain;charset=utf-8;base64,{encoded}"
 
 
 @dataclass(frozen=True)

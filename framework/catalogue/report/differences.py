@@ -10,7 +10,7 @@ import yaml
 
 from framework.console import recipes
 from framework.console.errors import UserError
-from framework.console.options import given, loaded, short
+from framework.console.options import TRANSPARENT, given, loaded, short
 
 MISSING = "—"  # what a recipe does not set
 
@@ -90,7 +90,9 @@ def _walk(node: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], A
         yield keys, node
         return
     for key, value in node.items():
-        yield from _walk(value, keys if key == "class_path" else (*keys, str(key).rstrip("+")))
+        if value or key not in TRANSPARENT:  # a class without options is but its name
+            inner = keys if key == "class_path" else (*keys, str(key).rstrip("+"))
+            yield from _walk(value, inner)
 
 
 def _same(before: Any, after: Any) -> bool:

@@ -92,7 +92,8 @@ def _logged(folder: Path) -> Iterator[tuple[str, logs.Scalars]]:
     notes = [
         path for path in folder.rglob(FINISHED) if not any(map(SET_ASIDE.fullmatch, path.parts))
     ]
-    kept = [(path, _kept(path)) for path in sorted(notes)]
+    notes.sort(key=lambda path: path.stat().st_mtime_ns)  # as they ended
+    kept = [(path, _kept(path)) for path in notes]
     counts = Counter((run["variant"], run["learning_rate"]) for _, run in kept)
     for path, run in kept:
         arm, rate = run["variant"], run["learning_rate"]
