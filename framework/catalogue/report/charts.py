@@ -17,6 +17,8 @@ MOST = 300  # points of a line; more do not show
 FEW = 30  # points up to which each is marked
 COLORS = 7  # that the page has; then they repeat
 
+CURSOR = Markup('<line class="cursor" y1="{}" y2="{}"/>').format(TOP, HEIGHT - BOTTOM)
+
 Point = tuple[float, float]
 
 
@@ -34,6 +36,11 @@ class Line(NamedTuple):
     points: Sequence[Point]
     color: int
     faint: bool = False
+
+    @property
+    def shade(self) -> int:
+        """The color of the page that it has."""
+        return self.color % COLORS
 
     @property
     def last(self) -> str:
@@ -74,7 +81,7 @@ def line_chart(title: str, lines: Sequence[Line], x: str = "steps", note: str = 
     lost = f"{gaps} values are not finite." if gaps else ""
     scale = scale_of(values or [0.0], HEIGHT - BOTTOM, TOP)
     steps = Scale(min(across) - alone, max(across) + alone, LEFT, WIDTH - RIGHT)
-    drawn = [_axes(steps, scale, x), *(_line(line, steps, scale) for line in thinned)]
+    drawn = [_axes(steps, scale, x), *(_line(line, steps, scale) for line in thinned), CURSOR]
     said = " ".join(part for part in (note, lost) if part)
     return Chart(title, _svg(title, drawn), [line for line in lines if not line.faint], said)
 
@@ -156,19 +163,15 @@ def _axes(x: Scale, y: Scale, name: str) -> Markup:
 def _line(line: Line, x: Scale, y: Scale) -> Markup:
     """Draws a line, in parts where values are missing, with its values for the script."""
     shown = [(a, b) for a, b in line.points if math.isfinite(b)]
-    color, path = line.color % COLORS, "".join(_moves(line.points, x, y))
+    path = "".join(_moves(line.points, x, y))
     if line.faint:
-        return Markup('<path class="faint stroke-{}" d="{}"/>').format(color, path)
+        return Markup('<path class="faint stroke-{}" d="{}"/>').format(line.shade, path)
     drawn = Markup('<path class="line stroke-{}" d="{}" data-steps="{}" data-values="{}"/>')
     steps = " ".join(f"{step:.10g}" for step, _ in shown)
     values = " ".join(f"{value:.5g}" for _, value in shown)
-    dots = [
-        Markup('<circle class="fill-{}" cx="{:.1f}" cy="{:.1f}" r="2.4"/>').format(
-            color, x(a), y(b)
-        )
-        for a, b in (shown if len(shown) <= FEW else ())
-    ]
-    return drawn.format(color, path, steps, values) + Markup("").join(dots)
+    dot = Markup('<circle class="fill-{}" cx="{:.1f}" cy="{:.1f}" r="2.4"/>')
+    dots = [dot.format(line.shade, x(a), y(b)) for a, b in shown] if len(shown) <= FEW else []
+    return drawn.format(line.shade, path, steps, values) + Markup("").join(dots)
 
 
 def _moves(points: Sequence[Point], x: Scale, y: Scale) -> Iterator[str]:

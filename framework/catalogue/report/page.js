@@ -9,11 +9,7 @@ for (const chart of document.querySelectorAll(".chart")) {
     values: path.dataset.values.split(" "),
   }));
   if (values.length !== lines.length || !lines.some((line) => line.places.length)) continue;
-  const cursor = document.createElementNS("http://www.w3.org/2000/svg", "line");
-  cursor.setAttribute("class", "cursor");
-  cursor.setAttribute("y1", 8);
-  cursor.setAttribute("y2", 180);
-  svg.append(cursor);
+  const cursor = svg.querySelector(".cursor");
   const step = chart.querySelector(".step");
 
   svg.addEventListener("pointermove", (event) => {

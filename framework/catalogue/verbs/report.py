@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from framework.catalogue.plain_parser import PlainParser
 from framework.catalogue.runs import find_runs
+from framework.console import trust
 from framework.console.errors import UserError
 from framework.console.outputs import require_new
 
@@ -86,4 +87,5 @@ def _parser(prog: str) -> PlainParser:
     parser.add_argument("--output", help=f"The file, a new one; {NAME} in the folder by default.")
     several = "Measure the best checkpoint's calibration on so many examples of validation."
     parser.add_argument("--calibration", type=int, metavar="EXAMPLES", help=several)
+    parser.epilog = trust.HELP
     return parser
