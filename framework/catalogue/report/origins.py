@@ -30,14 +30,11 @@ def reproduction(recipe: Path) -> list[Block]:
     text = find(str(recipe)).read_text(encoding="utf-8")
     command = (read_provenance(recipe) or UNKNOWN).command
     exact = shlex.join(["overtone", "fit", "--config", recipe.name])
-    whole = f"with the configuration below, saved as {recipe.name}"
+    commands = {f"The same run, from all options below, saved as {recipe.name}": exact}
+    if command:
+        commands = {"The command that started the run": shlex.join(command), **commands}
     return [
-        *(
-            [Text("The command that started the run", shlex.join(command), False)]
-            if command
-            else []
-        ),
-        Text(f"The same run, {whole}" if command else f"The run, {whole}", exact, False),
+        *(Text(title, line, folded=False) for title, line in commands.items()),
         *_difference(command, text),
         Text("All options", text, file=recipe.name),
     ]
@@ -64,8 +61,5 @@ def environment(recipe: Path | None) -> list[Block]:
     """
     noted = (read_provenance(recipe) or UNKNOWN).environment if recipe else {}
     title = "Of the run" if noted else "Of this report; the run noted none"
-    rows = [
-        ["fact", "value"],
-        *([name, value] for name, value in (noted or dict(facts())).items()),
-    ]
-    return [Table(rows, title, words=True)]
+    rows = [[name, value] for name, value in (noted or dict(facts())).items()]
+    return [Table([["fact", "value"], *rows], title, words=True)]

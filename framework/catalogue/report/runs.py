@@ -44,7 +44,7 @@ def report_run(folder: Path, calibration: Sequence[Block] = ()) -> Report:
         UserError: If its recipe is.
     """
     run, events = read_run(folder, folder), logs.read_logs(folder)
-    found = run if run.numbers else run._replace(numbers=_last(events))
+    logged = {name: [*series.values()][-1] for name, series in events.scalars.items()}
     recipes = sorted(folder.glob(RECIPES), key=lambda path: path.stat().st_mtime_ns)
     sections = {
         "Metrics": _metrics(run),
@@ -58,7 +58,7 @@ def report_run(folder: Path, calibration: Sequence[Block] = ()) -> Report:
     return Report(
         _title(folder),
         ", ".join(_about(run)),
-        [*_headline(found)],
+        [*_headline(run._replace(numbers={**logged, **run.numbers}))],
         [Section(title, [*blocks]) for title, blocks in sections.items() if blocks],
     )
 
@@ -74,10 +74,6 @@ def _about(run: FoundRun) -> Iterator[str]:
     yield time
     if run.kind == NOT_ENDED:
         yield "the numbers are the last ones that were logged"
-
-
-def _last(events: Events) -> dict[str, float]:
-    return {name: [*series.values()][-1] for name, series in events.scalars.items()}
 
 
 def _headline(run: FoundRun) -> Iterator[tuple[str, str, str]]:
@@ -108,7 +104,7 @@ def _curves(events: Events) -> Sequence[Block]:
 def _predictions(folder: Path, events: Events) -> Sequence[Block]:
     """Collects pictures: the files of the run, and those that it has only logged."""
     files = sorted(folder.rglob("*.png"))
-    names = {str(path.relative_to(folder).with_suffix("")): path for path in files}
+    names = {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}
     blocks: list[Block] = [
         Picture(name.removeprefix(f"{FIGURES}/"), path.read_bytes(), path)
         for name, path in names.items()

@@ -105,8 +105,8 @@ def _logged(folder: Path) -> Iterator[tuple[str, logs.Scalars]]:
 def _kept(path: Path) -> dict[str, str]:
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
-        rate = str(read.get("learning_rate"))
-        return {"variant": read["variant"], "learning_rate": rate, "logs": read["logs"]}
+        rate = str(read.get("learning_rate"))  # which earlier versions did not note
+        return {"variant": str(read["variant"]), "learning_rate": rate, "logs": str(read["logs"])}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path} is no note of a finished run ({error!r}); remove it.") from error
 
