@@ -44,7 +44,8 @@ def report_run(folder: Path, calibration: Sequence[Block] = ()) -> Report:
         UserError: If its recipe is.
     """
     run, events = read_run(folder, folder), logs.read_logs(folder)
-    logged = {name: [*series.values()][-1] for name, series in events.scalars.items()}
+    if not run.ended:
+        run = run._replace(numbers={**run.numbers, **_last(events.scalars)})
     recipes = sorted(folder.glob(RECIPES), key=lambda path: path.stat().st_mtime_ns)
     sections = {
         "Metrics": _metrics(run),
@@ -58,7 +59,7 @@ def report_run(folder: Path, calibration: Sequence[Block] = ()) -> Report:
     return Report(
         _title(folder),
         ", ".join(_about(run)),
-        [*_headline(run._replace(numbers={**logged, **run.numbers}))],
+        [*_headline(run)],
         [Section(title, [*blocks]) for title, blocks in sections.items() if blocks],
     )
 
@@ -76,6 +77,13 @@ def _about(run: FoundRun) -> Iterator[str]:
         yield "the numbers are the last ones that were logged"
 
 
+def _last(scalars: logs.Scalars) -> dict[str, float]:
+    """Returns the last value of each scalar, and the last step."""
+    last = {name: [*series.values()][-1] for name, series in scalars.items()}
+    steps = [step for series in scalars.values() for step in series]
+    return {**last, "steps": max(steps)} if steps else {}
+
+
 def _headline(run: FoundRun) -> Iterator[tuple[str, str, str]]:
     scores = noted_scores(run.numbers)
     for name in metrics_of([run]):
@@ -88,11 +96,13 @@ def _headline(run: FoundRun) -> Iterator[tuple[str, str, str]]:
 
 
 def _metrics(run: FoundRun) -> Sequence[Block]:
-    own = {name: x for name, x in run.numbers.items() if not name.startswith(BASELINES)}
-    rows = with_baselines(rows_by_stage(own), noted_scores(run.numbers))
+    others = (BASELINES, logs.SPEED)
+    own = {name: x for name, x in run.numbers.items() if not name.startswith(others)}
+    scores = noted_scores(run.numbers)
+    rows = with_baselines(rows_by_stage(own), scores)
     if len(rows) == 1:
-        return [Sentence("The run has not written its table of metrics yet.")]
-    beside = " beside simple predictions of the same examples" if run.numbers != own else ""
+        return [Sentence("The run has no metrics yet.")]
+    beside = ", beside simple predictions of the same examples" if scores else ""
     return [Table(rows, f"The last metrics of each stage{beside}")]
 
 
