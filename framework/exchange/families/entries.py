@@ -15,6 +15,8 @@ Options = dict[str, Any]
 """Options of a model by their paths, such as `backbone.norm.eps`; `size`, `length` and `tied` too.
 Where a path is that of a part, the value is its class."""
 
+OWN = "own_readout"  # path of the fact whether there are tensors of a read-out of its own
+
 ACTIVATIONS: dict[str, tuple[type[nn.Module], Options]] = {  # names of transformers
     "silu": (nn.SiLU, {}),
     "relu": (nn.ReLU, {}),
@@ -118,6 +120,20 @@ class Flag(Single):
     def read(self, config: Configuration, known: Options) -> Options:
         """Reads the value; see `Entry.read`."""
         return {self.option: config.flag(self.key, bool(self.fallback(known)))}
+
+
+class Repeated(Single):
+    """A whole number that repeats one which is known."""
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """None, as another entry has the option."""
+        return ()
+
+    def read(self, config: Configuration, known: Options) -> Options:
+        """Checks the number; see `Entry.read`."""
+        config.require(self.key, known[self.option])
+        return {}
 
 
 class Dropout(Single):

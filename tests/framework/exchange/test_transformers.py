@@ -1,19 +1,21 @@
 """Models of the library transformers say the same when they are imported, and are given back."""
 
 import json
-from functools import partial
 
 import pytest
 import torch
 
-from components import LinearHead, NegativeLogLikelihood
-from components.data import TokenSpec
-from components.supports import Tokens
 from framework.exchange.conversion import FORMATS, import_directory
 from framework.exchange.exporting import export
 from framework.exchange.files import read
-from framework.modules.language import LanguageModel
-from tests.framework.exchange.published import logits, refusal
+from tests.framework.exchange.published import (
+    assert_same_files,
+    logits,
+    module_of,
+    random,
+    refusal,
+    saved,
+)
 
 transformers = pytest.importorskip("transformers")
 TOKENS = [5, 1, 12, 0, 7, 7, 3, 9, 2]
@@ -121,52 +123,15 @@ MODELS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def quiet():
-    transformers.utils.logging.disable_progress_bar()
-    yield
-    transformers.utils.logging.enable_progress_bar()
-
-
-def random(make):
-    """Makes a model no parameter of which is at its initial zero or one."""
-    with torch.random.fork_rng(devices=()):
-        torch.manual_seed(3)
-        model = make().eval()
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.add_(torch.randn_like(parameter), alpha=0.1)
-    return model
-
-
 def answers(model):
     """What a model of transformers says to the tokens."""
     with torch.no_grad():
         return model(torch.tensor([TOKENS])).logits[0].float()
 
 
-def saved(folder, path):
-    """Imports a directory into a file that is returned."""
-    torch.save(import_directory(folder).checkpoint, path)
-    return path
-
-
 def says(found):
-    """What an imported model says to the tokens, built from its plan."""
-    plan, state = found.plan, found.checkpoint["state_dict"]
-    options = {"stem": plan.stem, "backbone": plan.backbone, "tied": plan.tied}
-    options |= {"head": partial(LinearHead, bias=False), "losses": {"nll": NegativeLogLikelihood}}
-    spec = TokenSpec(Tokens(plan.size), plan.length)
-    module = LanguageModel(spec=spec, optimizer=torch.optim.SGD, **options)
-    module.configure_model()
-    module.load_state_dict(state)
-    return logits(module, TOKENS)
-
-
-def assert_same_files(folder, other):
-    for path in folder.iterdir():
-        if path.suffix != ".md":
-            assert (other / path.name).read_bytes() == path.read_bytes(), path.name
+    """What an imported model says to the tokens."""
+    return logits(module_of(found), TOKENS)
 
 
 @pytest.mark.parametrize(
