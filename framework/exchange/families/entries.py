@@ -114,6 +114,15 @@ class Number(Single):
         return {self.option: config.number(self.key, self.fallback(known))}
 
 
+class Bound(Single):
+    """A positive number, or null for no bound; a missing key means the default, null if None."""
+
+    def read(self, config: Configuration, known: Options) -> Options:
+        """Reads the number; see `Entry.read`."""
+        found = config.values.get(self.key, self.default)
+        return {self.option: None if found is None else config.number(self.key, found)}
+
+
 class Flag(Single):
     """True or false."""
 

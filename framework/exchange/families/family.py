@@ -30,6 +30,7 @@ from framework.modules.construction import describe
 
 EQUAL = {Myopic: ScaledDotProduct, FlexAttention: ScaledDotProduct}  # where nothing is trained
 FREE = ("dropout", "std", "out_std")  # options that change training only
+KEPT = ("backbone.attention.scale", "backbone.attention.cap")
 PARTS = ("stem", "backbone", "head")
 
 
@@ -218,7 +219,7 @@ def _flat(owner: str, model: Mapping[str, Any]) -> Options:
         known = {
             path: value
             for path, value in known.items()
-            if not path.startswith(operator + ".") or path == operator + ".scale"
+            if not path.startswith(operator + ".") or path in KEPT
         }
     return known
 
