@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from components.interfaces import Backbone, Cache, Head, Stem
+from components.interfaces import Backbone, Cache, Embedded, Head, Stem
 from framework.evaluation.generation import Sampling, precise_dtype, unlabeled
 
 
@@ -42,6 +42,7 @@ def continuations(
     uniform: Tensor,
     context: int,
     size: int | None = None,
+    source: Embedded | None = None,
 ) -> Iterator[Tensor]:
     """Yields the next token of every prompt, one forward pass each, `sampling.length` times.
 
@@ -58,6 +59,7 @@ def continuations(
         uniform: Randomness of the choices, in [0, 1), `[B, sampling.length]`; see `draws`.
         context: Tokens that the model reads at most, at least 1.
         size: Tokens that can be chosen, the first ones; all if not given.
+        source: Whose context all tokens of a row read, with its mask; none if not given.
 
     Yields:
         Tokens, int64 `[B]`.
@@ -70,6 +72,9 @@ def continuations(
         with torch.no_grad():
             embedded = stem(unlabeled(read))  # what grows in a cache is one document
             embedded = embedded._replace(mask=mask, documents=None)
+            if source is not None and cache.length == 0:
+                seen = source.context_mask
+                embedded = embedded._replace(context=source.context, context_mask=seen)
             hidden = stem.readout(backbone(embedded, cache))
             logits = head(hidden[:, -1]).logits.float()
             if size is not None:
