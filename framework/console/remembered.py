@@ -48,9 +48,11 @@ class Remembered:
 def _key(value: Any, args: Any, options: dict[str, Any]) -> Hashable:
     """Returns what a result depends on, None where it cannot be remembered."""
     before: Any = options.get("prev_val")
-    if hasattr(before, "get") and before.get("class_path") != value.get("class_path"):
+    described = isinstance(before, (Namespace, dict))
+    if described and before.get("class_path") != value.get("class_path"):
         return None
-    modes = [parser_context_vars[name].get() for name in MODES]
+    variables: dict[str, Any] = parser_context_vars
+    modes = [variables[name].get() for name in MODES]
     try:
         key = _frozen([value, args, options, modes, sub_defaults.get()])
         hash(key)
