@@ -80,6 +80,8 @@ class Cache:
         length: Maximum number of positions, those of the context included.
     """
 
+    drops = True  # whether it can forget the last positions
+
     def __init__(self, depth: int, batch_size: int, length: int) -> None:
         self.batch_size = batch_size
         self.capacity = length

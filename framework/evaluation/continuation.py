@@ -44,6 +44,7 @@ def continuations(
     context: int,
     size: int | None = None,
     source: Embedded | None = None,
+    guess: bool = True,
 ) -> Iterator[Tensor]:
     """Yields the next token of every prompt, `sampling.length` times.
 
@@ -63,6 +64,8 @@ def continuations(
         context: Tokens that the model reads at most, at least 1.
         size: Tokens that can be chosen, the first ones; all if not given.
         source: Whose context all tokens of a row read, with its mask; none if not given.
+        guess: Whether a prompt may take fewer passes than it has new tokens; False where processes
+            must make equally many, as those that share parameters.
 
     Yields:
         Tokens, int64 `[B]`.
@@ -72,7 +75,8 @@ def continuations(
     read, mask, cache = _aligned(rows, backbone, context, sampling.length)
     new: list[Tensor] = []
     verified: list[Tensor] = []  # the next tokens; all but the last are in the cache
-    lookup = Lookup() if sampling.temperature == 0 and len(rows) == 1 else None
+    certain = sampling.temperature == 0 and len(rows) == 1 and cache.drops
+    lookup = Lookup() if guess and certain else None
 
     @torch.no_grad()
     def choose(tokens: Tensor, positions: int, step: int) -> Tensor:
@@ -90,14 +94,14 @@ def continuations(
 
     for step in range(sampling.length):
         if not verified:
-            guess = read[:, :0]
+            guesses = read[:, :0]
             if lookup is not None:
                 known = torch.cat((rows[0], *new)).tolist()
                 room = min(sampling.length - step - 1, cache.capacity - len(known))
-                guess = torch.tensor([lookup.guess(known, room)]).to(read)
-            chosen = choose(torch.cat((read, guess), 1), 1 + guess.shape[1], step)
+                guesses = torch.tensor([lookup.guess(known, room)]).to(read)
+            chosen = choose(torch.cat((read, guesses), 1), 1 + guesses.shape[1], step)
             if lookup is not None:
-                cache.drop(lookup.learn(guess, chosen))
+                cache.drop(lookup.learn(guesses, chosen))
                 chosen = chosen[:, : cache.length - len(known) + 1]
             verified = list(chosen.unbind(1))
         token = verified.pop(0)

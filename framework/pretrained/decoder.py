@@ -95,6 +95,8 @@ class PretrainedCache(Cache):
         length: Capacity in positions.
     """
 
+    drops = False  # of a window, transformers keeps no more positions than it needs
+
     def __init__(self, past: Any, batch_size: int, length: int) -> None:
         super().__init__(0, batch_size, length)
         self.past = past

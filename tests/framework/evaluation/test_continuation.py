@@ -74,6 +74,8 @@ def test_guesses_save_passes_where_a_text_repeats_itself(monkeypatch):
     assert row == together(model, [prompt, prompt], sampling)[0]  # of two rows none is guessed
     assert len(passes) == guessed + 60
     assert guessed < 30
+    assert together(model, [prompt], sampling, guess=False) == [row]
+    assert len(passes) == guessed + 120
 
 
 def test_myopic_attention_reads_no_padding_either():

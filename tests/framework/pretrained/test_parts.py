@@ -9,6 +9,8 @@ from torch import nn
 from components.interfaces import Embedded
 from components.supports import Interval, Tokens
 from framework.data.tokens.vocabularies import restore
+from framework.evaluation.continuation import continuations
+from framework.evaluation.generation import Sampling
 from framework.pretrained import (
     Frozen,
     LowRank,
@@ -17,6 +19,7 @@ from framework.pretrained import (
     PretrainedHead,
     PretrainedTokenizer,
 )
+from tests.framework.evaluation import fakes
 
 SIZE, DIM = 257, 32
 
@@ -84,6 +87,21 @@ def test_a_cache_changes_nothing_also_when_it_is_repeated(tiny, tokens, padded):
     twice = embedding(tokens[:, 4:]).repeat_interleave(2, 0)
     hidden = decoder(Embedded(twice), copied)
     torch.testing.assert_close(hidden[1::2], expected[:, 4:], rtol=1e-4, atol=1e-5)
+
+
+def test_a_text_continues_as_two_equal_ones(tiny):
+    """Of two nothing is guessed, and so nothing dropped from the cache of transformers."""
+    torch.manual_seed(1)
+    _, decoder = parts(tiny)
+    for parameter in decoder.parameters():
+        parameter.mul_(8)  # every token must matter for the most likely one
+    model = fakes.Tokens(SIZE, DIM), decoder, fakes.Logits(DIM, SIZE)
+    prompt, sampling = torch.tensor([3, 1, 4, 1, 5, 9, 2, 6] * 2), Sampling(40, 0.0)
+    alone, both = (
+        torch.stack([*continuations(*model, rows, sampling, torch.zeros(len(rows), 40), 64)], 1)
+        for rows in ([prompt], [prompt, prompt])
+    )
+    assert torch.equal(alone[0], both[0])
 
 
 def test_the_first_blocks_are_kept(tiny, tokens):
