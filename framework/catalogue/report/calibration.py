@@ -113,7 +113,13 @@ def _most_likely(module: PredictiveModule, batch: Batch) -> tuple[Tensor, Tensor
     with torch.no_grad():
         confidence, outcome = module(batch).probs.max(-1)
     counted = batch.weight > 0
-    return confidence[counted].cpu(), (outcome == batch.target)[counted].cpu()
+    found = confidence[counted].cpu()
+    if not found.isfinite().all():
+        raise UserError(
+            "The checkpoint predicts probabilities that are NaN, as after a training that "
+            "diverged; drop --calibration."
+        )
+    return found, (outcome == batch.target)[counted].cpu()
 
 
 def _of_quantities(module: PredictiveModule, sample: Sample, said: str) -> list[Block]:

@@ -56,14 +56,15 @@ def charts(scalars: Scalars) -> list[Chart]:
 
 def _by_metric(scalars: Scalars) -> Iterator[tuple[str, list[tuple[str, Series, int]]]]:
     stages = {name: name.partition("/") for name in sorted(scalars, key=_rank)}
-    metrics: dict[str, list[tuple[str, Series, int]]] = {}
+    metrics: dict[tuple[bool, str], list[tuple[str, Series, int]]] = {}
     for name, (stage, _, metric) in stages.items():
         if stage in STAGES and metric:
             part = (stage, scalars[name], STAGES.index(stage))
-            metrics.setdefault(metric, []).append(part)
+            metrics.setdefault((True, metric), []).append(part)
         else:
-            metrics[name] = [("", scalars[name], 0)]
-    yield from metrics.items()
+            metrics[False, name] = [("", scalars[name], 0)]
+    for (_, name), lines in metrics.items():
+        yield name, lines
 
 
 def _rank(name: str) -> tuple[bool, bool, bool, int]:

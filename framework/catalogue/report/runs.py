@@ -9,6 +9,7 @@ from statistics import median
 
 from framework.catalogue.report import logs
 from framework.catalogue.report.blocks import (
+    PNG,
     Block,
     Charts,
     Picture,
@@ -120,7 +121,7 @@ def _predictions(folder: Path, events: Events) -> Sequence[Block]:
         for name, path in names.items()
     ]
     blocks += [
-        Picture(f"{name}, step {picture.step}", picture.png, folder)
+        _logged(f"{name}, step {picture.step}", picture.png, folder)
         for name, picture in events.pictures.items()
         if f"{FIGURES}/{name}" not in names
     ]
@@ -131,6 +132,12 @@ def _predictions(folder: Path, events: Events) -> Sequence[Block]:
             lines = [line.rstrip()[:LONGEST] for line in islice(file, ROWS)]
         blocks.append(Text(f"The first rows of {path.name}", "\n".join(lines), folded=False))
     return blocks
+
+
+def _logged(title: str, picture: bytes, folder: Path) -> Block:
+    if not picture.startswith(PNG):  # TensorBoard shows films, as GIF files, too
+        return Sentence(f"{title}, is no PNG file, and shown by TensorBoard only.")
+    return Picture(title, picture, folder)
 
 
 def _throughput(run: FoundRun, events: Events) -> Sequence[Block]:

@@ -7,6 +7,8 @@ import re
 import shutil
 
 import pytest
+from tensorboard.compat.proto.summary_pb2 import Summary
+from torch.utils.tensorboard import SummaryWriter
 
 import cli
 from tests.framework.catalogue.report.conftest import COMMAND, EVIL
@@ -91,6 +93,17 @@ def test_a_csv_log_is_read_where_there_are_no_events(run):
     assert [(each["data-steps"], each["data-values"]) for each in lines] == [
         *(("9", "2.5"), ("9 19", "3.5 1.5"))
     ]
+
+
+def test_names_without_a_stage_and_films_hide_nothing(run):
+    """Nor end the report: TensorBoard takes a film for a picture."""
+    film = Summary.Value(tag="film", image=Summary.Image(encoded_image_string=b"GIF89a"))
+    with SummaryWriter(str(run)) as events:
+        events.add_scalar("nll", 1.0, 7)
+        events.file_writer.add_summary(Summary(value=[film]), 7)
+    page = reported(run)
+    assert len([each for each in page.all("path") if "data-steps" in each]) == 4
+    assert "film, step 7, is no PNG file, and shown by TensorBoard only." in page.texts["p"]
 
 
 def damage(folder, name, data):
