@@ -3,8 +3,6 @@
 import json
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ import pandas as pd
 import pytest
 
 import cli
+from tests.scripts import run_script
 
 README = (Path(cli.__file__).parent / "README.md").read_text()
 SECTION = README.partition("## Use your own data")[2].partition("\n## ")[0]
@@ -72,11 +71,7 @@ def answered(wheel, tmp_path_factory):
     write_files(folder)
     words = [[*line[1:], *(SHORT if line[1] == "fit" else [])] for line in COMMANDS]
     (folder / "commands.json").write_text(json.dumps(words))
-    done = subprocess.run(
-        [sys.executable, "-c", RUN],
-        cwd=folder, env={"PYTHONPATH": str(site), "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = run_script(RUN, folder, site, tmp_path_factory.mktemp("said"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith(str(site))
     return folder, done.stdout
