@@ -47,11 +47,12 @@ class Remembered:
 
 def _key(value: Any, args: Any, options: dict[str, Any]) -> Hashable:
     """Returns what a result depends on, None where it cannot be remembered."""
-    before = options.get("prev_val")
+    before: Any = options.get("prev_val")
     described = isinstance(before, (Namespace, dict))
     if described and before.get("class_path") != value.get("class_path"):
         return None
-    modes = [parser_context_vars[name].get() for name in MODES]
+    variables: dict[str, Any] = parser_context_vars
+    modes = [variables[name].get() for name in MODES]
     try:
         key = _frozen([value, args, options, modes, sub_defaults.get()])
         hash(key)
@@ -62,11 +63,9 @@ def _key(value: Any, args: Any, options: dict[str, Any]) -> Hashable:
 
 def _frozen(value: Any) -> Hashable:
     """Returns a value as tuples; True, 1 and 1.0 differ, as do the orders of keys."""
-    if isinstance(value, Namespace):
-        value = vars(value)
-        return Namespace, tuple((key, _frozen(inner)) for key, inner in value.items())
-    if isinstance(value, dict):
-        return dict, tuple((key, _frozen(inner)) for key, inner in value.items())
+    if isinstance(value, (Namespace, dict)):
+        items = value if isinstance(value, dict) else vars(value)
+        return type(value), tuple((key, _frozen(inner)) for key, inner in items.items())
     if isinstance(value, (list, tuple)):
         return type(value), tuple(map(_frozen, value))
     if isinstance(value, set):
@@ -77,7 +76,7 @@ def _frozen(value: Any) -> Hashable:
 def _copied(value: Any) -> Any:
     """Returns a value whose containers are new."""
     if isinstance(value, Namespace):
-        copy = Namespace()
+        copy: Any = Namespace()  # type: ignore[no-untyped-call]  # jsonargparse's
         vars(copy).update({key: _copied(inner) for key, inner in vars(value).items()})
         return copy
     if isinstance(value, dict):
