@@ -66,6 +66,19 @@ class TokenBatch(NamedTuple):
     weight: Tensor  # [B, T] float32
 
 
+class PairBatch(NamedTuple):
+    """Pairs of texts, the second of which is predicted from the first, token by token.
+
+    The first three fields are those of `TokenBatch`; padding of the second text has weight 0.
+    """
+
+    tokens: Tensor  # [B, T] int64, the second text as the model reads it, behind a start token
+    target: Tensor  # [B, T] int64, the second text
+    weight: Tensor  # [B, T] float32
+    source: Tensor  # [B, S] int64, the first text
+    mask: Tensor  # [B, S] bool, False where the first text is padded
+
+
 @dataclass(frozen=True)
 class TrajectorySpec:
     """Facts of a set of episodes.

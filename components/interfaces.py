@@ -40,12 +40,14 @@ class Stem(nn.Module, ABC):
     `reach` is how many steps before its target a state depends on, None for the whole batch. Where
     it is given, a window that moves is embedded at its end only. Where a stem is not
     `autoregressive`, no state reads a target, and all targets are predicted at once. One that
-    `separates` marks the documents of a window, and needs a backbone that keeps them apart.
+    `separates` marks the documents of a window, and needs a backbone that keeps them apart. The
+    last `specials` vectors of its lookup stand for nothing that can be predicted.
     """
 
     reach: int | None = None
     autoregressive: bool = True
     separates: bool = False
+    specials: int = 0
 
     @abstractmethod
     def forward(self, batch: Any) -> Embedded:
@@ -158,8 +160,12 @@ class Head(nn.Module, ABC):
             "output embedding; use a model whose head is LinearHead or FanHead."
         )
 
-    def tie(self, table: nn.Embedding) -> None:
+    def tie(self, table: nn.Embedding, specials: int = 0) -> None:
         """Shares the matrix `[size, D]` of an embedding, in place of a matrix of its own.
+
+        Args:
+            table: The embedding.
+            specials: How many of its last vectors stand for nothing that can be predicted.
 
         Raises:
             ValueError: If the head has no matrix of that shape.

@@ -116,7 +116,7 @@ def test_a_head_overlay_drops_foreign_options_and_flags_win(capsys):
     flags = ("--model.head", "LinearHead", "--model.head.bins", "32")
     recipe = resolve(capsys, "--config", "two_peaks", "--config", "heads/mixture", *flags)
     options = recipe["model"]["init_args"]["head"]["init_args"]
-    assert options == {"bins": 32, "bias": True, "chunked": None}
+    assert options == {"bins": 32, "bias": True, "chunked": None, "scale": 1.0, "cap": None}
 
 
 @pytest.mark.parametrize("place", ["strategy/ddp", "strategy/fsdp2", "strategy/fsdp"])

@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from lightning.pytorch.cli import instantiate_module
 
 import cli
 from components.data import TokenSpec
 from components.supports import Tokens
 from framework.callbacks.parameters import count_parameters
-from framework.modules import LanguageModel
+from framework.modules.construction import build_module
 from framework.optimization import groups
 
 pytestmark = pytest.mark.usefixtures("unsaved_pictures")
@@ -52,7 +51,7 @@ def built(*names, hidden=None, p=None, spec=SPEC):
     if p is not None:
         backbone["projection"]["init_args"]["p"] = p
     kind = "framework.modules.LanguageModel"
-    model = instantiate_module(LanguageModel, {"_class_path": kind, "spec": spec, **options})
+    model = build_module("a recipe", {"_class_path": kind, "spec": spec, **options})
     with torch.device("meta"):
         model.configure_model()
     return model

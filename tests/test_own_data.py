@@ -2,14 +2,13 @@
 
 import json
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from tests.documentation.shown import blocks, commands
+from tests.scripts import run_script
 
 PAGES = [f"docs/own/{kind}.md" for kind in ("series", "text", "episodes", "tables")]
 COMMANDS = [words for page in PAGES for words in commands(page)]
@@ -72,11 +71,7 @@ def answered(wheel, tmp_path_factory):
     words = [[*line[1:], *(SHORT if line[1] == "fit" else [])] for line in COMMANDS]
     (folder / "commands.json").write_text(json.dumps(words))
     (folder / "scripts.json").write_text(json.dumps(SCRIPTS))
-    done = subprocess.run(
-        [sys.executable, "-c", RUN],
-        cwd=folder, env={"PYTHONPATH": str(site), "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = run_script(RUN, folder, site, tmp_path_factory.mktemp("said"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith(str(site))
     return folder, done.stdout

@@ -1,8 +1,6 @@
 """The wheel holds what runs, from any directory, and the pins admit what is declared."""
 
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from packaging.utils import canonicalize_name
 
 import cli
 from framework.version import VERSION
+from tests.scripts import run_script
 
 ROOT = Path(cli.__file__).parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -41,10 +40,8 @@ def test_wheel_runs_from_any_directory(wheel, tmp_path):
     elsewhere.mkdir()
     wheel.extractall(site)
     script = "import cli; print(cli.__file__); cli.main(['recipes'])"
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=elsewhere, env={"PYTHONPATH": str(site)}, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    done = run_script(script, elsewhere, site, tmp_path)
+    assert done.returncode == 0, done.stderr
     where, *lines = done.stdout.splitlines()
     assert where == str(site / "cli.py")
     assert any(line.startswith("quickstart ") for line in lines)

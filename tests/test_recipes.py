@@ -5,6 +5,7 @@ import re
 from collections.abc import Container, Iterable
 from pathlib import Path
 
+import gymnasium
 import pytest
 import yaml
 from _pytest.mark import ParameterSet
@@ -86,6 +87,12 @@ def two_steps(recipe: Path, folder: Path, *overlays: str) -> None:
     cli.main(["fit", "--config", str(recipe), *files, *smaller, root])
 
 
+@pytest.fixture(autouse=True)
+def short_episodes(monkeypatch):
+    """Ends the episodes of the pendulum, which nothing else ends, after 20 of 200 steps."""
+    monkeypatch.setattr(gymnasium.spec("Pendulum-v1"), "max_episode_steps", 20)
+
+
 def own_head(name: str) -> str:
     """The overlay of the head that a recipe has: `linear` for LinearHead."""
     if name not in RECIPE:  # deleted with the task that it belongs to
@@ -112,6 +119,7 @@ def runs(names: Iterable[tuple[str, str]], often: Container[str]) -> list[Parame
         for path in RECIPE_FILES
     ],
 )
+@pytest.mark.usefixtures("unsaved_pictures")
 def test_two_steps(recipe, tmp_path, capsys):
     two_steps(recipe, tmp_path)
     table = capsys.readouterr().out

@@ -1,15 +1,13 @@
 """Who may import whom, and that a task or a paper is deleted by deleting its folders."""
 
-import os
 import shutil
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
 import cli
+from tests.scripts import run_script
 
 ROOT = Path(cli.__file__).parent
 SOURCES = ("components", "framework", "recipes")
@@ -21,7 +19,7 @@ SLICES = {
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
 KEPT = f"Contracts: {len(CONTRACTS['contracts'])} kept, 0 broken."
 CHECK = "import sys, importlinter.cli as linter; sys.exit(linter.lint_imports(no_cache=True))"
-# Lists what is left, trains two steps and checks the contracts, in one process: imports take long.
+# Lists what is left, trains two steps and checks the contracts.
 RUN = f"""
 import cli
 print(cli.__file__)
@@ -31,16 +29,8 @@ cli.main(["fit", "--config", "quickstart", "--config", "smoke"])
 """
 
 
-def run(script, folder):
-    return subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=folder, env={**os.environ, "PYTHONPATH": str(folder)},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-
-
-def test_contracts_hold():
-    done = run(CHECK, ROOT)
+def test_contracts_hold(tmp_path):
+    done = run_script(CHECK, ROOT, ROOT, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert KEPT in done.stdout
 
@@ -87,9 +77,9 @@ def without(copied, tmp_path):
 @pytest.mark.parametrize(
     ("kind", "name"), [(kind, name) for kind, names in SLICES.items() for name in names]
 )
-def test_a_slice_is_deleted_with_its_folders(kind, name, without):
+def test_a_slice_is_deleted_with_its_folders(kind, name, without, tmp_path):
     folder = without(kind, name)
-    done = run(RUN, folder)
+    done = run_script(RUN, folder, folder, tmp_path)
     shutil.rmtree(folder / "runs", ignore_errors=True)
     assert done.returncode == 0, done.stdout + done.stderr
     where, *lines = done.stdout.splitlines()

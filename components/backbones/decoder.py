@@ -52,6 +52,8 @@ class Decoder(Backbone):
         bias: Whether the linear maps of attention have a bias; "qkv" for all but the last.
         qk_norm: Makes the norms of queries and of keys, before they are rotated; None for none.
         qk_norm_over: Whether these normalize each head on its own, or all heads together.
+        clip_qkv: Bound of the entries of queries, keys and values, positive; None for none. OLMo
+            of April 2024 has 8.
         attention: The operator on queries, keys and values.
         feedforward: Makes the position-wise network.
         norm: Makes the norms, of each part of a block and at the end.
@@ -88,6 +90,7 @@ class Decoder(Backbone):
         bias: AttentionBias = False,
         qk_norm: NormFactory | None = None,
         qk_norm_over: Literal["head", "all"] = "head",
+        clip_qkv: float | None = None,
         attention: AttentionFactory = ScaledDotProduct,
         feedforward: FeedForwardFactory = FeedForward,
         norm: NormFactory = RMSNorm,
@@ -122,6 +125,7 @@ class Decoder(Backbone):
                 bias=bias,
                 qk_norm=qk_norm,
                 qk_norm_over=qk_norm_over,
+                clip_qkv=clip_qkv,
                 attention=attention,
                 dropout=dropout,
                 out_std=std,

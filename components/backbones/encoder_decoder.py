@@ -146,10 +146,14 @@ class EncoderDecoder(Backbone):
         return output
 
     def _encode(self, context: Tensor, key_mask: Tensor | None) -> Tensor:
-        """Encodes a context `[B, C, D]` with `key_mask` `[B, C]`, bidirectionally."""
+        """Encodes a context `[B, C, D]` with `key_mask` `[B, C]`, bidirectionally.
+
+        Positions are counted from the first that is seen; gaps behind it count.
+        """
         size, device = context.shape[1], context.device
         self.context_positions.require(size)
-        index = position_indices(size, size, key_mask, device)
+        begun = None if key_mask is None else key_mask.cumsum(1) > 0
+        index = position_indices(size, size, begun, device)
         mask = attention_mask(size, size, size, key_mask, device)
         mask = self.context_positions.add_bias(mask, index, size, bidirectional=True)
         hidden = self.context_positions(context, index)

@@ -12,7 +12,7 @@ from torch.distributions import Distribution
 
 from components.distributions import Categorical, LinearCategorical
 from components.interfaces import Head, OutputEmbedding
-from components.layers.readout import Readout, TiedLinear
+from components.layers.readout import Readout, Scaled, TiedLinear
 from components.supports import Binning, Bins, Support, Tokens
 
 HELD = 3  # tensors of logits in float32 that a training step holds at once
@@ -41,8 +41,14 @@ class LogitsHead(Head):
 
     def forward(self, hidden: Tensor) -> Distribution:
         """Predicts from hidden states `[..., D]`: batch shape `[...]`."""
-        logits = self.projection(hidden).unflatten(-1, (*self.cells.shape, self.cells.size))
+        shape = (*self.cells.shape, self.cells.size)
+        logits = torch.unflatten(self.logits(hidden), -1, shape)
         return self.cells.distribution(Categorical(logits), hidden.device)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Computes the logits of all cells, `[..., number_of_logits(cells)]`."""
+        logits: Tensor = self.projection(hidden)
+        return logits
 
     def output_embedding(self) -> OutputEmbedding:
         """Returns the last linear map of the head; see `Head.output_embedding`."""
@@ -55,18 +61,18 @@ class LogitsHead(Head):
         assert isinstance(readout, nn.Linear | TiedLinear)
         return OutputEmbedding(nn.Sequential(*features), readout.weight, readout.bias)
 
-    def tie(self, table: nn.Embedding) -> None:
+    def tie(self, table: nn.Embedding, specials: int = 0) -> None:
         """Shares the matrix of an embedding; see `Head.tie`."""
         name, readout = [*self.named_modules()][-1]
         assert isinstance(readout, nn.Linear)
-        if readout.weight.shape != table.weight.shape:
-            rows, width = table.weight.shape
+        rows, width = len(table.weight) - specials, table.weight.shape[1]
+        if readout.weight.shape != (rows, width):
             raise ValueError(
                 f"{type(self).__name__} reads {readout.out_features} logits from a width of "
                 f"{readout.in_features}, the embedding has {rows} vectors of width {width}; make "
                 "them equal, or drop tied."
             )
-        self.set_submodule(name, TiedLinear(table, readout.bias))
+        self.set_submodule(name, TiedLinear(table, readout.bias, rows))
 
 
 class LinearHead(LogitsHead):
@@ -83,10 +89,15 @@ class LinearHead(LogitsHead):
             then needs 181 MiB in place of 1,193. It is exact, and takes 1.2 times as long, as the
             gradient computes logits again. By default it is, in training, where three such
             tensors in float32 would pass an eighth of the memory of the device.
+        scale: Factor of the hidden states, positive; 1/√D in T5, whose read-out is its embedding.
+        cap: Bound c, positive, of the logits, which become c · tanh(logit / c); None for none.
+            Gemma 2 has 30.
 
     Raises:
-        ValueError: If `bins` is given for a support that has its cells already, or `chunked` for
-            one of real values.
+        ValueError: If `bins` is given for a support that has its cells already, `chunked` for one
+            of real values or beside `cap`, or `scale` or `cap` is not positive.
+
+    Source: cap: Gemma Team, "Gemma 2" (arXiv:2408.00118), section 2.
 
     Example:
         >>> import torch
@@ -103,7 +114,18 @@ class LinearHead(LogitsHead):
         bins: int | Binning | None = None,
         bias: bool = True,
         chunked: bool | None = None,
+        scale: float = 1.0,
+        cap: float | None = None,
     ) -> None:
+        if not 0 < scale < math.inf:
+            raise ValueError(f"LinearHead: scale={scale} is not positive; use 1 for no scaling.")
+        if cap is not None and not cap > 0:
+            raise ValueError(f"LinearHead: cap={cap} is not positive; use null for none.")
+        if chunked and cap is not None:
+            raise ValueError(
+                f"LinearHead: chunked={chunked} makes logits chunk by chunk, where they have no "
+                f"cap={cap}; drop one of them."
+            )
         cells = support.divide(bins)
         if chunked and not isinstance(cells, Tokens):
             raise ValueError(
@@ -111,17 +133,33 @@ class LinearHead(LogitsHead):
                 "whose cells are few; drop it."
             )
         super().__init__(support, cells, Readout(dim, number_of_logits(cells), bias))
-        self.chunked = chunked
+        self.chunked, self.scale, self.cap = chunked, scale, cap
 
     def forward(self, hidden: Tensor) -> Distribution:
         """Predicts from hidden states `[..., D]`: batch shape `[...]`."""
+        hidden = hidden if self.scale == 1 else hidden * self.scale
         if isinstance(self.cells, Tokens) and self._in_chunks(hidden):
             return LinearCategorical(hidden, self.projection, self.cells.size)
         return super().forward(hidden)
 
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Computes the logits of all cells; see `LogitsHead.logits`."""
+        logits = super().logits(hidden)
+        return logits if self.cap is None else self.cap * (logits / self.cap).tanh()
+
+    def output_embedding(self) -> OutputEmbedding:
+        """Returns the last linear map of the head; see `Head.output_embedding`."""
+        if self.cap is not None:
+            raise ValueError(
+                f"LinearHead with cap={self.cap} has logits that are no linear map of states, so "
+                "that there is no output embedding; use a model without a cap."
+            )
+        found = super().output_embedding()
+        return found if self.scale == 1 else found._replace(features=Scaled(self.scale))
+
     def _in_chunks(self, hidden: Tensor) -> bool:
-        if self.chunked is not None:
-            return self.chunked
+        if self.chunked is not None or self.cap is not None:
+            return bool(self.chunked)
         bytes_ = HELD * 4 * hidden.shape[:-1].numel() * self.cells.size
         return torch.is_grad_enabled() and bytes_ > SHARE * memory_of(hidden.device)
 

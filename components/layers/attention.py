@@ -117,16 +117,29 @@ class ScaledDotProduct(AttentionOperator):
     Args:
         dropout: Probability to drop an attention weight while training.
         scale: Factor of queries · keys, 1/√E if not given; T5 has 1.
+        cap: Bound c, positive, of what queries · keys become, c · tanh(score / c); None for none.
+            Gemma 2 has 50. It is computed without the fused kernels, in memory that grows with
+            queries times keys.
+
+    Raises:
+        ValueError: If `cap` is not positive.
 
     Source: Vaswani et al., "Attention Is All You Need" (arXiv:1706.03762), eq. 1; groups:
-    Ainslie et al., "GQA" (arXiv:2305.13245).
+    Ainslie et al., "GQA" (arXiv:2305.13245); cap: Gemma Team, "Gemma 2" (arXiv:2408.00118),
+    section 2.
     """
 
     divisible = True
 
-    def __init__(self, dropout: float = 0.0, scale: float | None = None) -> None:
+    def __init__(
+        self, dropout: float = 0.0, scale: float | None = None, cap: float | None = None
+    ) -> None:
         super().__init__()
-        self.dropout, self.scale = dropout, scale
+        if cap is not None and not cap > 0:
+            raise ValueError(
+                f"{type(self).__name__}: cap={cap} is not positive; use null for none."
+            )
+        self.dropout, self.scale, self.cap = dropout, scale, cap
 
     def branch(self, shared: tuple[Tensor, Tensor], own: KeyValue) -> KeyValue:
         """Keeps shared keys and values apart, so that they are read once for all examples."""
@@ -134,7 +147,8 @@ class ScaledDotProduct(AttentionOperator):
 
     def forward(self, queries: Tensor, own: KeyValue, past: KeyValue, mask: Mask) -> Tensor:
         """Attends with queries `[B, H, Q, E]` to `past`, which includes their own positions."""
-        return past.attend(queries, mask, self.dropout if self.training else 0.0, self.scale)
+        dropout = self.dropout if self.training else 0.0
+        return past.attend(queries, mask, dropout, self.scale, self.cap)
 
 
 class Attention(nn.Module):
@@ -153,13 +167,14 @@ class Attention(nn.Module):
         bias: Whether the linear maps have a bias; "qkv" for all but the last.
         qk_norm: Makes the norms of queries and of keys, before they are rotated; None for none.
         qk_norm_over: Whether these normalize each head on its own, or all heads together.
+        clip_qkv: Bound of the entries of queries, keys and values, positive; None for none.
         attention: The operator on queries, keys and values.
         rotate: Encodes positions in queries and keys.
         dropout: Probability to drop an attention weight while training.
         out_std: Standard deviation of the initial entries of the last matrix.
 
     Raises:
-        ValueError: If the heads do not divide as they must.
+        ValueError: If the heads do not divide as they must, or `clip_qkv` is not positive.
     """
 
     def __init__(
@@ -175,6 +190,7 @@ class Attention(nn.Module):
         bias: AttentionBias = False,
         qk_norm: NormFactory | None = None,
         qk_norm_over: Literal["head", "all"] = "head",
+        clip_qkv: float | None = None,
         attention: AttentionFactory = ScaledDotProduct,
         dropout: float = 0.0,
         out_std: float = INITIAL_STD,
@@ -195,7 +211,9 @@ class Attention(nn.Module):
             raise ValueError(
                 f'Attention: qk_norm_over="{qk_norm_over}" needs a norm; give qk_norm, or drop it.'
             )
-        self.normed_together = qk_norm_over == "all"
+        if clip_qkv is not None and not clip_qkv > 0:
+            raise ValueError(f"Attention: clip_qkv={clip_qkv} is not positive; use null for none.")
+        self.normed_together, self.clip_qkv = qk_norm_over == "all", clip_qkv
 
         def normalizer(group: int) -> nn.Module:
             size = self.head_dim * (group if self.normed_together else 1)
@@ -260,25 +278,27 @@ class Attention(nn.Module):
             queries, both = joined
             own = past = self._halves(both)
         mine, theirs = _both(partial(self._normalized, self.key_norm), own.keys, past.keys)
-        queries = self._normalized(self.query_norm, split_heads(queries, self.head_dim))
+        queries = self._normalized(self.query_norm, self._split(queries))
         return queries, own._replace(keys=mine), past._replace(keys=theirs)
 
     def _streams(self, hidden: Tensor, source: Tensor) -> tuple[KeyValue, KeyValue]:
         """Makes keys and values of both streams."""
-
-        def heads(vectors: Tensor) -> Tensor:
-            return split_heads(vectors, self.head_dim)
-
         streams = self.operator.streams
         if self.value is None:
             return _both(self._halves, *streams(self.key_value, source))
-        keys = _both(heads, *streams(self.key, source))
-        own, past = map(KeyValue, keys, _both(heads, *streams(self.value, hidden)))
+        keys = _both(self._split, *streams(self.key, source))
+        own, past = map(KeyValue, keys, _both(self._split, *streams(self.value, hidden)))
         return own, past
 
     def _halves(self, vectors: Tensor) -> KeyValue:
         """Splits what `key_value` makes, `[B, S, 2·G·E]`."""
-        return KeyValue(*split_heads(vectors, self.head_dim).chunk(2, 1))
+        return KeyValue(*self._split(vectors).chunk(2, 1))
+
+    def _split(self, vectors: Tensor) -> Tensor:
+        """Splits what a linear map makes, `[B, S, H·E]`, into heads, and clips it."""
+        if self.clip_qkv is not None:
+            vectors = vectors.clamp(-self.clip_qkv, self.clip_qkv)
+        return split_heads(vectors, self.head_dim)
 
     def _normalized(self, norm: nn.Module, vectors: Tensor) -> Tensor:
         """Normalizes queries or keys `[B, H, S, E]`."""

@@ -43,6 +43,10 @@ class LayerCache:
         self.values[:, :, begin : self._own] = values
         return self.keys[:, :, : self._own], self.values[:, :, : self._own]
 
+    def drop(self, count: int) -> None:
+        """Forgets the last positions of the sequence, none of which is shared."""
+        self.length -= count
+
     def repeat(self) -> LayerCache:
         """Makes a cache for several examples in a row that continue each example of this one."""
         copy = LayerCache(self.capacity)
@@ -102,6 +106,14 @@ class Cache:
             self.mask = torch.cat((before, self._filled(mask, size, states.device)), 1)
         self.length += size
         return self.mask
+
+    def drop(self, count: int) -> None:
+        """Forgets the last positions, so that others can take their place."""
+        self.length -= count
+        if self.mask is not None:
+            self.mask = self.mask[:, : self.length]
+        for layer in self.layers:
+            layer.drop(count)
 
     def repeat(self, samples: int) -> Cache:
         """Makes a cache of each example `samples` times in a row, to sample continuations."""

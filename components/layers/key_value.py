@@ -17,8 +17,17 @@ class KeyValue(NamedTuple):
     keys: Tensor  # [B, G, K, E]
     values: Tensor  # [B, G, K, E]
 
-    def attend(self, queries: Tensor, mask: Mask, dropout: float, scale: float | None) -> Tensor:
+    def attend(
+        self,
+        queries: Tensor,
+        mask: Mask,
+        dropout: float,
+        scale: float | None,
+        cap: float | None = None,
+    ) -> Tensor:
         """Averages the values for queries `[B, H, Q, E]`, see `ScaledDotProduct`."""
+        if cap is not None:
+            return self._capped(queries, mask, dropout, scale, cap)
         return scaled_dot_product_attention(
             queries,
             self.keys,
@@ -29,6 +38,18 @@ class KeyValue(NamedTuple):
             scale=scale,
             enable_gqa=queries.shape[1] != self.keys.shape[1],
         )
+
+    def _capped(
+        self, queries: Tensor, mask: Mask, dropout: float, scale: float | None, cap: float
+    ) -> Tensor:
+        """Does the same with scores between -cap and cap, of which torch has no fused kernel."""
+        batch, heads, length, width = queries.shape
+        groups, keys = self.keys.shape[1:3]
+        grouped = (queries * _factor(scale, width)).reshape(batch, groups, -1, width)
+        scores = (grouped @ self.keys.mT).view(batch, heads, length, keys)
+        weights = _softmax(scores, mask.as_matrix(length, keys, scores.device), cap)
+        weights = torch.dropout(weights, dropout, dropout > 0)
+        return (weights.reshape(batch, groups, -1, keys) @ self.values).view_as(queries)
 
 
 class BranchedKeyValue(KeyValue):
@@ -43,7 +64,14 @@ class BranchedKeyValue(KeyValue):
         made.shared = shared
         return made
 
-    def attend(self, queries: Tensor, mask: Mask, dropout: float, scale: float | None) -> Tensor:
+    def attend(
+        self,
+        queries: Tensor,
+        mask: Mask,
+        dropout: float,
+        scale: float | None,
+        cap: float | None = None,
+    ) -> Tensor:
         """Averages the values for queries `[B, H, Q, E]`, see `ScaledDotProduct`.
 
         The queries of all examples that share keys read them in one product of matrices. Copies
@@ -62,18 +90,24 @@ class BranchedKeyValue(KeyValue):
             split = tensor.view(size, groups, batch // size, rows, tensor.shape[-1])
             return split.transpose(1, 2).reshape(batch, heads, length, tensor.shape[-1])
 
-        scaled = queries * (width**-0.5 if scale is None else scale)
+        scaled = queries * _factor(scale, width)
         alone = scaled.reshape(batch, groups, rows, width) @ self.keys.mT
         common = apart(together(scaled) @ keys.mT)
         scores = torch.cat((common, alone.view(batch, heads, length, self.keys.shape[2])), -1)
-        weights = _softmax(scores, mask.as_matrix(length, scores.shape[-1], scores.device))
+        weights = _softmax(scores, mask.as_matrix(length, scores.shape[-1], scores.device), cap)
         weights = torch.dropout(weights, dropout, dropout > 0)
         mine = weights[..., first:].reshape(batch, groups, rows, self.keys.shape[2]) @ self.values
         return apart(together(weights[..., :first]) @ values) + mine.view_as(queries)
 
 
-def _softmax(scores: Tensor, mask: Tensor | None) -> Tensor:
+def _factor(scale: float | None, width: int) -> float:
+    return width**-0.5 if scale is None else scale
+
+
+def _softmax(scores: Tensor, mask: Tensor | None, cap: float | None) -> Tensor:
     """Turns scores `[B, H, Q, K]` into weights, computed in at least float32."""
+    if cap is not None:
+        scores = cap * (scores / cap).tanh()
     if mask is not None:
         if mask.dtype == torch.bool:  # a sum broadcasts it five times as fast as masked_fill does
             mask = torch.where(mask, scores.new_zeros(()), -torch.inf)

@@ -40,26 +40,46 @@ class TiedLinear(nn.Module):
     Args:
         table: The embedding, one vector for each output.
         bias: The bias; None for none.
+        rows: Outputs, the first vectors of the table; all of them if not given.
 
     Source: Press and Wolf, "Using the Output Embedding to Improve Language Models"
         (arXiv:1608.05859).
     """
 
-    def __init__(self, table: nn.Embedding, bias: nn.Parameter | None) -> None:
+    def __init__(
+        self, table: nn.Embedding, bias: nn.Parameter | None, rows: int | None = None
+    ) -> None:
         super().__init__()
         self._tables = (table,)  # in a tuple, which does not make it a part of this module
-        self.bias = bias
+        self.bias, self.rows = bias, rows
 
     @property
     def weight(self) -> Tensor:
         """The shared matrix `[size, dim]`."""
-        return self._tables[0].weight
+        weight = self._tables[0].weight
+        return weight if self.rows in (None, len(weight)) else weight[: self.rows]
 
     def forward(self, hidden: Tensor, index: Tensor | None = None) -> Tensor:
         """Maps `[..., dim]` to `[..., size]`; with `index` to nats, see `Readout`."""
         if index is None:
             return linear(hidden, self.weight, self.bias)
         return nats(hidden, self.weight, self.bias, index)
+
+
+class Scaled(nn.Module):
+    """Multiplies by a number.
+
+    Args:
+        factor: The number.
+    """
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Multiplies each component."""
+        return hidden * self.factor
 
 
 def nats(hidden: Tensor, weight: Tensor, bias: Tensor | None, index: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from components.stems.features import Asinh, CellIndex, FeatureStem, Unscaled
 from components.stems.observations import ConvObservation, FlatObservation
+from components.stems.pairs import PairStem
 from components.stems.patches import PatchStem
 from components.stems.series import BinnedSeriesStem, SeriesStem
 from components.stems.tokens import TokenStem
@@ -14,6 +15,7 @@ __all__ = [
     "ConvObservation",
     "FeatureStem",
     "FlatObservation",
+    "PairStem",
     "PatchStem",
     "SeriesStem",
     "TokenStem",

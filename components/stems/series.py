@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from components.stems.specs import require
 from components.supports import Binning
 
 START_STD = 0.05  # Ansari et al.: T5 starts from normals of spread 1, theirs are scaled by this
-SPECIALS = 2  # unknown and begin, numbered after the cells
+SPECIALS = {"own": 2, "chronos": 3}  # tokens that are numbered after the cells
 
 
 class SeriesStem(Stem):
@@ -138,13 +139,17 @@ class BinnedSeriesStem(Stem):
     padding. Values beyond the support belong to its end cells.
 
     There is no token for the end of a series, with which every window of Chronos ends: the length
-    of a forecast is known, and no head spends probability on it.
+    of a forecast is known, and no head spends probability on it. With `tokens="chronos"` there is,
+    as in the models that its authors have published: the context ends with it, missing values are
+    hidden, and the vector of the start is that of padding, which a missing target is read as.
 
     Args:
         dim: Width of the states.
         spec: Facts of the panel.
         bins: Cells that the scaled values are divided into, 4094 if not given, or a binning. The
             head may have others.
+        tokens: What beside cells has a vector: "own" unknown values and the start, "chronos" the
+            start, the end of the context, and one more that nothing reads.
 
     Raises:
         ValueError: If the support cannot be divided so, the data have covariates, or are not
@@ -153,7 +158,13 @@ class BinnedSeriesStem(Stem):
     Source: Ansari et al., "Chronos" (arXiv:2403.07815), section 3.1.
     """
 
-    def __init__(self, dim: int, spec: SeriesSpec, bins: int | Binning = 4094) -> None:
+    def __init__(
+        self,
+        dim: int,
+        spec: SeriesSpec,
+        bins: int | Binning = 4094,
+        tokens: Literal["own", "chronos"] = "own",
+    ) -> None:
         super().__init__()
         require(spec, SeriesSpec)
         if spec.covariates:
@@ -163,8 +174,15 @@ class BinnedSeriesStem(Stem):
                 "drop known, past and static."
             )
         self.cells = spec.support.divide(bins)
-        self.unknown, self.begin = self.cells.size, self.cells.size + 1
-        self.table = Embedding(self.cells.size + SPECIALS, dim, std=START_STD)
+        size, self.specials = self.cells.size, SPECIALS[tokens]
+        published = tokens == "chronos"
+        self.unknown, self.begin = (size, size) if published else (size, size + 1)
+        self.end = size + 1 if published else None
+        self.table = Embedding(size + self.specials, dim, std=START_STD)
+
+    def lookup(self) -> nn.Embedding:
+        """Returns the vectors of the cells, and of what stands for none; see `Stem.lookup`."""
+        return self.table
 
     def forward(self, batch: SeriesBatch) -> Embedded:
         """Embeds a past `[B, C]` as context `[B, C, D]`, a target `[B, H]` as states `[B, H, D]`.
@@ -174,10 +192,14 @@ class BinnedSeriesStem(Stem):
         past = self._tokens(batch, batch.past, batch.observed)
         before = self._tokens(batch, batch.target, batch.weight > 0)[:, :-1]
         first = torch.full_like(past[:, :1], self.begin)
+        seen = batch.observed.cumsum(1) > 0
+        if self.end is not None:
+            past = pad(past, (0, 1), value=self.end)
+            seen = pad(batch.observed, (0, 1), value=True)
         return Embedded(
             states=self.table(torch.cat((first, before), 1)),
             context=self.table(past),
-            context_mask=batch.observed.cumsum(1) > 0,
+            context_mask=seen,
         )
 
     def state(self, batch: SeriesBatch, position: int) -> Embedded:

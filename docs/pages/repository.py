@@ -15,6 +15,10 @@ SHOWN = {  # pages of the site that are files elsewhere, by the path of the file
     "framework/papers/chronos/weights/zero_shot.md": "papers/zero_shot.md",
     "recipes/language/token_encoding/README.md": "papers/token_encoding_run.md",
 }
+SECTIONS = {  # of the README that are pages of the site
+    "How a model is put together": "model.md",
+    "Good to know": "good_to_know.md",
+}
 ELSEWHERE = {"README.md": "index.md", "recipes": "gallery.md"}  # what a page says in other words
 LINK = re.compile(r"(?P<sign>!?)\[(?P<text>[^\[\]]*)\]\((?P<path>[\w./-]+)(?P<anchor>#[\w-]*)?\)")
 PICTURES = (".png", ".svg")
@@ -27,9 +31,12 @@ def papers() -> dict[str, str]:
 
 
 def pages() -> dict[str, str]:
-    """Returns the text of each page that is a file elsewhere, by the address of the page."""
+    """Returns the text of each page that is a file elsewhere, or a part of it, by its address."""
     shown = {**papers(), **{file: page for file, page in SHOWN.items() if (ROOT / file).exists()}}
-    return {page: (ROOT / file).read_text(encoding="utf-8") for file, page in shown.items()}
+    whole = {page: (ROOT / file).read_text(encoding="utf-8") for file, page in shown.items()}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    parts = dict(part.split("\n", 1) for part in re.split(r"^## ", readme, flags=re.MULTILINE))
+    return {**whole, **{page: f"# {name}\n{parts[name]}" for name, page in SECTIONS.items()}}
 
 
 def pictures() -> list[str]:
@@ -50,6 +57,7 @@ def linked(text: str, page: str, file: str = "") -> str:
     """
     shown = {**papers(), **SHOWN}
     origins = {address: path for path, address in shown.items()}
+    origins |= dict.fromkeys(SECTIONS.values(), "README.md")
     folder = posixpath.dirname(file or origins.get(page, f"docs/{page}"))
 
     def place(link: re.Match[str]) -> str:

@@ -8,7 +8,7 @@ checked before it is imported.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from inspect import Parameter, isclass
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from jsonargparse import _typehints as typehints
 from jsonargparse._util import NestedArg, import_object, parse_value_or_config
 
 from framework.class_checks import checked
+from framework.console.remembered import Remembered
 from framework.replacing import replaced
 from framework.signatures import parameters
 
@@ -26,7 +27,7 @@ CONTAINERS = (dict, list)  # which are handed on as they were parsed
 @contextmanager
 def corrected() -> Iterator[None]:
     """Corrects jsonargparse inside a `with` statement."""
-    scalars = Scalars()
+    scalars = Scalars(Remembered(ADAPT))
     changed: tuple[tuple[Any, str, Any], ...] = (
         (typehints, "discard_init_args_on_class_path_change", _discard),
         (typehints, "parse_value_or_config", scalars.parse),
@@ -39,7 +40,8 @@ def corrected() -> Iterator[None]:
 class Scalars:
     """Hands the value of an option of a class on as it was written, to be parsed with its type."""
 
-    def __init__(self) -> None:
+    def __init__(self, adapt: Callable[..., Any]) -> None:
+        self._adapt = adapt
         self._parsed: Any = None
         self._written: str | None = None
 
@@ -57,7 +59,7 @@ class Scalars:
         plain = isinstance(nested, NestedArg) and self._written is not None
         if plain and nested.val is self._parsed:
             value["init_args"] = nested._replace(val=self._written)
-        return ADAPT(value, *args, **options)
+        return self._adapt(value, *args, **options)
 
 
 def _discard(parser: Any, previous: Any, value: Any) -> None:

@@ -9,6 +9,7 @@ from locale import getpreferredencoding
 from pathlib import Path
 
 import yaml
+from yaml.constructor import SafeConstructor
 
 from framework.console.encoding import reads_utf8
 from framework.console.errors import UserError
@@ -158,7 +159,8 @@ def _checked(path: Path) -> Path:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         if fault := next(_faults(root, [], set()), None):
             raise UserError(f"{path}, {fault}.")
-        yaml.safe_load(text)
+        if root is not None:
+            SafeConstructor().construct_document(root)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from components.interfaces import Backbone, Cache, Head, Stem
+from components.interfaces import Backbone, Cache, Embedded, Head, Stem
 from framework.evaluation.generation import Sampling, precise_dtype, unlabeled
+from framework.evaluation.speculation import Lookup
 
 
 def draws(prompts: Sequence[Sequence[int]], samples: Sequence[int], sampling: Sampling) -> Tensor:
@@ -42,9 +43,12 @@ def continuations(
     uniform: Tensor,
     context: int,
     size: int | None = None,
+    source: Embedded | None = None,
 ) -> Iterator[Tensor]:
-    """Yields the next token of every prompt, one forward pass each, `sampling.length` times.
+    """Yields the next token of every prompt, `sampling.length` times.
 
+    Each takes one forward pass, or less: where a single prompt is continued by the most likely
+    tokens, guesses are verified along with the next one, and kept where they would be chosen.
     Shorter prompts are padded on the left, which a mask hides, and positions are counted without
     padding, so that a row does not depend on the others. At most `context` tokens are read: the
     last ones of a longer prompt. A row that grows beyond them forgets its older half.
@@ -58,6 +62,7 @@ def continuations(
         uniform: Randomness of the choices, in [0, 1), `[B, sampling.length]`; see `draws`.
         context: Tokens that the model reads at most, at least 1.
         size: Tokens that can be chosen, the first ones; all if not given.
+        source: Whose context all tokens of a row read, with its mask; none if not given.
 
     Yields:
         Tokens, int64 `[B]`.
@@ -66,15 +71,36 @@ def continuations(
     uniform = uniform.to(rows[0].device, precise_dtype(rows[0].device))
     read, mask, cache = _aligned(rows, backbone, context, sampling.length)
     new: list[Tensor] = []
+    verified: list[Tensor] = []  # the next tokens; all but the last are in the cache
+    lookup = Lookup() if sampling.temperature == 0 and len(rows) == 1 else None
+
+    @torch.no_grad()
+    def choose(tokens: Tensor, positions: int, step: int) -> Tensor:
+        """Reads tokens `[B, S]` and chooses what follows each of the last positions."""
+        embedded = stem(unlabeled(tokens))  # what grows in a cache is one document
+        embedded = embedded._replace(mask=mask, documents=None)
+        if source is not None and cache.length == 0:
+            seen = source.context_mask
+            embedded = embedded._replace(context=source.context, context_mask=seen)
+        hidden = stem.readout(backbone(embedded, cache))
+        logits = head(hidden[:, -positions:]).logits.float()
+        if size is not None:
+            logits[..., size:] = -torch.inf
+        return sampling.choose(logits, uniform[:, step : step + 1])
+
     for step in range(sampling.length):
-        with torch.no_grad():
-            embedded = stem(unlabeled(read))  # what grows in a cache is one document
-            embedded = embedded._replace(mask=mask, documents=None)
-            hidden = stem.readout(backbone(embedded, cache))
-            logits = head(hidden[:, -1]).logits.float()
-            if size is not None:
-                logits[..., size:] = -torch.inf
-            token = sampling.choose(logits, uniform[:, step])
+        if not verified:
+            guess = read[:, :0]
+            if lookup is not None:
+                known = torch.cat((rows[0], *new)).tolist()
+                room = min(sampling.length - step - 1, cache.capacity - len(known))
+                guess = torch.tensor([lookup.guess(known, room)]).to(read)
+            chosen = choose(torch.cat((read, guess), 1), 1 + guess.shape[1], step)
+            if lookup is not None:
+                cache.drop(lookup.learn(guess, chosen))
+                chosen = chosen[:, : cache.length - len(known) + 1]
+            verified = list(chosen.unbind(1))
+        token = verified.pop(0)
         yield token
         new.append(token)
         read, mask = token.unsqueeze(1), None

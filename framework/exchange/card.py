@@ -9,7 +9,9 @@ from typing import Any
 
 import yaml
 
+from components.data import SeriesSpec, TokenSpec
 from framework.checkpoints import recipe_of
+from framework.exchange.formats import Format
 from framework.run_files import METRICS
 
 CARD = "README.md"
@@ -19,8 +21,7 @@ UNKNOWN = "unknown"  # as the hub names it
 def card(
     path: Path,
     checkpoint: Mapping[str, Any],
-    title: str,
-    form: str,
+    form: Format,
     parameters: int,
     licence: str | None,
 ) -> str:
@@ -29,24 +30,22 @@ def card(
     Args:
         path: The checkpoint.
         checkpoint: Its contents.
-        title: What such a model is called.
-        form: Name of the format.
+        form: The format.
         parameters: Number of its parameters.
         licence: Licence of the weights, as the hub names it; unknown if not given.
     """
     spec = checkpoint["hyper_parameters"]["spec"]
-    head = {"license": licence or UNKNOWN, "pipeline_tag": "text-generation"}
-    head |= {"library_name": "transformers"} if form not in ("olmo", "hf_olmo") else {}
+    head = {"license": licence or UNKNOWN, "pipeline_tag": form.pipeline}
+    head |= {"library_name": "transformers"} if form.name not in ("olmo", "hf_olmo") else {}
     recipe = _recipe(path)
     parts = [
-        f"---\n{yaml.safe_dump({**head, 'tags': ['overtone', form]}, sort_keys=False)}---",
+        f"---\n{yaml.safe_dump({**head, 'tags': ['overtone', form.name]}, sort_keys=False)}---",
         f"# {path.stem}",
-        f"A language model of the kind {title}, {_origin(checkpoint)}.",
+        f"A model of the kind {form.title}, {_origin(checkpoint)}.",
         _table(
             {
                 "parameters": f"{parameters:,}",
-                "tokens that can be predicted": f"{spec.support.size:,}",
-                "positions of the longest sequence": f"{spec.length:,}",
+                **_reads(spec),
                 "optimizer steps": f"{checkpoint.get('global_step', 0):,}",
             }
         ),
@@ -61,6 +60,16 @@ def card(
         licence or "Not stated: ask whoever trained it, and mind the licence of the data.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _reads(spec: TokenSpec | SeriesSpec) -> dict[str, str]:
+    """Returns what a model reads and predicts."""
+    if isinstance(spec, SeriesSpec):
+        return {"values of the past": f"{spec.context:,}", "values ahead": f"{spec.horizon:,}"}
+    return {
+        "tokens that can be predicted": f"{spec.support.size:,}",
+        "positions of the longest sequence": f"{spec.length:,}",
+    }
 
 
 def _origin(checkpoint: Mapping[str, Any]) -> str:

@@ -16,31 +16,30 @@ ENGINE, ENGINE_OPTIONS = "tokenizer.json", "tokenizer_config.json"
 GENERATION = "generation_config.json"
 
 
-def tokenizer_files(checkpoint: Mapping[str, Any], length: int) -> dict[str, str]:
+def tokenizer_files(checkpoint: Mapping[str, Any]) -> dict[str, str]:
     """Writes the tokenizer of a checkpoint as transformers reads it.
 
     Args:
         checkpoint: The checkpoint.
-        length: Positions of the longest sequence of the model.
 
     Returns:
         Texts of files by name; none where the checkpoint holds no tokenizer of text.
     """
     match checkpoint.get(TOKENIZER):
         case {"kind": "json", "json": str(text), "end": str(end)}:
-            return _tokenizer(text, end, length)
+            return _tokenizer(text, end, checkpoint)
         case {"kind": "bytes"}:
-            return _tokenizer(_bytes().to_str(), END, length)
+            return _tokenizer(_bytes().to_str(), END, checkpoint)
         case _:
             return {}
 
 
-def _tokenizer(text: str, end: str, length: int) -> dict[str, str]:
+def _tokenizer(text: str, end: str, checkpoint: Mapping[str, Any]) -> dict[str, str]:
     options = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "bos_token": end,
         "eos_token": end,
-        "model_max_length": length,
+        "model_max_length": checkpoint["hyper_parameters"]["spec"].length,
         "clean_up_tokenization_spaces": False,
     }
     return {ENGINE: text, ENGINE_OPTIONS: _json(options)}

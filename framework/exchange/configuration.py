@@ -67,6 +67,18 @@ class Configuration:
             raise ValueError(f"{self.path} says {key}: {value}; a positive number is needed.")
         return found
 
+    def real(self, key: str) -> float:
+        """Returns a number.
+
+        Raises:
+            ValueError: If there is none, or the value is invalid.
+        """
+        found = _float(self.values.get(key))
+        if not math.isfinite(found):
+            value = text_of(self.values.get(key))
+            raise ValueError(f"{self.path} says {key}: {value}; a number is needed.")
+        return found
+
     def flag(self, key: str, default: bool) -> bool:
         """Returns true or false, or the default where the key has no value.
 
@@ -80,7 +92,7 @@ class Configuration:
         return value
 
     def require(self, key: str, *known: Any, default: Any = None) -> Any:
-        """Returns a value, which must be one that our `Decoder` can have.
+        """Returns a value, which must be one that a model of ours can have.
 
         Args:
             key: The key.
@@ -99,7 +111,7 @@ class Configuration:
             wanted = " or ".join(text_of(one) for one in known)
             said = "says" if self.values.get(key) is not None else "leaves out a key, which means"
             raise ValueError(
-                f"{self.path} {said} {key}: {text_of(value)}, which our Decoder does not have; "
+                f"{self.path} {said} {key}: {text_of(value)}, which no model of ours has; "
                 f"only {key}: {wanted} can be imported."
             )
         return value

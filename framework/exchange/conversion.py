@@ -12,9 +12,8 @@ import lightning
 import torch
 from torch import Tensor, nn
 
-from components import LinearHead, NegativeLogLikelihood
+from components import NegativeLogLikelihood
 from components.data import TokenSpec
-from components.supports import Tokens
 from framework.checkpoints import compare
 from framework.data.tokens.text import TOKENIZER
 from framework.exchange.configuration import Configuration
@@ -24,7 +23,6 @@ from framework.exchange.formats import Format, ImportPlan, check
 from framework.exchange.olmo import HF_OLMO, OLMO
 from framework.exchange.tokenizer import describe_tokenizer
 from framework.modules.construction import describe_module
-from framework.modules.language import LanguageModel
 from framework.schedules import Constant
 
 FORMATS: dict[str, Format] = {form.name: form for form in (OLMO, HF_OLMO, *FAMILIES)}
@@ -52,7 +50,7 @@ class Imported:
 
 
 def import_directory(folder: Path) -> Imported:
-    """Reads a published model as a checkpoint of a `LanguageModel`.
+    """Reads a published model as a checkpoint, of a `LanguageModel` unless it is one of series.
 
     Tensors keep their type. Dropout and the state of the optimizer are not read. A tokenizer is,
     from a `tokenizer.json`; the size of the vocabulary is the number of rows of the embedding.
@@ -82,9 +80,9 @@ def import_directory(folder: Path) -> Imported:
         "hyper_parameters": _hyper_parameters(plan),
         ORIGIN: _origin(form, published, {x for one in plan.tensors for x in one.theirs}),
     }
-    tokenizer = describe_tokenizer(folder, plan.size)
-    if tokenizer is not None:
-        checkpoint[TOKENIZER] = tokenizer
+    if isinstance(plan.spec, TokenSpec):
+        tokenizer = describe_tokenizer(folder, plan.spec.support.size)
+        checkpoint |= {} if tokenizer is None else {TOKENIZER: tokenizer}
     count = sum(tensor.numel() for tensor in tensors.values())
     dtypes = tuple(sorted({_type(tensor) for tensor in tensors.values()}))
     return Imported(form, plan, checkpoint, count, dtypes)
@@ -116,16 +114,17 @@ def _recognize(folder: Path, published: Published) -> tuple[Format, Configuratio
 def _hyper_parameters(plan: ImportPlan) -> dict[str, Any]:
     """Describes the module; optimizer and schedule are replaced when it is trained further."""
     options = {
-        "spec": TokenSpec(Tokens(plan.size), plan.length),
+        "spec": plan.spec,
         "stem": plan.stem,
         "backbone": plan.backbone,
-        "head": partial(LinearHead, bias=False),
+        "head": plan.head,
         "tied": plan.tied,
         "losses": {"nll": NegativeLogLikelihood},
         "optimizer": partial(torch.optim.AdamW, lr=1e-4),
         "schedule": Constant,
+        **plan.options,
     }
-    return describe_module(LanguageModel, options)
+    return describe_module(plan.module, options)
 
 
 def _check_backbone(plan: ImportPlan, state: Mapping[str, Tensor]) -> None:
@@ -138,7 +137,7 @@ def _check_backbone(plan: ImportPlan, state: Mapping[str, Tensor]) -> None:
         backbone: nn.Module = plan.backbone()
     expected = {f"backbone.{name}": x for name, x in backbone.state_dict().items()}
     found = {name: x for name, x in state.items() if name.startswith("backbone.")}
-    compare("Decoder", expected, found)
+    compare(plan.backbone.func.__name__, expected, found)
 
 
 def _origin(form: Format, published: Published, known: set[str]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from components.data import TokenSpec
 from framework import checkpoints
 from framework.checkpoints import load_parameters
 from framework.exchange.card import CARD, card
@@ -44,9 +43,10 @@ def export(path: Path, form: Format | None = None, licence: str | None = None) -
     source = FORMATS.get(origin.get("format", ""))
     form = form or source or OLMO
     model = checkpoint.get("hyper_parameters", {})
-    if not isinstance(model.get("spec"), TokenSpec):
+    if not isinstance(model.get("spec"), form.module.kind):
         raise ValueError(
-            f"The checkpoint {str(path)!r} is of no LanguageModel; export one of text."
+            f"The checkpoint {str(path)!r} is of no {form.module.__name__}, which the format "
+            f"{form.name} needs; export another, or choose another format."
         )
     owner = f"The checkpoint {str(path)!r}"
     held = {name: x for name, x in load_parameters(path).items() if not name.startswith("losses.")}
@@ -84,10 +84,8 @@ def _companions(
 ) -> dict[str, str]:
     """Writes what goes along with a model that was trained here."""
     count = sum(tensor.numel() for tensor in tensors.values())
-    length = checkpoint["hyper_parameters"]["spec"].length
-    texts = {CARD: card(path, checkpoint, form.title, form.name, count, licence)}
-    texts |= tokenizer_files(checkpoint, length)
-    return texts if isinstance(form, OlmoFormat) else texts | generation_file(checkpoint)
+    texts = {CARD: card(path, checkpoint, form, count, licence)} | tokenizer_files(checkpoint)
+    return texts | generation_file(checkpoint) if form.continues else texts
 
 
 def _restored(

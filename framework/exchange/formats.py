@@ -11,11 +11,16 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from components import Decoder, TokenStem
-from components.interfaces import StemFactory
+from components import Decoder, EncoderDecoder, LinearHead, TokenStem
+from components.data import SeriesSpec, TokenSpec
+from components.interfaces import HeadFactory, StemFactory
 from framework.exchange.configuration import Configuration
+from framework.modules.base import PredictiveModule
+from framework.modules.language import LanguageModel
 
 EMBEDDING, READOUT = "stem.embedding.weight", "head.projection.weight"
+
+READS_OUT = partial(LinearHead, bias=False)
 
 Shape = tuple[int, ...]
 
@@ -30,12 +35,14 @@ class TensorMap:
         transposed: Whether their matrices are the transposes of ours.
         heads: Number of heads, where theirs are stacked head by head: queries, keys and values of
             the first head, then those of the second; None where ours have the same order.
+        first: How many of their first rows are the last of ours.
     """
 
     theirs: dict[str, Shape]
     ours: dict[str, Shape]
     transposed: bool = False
     heads: int | None = None
+    first: int = 0
 
     def to_ours(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Converts their tensors; where their types differ, ours have one that holds both."""
@@ -44,7 +51,7 @@ class TensorMap:
         if self.heads is not None:
             rows = whole.view(self.heads, 3, -1, *whole.shape[1:])
             whole = rows.transpose(0, 1).flatten(0, 2)
-        return _split(whole, self.ours)
+        return _split(whole.roll(-self.first, 0) if self.first else whole, self.ours)
 
     def to_theirs(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Converts our tensors."""
@@ -53,7 +60,7 @@ class TensorMap:
             rows = whole.view(3, self.heads, -1, *whole.shape[1:])
             whole = rows.transpose(0, 1).flatten(0, 2)
         if not self.transposed:
-            return _split(whole, self.theirs)
+            return _split(whole.roll(self.first, 0) if self.first else whole, self.theirs)
         flipped = {name: (shape[1], shape[0]) for name, shape in self.theirs.items()}
         return {name: part.T.contiguous() for name, part in _split(whole, flipped).items()}
 
@@ -64,23 +71,28 @@ class ImportPlan:
 
     Args:
         architecture: What the model is called.
-        backbone: Builds the decoder that computes the same.
-        size: Rows of the embedding, the tokens that can be predicted.
-        length: Positions of the longest sequence that it was made for.
+        backbone: Builds the backbone that computes the same.
+        spec: What data it reads: for text the rows of the embedding, which are the tokens that can
+            be predicted, and the positions of the longest sequence that it was made for.
         tied: Whether the read-out is the embedding.
         tensors: Which of its tensors become which of ours.
         p: Phases per output of its FAN layers, None if it has none.
         stem: Builds the stem.
+        head: Builds the head.
+        module: The class of the module.
+        options: Further options of the module.
     """
 
     architecture: str
-    backbone: partial[Decoder]
-    size: int
-    length: int
+    backbone: partial[Decoder] | partial[EncoderDecoder]
+    spec: TokenSpec | SeriesSpec
     tied: bool
     tensors: list[TensorMap] = field(repr=False)
     p: float | None = None
     stem: StemFactory = TokenStem
+    head: HeadFactory = READS_OUT
+    module: type[PredictiveModule] = LanguageModel
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -102,13 +114,25 @@ class Written:
 class Format(ABC):
     """One way to name and arrange the tensors of a language model.
 
-    `weights` and `config` are the files that are written.
+    `weights` and `config` are the files that are written; with `continues` also how texts are
+    continued. A checkpoint must be of `module`, and `pipeline` is what it does, as the hub says.
     """
 
     name: str
     title: str  # what such a model is called
     weights: ClassVar[str]
     config: ClassVar[str]
+    continues: ClassVar[bool] = False
+
+    @property
+    def module(self) -> type[PredictiveModule]:
+        """The class of the modules that can be written."""
+        return LanguageModel
+
+    @property
+    def pipeline(self) -> str:
+        """What such a model does, as the hub names it."""
+        return "text-generation"
 
     @property
     @abstractmethod
@@ -167,12 +191,12 @@ class Format(ABC):
 def without_twin(
     owner: str, tensors: Mapping[str, Tensor], twin: str, original: str
 ) -> dict[str, Tensor]:
-    """Leaves out a read-out that repeats the embedding it is tied to.
+    """Leaves out a read-out, or another copy, that repeats the embedding.
 
     Args:
         owner: What the model is called, for the message.
         tensors: All of them.
-        twin: Name of the read-out.
+        twin: Name of the copy.
         original: Name of the embedding.
 
     Raises:
@@ -181,7 +205,7 @@ def without_twin(
     kept = {name: tensor for name, tensor in tensors.items() if name != twin}
     if twin in tensors and original in tensors and not tensors[twin].equal(tensors[original]):
         raise ValueError(
-            f"{owner} ties the read-out to the embedding, but the tensor {twin} differs from "
+            f"{owner} reads out with its embedding, but the tensor {twin} differs from "
             f"{original}; set tie_word_embeddings: false there if they are meant to differ."
         )
     return kept

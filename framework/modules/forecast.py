@@ -13,6 +13,7 @@ from torch.distributions import Distribution
 from components.data import SeriesBatch, SeriesSpec
 from components.distributions import Affine
 from components.distributions.tensors import to_float32
+from components.interfaces import Head, Stem
 from components.metrics.forecasting import LEVELS, score
 from components.metrics.smoothness import smoothness_of
 from framework.evaluation.forecasting import PATHS, Paths, relative_score, sample_paths
@@ -43,18 +44,32 @@ class Forecaster(PredictiveModule):
         paths: How many futures are drawn of each series.
         pooled_mase: Report `mase_pooled`, too: the MASE of gluonts.ev, a mean over all observed
             values rather than over series.
+        tied: Whether the head shares the vectors by which the stem embeds cells, as Chronos does;
+            both must have the same cells.
         options: Options of every module, see `PredictiveModule`.
+
+    Raises:
+        ValueError: If the head or the stem has no matrix to share.
     """
 
     kind = SeriesSpec
     spec: SeriesSpec
 
     def __init__(
-        self, *, paths: Paths = PATHS, pooled_mase: bool = False, **options: Unpack[ModuleOptions]
+        self,
+        *,
+        paths: Paths = PATHS,
+        pooled_mase: bool = False,
+        tied: bool = False,
+        **options: Unpack[ModuleOptions],
     ) -> None:
         super().__init__(**options)
-        self.paths = paths
+        self.paths, self.tied = paths, tied
         self._left_out = set() if pooled_mase else {"mase_pooled"}
+
+    def _join(self, stem: Stem, head: Head) -> None:
+        if self.tied:
+            head.tie(stem.lookup(), stem.specials)
 
     def forward(self, batch: Any) -> Distribution:
         """Predicts each value of the horizon given those before it, `[B, H]`, in its own units.

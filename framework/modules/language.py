@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from components.data import PromptBatch, TokenBatch, TokenSpec
+from components.data import PairBatch, PromptBatch, TokenBatch, TokenSpec
 from components.interfaces import Head, Stem
 from framework.data.protocols import CountsTokens, EndsDocuments, MeasuresBytes, ReadsText
 from framework.evaluation.continuation import continuations, draws
@@ -32,7 +32,8 @@ class LanguageModel(PredictiveModule):
     Reports accuracy, perplexity and bits per byte, which is comparable between tokenizers; bytes
     are those of all of the text that is evaluated. Prediction continues the prompts of the data
     or, where there are none, each window from all but its last `sampling.length` tokens; one that
-    has no more is continued from its end.
+    has no more is continued from its end. Of pairs of texts the second is written, from its start
+    token on.
 
     Args:
         sampling: How texts are continued.
@@ -81,7 +82,7 @@ class LanguageModel(PredictiveModule):
         """Draws the next-token distribution at some positions of the first text."""
         counted = batch.weight[0].nonzero()[:, 0]
         chosen = counted[torch.linspace(0, len(counted) - 1, PANELS + 1)[1:].long()]
-        probs = self(TokenBatch(*(field[:1] for field in batch))).probs[0, chosen]
+        probs = self(type(batch)(*(field[:1] for field in batch))).probs[0, chosen]
         figure = draw_next_tokens(
             batch.tokens[0], probs, batch.target[0], chosen.tolist(), self._decoder()
         )
@@ -95,12 +96,16 @@ class LanguageModel(PredictiveModule):
         A row does not depend on the others: nothing but its own tokens is read.
         """
         prompts = self._prompts(batch)
-        given = [prompt.tolist() for prompt in prompts]
+        given, source = [prompt.tolist() for prompt in prompts], None
+        if isinstance(batch, PairBatch):
+            given = [x[mask].tolist() for x, mask in zip(batch.source, batch.mask, strict=True)]
+            source = self.stem(batch)
         steps = continuations(
             *(self.stem, self.backbone, self.head, prompts, self.sampling),
             draws(given, [0] * len(given), self.sampling),
             self.spec.length,
             self.data.vocabulary_size if isinstance(self.data, CountsTokens) else None,
+            source,
         )
         new = [self._document(row) for row in torch.stack(list(steps), 1).tolist()]
         decode = self._decoder()
@@ -114,8 +119,10 @@ class LanguageModel(PredictiveModule):
         end = self.data.end_token if isinstance(self.data, EndsDocuments) else None
         return tokens[: tokens.index(end)] if end in tokens else tokens
 
-    def _prompts(self, batch: TokenBatch | PromptBatch) -> list[Tensor]:
+    def _prompts(self, batch: TokenBatch | PromptBatch | PairBatch) -> list[Tensor]:
         """Returns what is to be continued, without padding: all of prompts, parts of windows."""
+        if isinstance(batch, PairBatch):
+            return list(batch.tokens[:, :1])
         if isinstance(batch, PromptBatch):
             return [tokens[mask] for tokens, mask in zip(batch.tokens, batch.mask, strict=True)]
         ends = [int(weight.nonzero()[-1]) + 1 for weight in batch.weight]

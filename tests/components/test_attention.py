@@ -189,8 +189,8 @@ def test_indices_count_positions_without_padding():
 
 @pytest.mark.parametrize("groups", [1, 2, 4])
 @pytest.mark.parametrize("kind", ["all", "matrix", "bias"])
-@pytest.mark.parametrize("scale", [None, 0.7])
-def test_shared_keys_are_read_like_copies_of_them(groups, kind, scale):
+@pytest.mark.parametrize(("scale", "cap"), [(None, None), (0.7, None), (0.7, 1.5)])
+def test_shared_keys_are_read_like_copies_of_them(groups, kind, scale, cap):
     """Against torch's own attention to keys and values that are repeated for every example."""
     torch.manual_seed(0)
     samples, queries = 3, torch.randn(6, 4, 2, 8, dtype=torch.float64)
@@ -204,11 +204,28 @@ def test_shared_keys_are_read_like_copies_of_them(groups, kind, scale):
     sees[..., 0] = True
     bias = torch.randn(6, 4, 2, 9, dtype=torch.float64)
     mask = {"all": Mask(), "matrix": Mask(sees), "bias": Mask(bias.masked_fill(~sees, -math.inf))}
-    operator = ScaledDotProduct(scale=scale)
+    operator = ScaledDotProduct(scale=scale, cap=cap)
     whole, branched = KeyValue(*copies), BranchedKeyValue.of(shared, own)
     expected = operator(queries, whole, whole, mask[kind])
     found = operator(queries, branched, branched, mask[kind])
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("mask", [Mask(), Mask(causal=True)])
+def test_a_cap_bounds_the_scores(mask):
+    torch.manual_seed(0)
+    queries, (keys, values) = 3 * torch.randn(2, 4, 5, 8), torch.randn(2, 2, 2, 5, 8)
+    scores = queries @ keys.repeat_interleave(2, 1).mT / 8**0.5
+    capped = 1.5 * torch.tanh(scores / 1.5)
+    if mask.causal:
+        capped = capped.masked_fill(~torch.ones(5, 5, dtype=torch.bool).tril(), -math.inf)
+    past = KeyValue(keys, values)
+    found = ScaledDotProduct(cap=1.5)(queries, past, past, mask)
+    torch.testing.assert_close(found, capped.softmax(-1) @ values.repeat_interleave(2, 1))
+    none, high = (ScaledDotProduct(cap=x)(queries, past, past, mask) for x in (None, 1e4))
+    torch.testing.assert_close(none, high)
+    with pytest.raises(ValueError, match="cap=0 is not positive; use null"):
+        ScaledDotProduct(cap=0)
 
 
 @pytest.mark.parametrize("padded", [False, True])

@@ -71,6 +71,9 @@ DECODERS = {
         window_positions=partial(Rotary, fraction=0.5),
         **k,
     ),
+    "bounded": lambda **k: Decoder(
+        DIM, 2, 4, clip_qkv=0.5, attention=partial(ScaledDotProduct, cap=0.1), **k
+    ),
     "parallel": lambda **k: Decoder(DIM, 2, 4, block=ParallelBlock, **k),
     "sandwich": lambda **k: Decoder(
         DIM, 2, 4, block=SandwichBlock, positions=Near, window=[None, 3], **k

@@ -64,6 +64,20 @@ def test_unknown_values_change_nothing():
     assert stem(batch).context.equal(stem(dirty).context)
 
 
+def test_tokens_of_chronos_end_the_context_and_hide_what_is_missing():
+    stem, batch = BinnedSeriesStem(4, SPEC, 30, tokens="chronos"), panel()
+    embedded, own = stem(batch), BinnedSeriesStem(4, SPEC, 30)
+    own.table.weight.data.copy_(stem.table.weight[:32])
+    seen, start, end = batch.observed, stem.table.weight[30], stem.table.weight[31]
+    assert stem.table.weight.shape == (33, 4)
+    assert embedded.context[:, :8][seen].equal(own(batch).context[seen])
+    assert (embedded.context[:, 8] == end).all()
+    assert embedded.context_mask.equal(torch.cat((seen, torch.ones(3, 1, dtype=bool)), 1))
+    assert (embedded.states[:, 0] == start).all()
+    assert embedded.states[1, 3].equal(start)  # after a missing target
+    assert stem.state(batch, 3).states[1, 0].equal(start)
+
+
 def test_the_table_has_a_vector_for_each_cell_and_two_more():
     stem = BinnedSeriesStem(64, SPEC, MixedBins(4094))
     assert stem.table.weight.shape == (4096, 64)

@@ -11,6 +11,7 @@ from components.backbones import MLP, Decoder, EncoderDecoder
 from components.data import (
     DensityBatch,
     DensitySpec,
+    PairBatch,
     PromptBatch,
     PromptSpec,
     SequenceBatch,
@@ -26,6 +27,7 @@ from components.stems import (
     ConvObservation,
     FeatureStem,
     FlatObservation,
+    PairStem,
     PatchStem,
     SeriesStem,
     TokenStem,
@@ -112,6 +114,11 @@ def prompts():
     return PromptBatch(tokens, mask, torch.rand(BATCH, 1), torch.ones(BATCH, 1))
 
 
+def pairs():
+    mask = torch.arange(4) < torch.tensor([[4], [2], [1]])
+    return PairBatch(*text(), torch.randint(7, (BATCH, 4)) * mask, mask)
+
+
 def hide_text(batch, t):
     """Changes targets from t on, and what is observed after them."""
     tokens, target = batch.tokens.clone(), batch.target.clone()
@@ -160,6 +167,7 @@ ALL = {
         hide_regression,
     ),
     "tokens": (lambda: TokenStem(DIM, TokenSpec(Tokens(7), 5)), text, hide_text),
+    "pairs": (lambda: PairStem(DIM, TokenSpec(Tokens(7), 5)), pairs, hide_text),
     "series": (lambda: SeriesStem(DIM, SERIES), panel, hide_panel),
     "lags": (lambda: SeriesStem(DIM, SERIES, lags=[2, 8]), panel, hide_panel),
     "patches": (lambda: PatchStem(DIM, SERIES, patch=3), panel, hide_panel),

@@ -19,6 +19,7 @@ TOGETHER = 1_000_000
         ("own/series.md", "[it](../cluster.md)", "[it](../cluster.md)"),
         ("own/series.md", "[a](../notebooks/series.ipynb)", "[a](../notebooks/series.md)"),
         ("own/head.md", "[c](../../CONTRIBUTING.md#x)", "[c](../contributing.md#x)"),
+        ("model.md", "[c](docs/cluster.md)", "[c](cluster.md)"),
         ("papers/fourier.md", "[b](../../../components/heads)", "b"),
         ("papers/chronos.md", "[card](weights/zero_shot.md)", "[card](zero_shot.md)"),
         ("papers/results.md", "![p](fanformer_curves.png)",

@@ -15,6 +15,8 @@ Options = dict[str, Any]
 """Options of a model by their paths, such as `backbone.norm.eps`; `size`, `length` and `tied` too.
 Where a path is that of a part, the value is its class."""
 
+OWN = "own_readout"  # path of the fact whether there are tensors of a read-out of its own
+
 ACTIVATIONS: dict[str, tuple[type[nn.Module], Options]] = {  # names of transformers
     "silu": (nn.SiLU, {}),
     "relu": (nn.ReLU, {}),
@@ -112,12 +114,35 @@ class Number(Single):
         return {self.option: config.number(self.key, self.fallback(known))}
 
 
+class Bound(Single):
+    """A positive number, or null for no bound; a missing key means the default, null if None."""
+
+    def read(self, config: Configuration, known: Options) -> Options:
+        """Reads the number; see `Entry.read`."""
+        found = config.values.get(self.key, self.default)
+        return {self.option: None if found is None else config.number(self.key, found)}
+
+
 class Flag(Single):
     """True or false."""
 
     def read(self, config: Configuration, known: Options) -> Options:
         """Reads the value; see `Entry.read`."""
         return {self.option: config.flag(self.key, bool(self.fallback(known)))}
+
+
+class Repeated(Single):
+    """A whole number that repeats one which is known."""
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """None, as another entry has the option."""
+        return ()
+
+    def read(self, config: Configuration, known: Options) -> Options:
+        """Checks the number; see `Entry.read`."""
+        config.require(self.key, known[self.option])
+        return {}
 
 
 class Dropout(Single):

@@ -13,23 +13,24 @@ from torch import Tensor, nn
 
 from components import (
     Decoder,
+    EncoderDecoder,
     FlexAttention,
-    LinearHead,
     Myopic,
     ScaledDotProduct,
 )
-from components.data import TokenSpec
-from components.supports import Tokens
 from framework.exchange.configuration import Configuration
-from framework.exchange.families.entries import Entry, Options
+from framework.exchange.families.entries import OWN, Entry, Options
 from framework.exchange.families.names import Names
+from framework.exchange.families.tasks import TEXT, Task
 from framework.exchange.formats import Format, ImportPlan, Shape, TensorMap, Written, without_twin
 from framework.exchange.harmless import HARMLESS
 from framework.exchange.nodes import ConfigNode
+from framework.modules.base import PredictiveModule
 from framework.modules.construction import describe
 
 EQUAL = {Myopic: ScaledDotProduct, FlexAttention: ScaledDotProduct}  # where nothing is trained
 FREE = ("dropout", "std", "out_std")  # options that change training only
+KEPT = ("backbone.attention.scale", "backbone.attention.cap")
 PARTS = ("stem", "backbone", "head")
 
 
@@ -45,6 +46,8 @@ class Family(Format):
         entries: What the keys of its configuration are here, in the order in which they are read.
         names: What its tensors are here.
         fixed: Keys with the only value that our parts can express.
+        task: What such models do.
+        stated: Keys that are written and not read.
         harmless: Further keys that change nothing that is computed.
         kind: What its configurations say under `model_type`; the name if not given.
         mark: A key without which a configuration is of another format of the same `model_type`.
@@ -57,12 +60,29 @@ class Family(Format):
     entries: tuple[Entry, ...]
     names: Names
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    task: Task = TEXT
+    stated: Mapping[str, Any] = field(default_factory=dict)
     harmless: tuple[str, ...] = ()
     kind: str | None = None
     mark: str | None = None
 
     config = "config.json"
     weights = "model.safetensors"
+
+    @property
+    def continues(self) -> bool:  # type: ignore[override]  # as decided by its task
+        """Whether files say how texts are continued."""
+        return self.task.continues
+
+    @property
+    def module(self) -> type[PredictiveModule]:
+        """The class of the modules that can be written."""
+        return self.task.module
+
+    @property
+    def pipeline(self) -> str:
+        """What such a model does, as the hub names it."""
+        return self.task.pipeline
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -79,26 +99,33 @@ class Family(Format):
         config.require_known({*read, *self.fixed, *HARMLESS, *self.harmless}, self.title)
         for key, value in self.fixed.items():
             config.require(key, value)
-        known: Options = dict(self.parts)
+        known: Options = {**self.parts, OWN: self._reads_out(tensors)}
         for entry in self.entries:
             known |= entry.read(config, known)
         return ImportPlan(
             architecture=self.title,
             backbone=_factory(known, "backbone"),
-            size=known["size"],
-            length=known["length"],
+            spec=self.task.spec(known),
             tied=known["tied"],
             tensors=self._maps(known, tensors),
             stem=_factory(known, "stem"),
+            head=_factory(known, "head"),
+            module=self.module,
+            options=self.task.options(known),
         )
+
+    def _reads_out(self, tensors: Mapping[str, Tensor]) -> bool:
+        """Returns whether there is a read-out that is not the embedding."""
+        found = tensors.get(f"{self.names.head(tensors)}.weight")
+        table = tensors.get(f"{self.names.table(tensors)}.weight")
+        return found is not None and (table is None or not found.equal(table))
 
     def parameters(self, plan: ImportPlan, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Leaves out constants, and a read-out that repeats the embedding."""
         kept = {name: x for name, x in tensors.items() if not self.names.is_constant(name)}
-        if not plan.tied:
-            return kept
-        table = next(iter(plan.tensors[0].theirs))
-        return without_twin(self.title, kept, f"{self.names.head(tensors)}.weight", table)
+        for twin, table in self._twins(plan.tied, tensors).items():
+            kept = without_twin(self.title, kept, twin, table)
+        return kept
 
     def is_constant(self, name: str) -> bool:
         """Returns whether a tensor is no parameter, though files have it."""
@@ -120,23 +147,20 @@ class Family(Format):
         }
         for entry in self.entries:
             values |= entry.write(owner, known)
-        text = json.dumps({**values, **self.fixed}, indent=2) + "\n"
-        return Written(text, self._maps(known, names), self._twin(known, names))
+        text = json.dumps({**values, **self.fixed, **self.stated}, indent=2) + "\n"
+        return Written(text, self._maps(known, names), self._twins(known["tied"], names))
 
-    def _twin(self, known: Options, names: Collection[str]) -> dict[str, str]:
-        """Returns the name of the read-out, and that of the embedding where it is a copy."""
-        table = next(iter(self.names.whole))
-        start = self.names.start(names)
-        return (
-            {f"{self.names.head(names)}.weight": f"{start}{table}.weight"} if known["tied"] else {}
-        )
+    def _twins(self, tied: bool, names: Collection[str]) -> dict[str, str]:
+        """Returns names of tensors that may repeat the embedding, whose name stands behind."""
+        copies = [*self.names.copies, *([self.names.head(names)] if tied else [])]
+        return {f"{one}.weight": f"{self.names.table(names)}.weight" for one in copies}
 
     def _known(self, owner: str, model: Mapping[str, Any], held: Mapping[str, Tensor]) -> Options:
         """Returns all options of a model of ours; those that have a default which depends too."""
         known = _flat(owner, model)
-        known |= {"size": model["spec"].support.size, "length": model["spec"].length}
+        known |= self.task.known(owner, model)
         known["tied"] = bool(model.get("tied", False))
-        if known["backbone"] is Decoder:
+        if known["backbone"] in (Decoder, EncoderDecoder):
             known["backbone.kv_heads"] = known["backbone.kv_heads"] or known["backbone.heads"]
             width = known["backbone.dim"] // known["backbone.heads"]
             known["backbone.head_dim"] = known["backbone.head_dim"] or width
@@ -160,16 +184,28 @@ class Family(Format):
             {*expected, *known} - written, key=lambda path: (path.count("."), path)
         ):
             name = path.rpartition(".")[2]
-            if name in FREE or path in ("size", "length", "tied") or _below(path, written):
+            if name in FREE or path.partition(".")[0] not in PARTS or _below(path, written):
                 continue
             wanted, found = expected.get(path), known.get(path)
             if wanted != found:
                 raise ValueError(_difference(owner, path, found, wanted, known))
 
     def _maps(self, known: Options, names: Collection[str]) -> list[TensorMap]:
-        shapes = _shapes(known)
+        shapes = self._shapes(known)
         heads = known["backbone.heads"]
         return self.names.maps(shapes, known["backbone.depth"], heads, names)
+
+    def _shapes(self, known: Options) -> dict[str, Shape]:
+        """Returns the shapes of all parameters of a model, without making them."""
+        dim, spec = known["backbone.dim"], self.task.spec(known)
+        with torch.device("meta"):
+            parts: dict[str, nn.Module] = {
+                "stem": _factory(known, "stem")(dim=dim, spec=spec),
+                "backbone": _factory(known, "backbone")(),
+            }
+            if not known["tied"]:
+                parts["head"] = _factory(known, "head")(dim=dim, support=spec.support)
+        return {name: tuple(x.shape) for name, x in nn.ModuleDict(parts).state_dict().items()}
 
 
 def _flat(owner: str, model: Mapping[str, Any]) -> Options:
@@ -183,7 +219,7 @@ def _flat(owner: str, model: Mapping[str, Any]) -> Options:
         known = {
             path: value
             for path, value in known.items()
-            if not path.startswith(operator + ".") or path == operator + ".scale"
+            if not path.startswith(operator + ".") or path in KEPT
         }
     return known
 
@@ -208,22 +244,6 @@ def _factory(known: Options, path: str) -> Any:
     if isinstance(kind, type) and issubclass(kind, nn.Module):
         return partial(kind, **made)
     return kind(**made)
-
-
-def _shapes(known: Options) -> dict[str, Shape]:
-    """Returns the shapes of all parameters of a model, without making them."""
-    dim = known["backbone.dim"]
-    spec = TokenSpec(Tokens(known["size"]), known["length"])
-    with torch.device("meta"):
-        parts: dict[str, nn.Module] = {
-            "stem": _factory(known, "stem")(dim=dim, spec=spec),
-            "backbone": _factory(known, "backbone")(),
-        }
-        if not known["tied"]:
-            parts["head"] = LinearHead(dim, spec.support, bias=False)
-    return {
-        name: tuple(tensor.shape) for name, tensor in nn.ModuleDict(parts).state_dict().items()
-    }
 
 
 def _below(path: str, written: Collection[str]) -> bool:

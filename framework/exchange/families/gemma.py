@@ -1,4 +1,4 @@
-"""The tables of Gemma, Gemma 2 without caps of logits, and Gemma 3."""
+"""The tables of Gemma, Gemma 2 and Gemma 3."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from components import (
 )
 from framework.exchange.families.entries import (
     Activation,
+    Bound,
     Derived,
+    Entry,
     Reciprocal,
     Size,
 )
@@ -61,11 +63,17 @@ GEMMA_GATE = Activation(
     "hidden_activation", "backbone.feedforward.gate", names=("gelu_pytorch_tanh", "gelu", "silu")
 )
 SCALAR = Reciprocal("query_pre_attn_scalar", "backbone.attention.scale", 256)
-UNCAPPED = {
-    "final_logit_softcapping": None,
-    "attn_logit_softcapping": None,
-    "use_bidirectional_attention": False,
-}
+CAUSAL = {"use_bidirectional_attention": False}
+
+
+def caps(attention: float | None, readout: float | None) -> tuple[Entry, ...]:
+    """Returns the entries of bounds of scores and of logits, from what missing keys mean."""
+    return (
+        Bound("attn_logit_softcapping", "backbone.attention.cap", attention),
+        Bound("final_logit_softcapping", "head.cap", readout),
+    )
+
+
 GEMMA2 = Family(
     "gemma2",
     title="Gemma 2",
@@ -79,13 +87,14 @@ GEMMA2 = Family(
         GEMMA_GATE,
         SCALAR,
         norm(1e-6),
+        *caps(50.0, 30.0),
         Windows(rule=every(2), default=4096),
         Rotation(),
         FOLDED,
         TIED,
         DROPOUT,
     ),
-    fixed=UNCAPPED,
+    fixed=CAUSAL,
     names=llama_like(SANDWICH),
 )
 GEMMA3 = Family(
@@ -106,6 +115,7 @@ GEMMA3 = Family(
         SCALAR,
         norm(1e-6),
         QK_EPS,
+        *caps(None, None),
         Windows(
             rule=by_pattern("sliding_window_pattern", 6),
             default=4096,
@@ -116,7 +126,7 @@ GEMMA3 = Family(
         TIED,
         DROPOUT,
     ),
-    fixed=UNCAPPED,
+    fixed=CAUSAL,
     names=llama_like(SANDWICH),
     harmless=("_sliding_window_pattern",),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from framework.exchange.formats import Shape, TensorMap
 
@@ -24,6 +24,10 @@ class Names:
         parts: Modules of a block.
         readout: The read-out, and other names that it has in files.
         transposed: Whether matrices in blocks are the transposes of ours.
+        then: Further stacks of as many blocks, behind ours: what their names start with, and the
+            modules of a block.
+        copies: Names of tensors that repeat the first of `whole`, which files may have.
+        first: How many rows of that one come first, and last in ours.
         by_head: Whether what they stack in one matrix is stacked head by head.
         constants: A pattern for the ends of names of tensors that are no parameters; older files
             have them.
@@ -35,6 +39,9 @@ class Names:
     parts: Mapping[Modules, Modules]
     readout: tuple[str, ...] = ("lm_head",)
     transposed: bool = False
+    then: tuple[tuple[str, Mapping[Modules, Modules]], ...] = ()
+    copies: tuple[str, ...] = ()
+    first: int = 0
     by_head: bool = False
     constants: str = field(default=r"rotary_emb\.inv_freq$")
 
@@ -47,6 +54,10 @@ class Names:
         """Returns the name of the read-out."""
         found = (one for one in self.readout if f"{one}.weight" in names)
         return next(found, self.readout[0])
+
+    def table(self, names: Collection[str]) -> str:
+        """Returns the name of the embedding."""
+        return self.start(names) + next(iter(self.whole))
 
     def is_constant(self, name: str) -> bool:
         """Returns whether a tensor is no parameter."""
@@ -64,16 +75,22 @@ class Names:
             names: Their names in a file; the usual ones if empty.
         """
         start = self.start(names)
+        blocks = [
+            (start + block.format(i), f"{OURS}{depth * stack + i}.", parts)
+            for stack, (block, parts) in enumerate(((self.block, self.parts), *self.then))
+            for i in range(depth)
+        ]
         rows: list[tuple[Modules, Modules, bool]] = [
             *((start + theirs, ours, False) for theirs, ours in self.whole.items()),
             *(
-                (_within(start + self.block.format(i), theirs), _within(f"{OURS}{i}.", ours), True)
-                for i in range(depth)
-                for theirs, ours in self.parts.items()
+                (_within(there, theirs), _within(here, ours), True)
+                for there, here, parts in blocks
+                for theirs, ours in parts.items()
             ),
             (self.head(names), "head.projection", False),
         ]
-        return [one for row in rows for one in self._row(*row, shapes, heads)]
+        table, *others = [one for row in rows for one in self._row(*row, shapes, heads)]
+        return [replace(table, first=self.first), *others]
 
     def _row(
         self,

@@ -8,6 +8,7 @@ from components import (
     RMSNorm,
 )
 from framework.exchange.families.entries import (
+    Bound,
     Derived,
 )
 from framework.exchange.families.family import Family
@@ -40,10 +41,11 @@ OLMO1 = Family(
         BIAS,
         Derived("backbone.norm.eps", lambda known: 1e-5),
         Rotation(),
+        Bound("clip_qkv", "backbone.clip_qkv"),
         UNTIED,
         DROPOUT,
     ),
-    fixed={**SILU, "clip_qkv": None},
+    fixed=SILU,
     names=llama_like({}),
     kind="olmo",
     mark="hidden_size",

@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 import yaml
 from torch import Tensor
 
+from components.data import TokenSpec
+from components.supports import Tokens
 from framework.exchange.configuration import Configuration
 from framework.exchange.formats import Format, ImportPlan, TensorMap, Written
 from framework.exchange.harmless import HARMLESS
@@ -48,8 +50,7 @@ class OlmoFormat(Format):
         return ImportPlan(
             architecture=found.title,
             backbone=found.backbone(),
-            size=found.size,
-            length=found.length,
+            spec=TokenSpec(Tokens(found.size), found.length),
             tied=found.tied,
             tensors=self.tensors(found),
             p=found.p,

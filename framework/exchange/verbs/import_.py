@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+from components.data import TokenSpec
 from framework.checkpoint_files import save
 from framework.checkpoints import NOTE
 from framework.console.outputs import require_new
@@ -68,10 +69,14 @@ def _recipe(imported: Imported, target: Path) -> str:
         "class_path": options["_class_path"],
         "init_args": {name: value for name, value in options.items() if name not in INTERNAL},
     }
-    plan = imported.plan
+    plan, spec = imported.plan, imported.plan.spec
+    reads = (
+        f"token ids below {spec.support.size}, up to {spec.length} of them"
+        if isinstance(spec, TokenSpec)
+        else f"{spec.context} values and predicts {spec.horizon}"
+    )
     return (
-        f"# The model of {target.name}, {plan.architecture}; it reads token ids below "
-        f"{plan.size}, up to {plan.length} of them.\n"
+        f"# The model of {target.name}, {plan.architecture}; it reads {reads}.\n"
         "#\n"
         f"#   lightning test --config {target.with_suffix('.yaml').name} --config DATA.yaml "
         f"--ckpt_path {target.name}\n{yaml.safe_dump({'model': model}, sort_keys=False)}"

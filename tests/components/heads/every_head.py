@@ -17,6 +17,7 @@ from framework.papers.token_encoding.pruning.head import PrunedHead
 
 CELLS = [
     LinearHead,
+    partial(LinearHead, scale=0.5, cap=2.0),
     FanHead,
     partial(FanHead, layers=2, hidden=6, p=0.5, gated=True),
     FourierHead,

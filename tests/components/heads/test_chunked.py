@@ -87,6 +87,17 @@ def test_it_is_chosen_where_logits_would_take_much_memory(monkeypatch):
     assert type(head(hidden)) is Categorical
 
 
+def test_capped_logits_are_made_all_at_once(monkeypatch):
+    monkeypatch.setattr(module, "memory_of", lambda device: 1)
+    head, hidden = LinearHead(DIM, Tokens(SIZE), cap=0.3), 99 * torch.randn(2, 5, DIM)
+    expected = 0.3 * torch.tanh(head.projection(hidden) / 0.3)
+    torch.testing.assert_close(head(hidden).logits, expected)
+    with pytest.raises(ValueError, match=r"chunked=True makes .* no cap=0\.3; drop one"):
+        LinearHead(DIM, Tokens(SIZE), chunked=True, cap=0.3)
+    with pytest.raises(ValueError, match=r"LinearHead with cap=0\.3 has .* no output embedding"):
+        head.output_embedding()
+
+
 def test_real_values_are_refused_in_one_sentence():
     with pytest.raises(ValueError, match="chunked=True is for tokens"):
         LinearHead(DIM, Interval(-1.0, 1.0), chunked=True)

@@ -17,6 +17,7 @@ SIZE = 11
 LINEAR = [
     LinearHead,
     partial(LinearHead, bias=False),
+    partial(LinearHead, scale=0.5),
     FanHead,
     partial(FanHead, layers=2, hidden=6, p=0.5, gated=True),
     partial(FanHead, bias=False),

@@ -64,6 +64,18 @@ def test_a_row_does_not_depend_on_the_others(positions, sampling):
     assert len({tuple(row[:5]) for row in rows}) > 2
 
 
+def test_guesses_save_passes_where_a_text_repeats_itself(monkeypatch):
+    """The tokens are those of a model that reads one at a time, as the tests above find."""
+    monkeypatch.setattr("tests.framework.evaluation.test_continuation.CONTEXT", 100)
+    model, sampling, prompt, passes = parts(), Sampling(60, 0.0), PROMPTS[2], []
+    model[1].register_forward_hook(lambda *_: passes.append(1))
+    [row] = together(model, [prompt], sampling)
+    guessed = len(passes)
+    assert row == together(model, [prompt, prompt], sampling)[0]  # of two rows none is guessed
+    assert len(passes) == guessed + 60
+    assert guessed < 30
+
+
 def test_myopic_attention_reads_no_padding_either():
     model, sampling = parts(attention=Myopic), Sampling(20, 0.0)
     rows = together(model, PROMPTS, sampling)

@@ -8,7 +8,9 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
+from components import NegativeLogLikelihood
 from components.data import TokenBatch
+from framework.exchange.conversion import import_directory
 
 GOLDEN = json.loads(
     (Path(__file__).parents[2] / "components" / "backbones" / "fanformer.json").read_text()
@@ -136,6 +138,41 @@ def _tensors(folder, tensors, file):
     else:
         torch.save(tensors, folder / file)
     return folder
+
+
+def random(make):
+    """Makes a model no parameter of which is at its initial zero or one."""
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(3)
+        model = make().eval()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    return model
+
+
+def saved(folder, path):
+    """Imports a directory into a file that is returned."""
+    torch.save(import_directory(folder).checkpoint, path)
+    return path
+
+
+def module_of(imported):
+    """An imported model, built as its plan says."""
+    plan = imported.plan
+    parts = {"stem": plan.stem, "backbone": plan.backbone, "head": plan.head, "tied": plan.tied}
+    losses = {"nll": NegativeLogLikelihood}
+    options = {"spec": plan.spec, "losses": losses, "optimizer": torch.optim.SGD, **plan.options}
+    module = plan.module(**parts, **options)
+    module.configure_model()
+    module.load_state_dict(imported.checkpoint["state_dict"])
+    return module.eval()
+
+
+def assert_same_files(folder, other):
+    for path in folder.iterdir():
+        if path.suffix != ".md":
+            assert (other / path.name).read_bytes() == path.read_bytes(), path.name
 
 
 def refusal(act):

@@ -1,19 +1,21 @@
 """Models of the library transformers say the same when they are imported, and are given back."""
 
 import json
-from functools import partial
 
 import pytest
 import torch
 
-from components import LinearHead, NegativeLogLikelihood
-from components.data import TokenSpec
-from components.supports import Tokens
 from framework.exchange.conversion import FORMATS, import_directory
 from framework.exchange.exporting import export
 from framework.exchange.files import read
-from framework.modules.language import LanguageModel
-from tests.framework.exchange.published import logits, refusal
+from tests.framework.exchange.published import (
+    assert_same_files,
+    logits,
+    module_of,
+    random,
+    refusal,
+    saved,
+)
 
 transformers = pytest.importorskip("transformers")
 TOKENS = [5, 1, 12, 0, 7, 7, 3, 9, 2]
@@ -26,7 +28,7 @@ COMMON = {"vocab_size": 13, "initializer_range": 0.3, **ENDS}
 def made(kind, **options):
     """A model of transformers by its kind, as `AutoModelForCausalLM` makes it."""
     config = getattr(transformers, f"{kind}Config")(**COMMON, **options)
-    return transformers.AutoModelForCausalLM.from_config(config)
+    return transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager")
 
 
 def gated(kind, **changes):
@@ -84,6 +86,7 @@ MODELS = {
     ),
     "OLMo": lambda: gated("Olmo"),
     "OLMo, tied": lambda: gated("Olmo", attention_bias=True, tie_word_embeddings=True),
+    "OLMo, clipped": lambda: gated("Olmo", clip_qkv=0.5),
     "OLMo 2": lambda: gated("Olmo2"),
     "OLMo 2, tied": lambda: gated("Olmo2", rope_parameters=rope(), tie_word_embeddings=True),
     "OLMo 3": lambda: gated("Olmo3", sliding_window=4, num_hidden_layers=5),
@@ -104,6 +107,7 @@ MODELS = {
     ),
     "Gemma": lambda: gated("Gemma", head_dim=6),
     "Gemma, untied": lambda: gated("Gemma", head_dim=6, tie_word_embeddings=False),
+    "Gemma 2": lambda: gated("Gemma2", attn_logit_softcapping=2.0, final_logit_softcapping=3.0),
     "Gemma 2, no caps": lambda: gated(
         "Gemma2",
         head_dim=6,
@@ -121,52 +125,15 @@ MODELS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def quiet():
-    transformers.utils.logging.disable_progress_bar()
-    yield
-    transformers.utils.logging.enable_progress_bar()
-
-
-def random(make):
-    """Makes a model no parameter of which is at its initial zero or one."""
-    with torch.random.fork_rng(devices=()):
-        torch.manual_seed(3)
-        model = make().eval()
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.add_(torch.randn_like(parameter), alpha=0.1)
-    return model
-
-
 def answers(model):
     """What a model of transformers says to the tokens."""
     with torch.no_grad():
         return model(torch.tensor([TOKENS])).logits[0].float()
 
 
-def saved(folder, path):
-    """Imports a directory into a file that is returned."""
-    torch.save(import_directory(folder).checkpoint, path)
-    return path
-
-
 def says(found):
-    """What an imported model says to the tokens, built from its plan."""
-    plan, state = found.plan, found.checkpoint["state_dict"]
-    options = {"stem": plan.stem, "backbone": plan.backbone, "tied": plan.tied}
-    options |= {"head": partial(LinearHead, bias=False), "losses": {"nll": NegativeLogLikelihood}}
-    spec = TokenSpec(Tokens(plan.size), plan.length)
-    module = LanguageModel(spec=spec, optimizer=torch.optim.SGD, **options)
-    module.configure_model()
-    module.load_state_dict(state)
-    return logits(module, TOKENS)
-
-
-def assert_same_files(folder, other):
-    for path in folder.iterdir():
-        if path.suffix != ".md":
-            assert (other / path.name).read_bytes() == path.read_bytes(), path.name
+    """What an imported model says to the tokens."""
+    return logits(module_of(found), TOKENS)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +159,8 @@ def test_a_model_says_the_same_here_and_is_given_back(make, tmp_path):
     theirs, ours = read(tmp_path / "model").tensors, read(tmp_path / "made").tensors
     assert theirs.keys() == ours.keys()
     assert all(torch.equal(ours[name], tensor) for name, tensor in theirs.items())
-    again = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "made").eval()
+    load = transformers.AutoModelForCausalLM.from_pretrained
+    again = load(tmp_path / "made", attn_implementation="eager").eval()
     torch.testing.assert_close(answers(again), expected, rtol=0, atol=1e-6)
     assert (
         import_directory(tmp_path / "made").checkpoint["hyper_parameters"]
@@ -290,9 +258,9 @@ REFUSED = [
     (llama, "model_type", "bloom", "model_type: bloom, which is no format"),
     (llama, "quantization_config", {"bits": 4}, "quantization_config: .* is unknown for Llama"),
     (llama, "logit_scale", None, "logit_scale: null, which is unknown for Llama"),
-    (MODELS["OLMo"], "clip_qkv", 8.0, "clip_qkv: 8.0"),
+    (MODELS["OLMo"], "clip_qkv", -8.0, "clip_qkv: -8.0; a positive number"),
     (MODELS["OLMo 3"], "layer_types", ["full_attention"], "layer_types: .* of 5 blocks"),
-    (MODELS["Gemma 3"], "final_logit_softcapping", 30.0, "final_logit_softcapping: 30.0"),
+    (MODELS["Gemma 3"], "final_logit_softcapping", "big", "softcapping: big; a positive"),
     (MODELS["Pythia"], "hidden_act", "mish", "hidden_act: mish"),
     (gpt2, "activation_function", "relu", "activation_function: relu"),
     (gpt2, "scale_attn_by_inverse_layer_idx", True, "inverse_layer_idx: true"),

@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 
 from components.backbones import EncoderDecoder
 from components.backbones.decoder import Decoder
-from components.data import TokenBatch, TokenSpec
+from components.data import PairBatch, TokenBatch, TokenSpec
 from components.heads.fourier import FourierHead
 from components.heads.linear import LinearHead
 from components.layers.positions import Learned
-from components.stems import TokenStem
+from components.stems import PairStem, TokenStem
 from components.supports import Tokens
 from framework.data.tokens.module import Prompts
 from framework.evaluation.generation import Sampling
@@ -137,6 +137,26 @@ def test_prediction_continues_prompts_one_by_one():
     assert [row["prompt"] for row in rows] == ["dbe", "b", "fjcgfd"]
     for row in rows:
         assert row["tokens"] == likeliest(module, data.encode(row["prompt"]), 4)
+
+
+def test_the_second_text_of_a_pair_is_written_from_its_start_token():
+    source = torch.tensor([[3, 1, 4, 1], [5, 9, 0, 0]])
+    written = torch.tensor([[7, 2, 2], [7, 8, 1]])
+    mask = torch.tensor([[True] * 4, [True] * 2 + [False] * 2])
+    given = PairBatch(written, written.roll(-1, 1), torch.ones(2, 3), source, mask)
+    backbone = partial(EncoderDecoder, dim=16, depth=1, heads=2)
+    module = LanguageModel(
+        **options(SPEC, PairStem, LinearHead, backbone), sampling=Sampling(4, temperature=0.0)
+    )
+    rows = [row for rows in trainer().predict(module, Letters(given)) for row in rows]
+    assert [row["prompt"] for row in rows] == ["dbeb", "fj"]
+    for pair in range(2):
+        read = given.tokens[pair : pair + 1, :1]
+        for token in rows[pair]["tokens"]:
+            seen = PairBatch(read, read, read.float(), *(x[pair : pair + 1] for x in given[3:]))
+            with torch.no_grad():
+                assert module(seen).logits[0, -1].argmax() == token
+            read = torch.cat((read, torch.tensor([[token]])), 1)
 
 
 def test_prediction_fits_a_table_of_learned_positions():

@@ -47,7 +47,7 @@ class PrunedHead(LogitsHead):
         super().__init__(support, cells, nn.Sequential(Selection(dim, kept), readout))
         self.kept = kept
 
-    def tie(self, table: nn.Embedding) -> None:
+    def tie(self, table: nn.Embedding, specials: int = 0) -> None:
         """Refuses to read out with an embedding, whose vectors have all dimensions."""
         raise ValueError(
             f"PrunedHead reads out with {self.kept} dimensions of its own choice, the embedding "

@@ -10,7 +10,7 @@ from framework.papers.token_encoding.pruning.saliency import SALIENCIES, Salienc
 from framework.papers.token_encoding.pruning.sweep import orders
 
 STEPS = (0, 3, 6, 13, 19, 26, 32)  # of 64 dimensions: 0, 5, 10, 20, 30, 40, 50 %
-COUNT = 512  # contexts
+COUNT = 256  # contexts
 
 
 @pytest.fixture(scope="module")
