@@ -22,6 +22,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import cli
 from framework.console import verbs
 from framework.console.errors import UserError
+from framework.run_files import read_provenance
 from framework.version import VERSION
 
 pytestmark = pytest.mark.usefixtures("unsaved_pictures")
@@ -52,6 +53,20 @@ def test_saves_the_resolved_recipe_beside_the_checkpoints(run):
     assert "spec" not in recipe["model"]["init_args"]
     names = {"best.ckpt", "last.ckpt", "step=2.ckpt", "step=3.ckpt"}
     assert {path.name for path in (run / "checkpoints").iterdir()} == names
+
+
+def test_says_beside_the_recipe_how_it_was_started_and_where(run):
+    noted = read_provenance(run / "config.yaml")
+    assert noted.command[1:6] == ["fit", *SMOKE]
+    assert noted.environment["overtone"].startswith(VERSION)
+
+
+def test_a_run_is_reported_with_its_calibration(run):
+    cli.main(["report", str(run), "--calibration", "16"])
+    text = (run / "report.html").read_text(encoding="utf-8")
+    assert "Of best.ckpt, on 16 examples of validation." in text
+    assert 'aria-label="PIT histogram"' in text
+    assert re.search(r"trainer.max_steps</th><td>\d+</td><td>3</td>", text)
 
 
 def test_the_saved_recipe_trains_to_the_same_weights(run, tmp_path):

@@ -21,7 +21,10 @@ def shipped(suffix):
     return {str(p.relative_to(ROOT)) for folder in folders for p in folder.rglob(f"*{suffix}")}
 
 
-@pytest.mark.parametrize("suffix", [".py", ".yaml", ".sbatch", ".sh", ".yml", "py.typed"])
+@pytest.mark.parametrize(
+    "suffix",
+    [".py", ".yaml", ".sbatch", ".sh", ".yml", ".html", ".css", ".js", "py.typed"],
+)
 def test_wheel_holds_every_file(suffix, wheel):
     names = set(wheel.namelist())
     assert "cli.py" in names

@@ -11,9 +11,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from framework.figures.style import pixels
+from framework.run_files import FIGURES
 
 DPI = 120  # dots per inch: readable on a screen, small on a disk
-FOLDER = "figures"  # in the log directory
 
 
 def show(trainer: Trainer, figures: Mapping[str, Figure]) -> None:
@@ -38,7 +38,7 @@ def save(directory: str | None, figures: Mapping[str, Figure]) -> None:
         figures: Figures by name.
     """
     for name, figure in figures.items():
-        path = Path(directory or ".").resolve() / FOLDER / f"{name}.png"
+        path = Path(directory or ".").resolve() / FIGURES / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         FigureCanvasAgg(figure).print_figure(path, dpi=DPI)
         print(f"Picture: {path}", flush=True)

@@ -12,6 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.utils.data import DataLoader
 
 from framework.data.module import Dataset
+from framework.run_files import PREDICTIONS
 
 Numbered = dict[int, dict[str, Any]]
 """Rows by the numbers of their examples."""
@@ -35,7 +36,7 @@ class Predictions(Callback):
         if not trainer.is_global_zero:
             return
         directory.mkdir(parents=True, exist_ok=True)
-        self._path = directory / "predictions.jsonl"
+        self._path = directory / PREDICTIONS
         self._file = self._temporary.open("w", encoding="utf-8")
 
     def on_predict_batch_end(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from framework.callbacks.pictures import save, show
 from framework.data.baselines import NONE, Baselines
 from framework.data.module import PredictiveData
+from framework.metric_tables import rows_by_stage, with_baselines
 from framework.run_files import BASELINES, write_metrics
 from framework.tables import table
 
@@ -108,7 +109,7 @@ class MetricsReport(Callback):
         rows = rows_by_stage(trainer.callback_metrics)
         if len(rows) > 1:
             found = baselines(trainer)
-            rows = with_baselines(rows, found)
+            rows = with_baselines(rows, found.scores)
             print(table(title, rows), flush=True)
             notes = [*found.notes, *uncovered(trainer.callback_metrics), *_unvalidated(trainer)]
             print(*notes, sep="\n", end="\n" if notes else "", flush=True)
@@ -158,23 +159,6 @@ def _noted(found: Baselines, trainer: Trainer) -> dict[str, float]:
     }
 
 
-def rows_by_stage(metrics: dict[str, Tensor]) -> list[list[str]]:
-    """Returns metrics named "stage/name" as rows of a table with a column per stage, header first.
-
-    Example:
-        >>> import torch
-        >>> rows_by_stage({"train/nll": torch.tensor(2.5), "val/nll": torch.tensor(3.0)})
-        [['metric', 'train', 'val'], ['nll', '2.5', '3']]
-    """
-    pairs = [key.split("/", 1) for key in metrics if "/" in key]
-    stages = list(dict.fromkeys(stage for stage, _ in pairs))
-    names = list(dict.fromkeys(name for _, name in pairs))
-    body = [
-        [name, *(_number(metrics.get(f"{stage}/{name}")) for stage in stages)] for name in names
-    ]
-    return [["metric", *stages], *body]
-
-
 def baselines(trainer: Trainer) -> Baselines:
     """Scores simple predictions of what the trainer validated or tested on last."""
     tested = trainer.state.fn == "test"
@@ -185,24 +169,3 @@ def baselines(trainer: Trainer) -> Baselines:
     metrics = {name for stage, name in pairs if stage == split}
     data = trainer.datamodule  # type: ignore[attr-defined]  # set from outside
     return data.baselines(split, batches, metrics) if isinstance(data, PredictiveData) else NONE
-
-
-def with_baselines(rows: list[list[str]], found: Baselines) -> list[list[str]]:
-    """Adds a column for each simple prediction, if the table has one of its metrics.
-
-    Example:
-        >>> found = Baselines({"naive": {"mae": 2.0}})
-        >>> with_baselines([["metric", "val"], ["nll", "3"], ["mae", "1"]], found)
-        [['metric', 'val', 'naive'], ['nll', '3', ''], ['mae', '1', '2']]
-    """
-    shown = {row[0] for row in rows}
-    columns = {name: part for name, part in found.scores.items() if shown & part.keys()}
-    header, *body = rows
-    return [
-        [*header, *columns],
-        *([*row, *(_number(part.get(row[0])) for part in columns.values())] for row in body),
-    ]
-
-
-def _number(value: Tensor | float | None) -> str:
-    return "" if value is None else f"{float(value):.5g}"

@@ -47,10 +47,19 @@ def find_runs(root: Path) -> list[FoundRun]:
         raise ValueError(f"There is no folder {root}; name that of your runs, such as runs.")
     files = [path for name in (METRICS, RECIPES) for path in root.rglob(name)]
     folders = {path.parent for path in files if not any(map(SET_ASIDE.fullmatch, path.parts))}
-    return sorted((_read(folder, root) for folder in folders), key=lambda run: run.time)
+    return sorted((read_run(folder, root) for folder in folders), key=lambda run: run.time)
 
 
-def _read(folder: Path, root: Path) -> FoundRun:
+def read_run(folder: Path, root: Path) -> FoundRun:
+    """Reads what the folder of a run says.
+
+    Args:
+        folder: The folder, which holds a recipe or numbers.
+        root: One that it is in, or itself.
+
+    Raises:
+        ValueError: If its numbers are damaged.
+    """
     metrics, recipes = folder / METRICS, list(folder.glob(RECIPES))
     ended = metrics.is_file()
     numbers = read_metrics(metrics) if ended else {}
@@ -91,10 +100,11 @@ def rows(runs: Sequence[FoundRun], metrics: Sequence[str]) -> list[list[str]]:
         ['training', '1000', '', '', '2.5']
     """
     header = ["run", "time", "kind", "steps", "seconds", "parameters", *metrics]
-    return [header, *([*_facts(run), *(_cell(run, name) for name in metrics)] for run in runs)]
+    return [header, *([*facts_of(run), *(_cell(run, name) for name in metrics)] for run in runs)]
 
 
-def _facts(run: FoundRun) -> list[str]:
+def facts_of(run: FoundRun) -> list[str]:
+    """Returns name, time and kind of a run, its steps, seconds and parameters, "" if unknown."""
     time = f"{datetime.fromtimestamp(run.time):%Y-%m-%d %H:%M}"
     sizes = (_whole(run, name) for name in ("steps", "seconds", "parameters"))
     return [run.name, time, run.kind, *sizes]

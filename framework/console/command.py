@@ -71,7 +71,8 @@ class Command(LightningCLI):
     def __init__(
         self, args: list[str], name: str, prog: str, given: Sequence[str] | None = None
     ) -> None:
-        self._command_to_resume = resumption.command(prog, args if given is None else given)
+        given = args if given is None else given
+        self._command_to_resume = resumption.command(prog, given)
         equal_parameters.register()
         recipes.register_name(name)
         self._verbs = [word for word in args if word in LightningCLI.subcommands()][:1]
@@ -82,6 +83,7 @@ class Command(LightningCLI):
             subclass_mode_model=True,
             subclass_mode_data=True,
             save_config_callback=SaveRecipe,
+            save_config_kwargs={"command": [prog, *given]},
             seed_everything_default=SEED,
             auto_configure_optimizers=False,
             trainer_defaults=_trainer_defaults(name),

@@ -12,8 +12,8 @@ import yaml
 from jsonargparse import ArgumentParser
 from jsonargparse._parameter_resolvers import ParamData
 
-from framework import signatures
 from framework.importing import located
+from framework.signatures import parameters as parameters_of
 
 WIRED = ("dim", "spec", "support")  # constructor arguments that code passes, not recipes
 TRANSPARENT = ("init_args", "dict_kwargs")  # keys of a recipe that option names leave out
@@ -94,7 +94,7 @@ def short(name: str) -> str:
 def parameters(owner: str | type) -> list[ParamData]:
     """Returns the arguments of a constructor, with those that it passes to its bases."""
     found = located(owner) if isinstance(owner, str) else owner
-    return signatures.parameters(found, "__init__") if inspect.isclass(found) else []
+    return parameters_of(found, "__init__") if inspect.isclass(found) else []
 
 
 def classes(hint: Any) -> Iterator[type]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,24 @@ from lightning.pytorch.cli import SaveConfigCallback
 from framework.checkpoints import NOTE
 from framework.console import import_path
 from framework.console.errors import UserError
+from framework.environment import facts
+from framework.run_files import Provenance, write_provenance
 
 SAME_FOLDER = "${...default_root_dir}"  # seen from the options of a logger
 SAME_IN_LIST = "${....default_root_dir}"  # and of one of several
 
 
 class SaveRecipe(SaveConfigCallback):
-    """Saves the complete recipe of a training run beside its checkpoints."""
+    """Saves the complete recipe of a training run, and its provenance, beside its checkpoints.
+
+    Args:
+        command: The command line as it was given, the program first.
+        options: Those of Lightning's `SaveConfigCallback`.
+    """
+
+    def __init__(self, *options: Any, command: Sequence[str] = ()) -> None:
+        super().__init__(*options)
+        self._command = list(command)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Saves nothing yet: the recipe may still prove wrong before training starts."""
@@ -35,6 +46,8 @@ class SaveRecipe(SaveConfigCallback):
             folder = dirpath
         folder.mkdir(parents=True, exist_ok=True)
         self.config_filename = _write_new(folder, _movable(self._text()))
+        provenance = Provenance(self._command, dict(facts()))
+        write_provenance(folder / self.config_filename, provenance)
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]

@@ -28,6 +28,7 @@ LIGHT = (
     "env",
     "runs",
 )  # verbs that need no parts of models, and import torch themselves if at all
+LIGHT_WITHOUT = {"report": "--calibration"}  # others, unless they have this option
 LISTING = ("list", "schema")  # verbs that need them all, but not for their help
 WITHOUT_CHECKPOINT = (
     *("recipes", "import", "prepare", "study", "compare", "plan", "bench"),
@@ -61,6 +62,8 @@ def needs_parts(name: str, words: Sequence[str]) -> bool:
         name: The verb.
         words: What follows it.
     """
+    if name in LIGHT_WITHOUT:
+        return any(word.partition("=")[0] == LIGHT_WITHOUT[name] for word in words)
     return name not in LIGHT and not (name in LISTING and {"-h", "--help"} & {*words})
 
 

@@ -6,8 +6,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tensorboard.backend.event_processing.event_accumulator import SCALARS, EventAccumulator
-
+from framework.event_files import read_events
 from framework.figures.curves import LoggedValue
 
 
@@ -21,14 +20,16 @@ def read_logs(variant: str, seed: int, folder: Path, metrics: Sequence[str]) -> 
         seed: Seed of the run.
         folder: Its log directory.
         metrics: Names of the metrics to read; those that were not logged are left out.
+
+    Raises:
+        ValueError: If a file of its events is damaged.
     """
-    events = EventAccumulator(str(folder), size_guidance={SCALARS: 0}).Reload()  # 0: all of them
-    logged = events.Tags()[SCALARS]
-    found = []
-    for metric in metrics:
-        values = {e.step: e.value for e in (events.Scalars(metric) if metric in logged else ())}
-        found += [LoggedValue(variant, seed, metric, *each) for each in sorted(values.items())]
-    return found
+    logged = read_events(folder).scalars
+    return [
+        LoggedValue(variant, seed, metric, step, value)
+        for metric in metrics
+        for step, value in logged.get(metric, {}).items()
+    ]
 
 
 def write_logs(path: Path, points: Iterable[LoggedValue]) -> None:

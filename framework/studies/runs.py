@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from framework.interruptions import PREEMPTED, Preempted
-from framework.run_files import METRICS, read_metrics
+from framework.run_files import FINISHED, METRICS, read_metrics
 from framework.studies.results import rival
 
 LAUNCH = "from cli import main; main()"
 NEED = re.compile(r"(?<!\$)\{([\w./-]+)\}")  # {variant} in a word; ${...} is an interpolation
 CHECKPOINT = "{checkpoint}"  # a word of a later command: the last checkpoint of the run
-FINISHED = "finished.json"  # in the folder of a run: its results
 STARTED = "started.json"  # there, too: the words of the training that wrote what lies there
 EARLIER = "earlier-{}"  # folder there, of what a training with other words has written
 REPORTS = "reports"  # folder there, of what later commands write

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from framework.run_files import RESULTS, TABLES
 from framework.studies.checks import (
     require_checkpoints,
     require_compared,
@@ -233,9 +234,9 @@ class Variants(Study):
 
     def _report(self, folder: Path, results: Sequence[Result]) -> None:
         """Writes the results and their tables, and prints these."""
-        write(folder / "results.csv", results)
+        write(folder / RESULTS, results)
         tables = self.tables(results)
-        path = folder / "table.md"
+        path = folder / TABLES
         path.write_text("\n".join(map(markdown, tables.values())), encoding="utf-8")
         for title, rows in tables.items():
             print(table(f"{title}, {path}", rows), flush=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from framework.catalogue.environment import report
 from framework.catalogue.plain_parser import PlainParser
+from framework.environment import report
 
 DESCRIPTION = "Prints versions, devices and variables; put its lines into the report of a bug."
 

@@ -26,6 +26,7 @@ from framework.papers.fourier.groups import (
     GroupResult,
     Progress,
 )
+from framework.run_files import RESULTS, TABLES
 from framework.schedules import ScheduleFactory
 from framework.studies.comparisons import differences
 from framework.studies.results import Published, Result, markdown, summary, write
@@ -280,9 +281,9 @@ class ToyTable(Study):
         results = [result for group in groups for result in group.results]
         results.sort(key=lambda result: place[result.variant.rpartition("/")[0]])
         densities = {name: each for group in groups for name, each in group.densities.items()}
-        write(folder / "results.csv", results)
+        write(folder / RESULTS, results)
         tables = self.tables(results)
-        path = folder / "table.md"
+        path = folder / TABLES
         path.write_text("\n".join(map(markdown, tables.values())), encoding="utf-8")
         for title, rows in tables.items():
             print(table(f"{title}, {path}", rows), flush=True)

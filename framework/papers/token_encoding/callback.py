@@ -12,7 +12,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from framework.callbacks.pictures import FOLDER, boards, save, show
+from framework.callbacks.pictures import boards, save, show
 from framework.data.module import PredictiveData
 from framework.modules.base import PredictiveModule
 from framework.papers.token_encoding.dynamics import Dynamics, Moment
@@ -22,6 +22,7 @@ from framework.papers.token_encoding.figures.probes import (
     draw_fits,
     draw_saliency,
 )
+from framework.run_files import FIGURES
 
 NAME = "encoding"  # in front of what is logged and written
 SHOWN = {
@@ -123,7 +124,7 @@ class TokenEncoding(Callback):
             return
         last = {} if self._moment is None else _draw(self._moment)
         save(directory, {**last, NAME: self._overview()})
-        path = Path(directory).resolve() / FOLDER / f"{NAME}.csv"
+        path = Path(directory).resolve() / FIGURES / f"{NAME}.csv"
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             names = list(next(iter(self._history.values())))

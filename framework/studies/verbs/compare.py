@@ -13,6 +13,7 @@ from framework.console import recipes
 from framework.console.errors import UserError
 from framework.console.options import given
 from framework.console.parsing import VerbParser
+from framework.run_files import COMPARISON
 from framework.studies.arms import LIKE, read_arms
 from framework.studies.equality import (
     Equal,
@@ -24,7 +25,6 @@ from framework.studies.grid import RATE
 from framework.studies.runs import processes
 from framework.studies.variants import Variants
 
-OPTIONS = "comparison.yaml"  # in the folder: what is run, as `overtone study` takes it
 REPEATED = ("vary", "overlays")  # options that may be given several times
 VALUED = ("seeds", "equal", "jobs", "metric", "folder")
 ALONE = ("maximized", "report")
@@ -102,7 +102,7 @@ def _compare(
     text = yaml.safe_dump(
         {"study": {"class_path": "Variants", "init_args": study}}, sort_keys=False
     )
-    (folder / OPTIONS).write_text(text, encoding="utf-8")
+    (folder / COMPARISON).write_text(text, encoding="utf-8")
     if options.report:
         variants.report(folder)
     else:

@@ -13,12 +13,12 @@ import yaml
 from framework.console import recipes
 from framework.console.errors import UserError
 from framework.console.parsing import VerbParser
+from framework.run_files import STUDY
 from framework.studies import Study
 from framework.studies.array import StudyJobs
 from framework.studies.runs import processes
 
 WAYS = ("slurm", "task", "report")  # to do something else than to run all here
-OPTIONS = "study.yaml"  # in the folder of results: the options of the study that fills it
 SLURM = (
     "Submit an array job of Slurm, one task a run (with learning rates to choose from two jobs, "
     "one after the other), and a job that writes the tables. Options of sbatch may follow, as in "
@@ -111,7 +111,7 @@ def _claim(folder: Path, options: str, study: Study) -> None:
     Raises:
         UserError: If it holds results of other options.
     """
-    note = folder / OPTIONS
+    note = folder / STUDY
     wanted = yaml.safe_load(options)["study"]
     if note.is_file() and not study.extensible:
         if yaml.safe_load(note.read_text(encoding="utf-8")) != wanted:

@@ -10,7 +10,7 @@ from framework.version import VERSION
 
 QUICK = """
 import sys, cli
-for verb in ("list", "schema", "runs"):
+for verb in ("list", "schema", "runs", "report"):
     try:
         cli.main([verb, "--help"])
     except SystemExit as end:
