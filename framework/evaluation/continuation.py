@@ -44,12 +44,12 @@ def continuations(
     context: int,
     size: int | None = None,
     source: Embedded | None = None,
+    guesses: bool = False,
 ) -> Iterator[Tensor]:
     """Yields the next token of every prompt, `sampling.length` times.
 
-    Each takes one forward pass, or less: where a single prompt is continued by the most likely
-    tokens, guesses are verified along with the next one, and kept where they would be chosen.
-    Shorter prompts are padded on the left, which a mask hides, and positions are counted without
+    Each takes one forward pass, or less with `guesses`: they are verified along with the next
+    token, and kept where they would be chosen. Shorter prompts are padded on the left, which a mask hides, and positions are counted without
     padding, so that a row does not depend on the others. At most `context` tokens are read: the
     last ones of a longer prompt. A row that grows beyond them forgets its older half.
 
@@ -63,6 +63,8 @@ def continuations(
         context: Tokens that the model reads at most, at least 1.
         size: Tokens that can be chosen, the first ones; all if not given.
         source: Whose context all tokens of a row read, with its mask; none if not given.
+        guesses: Whether to guess how a single prompt goes on, where the most likely tokens are
+            chosen. Processes that share a model must not: their passes would differ in number.
 
     Yields:
         Tokens, int64 `[B]`.
@@ -72,7 +74,8 @@ def continuations(
     read, mask, cache = _aligned(rows, backbone, context, sampling.length)
     new: list[Tensor] = []
     verified: list[Tensor] = []  # the next tokens; all but the last are in the cache
-    lookup = Lookup() if sampling.temperature == 0 and len(rows) == 1 else None
+    guessed = guesses and sampling.temperature == 0 and len(rows) == 1
+    lookup = Lookup() if guessed else None
 
     @torch.no_grad()
     def choose(tokens: Tensor, positions: int, step: int) -> Tensor:

@@ -142,7 +142,7 @@ class TextModel:
         parts = module.stem, module.backbone, module.head
         options = uniform, self.context, self.vocabulary.size
         open_rows = set(range(len(rows)))
-        for new in continuations(*parts, rows, sampling, *options):
+        for new in continuations(*parts, rows, sampling, *options, guesses=True):
             for row, token in enumerate(new.tolist()):
                 if token == self.vocabulary.end:
                     open_rows.discard(row)

@@ -47,7 +47,7 @@ def alone(model, prompt, sampling, uniform):
 def together(model, prompts, sampling, samples=None, **options):
     uniform = draws(prompts, samples or [0] * len(prompts), sampling)
     rows = [torch.tensor(prompt) for prompt in prompts]
-    steps = continuations(*model, rows, sampling, uniform, CONTEXT, **options)
+    steps = continuations(*model, rows, sampling, uniform, CONTEXT, guesses=True, **options)
     return torch.stack(list(steps), 1).tolist()
 
 
