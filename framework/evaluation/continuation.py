@@ -49,9 +49,10 @@ def continuations(
     """Yields the next token of every prompt, `sampling.length` times.
 
     Each takes one forward pass, or less with `guesses`: they are verified along with the next
-    token, and kept where they would be chosen. Shorter prompts are padded on the left, which a mask hides, and positions are counted without
-    padding, so that a row does not depend on the others. At most `context` tokens are read: the
-    last ones of a longer prompt. A row that grows beyond them forgets its older half.
+    token, and kept where they would be chosen. Shorter prompts are padded on the left, which a
+    mask hides, and positions are counted without padding, so that a row does not depend on the
+    others. At most `context` tokens are read: the last ones of a longer prompt. A row that grows
+    beyond them forgets its older half.
 
     Args:
         stem: Embeds tokens position by position.
