@@ -37,8 +37,9 @@ def test_what_needs_a_cluster_is_run_by_a_script_of_its_own():
     assert all("\npytestmark = CLUSTER\n" in path.read_text() for path in tests)
 
 
-def test_what_needs_the_packages_of_the_site_is_run_once_they_are_there():
-    _, after = SCRIPT.split("step pip install -c constraints.txt -e '.[docs]'\n")
+def test_what_needs_more_packages_is_run_once_they_are_there():
+    _, after = SCRIPT.split("step pip install -c constraints.txt -e '.[docs,lm-eval]'\n")
+    assert "tests/framework/generation/test_tasks.py" in after
     (names,) = re.findall(r"step pytest .* tests/documentation/test_\{(\S+)\}\.py", after)
     tests = (ROOT / "tests" / "documentation").glob("test_*.py")
     skipped = {path.stem for path in tests if "importorskip" in path.read_text()}
