@@ -2,13 +2,16 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 import cli
+from framework.version import VERSION
 
 ROOT = Path(cli.__file__).parent
 SCRIPT = (ROOT / ".ci" / "run").read_text()
@@ -32,6 +35,38 @@ def test_what_needs_a_cluster_is_run_by_a_script_of_its_own():
     tests = list((ROOT / "tests" / "cluster").glob("test_*.py"))
     assert tests
     assert all("\npytestmark = CLUSTER\n" in path.read_text() for path in tests)
+
+
+def test_what_needs_more_packages_is_run_once_they_are_there():
+    _, after = SCRIPT.split("step pip install -c constraints.txt -e '.[docs,lm-eval]'\n")
+    assert "tests/framework/generation/test_tasks.py" in after
+    (names,) = re.findall(r"step pytest .* tests/documentation/test_\{(\S+)\}\.py", after)
+    tests = (ROOT / "tests" / "documentation").glob("test_*.py")
+    skipped = {path.stem for path in tests if "importorskip" in path.read_text()}
+    assert {f"test_{name}" for name in names.split(",")} == skipped
+
+
+@pytest.mark.parametrize("name", ["ci", "publish"])
+def test_workflows_name_commands_and_files_that_exist(name):
+    """YAML 1.1 reads the key `on` as true."""
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / f"{name}.yml").read_text())
+    assert {"name", True, "permissions", "jobs"} <= workflow.keys()
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    assert all(("run" in step) != ("uses" in step) for step in steps)
+    assert all(re.fullmatch(r"[\w-]+(/[\w-]+)+@\S+", s["uses"]) for s in steps if "uses" in s)
+    commands = [step["run"] for step in steps if "run" in step]
+    for command in commands:
+        script, *words = command.split()
+        assert shutil.which(ROOT / script) or script in ("grep", "python"), command
+        assert all((ROOT / word).exists() for word in words if word.endswith((".py", ".txt")))
+    if name == "publish":
+        (check,) = (command for command in commands if command.startswith("grep"))
+        settings = {**os.environ, "GITHUB_REF_NAME": f"v{VERSION}"}
+        subprocess.run(["bash", "-c", check], cwd=ROOT, env=settings, check=True)
+        settings["GITHUB_REF_NAME"] = "v9.9.9"
+        assert subprocess.run(["bash", "-c", check], cwd=ROOT, env=settings).returncode == 1
+    else:
+        assert commands == [".ci/run"]
 
 
 @pytest.mark.parametrize(

@@ -1,25 +1,18 @@
-"""Files of a user become answers by what the README shows, from an installed wheel."""
+"""Files of a user become answers by what the pages on own data show, from an installed wheel."""
 
 import json
 import re
-import shlex
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-import cli
+from tests.documentation.shown import blocks, commands
 from tests.scripts import run_script
 
-README = (Path(cli.__file__).parent / "README.md").read_text()
-SECTION = README.partition("## Use your own data")[2].partition("\n## ")[0]
-COMMANDS = [
-    shlex.split(line)
-    for block in re.findall(r"```bash\n(.*?)```", SECTION, re.DOTALL)
-    for line in block.splitlines()
-    if not line.startswith("#")
-]
+PAGES = [f"docs/own/{kind}.md" for kind in ("series", "text", "episodes", "tables")]
+COMMANDS = [words for page in PAGES for words in commands(page)]
+SCRIPTS = [text for page in PAGES for text in blocks(page, "python")]
 # What makes the runs short: two steps, validated after the last one.
 SHORT = [
     "--trainer.max_steps=2",
@@ -32,12 +25,16 @@ print(cli.__file__)
 for words in json.load(open("commands.json")):
     print("$", *words, flush=True)
     cli.main(words)
+for script in json.load(open("scripts.json")):
+    print("$ python", flush=True)
+    exec(script, shown := {})
+    print(*sorted(shown), flush=True)
 """
 MONTHS = 132
 
 
 def write_files(folder):
-    """Writes what the README says that the files hold."""
+    """Writes what the pages say that the files hold."""
     generator = np.random.default_rng(0)
     months = pd.date_range("2015-01-01", periods=MONTHS, freq="MS")
     season = 100 + 20 * np.sin(np.arange(MONTHS) * np.pi / 6)
@@ -51,6 +48,8 @@ def write_files(folder):
     (folder / "books").mkdir()
     text = "It was the best of times, it was the worst of times. " * 400
     (folder / "books" / "one.txt").write_text(text)
+    (folder / "texts").mkdir()
+    (folder / "texts" / "one.jsonl").write_text(json.dumps({"text": text}) + "\n")
     area = generator.uniform(30, 200, 400)
     price = 3000 * area + generator.normal(0, 20_000, 400)
     pd.DataFrame({"area": area, "price": price}).to_csv(folder / "houses.csv", index=False)
@@ -71,6 +70,7 @@ def answered(wheel, tmp_path_factory):
     write_files(folder)
     words = [[*line[1:], *(SHORT if line[1] == "fit" else [])] for line in COMMANDS]
     (folder / "commands.json").write_text(json.dumps(words))
+    (folder / "scripts.json").write_text(json.dumps(SCRIPTS))
     done = run_script(RUN, folder, site, tmp_path_factory.mktemp("said"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith(str(site))
@@ -90,6 +90,19 @@ def test_every_kind_has_training_and_an_answer():
     verbs = [line[1] for line in COMMANDS]
     assert verbs.count("fit") == 4
     assert {"forecast", "generate", "evaluate", "play", "predict"} <= set(verbs)
+
+
+def test_readers_of_the_readme_are_shown_the_same():
+    shown = [words for words in commands("README.md") if "--data.source" in words]
+    assert shown
+    assert all(words in COMMANDS for words in shown)
+
+
+def test_python_gives_the_same_answers(answered):
+    scripts = answered[1].split("\n$ python\n")[1:]
+    assert len(scripts) == len(SCRIPTS) == 3
+    for said, name in zip(scripts, ("frame", "texts", "played"), strict=True):
+        assert name in said.split()
 
 
 def test_a_forecast_follows_the_last_month(answered):

@@ -8,10 +8,11 @@ from torch.distributions import Distribution
 from torch.types import _size
 
 from components.distributions.atoms import has_atoms
+from components.distributions.expanding import Expandable
 from components.distributions.tensors import joint_shape
 
 
-class Affine(Distribution):
+class Affine(Expandable):
     r"""The distribution of loc + scale · X, where X follows the base.
 
     A model that works in scaled units so predicts in the units of the data, and its nats refer
@@ -29,6 +30,8 @@ class Affine(Distribution):
     """
 
     arg_constraints = {}  # noqa: RUF012 - torch's declaration; checks are off per object
+
+    rows = ("base",)  # location and scale are broadcast to those of the base
 
     def __init__(self, base: Distribution, loc: Tensor, scale: Tensor) -> None:
         whole = base.batch_shape + base.event_shape

@@ -12,10 +12,11 @@ from torch.distributions.utils import lazy_property
 from torch.types import _size
 
 from components.distributions.categorical import Discrete
+from components.distributions.expanding import Expandable
 from components.distributions.tensors import constant, to_float32
 
 
-class Mixed(Distribution, ABC):
+class Mixed(Expandable, ABC):
     """A distribution of real values with atoms, single values of positive probability.
 
     `log_prob` is the logarithm of the mass at an atom, and of the density elsewhere. The two have
@@ -73,6 +74,8 @@ class WithAtoms(Mixed):
     """
 
     has_rsample = True
+
+    rows = ("base", "_log_weights")
 
     def __init__(
         self,
@@ -191,6 +194,8 @@ class CategoricalWithAtoms(Discrete):
     Raises:
         ValueError: If there is no atom, cells do not increase, or there is not one logit more.
     """
+
+    rows = ("ordered", "_log_weights")
 
     def __init__(self, logits: Tensor, ordered: Discrete, places: tuple[int, ...]) -> None:
         _check("CategoricalWithAtoms", places, logits)

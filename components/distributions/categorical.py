@@ -6,11 +6,11 @@ from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 from torch.distributions.utils import lazy_property
 from torch.nn.functional import cross_entropy
 from torch.types import _size
 
+from components.distributions.expanding import Expandable
 from components.distributions.tensors import (
     choose,
     gather,
@@ -22,7 +22,7 @@ from components.distributions.tensors import (
 )
 
 
-class Discrete(Distribution, ABC):
+class Discrete(Expandable, ABC):
     """A distribution over the outcomes 0 .. size-1, batch shape `[...]`.
 
     `log_prob` costs as much as one outcome does; the axis over all outcomes is built only when
@@ -131,6 +131,8 @@ class Categorical(Discrete):
             temperature, top-k and z-loss.
     """
 
+    rows = ("_logits",)
+
     def __init__(self, logits: Tensor) -> None:
         self._logits = logits
         self.size = logits.shape[-1]
@@ -168,6 +170,8 @@ class CategoricalWithSpecials(Discrete):
             `[..., S + 1]`.
         ordered: The distribution of the ordered outcomes, batch shape `[...]`.
     """
+
+    rows = ("ordered", "_log_weights")
 
     def __init__(self, logits: Tensor, ordered: Discrete) -> None:
         self._log_weights = to_float32(logits).log_softmax(-1)

@@ -36,6 +36,8 @@ class Censored(Mixed):
     Source: Tobin, "Estimation of Relationships for Limited Dependent Variables" (1958).
     """
 
+    rows = ("base",)
+
     def __init__(self, base: Distribution, low: float, high: float) -> None:
         if not low < high:
             raise ValueError(f"Censored: low={low} must be less than high={high}.")

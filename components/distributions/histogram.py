@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 from torch.distributions.utils import lazy_property
 from torch.nn.functional import pad
 from torch.types import _size
 
 from components.distributions.categorical import Discrete
+from components.distributions.expanding import Expandable
 from components.distributions.tensors import bucketize, gather, searchsorted, tiny, unless_nan
 
 
-class Histogram(Distribution):
+class Histogram(Expandable):
     r"""A density that is constant in each of K cells.
 
     .. math:: p(x) = q_k / (e_{k+1} - e_k) \quad\text{for } e_k \le x < e_{k+1}
@@ -34,6 +34,8 @@ class Histogram(Distribution):
 
     arg_constraints = {}  # noqa: RUF012 - torch's declaration; checks are off per object
     has_rsample = True
+
+    rows = ("cells",)
 
     def __init__(self, cells: Discrete, edges: Tensor) -> None:
         if edges.shape != (cells.size + 1,):

@@ -23,6 +23,8 @@ class LinearCategorical(Categorical):
         size: Number K of outcomes.
     """
 
+    rows = ("_hidden",)
+
     def __init__(self, hidden: Tensor, readout: Callable[..., Tensor], size: int) -> None:
         self._hidden, self._readout, self.size = hidden, readout, size
         Discrete.__init__(self, hidden.shape[:-1], validate_args=False)

@@ -6,18 +6,18 @@ import math
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 from torch.distributions.utils import lazy_property
 from torch.types import _size
 
 from components.distributions.categorical import Categorical
+from components.distributions.expanding import Expandable
 from components.distributions.inversion import bisect, implicit, quantiles
 from components.distributions.tensors import gather, joint_shape, tiny, to_float32
 
 ASCENTS = 64  # steps toward each peak; the rate is that of expectation maximization
 
 
-class Mixture(Distribution):
+class Mixture(Expandable):
     r"""A mixture of normal distributions: :math:`p(x) = \sum_k w_k N(x; m_k, s_k)`.
 
     Args:
@@ -28,6 +28,8 @@ class Mixture(Distribution):
 
     arg_constraints = {}  # noqa: RUF012 - torch's declaration; checks are off per object
     has_rsample = True
+
+    rows = ("log_weights", "loc", "scale")
 
     def __init__(self, logits: Tensor, loc: Tensor, scale: Tensor) -> None:
         logits, loc, scale = (to_float32(t) for t in (logits, loc, scale))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 from torch.distributions.utils import lazy_property
 from torch.types import _size
 
+from components.distributions.expanding import Expandable
 from components.distributions.tensors import gather, searchsorted, tiny, to_float32
 
 
-class Quantiles(Distribution):
+class Quantiles(Expandable):
     r"""A density that is constant between given quantiles and falls exponentially beyond them.
 
     The tails hold the rest of the probability, and start with the density of the cell next to
@@ -29,6 +29,8 @@ class Quantiles(Distribution):
 
     arg_constraints = {}  # noqa: RUF012 - torch's declaration; checks are off per object
     has_rsample = True
+
+    rows = ("values",)
 
     def __init__(self, values: Tensor, levels: Tensor) -> None:
         if levels.ndim != 1 or len(levels) < 2 or values.shape[-1:] != levels.shape:

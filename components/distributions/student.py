@@ -10,6 +10,7 @@ from torch.distributions import Chi2, Distribution
 from torch.distributions import StudentT as TorchStudentT
 from torch.distributions.utils import broadcast_all, lazy_property
 
+from components.distributions.expanding import Expandable
 from components.distributions.inversion import implicit
 from components.distributions.tensors import joint_shape, tiny, to_float32
 
@@ -17,7 +18,7 @@ ITERATIONS = 300  # of the continued fraction; below 1000 degrees of freedom som
 NEWTON_STEPS = 30  # of the quantiles; about five are used
 
 
-class StudentT(TorchStudentT):
+class StudentT(Expandable, TorchStudentT):
     """One peak, and tails that fall like the power -(df + 1) of the distance.
 
     Distribution function and quantiles are computed in float64 and have a relative error of the
@@ -28,6 +29,8 @@ class StudentT(TorchStudentT):
         loc: Location, in the units of the outcome.
         scale: Scale, positive, in the same units.
     """
+
+    rows = ("df", "loc", "scale")
 
     def __init__(self, df: Tensor, loc: Tensor, scale: Tensor) -> None:
         self.df, self.loc, self.scale = (to_float32(t) for t in broadcast_all(df, loc, scale))

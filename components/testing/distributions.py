@@ -157,6 +157,21 @@ def any_value_scores_finitely(make: Make, jumps: Sequence[float] = ()) -> None:
     assert ((distribution.cdf(x) >= 0) & (distribution.cdf(x) <= 1 + 1e-6)).all()
 
 
+def rows_expand(make: Make, jumps: Sequence[float] = ()) -> None:
+    """`expand` repeats rows; what was computed of them before is computed again."""
+    distribution = make(3, 1)
+    x = distribution.icdf(_levels().view(-1, 1, 1).expand(-1, 3, 1)).detach()
+    log_prob, mean = distribution.log_prob(x), distribution.mean
+    wide = distribution.expand(torch.Size((2, 3, 4)))
+    assert wide.batch_shape == (2, 3, 4)
+    assert distribution.batch_shape == (3, 1)
+    assert wide.sample((5,)).shape == (5, 2, 3, 4)
+    shape = (len(x), 2, 3, 4)
+    found = wide.log_prob(x.unsqueeze(1).expand(shape))
+    torch.testing.assert_close(found, log_prob.unsqueeze(1).expand(shape))
+    torch.testing.assert_close(wide.mean, mean.expand(2, 3, 4))
+
+
 REAL_LAWS = (
     density_integrates_to_one,
     moments_are_integrals,
@@ -168,6 +183,7 @@ REAL_LAWS = (
     log_prob_has_its_gradient,
     icdf_has_its_gradient,
     rows_do_not_mix,
+    rows_expand,
     any_value_scores_finitely,
 )
 """Each takes `make(*shape, dtype=torch.float64)`, which builds a distribution over the real line
@@ -219,11 +235,25 @@ def samples_follow_probabilities(make: MakeDiscrete) -> None:
     torch.testing.assert_close(shares, distribution.probs.float(), atol=0.015, rtol=0)
 
 
+def outcomes_expand(make: MakeDiscrete) -> None:
+    """`expand` repeats rows; what was computed of them before is computed again."""
+    distribution = make(3, 1)
+    probs = distribution.probs
+    wide = distribution.expand(torch.Size((2, 3, 4)))
+    assert wide.batch_shape == (2, 3, 4)
+    assert wide.sample(torch.Size((5,))).shape == (5, 2, 3, 4)
+    torch.testing.assert_close(wide.probs, probs.expand(2, 3, 4, -1))
+    index = torch.arange(24).view(2, 3, 4) % wide.size
+    expected = probs.expand(2, 3, 4, -1).gather(-1, index.unsqueeze(-1)).squeeze(-1).log()
+    torch.testing.assert_close(wide.log_prob(index), expected)
+
+
 DISCRETE_LAWS = (
     probabilities_sum_to_one,
     an_outcome_scores_as_among_all,
     summaries_are_those_of_its_probabilities,
     samples_follow_probabilities,
+    outcomes_expand,
 )
 """Each takes `make(*shape)`, which builds a `Discrete` in float64 with rows of a shape."""
 

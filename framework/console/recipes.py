@@ -87,7 +87,22 @@ def listing() -> Iterator[str]:
     names |= {path: f"study {_parts(path)[-1]}" for path in studies()}
     width = max((len(name) for name in names.values()), default=0)
     for path, name in names.items():
-        yield f"{name:<{width}}  {_first_sentence(path)}"
+        yield f"{name:<{width}}  {first_sentence(path)}"
+
+
+def first_sentence(path: Path) -> str:
+    """Returns the sentence that the header of a shipped file opens with.
+
+    Args:
+        path: The file.
+    """
+    lines = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.removeprefix("#").strip())
+    paragraph = " ".join(lines).strip()
+    return re.split(r"(?<=[.!?])\s", paragraph, maxsplit=1)[0]
 
 
 def run_name(args: Sequence[str]) -> str:
@@ -130,16 +145,6 @@ def _shortest_name(path: Path) -> str:
         if not any(other[-length:] == tail for other in others):
             return "/".join(tail)
     return "/".join(parts)
-
-
-def _first_sentence(path: Path) -> str:
-    lines = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if not line.startswith("#"):
-            break
-        lines.append(line.removeprefix("#").strip())
-    paragraph = " ".join(lines).strip()
-    return re.split(r"(?<=[.!?])\s", paragraph, maxsplit=1)[0]
 
 
 def _hint(name: str, shipped: Sequence[Path]) -> str:

@@ -44,15 +44,15 @@ def continuations(
     context: int,
     size: int | None = None,
     source: Embedded | None = None,
-    guess: bool = True,
+    guesses: bool = False,
 ) -> Iterator[Tensor]:
     """Yields the next token of every prompt, `sampling.length` times.
 
-    Each takes one forward pass, or less: where a single prompt is continued by the most likely
-    tokens, guesses are verified along with the next one, and kept where they would be chosen.
-    Shorter prompts are padded on the left, which a mask hides, and positions are counted without
-    padding, so that a row does not depend on the others. At most `context` tokens are read: the
-    last ones of a longer prompt. A row that grows beyond them forgets its older half.
+    Each takes one forward pass, or less with `guesses`: they are verified along with the next
+    token, and kept where they would be chosen. Shorter prompts are padded on the left, which a
+    mask hides, and positions are counted without padding, so that a row does not depend on the
+    others. At most `context` tokens are read: the last ones of a longer prompt. A row that grows
+    beyond them forgets its older half.
 
     Args:
         stem: Embeds tokens position by position.
@@ -64,8 +64,8 @@ def continuations(
         context: Tokens that the model reads at most, at least 1.
         size: Tokens that can be chosen, the first ones; all if not given.
         source: Whose context all tokens of a row read, with its mask; none if not given.
-        guess: Whether a prompt may take fewer passes than it has new tokens; False where processes
-            must make equally many, as those that share parameters.
+        guesses: Whether to guess how a single prompt goes on, where the most likely tokens are
+            chosen. Processes that share a model must not: their passes would differ in number.
 
     Yields:
         Tokens, int64 `[B]`.
@@ -75,8 +75,8 @@ def continuations(
     read, mask, cache = _aligned(rows, backbone, context, sampling.length)
     new: list[Tensor] = []
     verified: list[Tensor] = []  # the next tokens; all but the last are in the cache
-    certain = sampling.temperature == 0 and len(rows) == 1 and cache.drops
-    lookup = Lookup() if guess and certain else None
+    guessed = guesses and sampling.temperature == 0 and len(rows) == 1 and cache.drops
+    lookup = Lookup() if guessed else None
 
     @torch.no_grad()
     def choose(tokens: Tensor, positions: int, step: int) -> Tensor:
@@ -94,14 +94,14 @@ def continuations(
 
     for step in range(sampling.length):
         if not verified:
-            guesses = read[:, :0]
+            guess = read[:, :0]
             if lookup is not None:
                 known = torch.cat((rows[0], *new)).tolist()
                 room = min(sampling.length - step - 1, cache.capacity - len(known))
-                guesses = torch.tensor([lookup.guess(known, room)]).to(read)
-            chosen = choose(torch.cat((read, guesses), 1), 1 + guesses.shape[1], step)
+                guess = torch.tensor([lookup.guess(known, room)]).to(read)
+            chosen = choose(torch.cat((read, guess), 1), 1 + guess.shape[1], step)
             if lookup is not None:
-                cache.drop(lookup.learn(guesses, chosen))
+                cache.drop(lookup.learn(guess, chosen))
                 chosen = chosen[:, : cache.length - len(known) + 1]
             verified = list(chosen.unbind(1))
         token = verified.pop(0)

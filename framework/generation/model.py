@@ -96,7 +96,7 @@ class TextModel:
             part = wanted[start : start + batch_size]
             tokens = [encoded[k] for k, _ in part]
             texts: list[list[int]] = [[] for _ in part]
-            for row, token in self._tokens(
+            for row, token in self.tokens(
                 tokens, [sample for _, sample in part], sampling, device
             ):
                 texts[row].append(token)
@@ -116,18 +116,25 @@ class TextModel:
         """
         [tokens] = self.encode([prompt])
         stream = TextStream(self.vocabulary.decode, tokens)
-        for _, token in self._tokens([tokens], [0], sampling, device):
+        for _, token in self.tokens([tokens], [0], sampling, device):
             yield stream.add(token)
         yield stream.finish()
 
-    def _tokens(
+    def tokens(
         self,
         prompts: Sequence[Sequence[int]],
         samples: Sequence[int],
         sampling: Sampling,
         device: torch.device | None,
     ) -> Iterator[tuple[int, int]]:
-        """Yields tokens with the number of their prompt, until all documents have ended."""
+        """Yields new tokens with the number of their prompt, until all documents have ended.
+
+        Args:
+            prompts: Tokens to continue, none of them empty.
+            samples: Number of the continuation of each prompt, from 0 on.
+            sampling: How tokens are chosen, and how many at most.
+            device: Where to compute; the CPU if not given.
+        """
         where = device or torch.device("cpu")
         module = self.checkpoint.module.to(where)
         rows = [torch.tensor(prompt, device=where) for prompt in prompts]
@@ -135,7 +142,7 @@ class TextModel:
         parts = module.stem, module.backbone, module.head
         options = uniform, self.context, self.vocabulary.size
         open_rows = set(range(len(rows)))
-        for new in continuations(*parts, rows, sampling, *options):
+        for new in continuations(*parts, rows, sampling, *options, guesses=True):
             for row, token in enumerate(new.tolist()):
                 if token == self.vocabulary.end:
                     open_rows.discard(row)

@@ -106,7 +106,6 @@ class LanguageModel(PredictiveModule):
             self.spec.length,
             self.data.vocabulary_size if isinstance(self.data, CountsTokens) else None,
             source,
-            guess=self.place[1] == 1,
         )
         new = [self._document(row) for row in torch.stack(list(steps), 1).tolist()]
         decode = self._decoder()

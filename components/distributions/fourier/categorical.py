@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -42,6 +43,8 @@ class FourierCells(Discrete):
     Raises:
         ValueError: If the number of coefficients is odd, `size` not positive or `eps` negative.
     """
+
+    rows: ClassVar[tuple[str, ...]] = ("coefficients",)
 
     def __init__(self, coefficients: Tensor, size: int, eps: float = 0.0) -> None:
         name = type(self).__name__
@@ -120,6 +123,8 @@ class FourierCategorical(FourierCells):
     Source: Gillman et al., "Fourier Head" (arXiv:2410.22269), section 3. The squared modulus in
         place of autocorrelations and the closed denominator are exact rewritings.
     """
+
+    rows = ("coefficients", "_folded")
 
     def __init__(self, coefficients: Tensor, size: int, eps: float = 0.0) -> None:
         super().__init__(coefficients, size, eps)

@@ -6,10 +6,10 @@ import math
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 from torch.distributions.utils import lazy_property
 from torch.types import _size
 
+from components.distributions.expanding import Expandable
 from components.distributions.fourier.drawing import draw
 from components.distributions.fourier.polynomial import (
     angles,
@@ -24,7 +24,7 @@ from components.distributions.inversion import bisect, implicit
 from components.distributions.tensors import joint_shape, searchsorted, to_float32
 
 
-class FourierDensity(Distribution):
+class FourierDensity(Expandable):
     r"""A smooth density on [low, high], given by N + 1 complex numbers.
 
     .. math:: p(x) = \frac{|\sum_{k=0}^N a_k e^{i \pi k z}|^2}{(high - low) \sum_k |a_k|^2}, \quad
@@ -49,6 +49,8 @@ class FourierDensity(Distribution):
 
     arg_constraints = {}  # noqa: RUF012 - torch's declaration; checks are off per object
     has_rsample = True
+
+    rows = ("coefficients",)
 
     def __init__(self, coefficients: Tensor, low: float, high: float) -> None:
         check(coefficients, "FourierDensity")

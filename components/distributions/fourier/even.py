@@ -6,11 +6,11 @@ import math
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 from torch.distributions.utils import lazy_property
 from torch.types import _size
 
 from components.distributions.categorical import Discrete
+from components.distributions.expanding import Expandable
 from components.distributions.fourier.categorical import FourierCells
 from components.distributions.fourier.density import invert
 from components.distributions.fourier.drawing import draw
@@ -26,7 +26,7 @@ from components.distributions.inversion import bisect, implicit
 from components.distributions.tensors import joint_shape, to_float32
 
 
-class EvenFourierDensity(Distribution):
+class EvenFourierDensity(Expandable):
     r"""A smooth density on [low, high] that continues evenly at both ends, not periodically.
 
     .. math:: p(x) = \frac{|A(z)|^2 + |A(-z)|^2}{2 (high - low) \sum_k |a_k|^2}, \quad
@@ -53,6 +53,8 @@ class EvenFourierDensity(Distribution):
 
     arg_constraints = {}  # noqa: RUF012 - torch's declaration; checks are off per object
     has_rsample = True
+
+    rows = ("coefficients",)
 
     def __init__(self, coefficients: Tensor, low: float, high: float) -> None:
         check(coefficients, "EvenFourierDensity")
@@ -185,6 +187,8 @@ class EvenFourierCells(Discrete):
     Raises:
         ValueError: If their number is odd.
     """
+
+    rows = ("circle",)
 
     def __init__(self, circle: FourierCells) -> None:
         if circle.size % 2:

@@ -54,7 +54,7 @@ class FourierHistogram(FourierCells):
         super().__init__(coefficients, len(edges) - 1, eps)
         a = self.coefficients
         self._terms = a.shape[-1] // 2
-        self._rule = _rule(edges, self._terms - 1, torch.finfo(a.dtype).eps, a.device)
+        self._rule: _Rule = _rule(edges, self._terms - 1, torch.finfo(a.dtype).eps, a.device)
 
     def _log_mass(self, index: Tensor) -> Tensor:
         rule, a = self._rule, self.coefficients
@@ -91,9 +91,15 @@ class _Rule(NamedTuple):
     even: bool  # whether all cells are equally wide
 
 
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # torch's
+def _rule(edges: tuple[float, ...], frequencies: int, eps: float, device: torch.device) -> _Rule:
+    """Finds the rule once; to a compiler it is a constant."""
+    return _found(edges, frequencies, eps, device)
+
+
 @lru_cache(maxsize=16)
 @torch.inference_mode(False)
-def _rule(edges: tuple[float, ...], frequencies: int, eps: float, device: torch.device) -> _Rule:
+def _found(edges: tuple[float, ...], frequencies: int, eps: float, device: torch.device) -> _Rule:
     borders = torch.tensor(edges, dtype=torch.float64, device="cpu")
     if not bool((borders.diff() > 0).all()):
         raise ValueError(

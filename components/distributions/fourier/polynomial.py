@@ -18,6 +18,7 @@ from components.distributions.tensors import tiny, without_autocast
 
 Basis = tuple[Tensor, Tensor]
 HEADROOM = 2.0**32  # between what is added to squares and the least number: room for gradients
+EXPONENTS = (-64, 120)  # of two: what rows are divided by, so that products stay in range
 FEW_TERMS = 32  # up to here matrix products beat the FFT, 18 to 4096 points, 64 to 2048 rows
 
 
@@ -110,7 +111,7 @@ def log_power(coefficients: Tensor, at: Basis) -> Tensor:
     Returns:
         Values `[*samples, *batch]`.
     """
-    rows = coefficients.expand(at[0].shape)
+    rows = near_one(coefficients).expand(at[0].shape)
     value: Tensor = _LogPower.apply(rows, *at)[0]  # type: ignore[no-untyped-call] # torch's
     return value
 
@@ -155,8 +156,23 @@ def _parts(rows: Tensor, straight: Tensor, turned: Tensor) -> tuple[Tensor, ...]
     return real, imaginary, power, rows.square().sum(-1).add_(least)
 
 
+def near_one(coefficients: Tensor) -> Tensor:
+    """Multiplies rows by the power of two that brings their largest number near one.
+
+    Otherwise float32 would have no room for the squares of coefficients below 1e-14 or above 1e18.
+    All zeros stay zeros.
+    """
+    largest = torch.linalg.vector_norm(coefficients.detach(), math.inf, -1, keepdim=True)
+    exponent = largest.clamp_min(tiny(coefficients)).log2().floor().clamp(*EXPONENTS)
+    return coefficients * torch.exp2(-exponent)
+
+
 def as_complex(coefficients: Tensor) -> Tensor:
-    """Reads coefficients as complex numbers `[..., N + 1]`, all zeros as those of a constant."""
+    """Reads coefficients as complex numbers `[..., N + 1]`, all zeros as those of a constant.
+
+    They are multiplied by a power of two, on which densities do not depend; see `near_one`.
+    """
+    coefficients = near_one(coefficients)
     real, imaginary = coefficients.chunk(2, -1)
     dead = coefficients.square().sum(-1, keepdim=True) < tiny(coefficients)
     first = torch.where(dead, 1.0, real[..., :1])
@@ -174,6 +190,7 @@ def powers(coefficients: Tensor, table: Basis) -> Tensor:
         Values `[..., P]`, positive.
     """
     straight, turned = table
+    coefficients = near_one(coefficients)
     least = tiny(coefficients) * HEADROOM
     with without_autocast(coefficients):
         power = (coefficients @ straight.T).square() + (coefficients @ turned.T).square()

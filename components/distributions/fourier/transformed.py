@@ -6,10 +6,10 @@ import math
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 from torch.distributions.utils import lazy_property
 from torch.types import _size
 
+from components.distributions.expanding import Expandable
 from components.distributions.fourier.density import FourierDensity
 from components.distributions.fourier.histogram import gauss_legendre
 from components.distributions.fourier.polynomial import correlate
@@ -20,7 +20,7 @@ HALVINGS = 60  # of the last panel, towards the singularity at its end
 ZOOMS, POINTS = 4, 33  # how often the surroundings of the mode are looked at, at how many points
 
 
-class TransformedFourier(Distribution):
+class TransformedFourier(Expandable):
     r"""A density on the whole line, given by N + 1 complex numbers and a warp w.
 
     .. math:: p(x) = \frac{|\sum_{k=0}^N a_k e^{i \pi k z}|^2}{2 \sum_k |a_k|^2} \,
@@ -44,6 +44,8 @@ class TransformedFourier(Distribution):
 
     arg_constraints = {}  # noqa: RUF012 - torch's declaration; checks are off per object
     has_rsample = True
+
+    rows = ("base",)
 
     def __init__(self, coefficients: Tensor, warp: Warp, loc: float, scale: float) -> None:
         if not scale > 0:

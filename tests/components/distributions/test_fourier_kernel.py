@@ -8,7 +8,7 @@ from every_distribution import randn
 from torch.autograd import gradcheck, gradgradcheck
 from torch.func import grad, jacrev, vmap
 
-from components.distributions import FourierCategorical, FourierDensity
+from components.distributions import FourierCategorical, FourierDensity, FourierHistogram
 from components.distributions.fourier.polynomial import (
     angles,
     basis,
@@ -108,13 +108,17 @@ def test_angles_at_centers_lose_no_digits(size, terms):
         assert apart.abs().max() < 4e-7
 
 
+EDGES = tuple(float(edge) for edge in range(19))
+
+
 @pytest.mark.filterwarnings("ignore")  # the compiler warns of its own workings
-def test_it_compiles_without_a_break():
+@pytest.mark.parametrize(("kind", "cells"), [(FourierCategorical, 18), (FourierHistogram, EDGES)])
+def test_it_compiles_without_a_break(kind, cells):
     weight = torch.randn(18, 6, requires_grad=True)
     hidden, target = torch.randn(40, 6), torch.randint(18, (40,))
 
     def loss(weight):
-        return -FourierCategorical(hidden @ weight.T, 18).log_prob(target).mean()
+        return -kind(hidden @ weight.T, cells).log_prob(target).mean()
 
     compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
     value = compiled(weight)

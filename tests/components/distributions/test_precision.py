@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from every_distribution import DISCRETE, MIXED, REAL, discrete, real, tensor
+from every_distribution import DISCRETE, EDGES, MIXED, REAL, discrete, randn, real, tensor
 
 from components.distributions import (
     Categorical,
@@ -12,6 +12,7 @@ from components.distributions import (
     EvenFourierDensity,
     FourierCategorical,
     FourierDensity,
+    FourierHistogram,
     Histogram,
     Mixture,
     Quantiles,
@@ -63,6 +64,35 @@ def test_float32_probabilities_agree_with_float64(name):
     fine, coarse = discrete(name, 3), discrete(name, 3, dtype=torch.float32)
     assert coarse.probs.dtype == torch.float32
     torch.testing.assert_close(coarse.probs.double(), fine.probs, atol=1e-6, rtol=1e-4)
+
+
+FOURIER = {
+    "FourierDensity": lambda a: FourierDensity(a, -1.0, 2.0),
+    "EvenFourierDensity": lambda a: EvenFourierDensity(a, -1.0, 2.0),
+    "FourierCategorical": lambda a: FourierCategorical(a, 9),
+    "FourierHistogram": lambda a: FourierHistogram(a, EDGES),
+    "EvenFourierCells": lambda a: EvenFourierCells(FourierCategorical(a, 18)),
+}
+
+
+@pytest.mark.parametrize("make", FOURIER.values(), ids=FOURIER)
+@pytest.mark.parametrize("scale", [1e-30, 1e-16, 5e17, 1e30])
+def test_the_scale_of_coefficients_is_irrelevant(make, scale):
+    """Also where float32 has no room for their squares."""
+    usual = randn(3, 12, dtype=torch.float32).requires_grad_()
+    scaled = (usual.detach() * scale).requires_grad_()
+    expected, found = make(usual), make(scaled)
+    value = torch.tensor([0.0, 1.0, 2.0])
+    for one, a in ((expected, usual), (found, scaled)):
+        one.log_prob(value).sum().backward()
+        assert a.grad.isfinite().all()
+    torch.testing.assert_close(scaled.grad * scale, usual.grad, rtol=1e-4, atol=1e-5)
+    for name in ("log_prob", "entropy", "correlations"):
+        one, other = (getattr(x, name) for x in (expected, found))
+        args = (value,) if name == "log_prob" else ()
+        pair = (one(*args), other(*args)) if callable(one) else (one, other)
+        torch.testing.assert_close(*pair, rtol=1e-5, atol=1e-6)
+    assert torch.stack([x.sample((5,)) for x in (expected, found)]).isfinite().all()
 
 
 def positive(a):

@@ -55,7 +55,7 @@ def test_a_text_ends_with_its_document(model, monkeypatch):
     """Here with the first token that is new after three others."""
     prompts = model.encode(PROMPTS[:2])
     rows = [[], []]
-    for row, token in model._tokens(prompts, [0, 0], GREEDY, None):
+    for row, token in model.tokens(prompts, [0, 0], GREEDY, None):
         rows[row].append(token)
     end = next(token for k, token in enumerate(rows[0]) if k > 2 and token not in rows[0][:k])
     monkeypatch.setattr(type(model), "encode", lambda *_: prompts)

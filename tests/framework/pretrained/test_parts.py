@@ -98,8 +98,8 @@ def test_a_text_continues_as_two_equal_ones(tiny):
     model = fakes.Tokens(SIZE, DIM), decoder, fakes.Logits(DIM, SIZE)
     prompt, sampling = torch.tensor([3, 1, 4, 1, 5, 9, 2, 6] * 2), Sampling(40, 0.0)
     alone, both = (
-        torch.stack([*continuations(*model, rows, sampling, torch.zeros(len(rows), 40), 64)], 1)
-        for rows in ([prompt], [prompt, prompt])
+        torch.stack([*continuations(*model, rows, sampling, draw, 64, guesses=True)], 1)
+        for rows, draw in (([prompt], torch.zeros(1, 40)), (2 * [prompt], torch.zeros(2, 40)))
     )
     assert torch.equal(alone[0], both[0])
 

@@ -1,0 +1,126 @@
+"""The site is built without a warning, asks no other host for anything, and its links lead on."""
+
+import re
+import subprocess
+import sys
+from collections import deque
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlsplit
+
+import pytest
+
+from tests.documentation.shown import ROOT
+
+pytest.importorskip("mkdocs", reason="the extra docs is not installed")
+pytestmark = pytest.mark.slow
+
+QUESTIONS = {  # of a stranger, and the page that answers
+    "How do I forecast my CSV?": "own/series/index.html",
+    "Which head?": "heads/index.html",
+    "How do I run on Slurm?": "cluster/index.html",
+}
+CLICKS = 2
+
+
+class Page(HTMLParser):
+    """Collects what a page links to, what it loads, its anchors and its text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.links, self.loads, self.anchors = [], [], {""}
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self.anchors.add(found.get("id", ""))
+        if tag == "a" and "href" in found:
+            self.links.append(found["href"])
+        elif tag in ("img", "script", "source") and "src" in found:
+            self.loads.append(found["src"])
+        elif tag == "link" and found.get("rel") in ("stylesheet", "icon", "preload", "preconnect"):
+            self.loads.append(found["href"])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pages(site):
+    found = site.rglob("*.html")
+    return {p.relative_to(site).as_posix(): Page(p.read_text()) for p in found}
+
+
+def target(site, page, link):
+    """Returns the file of the site that a link of a page leads to, and the anchor in it."""
+    address, anchor = urldefrag(link)
+    start = site if address.startswith("/") else (site / page).parent
+    path = (start / unquote(address).lstrip("/")).resolve() if address else site / page
+    return (path / "index.html" if path.is_dir() else path), unquote(anchor)
+
+
+def test_every_link_leads_to_a_page_and_its_anchor(site, pages):
+    count = 0
+    for page, content in pages.items():
+        for link in (*content.links, *content.loads):
+            if urlsplit(link).scheme or (page == "404.html" and link.startswith("/")):
+                continue
+            path, anchor = target(site, page, link)
+            assert path.is_file(), (page, link)
+            if path.suffix == ".html":
+                assert anchor in pages[path.relative_to(site).as_posix()].anchors, (page, link)
+            count += 1
+    assert count > 2000
+
+
+def test_no_page_asks_another_host(site, pages):
+    for page, content in pages.items():
+        assert not [each for each in content.loads if urlsplit(each).netloc], page
+    for path in site.rglob("*.css"):
+        assert not re.search(r"(url\(|@import )[\"']?(https?:)?//", path.read_text()), path
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_stranger_finds_the_answer(question, site, pages):
+    clicks, waiting = {"index.html": 0}, deque(["index.html"])
+    while waiting:
+        page = waiting.popleft()
+        for link in pages[page].links:
+            path = None if urlsplit(link).scheme else target(site, page, link)[0]
+            if path and path.suffix == ".html":
+                name = path.relative_to(site).as_posix()
+                if name not in clicks:
+                    clicks[name] = clicks[page] + 1
+                    waiting.append(name)
+    assert clicks[QUESTIONS[question]] <= CLICKS
+
+
+def test_formulas_are_drawn_without_a_script(site):
+    head = (site / "heads" / "FourierHead" / "index.html").read_text()
+    assert "<math" in head
+    assert "<msubsup>" in head or "<munderover>" in head
+    for path in site.rglob("*.html"):
+        assert "arithmatex" not in path.read_text(), path
+        assert ".. math::" not in path.read_text(), path
+
+
+def test_docstrings_become_markdown():
+    from docs.pages.markup import as_markdown
+
+    text = "Where :math:`a` is\n\n.. math:: a\n    = b\n\nand so on.\n\nSource: A,\n    eq. 2."
+    assert (
+        as_markdown(text) == "Where $a$ is\n\n$$\na\n= b\n$$\n\nand so on.\n\n*Source:* A, eq. 2."
+    )
+
+
+def test_every_head_is_drawn(site):
+    drawn = {path.name.partition("_")[0] for path in (site / "heads").glob("*.svg")}
+    pages = {path.parent.name for path in (site / "heads").glob("*/index.html")}
+    assert drawn == pages
+    assert all(Path(path).stat().st_size < 150_000 for path in (site / "heads").glob("*.svg"))
