@@ -67,7 +67,9 @@ def read_provenance(recipe: Path) -> Provenance | None:
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
         facts = {str(name): str(value) for name, value in read["environment"].items()}
-        return Provenance([str(word) for word in read["command"]], facts)
+        if not isinstance(words := read["command"], list):
+            raise TypeError("the command is no list of words")
+        return Provenance([str(word) for word in words], facts)
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise ValueError(
             f"{path} holds no command and environment ({error}); remove it."

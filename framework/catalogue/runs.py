@@ -44,6 +44,8 @@ def find_runs(root: Path) -> list[FoundRun]:
         ValueError: If there is none, or numbers in it are damaged.
     """
     if not root.is_dir():
+        if root.exists():
+            raise ValueError(f"{root} is a file; name the folder of a run, or of your runs.")
         raise ValueError(f"There is no folder {root}; name that of your runs, such as runs.")
     files = [path for name in (METRICS, RECIPES) for path in root.rglob(name)]
     folders = {path.parent for path in files if not any(map(SET_ASIDE.fullmatch, path.parts))}

@@ -113,20 +113,25 @@ def _most_likely(module: PredictiveModule, batch: Batch) -> tuple[Tensor, Tensor
     with torch.no_grad():
         confidence, outcome = module(batch).probs.max(-1)
     counted = batch.weight > 0
-    found = confidence[counted].cpu()
-    if not found.isfinite().all():
+    found = _require_finite(confidence[counted].cpu())
+    return found, (outcome == batch.target)[counted].cpu()
+
+
+def _require_finite(probabilities: Tensor) -> Tensor:
+    if not probabilities.isfinite().all():
         raise UserError(
             "The checkpoint predicts probabilities that are NaN, as after a training that "
             "diverged; drop --calibration."
         )
-    return found, (outcome == batch.target)[counted].cpu()
+    return probabilities
 
 
 def _of_quantities(module: PredictiveModule, sample: Sample, said: str) -> list[Block]:
     try:
-        ranks = torch.cat([ranks_of(module, batch) for _, batch in sample]).double()
+        found = torch.cat([ranks_of(module, batch) for _, batch in sample])
     except NotImplementedError:
         return [Sentence("What the run predicts has no cumulative distribution function.")]
+    ranks = _require_finite(found).double()
     shares = torch.histc(ranks, BINS, 0, 1) / len(ranks)
     levels = torch.linspace(0, 1, 2 * BINS + 1, dtype=torch.float64)
     below = [(level, float((ranks <= level).double().mean())) for level in levels.tolist()]

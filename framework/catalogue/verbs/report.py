@@ -38,8 +38,8 @@ def run(words: list[str], prog: str) -> None:
     folder, examples = Path(options.folder), options.calibration
     if examples is not None and examples < 1:
         raise UserError(f"--calibration {examples} measures nothing; use at least 1.")
-    output = Path(options.output) if options.output else folder / NAME
-    if options.output:
+    output = folder / NAME if options.output is None else Path(options.output)
+    if options.output is not None:
         _require_output(output)
     report = _report(folder, examples)
     from framework.catalogue.report.page import html

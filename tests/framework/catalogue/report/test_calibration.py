@@ -5,7 +5,13 @@ import torch
 from torch.distributions import Categorical, Independent, Normal
 
 from components.data import SequenceBatch
-from framework.catalogue.report.calibration import ranks_of, reliability
+from framework.catalogue.report.calibration import (
+    _of_choices,
+    _of_quantities,
+    ranks_of,
+    reliability,
+)
+from framework.console.errors import UserError
 
 COUNT = 20_000
 TOLERANCE = 4 / COUNT**0.5  # four standard deviations of a share
@@ -39,3 +45,16 @@ def test_ranks_are_uniform_if_outcomes_are_drawn_from_the_prediction(width):
     shares = torch.histc(ranks, 10, 0, 1) / len(ranks)
     off = (shares - 0.1).abs().max().item()
     assert off < TOLERANCE if width == 1 else off > 0.05
+
+
+@pytest.mark.parametrize("page", [_of_choices, _of_quantities])
+def test_a_model_that_diverged_is_no_model_to_measure(page):
+    nothing = torch.full((3, 1, 2), torch.nan)
+    kind = {"probs": nothing, "validate_args": False}
+    said = (
+        Categorical(**kind) if page is _of_choices else Normal(nothing, 1.0, validate_args=False)
+    )
+    target = torch.zeros(3, 1) if page is _of_choices else torch.zeros(3, 1, 2)
+    batch = SequenceBatch(features=nothing, target=target, weight=torch.ones(3, 1))
+    with pytest.raises(UserError, match="diverged; drop --calibration"):
+        page(lambda _: said, [(0, batch)], "")

@@ -119,6 +119,11 @@ def damage(folder, name, data):
         ("config.yaml", b"\xff\xfe", "config.yaml: this is not YAML"),
         ("metrics.json", b"[1]", "metrics.json holds no numbers by name"),
         ("provenance.json", b"{}", "provenance.json holds no command and environment"),
+        (
+            "provenance.json",
+            b'{"command": "fit", "environment": {}}',
+            "provenance.json holds no command and environment (the command is no list of words)",
+        ),
         ("figures/*.png", b"\x89PNG\r\n\x1a\n", "densities.png is no whole PNG file"),
     ],
 )
@@ -132,6 +137,8 @@ def test_damaged_files_are_named_in_one_sentence(name, data, told, run, capsys):
     ("words", "told"),
     [
         (["{root}/none"], "There is no folder {root}/none; name that of your runs"),
+        (["{run}/config.yaml"], "{run}/config.yaml is a file; name the folder of a run"),
+        (["{run}", "--output", ""], "must end in .html"),
         (["{root}/empty"], "{root}/empty is no run and no study: it holds no config.yaml"),
         (["{root}/runs"], "{root}/runs is no run, but holds 1; name one, such as {run}"),
         ([], "the following arguments are required: folder"),
