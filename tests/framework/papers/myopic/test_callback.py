@@ -1,6 +1,7 @@
 """Watching gradients changes no bit of training, and logs what the analysis finds."""
 
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -68,7 +69,7 @@ def test_what_is_logged_is_what_the_analysis_finds(tmp_path):
 def test_the_first_micro_batch_of_a_step_is_measured(tmp_path):
     logger = TensorBoardLogger(tmp_path)
     fit(FutureGradients(every=1), logger=logger, accumulate_grad_batches=2, max_steps=3)
-    points = read_logs("x", 1, logger.log_dir, ["gradient/cosine"])
+    points = read_logs("x", 1, Path(logger.log_dir), ["gradient/cosine"])
     assert [point.step for point in points] == [0, 1, 2]
     assert imread(f"{logger.log_dir}/figures/gradients.png").std() > 0
 

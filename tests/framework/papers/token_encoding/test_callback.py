@@ -3,6 +3,7 @@
 import csv
 import random
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -184,7 +185,7 @@ def test_a_run_in_half_precision_is_measured_with_float32_logits():
 def test_pictures_and_table_are_left_whatever_the_logger(tmp_path):
     board, plain = TensorBoardLogger(tmp_path / "board"), CSVLogger(tmp_path / "plain")
     _, runner = fit(TokenEncoding(sequences=4), logger=[board, plain], max_steps=2)
-    points = read_logs("x", 1, board.log_dir, ["encoding/frequency"])
+    points = read_logs("x", 1, Path(board.log_dir), ["encoding/frequency"])
     assert [point.step for point in points] == [0, 1, 2]
     fit(TokenEncoding(sequences=4), logger=plain, max_steps=2)
     for logger in (board, plain):
