@@ -22,6 +22,7 @@ ROWS = [
     {"text": "Two and two ", "choices": ["are four", "is a house", "é"], "answer": 1},
     {"text": "so " * 40, "choices": ["on", "what", " long as it is long"], "answer": 2},
 ]
+EVERYTHING = "ABCDEFGHIJKLMNOPRSTUVWXYZ abcdefghijklmnoprstuvwxyz 0123456789 []=+-/"
 TASKS = {
     "choose": {
         "output_type": "multiple_choice",
@@ -38,7 +39,7 @@ TASKS = {
     "answer": {
         "output_type": "generate_until",
         "doc_to_text": "{{text}}",
-        "doc_to_target": "{{choices[0]}}",
+        "doc_to_target": EVERYTHING,  # of which a random text has some
         "generation_kwargs": {"until": ["q", "\n"], "max_gen_toks": 12, "do_sample": False},
         "metric_list": [{"metric": "chrf"}],
     },
@@ -67,7 +68,7 @@ def llama(tmp_path_factory):
 
     weights = load_file(folder / "model.safetensors")
     torch.manual_seed(0)
-    weights = {name: x + 0.3 * torch.randn_like(x) for name, x in weights.items()}
+    weights = {name: x + 0.3 * torch.randn_like(x) for name, x in sorted(weights.items())}
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 64}))
