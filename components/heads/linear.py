@@ -161,9 +161,10 @@ class LinearHead(LogitsHead):
         if self.chunked is not None or self.cap is not None:
             return bool(self.chunked)
         bytes_ = HELD * 4 * hidden.shape[:-1].numel() * self.cells.size
-        return torch.is_grad_enabled() and bytes_ > SHARE * memory_of(hidden.device)
+        return torch.is_grad_enabled() and bool(bytes_ > SHARE * memory_of(hidden.device))
 
 
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # torch's
 def memory_of(device: torch.device) -> float:
     """Returns the bytes of memory that a device has in all, infinite where it is not known."""
     if device.type == "cuda":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor
 
 LONGEST, SHORTEST = 3, 2  # tokens that have to occur again
@@ -23,7 +21,7 @@ class Lookup:
     def __init__(self) -> None:
         self._size = 2
 
-    def guess(self, tokens: Sequence[int], most: int) -> list[int]:
+    def guess(self, tokens: list[int], most: int) -> list[int]:
         """Returns the next tokens, at most so many; none if the last ones did not occur before.
 
         Args:
@@ -31,11 +29,13 @@ class Lookup:
             most: How many tokens are of use.
         """
         size = min(self._size, most)
+        if size < 1:
+            return []
         for length in range(LONGEST, SHORTEST - 1, -1):
-            last = list(tokens[-length:])
-            for begin in range(len(tokens) - length - 1, -1, -1) if size > 0 else ():
-                if tokens[begin] == last[0] and list(tokens[begin : begin + length]) == last:
-                    return list(tokens[begin + length : begin + length + size])
+            last = tokens[-length:]
+            for begin in range(len(tokens) - length - 1, -1, -1):
+                if tokens[begin : begin + length] == last:
+                    return tokens[begin + length : begin + length + size]
         return []
 
     def learn(self, guess: Tensor, chosen: Tensor) -> int:

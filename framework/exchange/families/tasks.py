@@ -11,6 +11,7 @@ from components.supports import Interval, Tokens
 from framework.data.series.scaling import MeanScaling
 from framework.evaluation.forecasting import Paths
 from framework.exchange.families.entries import Options
+from framework.exchange.families.t5_entries import SPECIALS
 from framework.exchange.nodes import ConfigNode
 from framework.modules.base import PredictiveModule
 from framework.modules.forecast import Forecaster
@@ -121,7 +122,7 @@ class Series(Task):
         half = (spec.support.high - spec.support.low) / cells / 2
         paths = {name: getattr(Paths(), name) for name in CHOICE} | _options(model.get("paths"))
         return {
-            "size": cells + 3,
+            "size": cells + SPECIALS,
             "low": round(spec.support.low + half, ROUNDING),
             "high": round(spec.support.high - half, ROUNDING),
             "context": spec.context,
