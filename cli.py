@@ -41,7 +41,13 @@ FACES = (  # packages whose classes have short names on the command line, once i
     "framework.studies",
 )
 SLICES = ("tasks", "papers")  # folders of further such packages
-LATE = ("matplotlib", "scipy", "torch._dynamo", "transformers")  # imported where they are used
+LATE = (  # packages that are imported where they are used
+    "matplotlib",
+    "scipy",
+    "torch._dynamo",
+    "torch.distributed.tensor",
+    "transformers",
+)
 
 
 def main(args: list[str] | None = None) -> None:
@@ -105,7 +111,9 @@ def _run(args: list[str], program: str, given: list[str]) -> None:
                 _import_classes()
             with foreign(verbs.reads_checkpoint(verb)):
                 import_path.extend(rest)
-                verbs.load(verb)(rest, program)
+                with deferred(*LATE):
+                    run = verbs.load(verb)
+                run(rest, program)
         case [verb, *_] if verb in verbs.LIGHTNING or verb.startswith("-"):
             _run_trainer(args, program, given)
         case _:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn.utils import clip_grads_with_norm_
@@ -49,9 +50,6 @@ from framework.modules.objective import Objective, counted_target
 from framework.modules.weighted_means import WeightedMeans
 from framework.optimization import fuse, groups, matrices, own_options, reapply
 from framework.schedules import Constant, ScheduleFactory, steps_of_run
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 WeightedValues = tuple[Tensor, Tensor]
 """Values `[B, T]` and their weights, `[B, T]`; the weighted mean over all batches is a metric."""
