@@ -80,24 +80,27 @@ class BranchedKeyValue(KeyValue):
         batch, heads, length, width = queries.shape
         keys, values = self.shared
         size, groups, first, _ = keys.shape
-        rows = heads // groups * length
+        samples, rows = batch // size, heads // groups * length
 
-        def together(tensor: Tensor) -> Tensor:  # [B, H, Q, W] to [B / samples, G, samples · …, W]
-            split = tensor.reshape(size, batch // size, groups, rows, tensor.shape[-1])
-            return split.transpose(1, 2).flatten(2, 3)
-
-        def apart(tensor: Tensor) -> Tensor:  # and back
-            split = tensor.view(size, groups, batch // size, rows, tensor.shape[-1])
-            return split.transpose(1, 2).reshape(batch, heads, length, tensor.shape[-1])
+        def beside(tensor: Tensor) -> Tensor:  # [B, ...] to [B / samples, G, samples, rows, W]
+            return tensor.reshape(size, samples, groups, rows, tensor.shape[-1]).transpose(1, 2)
 
         scaled = queries * _factor(scale, width)
         alone = scaled.reshape(batch, groups, rows, width) @ self.keys.mT
-        common = apart(together(scaled) @ keys.mT)
-        scores = torch.cat((common, alone.view(batch, heads, length, self.keys.shape[2])), -1)
-        weights = _softmax(scores, mask.as_matrix(length, scores.shape[-1], scores.device), cap)
+        common = beside(scaled).flatten(2, 3) @ keys.mT
+        scores = torch.cat((common.unflatten(2, (samples, rows)), beside(alone)), -1)
+        seen = mask.as_matrix(length, scores.shape[-1], scores.device)
+        if seen is not None:  # [B or 1, H or 1, Q, K]
+            split = (groups, heads // groups) if seen.shape[1] > 1 else (1, 1)
+            seen = seen.expand(batch, -1, -1, -1).unflatten(1, split)
+            seen = seen.unflatten(0, (size, samples)).transpose(1, 2)
+        each = (size, groups, samples, heads // groups, length, scores.shape[-1])
+        weights = _softmax(scores.view(each), seen, cap).flatten(3, 4)
         weights = torch.dropout(weights, dropout, dropout > 0)
-        mine = weights[..., first:].reshape(batch, groups, rows, self.keys.shape[2]) @ self.values
-        return apart(together(weights[..., :first]) @ values) + mine.view_as(queries)
+        mine = weights[..., first:].transpose(1, 2).flatten(0, 1) @ self.values
+        means = weights[..., :first].flatten(2, 3) @ values
+        means = means.unflatten(2, (samples, rows)).transpose(1, 2).reshape_as(queries)
+        return means + mine.view_as(queries)
 
 
 def _factor(scale: float | None, width: int) -> float:
@@ -105,7 +108,7 @@ def _factor(scale: float | None, width: int) -> float:
 
 
 def _softmax(scores: Tensor, mask: Tensor | None, cap: float | None) -> Tensor:
-    """Turns scores `[B, H, Q, K]` into weights, computed in at least float32."""
+    """Turns scores `[..., Q, K]` into weights, computed in at least float32."""
     if cap is not None:
         scores = cap * (scores / cap).tanh()
     if mask is not None:
