@@ -88,19 +88,19 @@ class BranchedKeyValue(KeyValue):
         scaled = queries * _factor(scale, width)
         alone = scaled.reshape(batch, groups, rows, width) @ self.keys.mT
         common = beside(scaled).flatten(2, 3) @ keys.mT
-        scores = torch.cat((common.unflatten(2, (samples, rows)), beside(alone)), -1)
+        scores = torch.cat((common.view(size, groups, samples, rows, first), beside(alone)), -1)
         seen = mask.as_matrix(length, scores.shape[-1], scores.device)
         if seen is not None:  # [B or 1, H or 1, Q, K]
             split = (groups, heads // groups) if seen.shape[1] > 1 else (1, 1)
-            seen = seen.expand(batch, -1, -1, -1).unflatten(1, split)
-            seen = seen.unflatten(0, (size, samples)).transpose(1, 2)
+            seen = seen.expand(batch, -1, -1, -1)
+            seen = seen.view(size, samples, *split, *seen.shape[2:]).transpose(1, 2)
         each = (size, groups, samples, heads // groups, length, scores.shape[-1])
         weights = _softmax(scores.view(each), seen, cap).flatten(3, 4)
         weights = torch.dropout(weights, dropout, dropout > 0)
         mine = weights[..., first:].transpose(1, 2).flatten(0, 1) @ self.values
         means = weights[..., :first].flatten(2, 3) @ values
-        means = means.unflatten(2, (samples, rows)).transpose(1, 2).reshape_as(queries)
-        return means + mine.view_as(queries)
+        means = means.view(size, groups, samples, rows, width).transpose(1, 2)
+        return means.reshape_as(queries) + mine.view_as(queries)
 
 
 def _factor(scale: float | None, width: int) -> float:
