@@ -69,6 +69,7 @@ def test_workflows_name_commands_and_files_that_exist(name):
         assert commands == [".ci/run"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("chosen", "expected"),
     [([], {"quick"}), (["-m", "slow"], {"slow"}), (["-m", ""], {"quick", "slow"})],

@@ -315,6 +315,7 @@ def test_the_suite_passes_where_slurm_is_installed(srun):
     assert not SLURMEnvironment.detect()  # Lightning warns, and warnings are errors here
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job", [False, True])
 def test_a_run_warns_of_srun_only_in_a_job(job, srun, tmp_path, monkeypatch):
     if job:
@@ -355,6 +356,7 @@ def test_version(capsys):
     assert version.strip() == VERSION
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_elsewhere_leaves_its_files_there(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     short = ["--trainer.max_steps=2", "--trainer.val_check_interval=2", "--data.batch_size=8"]

@@ -156,6 +156,7 @@ def test_an_overlay_changes_the_projection_and_the_values_only(overlay):
     assert set(backbone) == {"projection", "value"}
 
 
+@pytest.mark.slow
 def test_the_overlay_of_what_is_published_is_the_recipe_itself():
     assert printed("tiny") == printed("tiny", "fanformer")
 

@@ -21,6 +21,7 @@ def shipped(suffix):
     return {str(p.relative_to(ROOT)) for folder in folders for p in folder.rglob(f"*{suffix}")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "suffix",
     [".py", ".yaml", ".sbatch", ".sh", ".yml", ".html", ".css", ".js", "py.typed"],

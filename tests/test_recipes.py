@@ -34,9 +34,10 @@ KINDS = {  # one recipe for each kind of data and module, with the heads that ca
 }
 ALWAYS = (  # one recipe for each data module and module; the others are left to the slow tests
     *("quickstart", "chronos_small", "sotu", "cartpole", "two_peaks", "lagged_sines"),
-    *("multiplication", "modular_addition", "random_numbers", "written_numbers"),
+    *("multiplication", "modular_addition", "random_numbers"),
 )
-OFTEN = ("quickstart",)  # with every head, and in bfloat16
+OFTEN = ("quickstart",)  # in bfloat16, and with the heads
+OFTEN_HEADS = ("fan", "fourier_even_atoms", "quantile")  # with bins, on a line with atoms, without
 SAME_DATA = ("cartpole", "tiny")  # whose data and module another of KINDS has too
 
 FEW_SERIES = {"few": {"source": {"class_path": "KernelSynth", "init_args": {"number": 20}}}}
@@ -102,13 +103,18 @@ def own_head(name: str) -> str:
     return kind.removesuffix("Head").lower()
 
 
-def runs(names: Iterable[tuple[str, str]], often: Container[str]) -> list[ParameterSet]:
-    """The recipes that are there with an overlay each; slow where the recipe is not run often."""
+def runs(
+    names: Iterable[tuple[str, str]],
+    often: Container[str],
+    overlays: Container[str] | None = None,
+) -> list[ParameterSet]:
+    """The recipes that are there with an overlay each; slow where one of both is not run often."""
     return [
         pytest.param(RECIPE[name], overlay, id=f"{name}-{overlay}", marks=marks)
         for name, overlay in names
         if name in RECIPE
-        for marks in [() if name in often else pytest.mark.slow]
+        for is_often in [name in often and (overlays is None or overlay in overlays)]
+        for marks in [() if is_often else pytest.mark.slow]
     ]
 
 
@@ -129,7 +135,9 @@ def test_two_steps(recipe, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("recipe", "head"),
     runs(
-        ((name, head) for name in KINDS for head in KINDS[name] if head != own_head(name)), OFTEN
+        ((name, head) for name in KINDS for head in KINDS[name] if head != own_head(name)),
+        OFTEN,
+        OFTEN_HEADS,
     ),
 )
 @pytest.mark.usefixtures("unsaved_pictures")

@@ -39,6 +39,7 @@ def slowly(monkeypatch):
     monkeypatch.setattr(checkpoint_files.os, "fsync", lambda _: tick())
 
 
+@pytest.mark.slow
 def test_a_file_is_the_earlier_or_the_later_one_whenever_its_writer_is_killed(tmp_path, slowly):
     path = tmp_path / "last.ckpt"
     save(checkpoint(1), path)
@@ -68,6 +69,7 @@ def shards(number):
     return write
 
 
+@pytest.mark.slow
 def test_a_folder_of_shards_is_the_earlier_or_the_later_one_whenever_killed(tmp_path, slowly):
     shards(1)(tmp_path, "best.ckpt")
     found = []

@@ -165,6 +165,7 @@ def go_on_sharded(path):
     return [(group["lr"], group["weight_decay"]) for group in optimizer.param_groups], taken
 
 
+@pytest.mark.slow
 def test_shards_go_on_with_their_own_options(tmp_path):
     run_ranks(begin_sharded, 2, tmp_path / "begun.ckpt")
     for options, taken in run_ranks(go_on_sharded, 2, tmp_path / "begun.ckpt"):

@@ -27,6 +27,7 @@ def checkpoint(tmp_path_factory):
     return next(folder.rglob("last.ckpt"))
 
 
+@pytest.mark.slow
 def test_an_exported_model_forecasts_as_its_checkpoint(checkpoint, tmp_path, capsys):
     file = tmp_path / "models" / "mine.safetensors"
     main(["export", str(checkpoint), str(file)])

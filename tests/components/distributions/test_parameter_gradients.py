@@ -94,6 +94,7 @@ def test_gradient_to_parameters(name, function):
     assert gradcheck(lambda a: FUNCTIONS[function](make(a)), (parameters,), atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", [name for name in FUNCTIONS if name != "roughness"])
 @pytest.mark.parametrize("name", MIXED)
 def test_gradient_to_parameters_beside_atoms(name, function):

@@ -90,6 +90,7 @@ def test_draws_are_finite_also_at_the_ends(warp):
     assert ends[0] < -5 < 5 < ends[1]
 
 
+@pytest.mark.slow
 def test_mode_is_found_among_many_waves():
     angle = -math.pi * torch.arange(41, dtype=torch.float64) * 0.3217
     distribution = TransformedFourier(torch.cat((angle.cos(), angle.sin())), TanhWarp(), 0.0, 1.0)

@@ -86,6 +86,7 @@ def test_prints_nothing_if_there_should_be_no_bar(monkeypatch, options):
     assert text == ""
 
 
+@pytest.mark.slow
 def test_a_resumed_run_counts_the_time_left_from_its_start(monkeypatch, tmp_path):
     saved = tmp_path / "first.ckpt"
     first = trainer(max_steps=50)

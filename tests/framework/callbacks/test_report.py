@@ -179,6 +179,7 @@ def test_simple_forecasts_stand_beside_those_of_a_model(tmp_path, capsys):
     assert title == f"{first['id']}, from {first['time'][0]}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
 def test_one_of_many_processes_writes(strategy, tmp_path):
     """All draw, or a sharded forward pass would wait for ever; the first one saves."""

@@ -85,6 +85,7 @@ def test_resumed_run_decides_as_one_without_interruption(tmp_path):
     assert not same(fit(Spike(), forgetful, resume=tmp_path / "a.ckpt"), whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_ranks_agree(strategy):
     def rank():

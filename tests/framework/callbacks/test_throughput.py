@@ -85,6 +85,7 @@ def test_slow_data_are_waited_for(monkeypatch):
     assert row["speed/positions_per_s"] < 8 / 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_ranks_have_one_norm(strategy):
     expected, whole = fit(Throughput(PEAK))

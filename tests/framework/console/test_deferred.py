@@ -111,6 +111,7 @@ def test_packages_that_are_missing_or_there_are_left_alone(package):
     assert Figure is drawing.Figure
 
 
+@pytest.mark.slow
 def test_the_command_line_starts_without_what_few_runs_use():
     command = [sys.executable, "-c", STARTS]
     found = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -37,6 +37,7 @@ def width(hidden, feedforward="SwiGLU", network=None, **options):
     return network["init_args"]["hidden"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("p", "published"), [(0.25, 15360 / 2), (0.0, 15016 / 2)])
 def test_widths_of_the_paper(p, published):
     """`mlp_hidden` of the authors' configurations for 1B is both halves of SwiGLU."""
@@ -44,6 +45,7 @@ def test_widths_of_the_paper(p, published):
     assert found == published
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("p", "dim", "kv_heads"),
     [(0.0, 64, None), (0.0, 192, 1), (0.125, 512, 2), (0.25, 192, 1), (0.5, 64, None)],
@@ -62,6 +64,7 @@ def test_rule_for_two_matrices(p):
     assert found == 256 - (1 - p) * 64 / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("p", "ratio"), [(0.0, 1.5), (0.25, 2.0), (0.5, 3.0)])
 def test_rule_for_two_fan_layers(p, ratio):
     """Both have (1 - p) d h entries, a gated network of width n has 3 d n."""
@@ -71,6 +74,7 @@ def test_rule_for_two_fan_layers(p, ratio):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kv_heads", [4, 2])
 def test_values_of_their_own_replace_a_matrix(kv_heads):
     """They have (1 - p) d g entries, g the width of all values, in place of d g."""
@@ -85,6 +89,7 @@ def test_nothing_is_taken_from_a_plain_transformer(feedforward):
     assert width("${equal_parameters:177}", feedforward) == 177
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "matrices", "p"),
     [(SwiGLU, 3, 0.0), (SwiGLU, 3, 0.125), (FeedForward, 2, 0.25), (FeedForward, 2, 0.5)],

@@ -86,6 +86,7 @@ def test_a_damaged_checkpoint_is_passed_over(copied, whole, capsys):
     same(weights(last(copied).with_name("step=4-v1.ckpt")), whole)  # what was there is kept
 
 
+@pytest.mark.slow
 def test_a_preempted_job_goes_on_where_slurm_saved_it(whole, tmp_path, capsys):
     """It counts as long as it was written last; it knows the folder of the run."""
     fit(tmp_path, 2)

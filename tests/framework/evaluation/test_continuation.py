@@ -52,7 +52,13 @@ def together(model, prompts, sampling, samples=None, **options):
 
 
 @pytest.mark.parametrize("positions", POSITIONS, ids=str)
-@pytest.mark.parametrize("sampling", [Sampling(30, 0.0), Sampling(30, 0.9, 8, 0.9, seed=5)])
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(30, 0.0),
+        pytest.param(Sampling(30, 0.9, 8, 0.9, seed=5), marks=pytest.mark.slow),
+    ],
+)
 def test_a_row_does_not_depend_on_the_others(positions, sampling):
     """Nor on the cache; also where rows outgrow the context, each at its own step."""
     model = parts(positions=positions)

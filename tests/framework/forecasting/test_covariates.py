@@ -85,6 +85,7 @@ def test_the_verb_names_columns_by_lists_or_commas(run, capsys):
     assert [column.name for column in two.beside] == ["price", "size", "weather"]
 
 
+@pytest.mark.slow
 def test_a_known_cause_is_learned(tmp_path):
     """Values are ten times a random column; without it they cannot be foreseen."""
     generator = np.random.default_rng(0)

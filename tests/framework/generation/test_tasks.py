@@ -103,6 +103,7 @@ def test_scores_are_those_of_transformers(folder, llama):
     assert numbers["answer", "chrf"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of theirs
 def test_tasks_are_measured_on_the_terminal(folder, llama, capsys):
     words = ["--tasks", "choose,read", "--task_folder", str(folder), "--limit", "2"]

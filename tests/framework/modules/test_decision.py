@@ -251,6 +251,7 @@ def test_choices_cannot_be_averaged():
         model(CARTPOLE, act="mean").act(None, torch.zeros(1), CARTPOLE.support)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
 def test_episodes_on_ranks_are_those_on_one(strategy):
     """Episodes end at different times; a rank that asked no more would hang the other."""

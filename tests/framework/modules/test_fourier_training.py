@@ -47,6 +47,7 @@ def train(
     return {"weights": fakes.whole(model), "rows": record.rows}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("head", "losses"),
     [(DENSITY, NLL), (CELLS, REGULARIZED)],

@@ -62,8 +62,18 @@ def accumulated_gradient(world: int, strategy: object, micro: int) -> dict[str, 
     return kept
 
 
-@pytest.mark.parametrize("micro", [1, 3, 4])
-@pytest.mark.parametrize(("world", "strategy"), [(1, "auto"), (2, "ddp"), (2, fakes.fsdp2)])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("world", "strategy", "micro"),
+    [
+        *((1, "auto", micro) for micro in (1, 3, 4)),
+        *((2, fakes.fsdp2, 3), (2, "ddp", 4)),
+        *(pytest.param(2, fakes.fsdp2, micro, marks=SLOW) for micro in (1, 4)),
+        *(pytest.param(2, "ddp", micro, marks=SLOW) for micro in (1, 3)),
+    ],
+)
 def test_gradient_is_that_of_one_big_batch(world, strategy, micro):
     (expected,) = run_ranks(big_batch_gradient, 1, fakes.examples(24, torch.float64))
     for found in run_ranks(accumulated_gradient, world, world, strategy, micro):
@@ -73,6 +83,7 @@ def test_gradient_is_that_of_one_big_batch(world, strategy, micro):
             torch.testing.assert_close(found[name], gradient, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_mean_of_means_would_be_far_off():
     # what the test above would miss if weights were even
     batch = fakes.examples(24, torch.float64)

@@ -41,6 +41,7 @@ def test_strategies_give_the_same_weights_and_logs(world, strategy):
         assert_same(rank, alone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "execution",
     [Execution(checkpoint=True), Execution(meta=True), Execution(checkpoint=True, meta=True)],

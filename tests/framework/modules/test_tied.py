@@ -109,6 +109,7 @@ def test_strategies_give_the_same_weights(strategy, world, execution, tmp_path):
     assert loaded._initialization is None  # the checkpoint holds what it made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["auto", "fsdp2"])
 def test_a_run_goes_on_with_it(strategy, tmp_path):
     def run(steps, ckpt_path=None):  # an epoch is one batch

@@ -83,6 +83,7 @@ def same(processes, options, backbone=FANFORMER, execution=PLAIN):
         close(rank, alone)
 
 
+@pytest.mark.slow
 def test_two_processes_that_divide_layers_train_as_one():
     same(2, {"tensor_parallel_size": 2}, execution=Execution(checkpoint="selective"))
 

@@ -38,6 +38,7 @@ def filmed():
     return AtariEpisodes(sinking()).read()
 
 
+@pytest.mark.slow
 def test_the_film_shows_the_same_episodes(filmed):
     played = sinking().read()
     assert filmed.observation.shape == (len(played.reward), 84, 84)
@@ -67,6 +68,7 @@ class Thrice(AtariEpisodes):
         return Episodes.join([self.filmed] * 3)
 
 
+@pytest.mark.slow
 def test_a_rollout_sees_what_is_read_from_a_recording(filmed):
     data = TrajectoryData(Thrice(filmed), length=5, horizon=12)
     recorded = data.dataset("train").__getitems__(list(range(12)))  # the first twelve windows

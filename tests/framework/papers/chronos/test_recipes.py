@@ -61,6 +61,7 @@ def millions(model):
     return (parameters + CELLS * model.dim) / 1e6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "published"),
     [("tiny", 8), ("mini", 20), ("small", 46), ("base", 200), ("large", 710)],

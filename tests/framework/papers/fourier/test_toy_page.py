@@ -68,6 +68,7 @@ def test_differences_and_their_intervals():
             assert close(high, test.confidence_interval(0.95).high)
 
 
+@pytest.mark.slow
 def test_one_learning_rate_gives_no_verdict():
     tables = ToyTable.tables(SimpleNamespace(published={}), RESULTS)
     found = [row[-1] for title, table in tables.items() if "Diff" in title for row in table[1:]]

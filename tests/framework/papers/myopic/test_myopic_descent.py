@@ -44,6 +44,7 @@ def rate(coupling):
     return (SIGMA - rho) / (SIGMA + rho) ** 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", [0.5, 0.9])
 def test_finds_the_myopic_solution(norm):
     coupling = norm * DRAWN
@@ -61,6 +62,7 @@ def test_nothing_is_better_for_the_present_given_that_past():
             assert loss(solution, solution + step * direction, 0.5 * DRAWN) > reached
 
 
+@pytest.mark.slow
 def test_diverges_where_the_past_weighs_more():
     """With an eigenvalue of its equation left of 0, no step is small enough."""
     coupling = 1.5 * DRAWN

@@ -111,6 +111,7 @@ def test_an_arm_is_handed_the_checkpoint_with_the_best_rate(launched, tmp_path):
     assert "| local | 2 | 0.01 of 3, at the edge of the grid | 4.1 ± 1.9 |" in text  # 2.74, 5.48
 
 
+@pytest.mark.slow
 def test_what_needs_an_arm_is_repeated_when_another_rate_is_best(launched, tmp_path):
     arms = {name: ARMS[name] for name in ("vanilla", "local")}
     PairedArms([], arms, ["val/nll"], seeds=[1], learning_rates=[0.003, 0.01]).run(tmp_path, 1)

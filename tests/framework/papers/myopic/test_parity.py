@@ -46,6 +46,7 @@ def test_myopic_arms_are_trained_alike(vanilla):
     assert parity.terms([*SMALL, "--config", "myopic/hidden"]) == vanilla
 
 
+@pytest.mark.slow
 def test_every_difference_is_named(vanilla, monkeypatch):
     """Of words that all differ, each difference on its own, and of all of them the first."""
     words = {

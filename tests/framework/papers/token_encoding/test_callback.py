@@ -54,6 +54,7 @@ def states():
     return torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("micro", [1, 3])
 def test_training_is_the_same_to_the_bit(micro, tmp_path):
     records = [Record(), Record()]

@@ -131,6 +131,7 @@ def test_prediction_writes_the_likeliest_answers(sampling):
             assert row["text"] == data().decode([distribution.argmax().item()])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
 def test_ranks_measure_what_one_does(strategy):
     def measure(world):

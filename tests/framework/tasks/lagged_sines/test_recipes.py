@@ -55,6 +55,7 @@ def test_models_have_as_many_parameters_as_published(name, data, count):
     assert sum(parameter.numel() for parameter in module.parameters()) == count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "data", "steps", "batch", "lr", "warmup"),
     [
