@@ -21,7 +21,6 @@ from torch.distributed.fsdp import (
 
 from components.interfaces import Backbone, Head, Stem, TensorPlan
 from framework.parallel.recomputing import Checkpointed
-from framework.parallel.tensors import WHOLE, LocalForward, distribute, divide
 
 
 @dataclass(frozen=True)
@@ -152,6 +151,9 @@ def divide_layers(stem: Stem, backbone: Backbone, head: Head, mesh: DeviceMesh) 
     Raises:
         ValueError: If the backbone has no plan, or is not divisible.
     """
+    # Only now, as compiled code must see the classes of torch, not what a command defers at start
+    from framework.parallel.tensors import WHOLE, LocalForward, distribute, divide
+
     plan: TensorPlan = backbone.plan(mesh.size())
     for block in backbone.blocks:
         divide(block, plan, mesh)
