@@ -3,6 +3,7 @@
 from framework.studies.comparisons import differences, verdict
 from framework.studies.rates import ChosenRate
 from framework.studies.results import Published, Result, read, summary, write
+from framework.studies.same_data import SameData
 from framework.studies.study import Study
 from framework.studies.variants import Variants
 
@@ -10,6 +11,7 @@ __all__ = [
     "ChosenRate",
     "Published",
     "Result",
+    "SameData",
     "Study",
     "Variants",
     "differences",

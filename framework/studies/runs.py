@@ -17,11 +17,13 @@ from typing import IO, Any, NamedTuple
 from framework.interruptions import PREEMPTED, Preempted
 from framework.run_files import FINISHED, METRICS, read_metrics
 from framework.studies.results import rival
+from framework.studies.same_data import DIGESTS, TRAINED_ON, digests, trained_on
 
 LAUNCH = "from cli import main; main()"
 NEED = re.compile(r"(?<!\$)\{([\w./-]+)\}")  # {variant} in a word; ${...} is an interpolation
 CHECKPOINT = "{checkpoint}"  # a word of a later command: the last checkpoint of the run
-STARTED = "started.json"  # there, too: the words of the training that wrote what lies there
+LAST = "last.ckpt"  # somewhere in the folder of a run
+STARTED = "started.json"  # there: words, and digests of files, of the training that wrote the rest
 EARLIER = "earlier-{}"  # folder there, of what a training with other words has written
 REPORTS = "reports"  # folder there, of what later commands write
 
@@ -39,6 +41,7 @@ class Run(NamedTuple):
     commands: Sequence[Sequence[str]] = ()  # words of verbs that follow
     learning_rate: float | None = None  # None: that of the recipe
     needed_rates: Mapping[str, float | None] | None = None  # of the variants that it needs
+    files: Sequence[str] | None = None  # behind its data, of a run that notes what these were
 
     @property
     def key(self) -> tuple[str, int, float | None]:
@@ -93,7 +96,7 @@ def last_checkpoint(folder: Path, run: Run) -> Path:
     Raises:
         ValueError: If there is none.
     """
-    found = _newest(_place(folder, run), "last.ckpt", 1)
+    found = _newest(_place(folder, run), LAST, 1)
     if not found:
         raise ValueError(
             f"{run.variant}, seed {run.seed} wrote no last.ckpt into {folder}, which is needed "
@@ -105,14 +108,15 @@ def last_checkpoint(folder: Path, run: Run) -> Path:
 def train(run: Run, folder: Path, jobs: int) -> Path | None:
     """Trains in a process of its own; returns the log if that failed.
 
-    A training with the same words that did not end goes on where it was.
+    A training with the same words and files that did not end goes on where it was.
 
     Raises:
         Preempted: If it was told to stop.
     """
     place, words = _place(folder, run), filled(folder, run)
     shutil.rmtree(place / REPORTS, ignore_errors=True)
-    goes_on = _make_room(folder, run, words)
+    found = digests(run.files or ())
+    goes_on = _make_room(folder, run, words, found)
     log, started = place / "log.txt", time.monotonic()
     with log.open("w", encoding="utf-8") as file:
         start = partial(launch, jobs=jobs, file=file)
@@ -142,14 +146,17 @@ def train(run: Run, folder: Path, jobs: int) -> Path | None:
         metrics.pop("seconds", None)  # which are those of its last process only
     logs = str(written[0].parent.relative_to(place))  # of the training, not of the test
     kept = {**run._asdict(), "seconds": seconds, "metrics": metrics, "logs": logs}
+    if run.files is not None:
+        last = _newest(place, LAST, 1)
+        kept |= {DIGESTS: found, TRAINED_ON: trained_on(last[0]) if last else None}
     (place / FINISHED).write_text(json.dumps(kept, indent=1), encoding="utf-8")
     print(line, flush=True)
     return None
 
 
-def _make_room(folder: Path, run: Run, words: list[str]) -> bool:
+def _make_room(folder: Path, run: Run, words: list[str], files: Mapping[str, str]) -> bool:
     """Leaves in the folder of a run what it can go on with; returns whether there is some."""
-    place, note = _place(folder, run), json.dumps(words)
+    place, note = _place(folder, run), json.dumps([words, files] if files else words)
     started = place / STARTED
     needed = (_place(folder, run.needed(name)) / FINISHED for name in run.needs)
     is_same = started.is_file() and started.read_text(encoding="utf-8") == note

@@ -29,6 +29,7 @@ from framework.studies.results import (
     write,
 )
 from framework.studies.runs import Run, finished, train
+from framework.studies.same_data import SameData
 from framework.studies.sizes import pairs, size_ratios
 from framework.studies.study import Study
 from framework.tables import table
@@ -79,6 +80,7 @@ class Variants(Study):
             have groups) and metric: rows of the table, which a variant must beat to win or lose.
             Simple predictions that the data score, such as `naive`, are added by themselves.
         differences_in: Further ones of `metrics` to compare with the baseline in, a table each.
+        same_data: What runs must have been trained on alike; there are no tables if they were not.
 
     Raises:
         ValueError: If there is nothing to run, a variant has no baseline, metrics to compare it in
@@ -107,6 +109,7 @@ class Variants(Study):
         maximized: Sequence[str] = (),
         trivial: Trivial | None = None,
         differences_in: Sequence[str] = (),
+        same_data: SameData | None = None,
     ) -> None:
         chosen_by = metrics[0] if metrics and chosen_by is None else chosen_by or ""
         require_contents(variants, seeds, metrics)
@@ -119,7 +122,7 @@ class Variants(Study):
         self.curves, self.baseline, self.against = list(curves), baseline, against
         self.commands = [list(words) for words in commands]
         self.maximized, self.trivial = set(maximized), trivial or {}
-        self.differences_in = list(differences_in)
+        self.differences_in, self.same_data = list(differences_in), same_data
         self.grid = RunGrid(
             self._run,
             list(variants),
@@ -135,8 +138,8 @@ class Variants(Study):
         These are `seeds.png`, `scaling.png`, and `curves.png` with its numbers in `curves.csv`.
 
         Raises:
-            ValueError: If a run failed; the others are finished and kept. If no run has a metric
-                that is to be drawn.
+            ValueError: If a run failed; the others are finished and kept. If runs were trained on
+                other data than `same_data` says, or no run has a metric that is to be drawn.
         """
         total, before = len(self.grid), len(self._done(folder))
         print(f"{total - before} of {total} runs to go, in {folder}", flush=True)
@@ -185,7 +188,8 @@ class Variants(Study):
         """Writes tables and pictures of what is finished, and prints the tables.
 
         Raises:
-            ValueError: If no run has a metric that is to be drawn.
+            ValueError: If runs were trained on other data than `same_data` says, or no run has a
+                metric that is to be drawn.
         """
         print(f"{len(self._done(folder))} of {len(self.grid)} runs are finished, in {folder}")
         require_drawn(self._write_all(folder), folder)
@@ -193,6 +197,8 @@ class Variants(Study):
     def _write_all(self, folder: Path) -> list[str]:
         """Writes results, tables and pictures; returns the metrics that no run has to draw."""
         done = self._done(folder)
+        if self.same_data is not None:
+            self.same_data.require(kept for _, kept in done)
         results = [
             Result(run.variant, run.seed, metric, float(value), run.learning_rate)
             for run, kept in done
@@ -230,7 +236,8 @@ class Variants(Study):
 
     def _run(self, variant: str, seed: int) -> Run:
         words = [*self.recipe, *self.variants[variant], *_seeded(seed)]
-        return Run(variant, seed, words, self.tested, self.commands)
+        files = None if self.same_data is None else self.same_data.files
+        return Run(variant, seed, words, self.tested, self.commands, files=files)
 
     def _report(self, folder: Path, results: Sequence[Result]) -> None:
         """Writes the results and their tables, and prints these."""

@@ -23,6 +23,7 @@ from framework.studies.equality import (
 )
 from framework.studies.grid import RATE
 from framework.studies.runs import processes
+from framework.studies.same_data import SameData, named_files
 from framework.studies.variants import Variants
 
 REPEATED = ("vary", "overlays")  # options that may be given several times
@@ -59,7 +60,8 @@ def run(words: list[str], prog: str) -> None:
         prog: What the command is called.
 
     Raises:
-        UserError: If an option is wrong, or arms have not the same data and batches.
+        UserError: If an option is wrong, or options of data and batches differ between arms.
+        ValueError: If a run failed, or runs were not trained on the same data.
     """
     own, recipe = _divided(words)
     flags = [f"--{name}={value}" if value else f"--{name}" for name, value in own]
@@ -96,8 +98,12 @@ def _compare(
         "chosen_by": chosen[0] if chosen else "val/nll",
         "tested": any(metric.startswith("test/") for metric in metrics),
         "maximized": metrics[:1] if options.maximized else [],
+        "same_data": {
+            "files": sorted(set(named_files(reference["data"]))),
+            "examples": options.equal != "seconds",
+        },
     }
-    variants = Variants(**study)
+    variants = Variants(**{**study, "same_data": SameData(**study["same_data"])})
     folder.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(
         {"study": {"class_path": "Variants", "init_args": study}}, sort_keys=False

@@ -43,7 +43,7 @@ def run(words: list[str], prog: str) -> None:
     else:
         path = recipes.find(words[0], recipes.studies())
         name = path.stem
-    parser = _parser(Path("runs") / "studies" / name, f"{prog} study")
+    parser = study_parser(Path("runs") / "studies" / name, f"{prog} study")
     given = words if path is None else ["--config", str(path), *words[1:]]
     config = parser.parse(given)
     if config.jobs < 1:
@@ -123,7 +123,13 @@ def _claim(folder: Path, options: str, study: Study) -> None:
     note.write_text(yaml.safe_dump(wanted, sort_keys=False), encoding="utf-8")
 
 
-def _parser(folder: Path, prog: str) -> VerbParser:
+def study_parser(folder: Path = Path("runs"), prog: str = "study") -> VerbParser:
+    """Makes the parser of the options of the verb, which the file of a study sets, too.
+
+    Args:
+        folder: Where results are kept if `--folder` is not given.
+        prog: What the verb is called.
+    """
     parser = VerbParser(
         prog=prog,
         description="Runs a study: NAME, then options. Finished runs are not repeated.",

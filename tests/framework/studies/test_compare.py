@@ -3,12 +3,14 @@
 import json
 
 import pytest
+import torch
 import yaml
 from matplotlib.image import imread
 
 import cli
 from framework.studies import Variants, read, runs
 from framework.studies.equality import Inspected, with_equal_parameters, with_equal_seconds
+from framework.studies.same_data import SameData
 from tests.framework.studies.test_variants import FAKE, calls
 
 RECIPE = ["--config", "two_peaks"]
@@ -22,6 +24,24 @@ step_seconds = {"--fast": 0.02, "--slow": 0.04}[words[1]]
 pathlib.Path(output.partition("=")[2]).write_text(json.dumps({"step_seconds": step_seconds}))
 """
 
+TRAINED = """
+import shutil
+shutil.copy(f"{folder.parents[0].name}.ckpt", place / "last.ckpt")
+"""
+RECORD = {  # as `framework.data.position.record` returns it
+    **{"examples": 80, "batch_size": 8, "accumulated": 1, "processes": 1, "seed": 1},
+    "data": {"examples": 100, "target": [1.0, 2.0]},
+}
+
+
+def trained(monkeypatch, tmp_path, **records):
+    """Lets runs leave checkpoints that record what they were trained on, by their variant."""
+    monkeypatch.chdir(tmp_path)
+    for variant, record in records.items():
+        checkpoint = {"pytorch-lightning_version": "2.6", "position": record}
+        torch.save(checkpoint, tmp_path / f"{variant}.ckpt")
+    monkeypatch.setattr(runs, "LAUNCH", FAKE + TRAINED)
+
 
 def refused(capsys, *words):
     with pytest.raises(SystemExit) as end:
@@ -33,8 +53,8 @@ def refused(capsys, *words):
 
 
 def test_heads_are_compared_with_their_best_rates_seed_by_seed(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(runs, "LAUNCH", FAKE)
-    monkeypatch.chdir(tmp_path)
+    names = ("LinearHead", "FanHead", "lr-0.001", "lr-0.01")
+    trained(monkeypatch, tmp_path, **dict.fromkeys(names, RECORD))
     words = [*RECIPE, "--vary=model.head=LinearHead,FanHead", "--trainer.max_steps=4"]
     rates = ["--vary", "model.optimizer.lr=1e-3,1e-2", "--seeds=2", "--jobs", "2"]
     cli.main(["compare", *words, *rates])
@@ -46,8 +66,9 @@ def test_heads_are_compared_with_their_best_rates_seed_by_seed(monkeypatch, tmp_
     assert {r.seed for r in read(folder / "results.csv")} == {1, 2}
     assert imread(folder / "seeds.png").std() > 0
     cli.main(["compare", *words, *rates, "--report"])
-    study = yaml.safe_load((folder / "comparison.yaml").read_text())["study"]
-    assert Variants(**study["init_args"]).rounds(folder) == [], "`overtone study` knows the runs"
+    study = yaml.safe_load((folder / "comparison.yaml").read_text())["study"]["init_args"]
+    study["same_data"] = SameData(**study["same_data"])
+    assert Variants(**study).rounds(folder) == [], "`overtone study` knows the runs"
     assert "6 of 6 runs are finished" in capsys.readouterr().out
 
 
@@ -66,6 +87,59 @@ def test_heads_are_compared_with_their_best_rates_seed_by_seed(monkeypatch, tmp_
 def test_what_cannot_be_compared_is_refused_before_anything_runs(words, told, tmp_path, capsys):
     assert told in refused(capsys, *words, f"--folder={tmp_path / 'new'}")
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"batch_size": 4}, "data.batch_size (8, 4)"),
+        ({"examples": 40}, "the number of examples that were seen (80, 40)"),
+        (
+            {"data": {**RECORD["data"], "target": [1.1, 2.0]}},
+            "sample of target of the training data (1, 1.1)",
+        ),
+    ],
+)
+def test_arms_that_were_trained_on_other_data_are_not_compared(
+    changes, told, monkeypatch, tmp_path, capsys
+):
+    trained(monkeypatch, tmp_path, LinearHead=RECORD, FanHead=RECORD | changes)
+    words = [*RECIPE, "--vary=model.head=LinearHead,FanHead", "--seeds=1", "--folder=new"]
+    assert (
+        "LinearHead (seed 1) and FanHead (seed 1) were not trained on the same data: "
+        f"{told}; give the command again with a new --folder."
+    ) in refused(capsys, *words)
+    assert not (tmp_path / "new" / "table.md").exists()
+
+
+def test_arms_of_equal_seconds_may_see_other_numbers_of_examples():
+    notes = [
+        {"variant": name, "seed": 1, "trained_on": {**RECORD, "examples": number}}
+        for name, number in (("plain", 80), ("slow", 40))
+    ]
+    SameData([], examples=False).require(notes)
+    with pytest.raises(ValueError, match=r"plain \(seed 1\) and slow .* \(80, 40\)"):
+        SameData([]).require(notes)
+
+
+def test_a_file_that_changed_between_two_runs_is_found(monkeypatch, tmp_path, capsys):
+    trained(monkeypatch, tmp_path, LinearHead=RECORD, FanHead=RECORD)
+    table = tmp_path / "sales.csv"
+    table.write_text("a,b\n1,2\n")
+    source = ["--data.source=LongTable", "--data.source.path=sales.csv", "--seeds=1"]
+    words = ["--config", "quickstart", "--vary=model.head=LinearHead,FanHead", *source]
+    cli.main(["compare", *words, "--folder=new"])
+    saved = yaml.safe_load((tmp_path / "new" / "comparison.yaml").read_text())["study"]
+    assert saved["init_args"]["same_data"]["files"] == ["sales.csv"]
+    table.write_text("a,b\n1,3\n")
+    words = [*words[:2], "--vary=model.head=LinearHead,FanHead,NormalHead", *source]
+    trained(monkeypatch, tmp_path, NormalHead=RECORD)
+    told = "LinearHead (seed 1) and NormalHead (seed 1) were not trained on the same data: sales"
+    assert told in refused(capsys, *words, "--folder=new")
+    again = ["study", "new/comparison.yaml", "--folder=new", "--report"]
+    with pytest.raises(SystemExit):
+        cli.main(again)
+    assert told in capsys.readouterr().err, "a study reads what compare wrote"
 
 
 @pytest.mark.slow
