@@ -1,4 +1,4 @@
-"""A JSON schema of recipes, by which editors complete, check and explain them."""
+"""JSON schemas of recipes and studies, by which editors complete, check and explain them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from framework.console import options
 from framework.console.command import Command
+from framework.studies.verbs.study import study_parser
 
 Schema = dict[str, Any]
 """A part of a JSON schema."""
 
 VERSION = "https://json-schema.org/draft/2020-12/schema"
-TITLE = "Recipe of Overtone"
+RECIPE, STUDY = "Recipe of Overtone", "Study of Overtone"  # titles
 INTERPOLATION = r"\$\{.*\}"
 PATH = r"[./\\]"  # what names of modules and of files have, and short names do not
 SCALARS = {bool: "boolean", int: "integer", float: "number", str: "string", NoneType: "null"}
@@ -60,18 +61,28 @@ class _FitParser(Command):
 
 def recipe_schema() -> Schema:
     """Returns the schema of recipes, with all parts that are imported."""
+    return _of_parser(_fit_parser(), RECIPE)
+
+
+def study_schema() -> Schema:
+    """Returns the schema of the files of studies, with all of these that are imported."""
+    return {**_of_parser(study_parser(), STUDY), "required": ["study"]}
+
+
+def _of_parser(parser: ArgumentParser, title: str) -> Schema:
+    """Returns the schema of files that set the options of a parser."""
     writer = _Writer()
     fields: dict[str, Any] = {}
-    for action in _parser()._actions:
+    for action in parser._actions:
         for flag in action.option_strings:
             name = flag.removeprefix("--")
             if flag.startswith("--") and name.partition(".")[0] not in OF_THE_COMMAND_LINE:
                 _place(fields, name.split("."), writer.option(action))
     root = _object(fields)
-    return {"$schema": VERSION, "title": TITLE, **root, "$defs": writer.definitions}
+    return {"$schema": VERSION, "title": title, **root, "$defs": writer.definitions}
 
 
-def _parser() -> ArgumentParser:
+def _fit_parser() -> ArgumentParser:
     try:
         _FitParser(["fit"], "schema", "overtone")
     except _Built as built:

@@ -1,4 +1,4 @@
-"""Writes a JSON schema of recipes, by which editors complete and check them."""
+"""Writes a JSON schema of recipes or studies, by which editors complete and check them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from pathlib import Path
 from framework.catalogue.plain_parser import PlainParser
 
 DESCRIPTION = (
-    "Writes a JSON schema of recipes: names of classes and options, types, choices, defaults and "
-    "their documentation, also of installed packages. An editor with the YAML language server "
-    "reads it where a recipe begins with `# yaml-language-server: $schema=recipe.schema.json`."
+    "Writes a JSON schema of recipes, or of studies: names of classes and options, types, "
+    "choices, defaults and their documentation, also of installed packages. An editor with the "
+    "YAML language server reads it where a recipe begins with "
+    "`# yaml-language-server: $schema=recipe.schema.json`."
 )
 
 
 def run(words: list[str], prog: str) -> None:
-    """Runs `schema [--output FILE]`.
+    """Runs `schema [--studies] [--output FILE]`.
 
     Args:
         words: What follows `schema` on the command line.
@@ -27,12 +28,13 @@ def run(words: list[str], prog: str) -> None:
     """
     parser = PlainParser(f"{prog} schema", DESCRIPTION)
     parser.add_argument("--output", help="The file; without it, the schema is printed.")
-    output = parser.parse_args(words).output
-    from framework.catalogue.schema import recipe_schema  # imports torch, which the help must not
+    parser.add_argument("--studies", action="store_true", help="Of studies in place of recipes.")
+    options = parser.parse_args(words)
+    from framework.catalogue import schema  # imports torch, which the help must not
 
-    text = json.dumps(recipe_schema())
-    if output is None:
+    text = json.dumps(schema.study_schema() if options.studies else schema.recipe_schema())
+    if options.output is None:
         print(text)
         return
-    Path(output).write_text(f"{text}\n", encoding="utf-8")
-    print(output)
+    Path(options.output).write_text(f"{text}\n", encoding="utf-8")
+    print(options.output)

@@ -1,4 +1,4 @@
-"""The JSON schema of recipes admits what is shipped, and finds what the command line refuses."""
+"""JSON schemas of recipes and studies admit what is shipped, and find what commands refuse."""
 
 import json
 from copy import deepcopy
@@ -79,6 +79,45 @@ MODEL, HEAD = ("model", "init_args"), ("model", "init_args", "head")
 )
 def test_mistakes_are_found(validator, quickstart, path, value, admitted):
     assert validator.is_valid(changed(quickstart, path, value)) == admitted
+
+
+@pytest.fixture(scope="module")
+def of_studies(tmp_path_factory):
+    path = tmp_path_factory.mktemp("schema") / "study.schema.json"
+    cli.main(["schema", "--studies", "--output", str(path)])
+    found = json.loads(path.read_text())
+    Draft202012Validator.check_schema(found)
+    return Draft202012Validator(found)
+
+
+def test_every_shipped_study_is_admitted(of_studies):
+    assert recipes.studies()
+    for path in recipes.studies():
+        errors = list(of_studies.iter_errors(yaml.safe_load(path.read_text())))
+        assert not errors, f"{path}: {errors[0].message}"
+
+
+STUDY, GAUSSIAN = ("study", "init_args"), ("study", "init_args", "problems", "gaussian")
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "value", "admitted"),
+    [
+        ("hopper", (*STUDY, "seedz"), [1], False),
+        ("hopper", (*STUDY, "seeds"), ["one"], False),
+        ("hopper", (*STUDY, "same_data"), {"files": ["a.csv"], "examples": False}, True),
+        ("hopper", (*STUDY, "same_data"), {"filez": ["a.csv"]}, False),
+        ("hopper", ("study", "class_path"), "Varints", False),
+        ("hopper", ("jobs",), 2, True),
+        ("hopper", ("job",), 2, False),
+        ("toy", (*GAUSSIAN, "components"), 3, True),
+        ("toy", (*GAUSSIAN, "componentz"), 3, False),
+        ("toy", (*GAUSSIAN, "problem", "init_args", "process"), "Gauss", False),
+    ],
+)
+def test_mistakes_in_studies_are_found(of_studies, name, path, value, admitted):
+    study = yaml.safe_load(recipes.find(name, recipes.studies()).read_text())
+    assert of_studies.is_valid(changed(study, path, value)) == admitted
 
 
 @pytest.mark.slow
