@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,15 +14,6 @@ import pytest
 from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = (
-    "cli.py",
-    "components",
-    "framework",
-    "recipes",
-    "pyproject.toml",
-    "README.md",
-    "LICENSE",
-)
 MOST_WORKERS = 8  # each takes 1.5 GB, and the seconds that collection takes
 
 # Before torch is imported, here and in processes that tests start: a worker has one core.
@@ -92,21 +84,38 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     return make
 
 
-def build_wheel(folder: Path) -> None:
-    """Builds the wheel from a copy of the sources, which may hold what earlier builds left."""
-    sources = folder / "sources"
-    sources.mkdir()
-    for name in SOURCES:
-        source = ROOT / name
-        copy = shutil.copytree if source.is_dir() else shutil.copy
-        copy(source, sources / name)
+def sources() -> list[str]:
+    """Lists the files that the project consists of: those of git, or of the sdist that this is."""
+    if (ROOT / ".git").exists():
+        command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+        found = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+        return [name for name in found.stdout.splitlines() if (ROOT / name).is_file()]
+    return (ROOT / "overtone.egg-info" / "SOURCES.txt").read_text().splitlines()
+
+
+def build_distributions(folder: Path) -> None:
+    """Builds the sdist from a copy of the sources, and the wheel from the sdist."""
+    for name in sources():
+        copy = folder / "sources" / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, copy)
+    script = "import sys; from setuptools import build_meta; build_meta.build_sdist(sys.argv[1])"
+    command = [sys.executable, "-c", script, str(folder)]
+    subprocess.run(command, cwd=folder / "sources", check=True, stdout=subprocess.DEVNULL)
+    (sdist,) = folder.glob("*.tar.gz")
     options = ("--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder))
-    command = [sys.executable, "-m", "pip", "wheel", *options, "."]
-    subprocess.run(command, cwd=sources, check=True)
+    subprocess.run([sys.executable, "-m", "pip", "wheel", *options, str(sdist)], check=True)
+
+
+@pytest.fixture(scope="session")
+def sdist(shared: Callable[..., Path]) -> tarfile.TarFile:
+    """The source distribution, opened."""
+    (built,) = shared("distributions", build_distributions).glob("*.tar.gz")
+    return tarfile.open(built)
 
 
 @pytest.fixture(scope="session")
 def wheel(shared: Callable[..., Path]) -> zipfile.ZipFile:
-    """The wheel, opened."""
-    (built,) = shared("wheel", build_wheel).glob("*.whl")
+    """The wheel, built from the source distribution and opened."""
+    (built,) = shared("distributions", build_distributions).glob("*.whl")
     return zipfile.ZipFile(built)

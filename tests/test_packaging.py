@@ -1,4 +1,4 @@
-"""The wheel holds what runs, from any directory, and the pins admit what is declared."""
+"""The sdist holds every file, the wheel what runs anywhere; pins admit what is declared."""
 
 import re
 import tomllib
@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 
 import cli
 from framework.version import VERSION
+from tests.conftest import sources
 from tests.scripts import run_script
 
 ROOT = Path(cli.__file__).parent
@@ -19,6 +20,14 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 def shipped(suffix):
     folders = (ROOT / name for name in ("components", "framework", "recipes"))
     return {str(p.relative_to(ROOT)) for folder in folders for p in folder.rglob(f"*{suffix}")}
+
+
+@pytest.mark.slow
+def test_sdist_holds_every_file(sdist):
+    """So that from it alone one builds the documentation and runs the tests."""
+    names = {name.partition("/")[2] for name in sdist.getnames()}
+    assert "recipes/forecast/quickstart.png" in names
+    assert set(sources()) <= names
 
 
 @pytest.mark.slow
@@ -37,6 +46,7 @@ def test_wheel_holds_nothing_else(wheel):
     tops = {name.partition("/")[0] for name in wheel.namelist()}
     metadata = {top for top in tops if top.endswith(".dist-info")}
     assert tops - metadata == {"cli.py", "components", "framework", "recipes"}
+    assert not [name for name in wheel.namelist() if name.endswith((".png", ".pyc"))]
 
 
 def test_wheel_runs_from_any_directory(wheel, tmp_path):
