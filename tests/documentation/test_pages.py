@@ -7,8 +7,9 @@ import pytest
 
 from docs.pages import gallery, notebooks, repository
 from framework.console import recipes
-from tests.documentation.shown import ROOT
+from tests.documentation.shown import CLICKS, QUESTIONS, ROOT, clicks
 
+LINK = re.compile(r"(?<!!)\[[^\[\]]*\]\((?![a-z]+:)([^)\s#]+)")  # to a file, not a picture
 LARGEST = 150_000  # bytes of a picture or notebook
 TOGETHER = 1_000_000
 
@@ -30,6 +31,20 @@ TOGETHER = 1_000_000
 )  # fmt: skip
 def test_links_lead_to_pages_or_become_text(page, text, expected):
     assert repository.linked(text, page) == expected
+
+
+def linked_pages(page):
+    """Returns the files in Markdown that one links to."""
+    paths = ((ROOT / page).parent / link for link in LINK.findall((ROOT / page).read_text()))
+    files = (path.resolve() for path in paths if path.suffix == ".md" and path.is_file())
+    return [path.relative_to(ROOT).as_posix() for path in files]
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_stranger_finds_the_answer_from_the_readme(question):
+    page, answer = QUESTIONS[question]
+    assert clicks("README.md", linked_pages)[page] <= CLICKS
+    assert answer in (ROOT / page).read_text()
 
 
 def test_claims_are_those_of_the_paper():
