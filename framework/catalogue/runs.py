@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from framework.run_files import METRICS, read_metrics
 
-RECIPES = "config*.yaml"  # what a training run saves
+RECIPES = "config*.yaml"  # what a training run saves: config.yaml, then config-1.yaml and so on
 SET_ASIDE = re.compile(r"earlier-\d+")  # folders of runs that a study replaced
 FIRST = ("val/nll", "test/nll")  # metrics that come before others
 LAST = ("out_of_support",)  # those that come after others
@@ -62,7 +62,7 @@ def read_run(folder: Path, root: Path) -> FoundRun:
     Raises:
         ValueError: If its numbers are damaged.
     """
-    metrics, recipes = folder / METRICS, list(folder.glob(RECIPES))
+    metrics, recipes = folder / METRICS, recipes_of(folder)
     ended = metrics.is_file()
     numbers = read_metrics(metrics) if ended else {}
     if "steps" not in numbers and (steps := list(_steps(folder))):
@@ -80,6 +80,22 @@ def _steps(folder: Path) -> Iterator[int]:
     for path in folder.glob("checkpoints/*step=*"):
         if found := re.search(r"step=(\d+)", path.name):
             yield int(found[1])
+
+
+def recipes_of(folder: Path) -> list[Path]:
+    """Returns the recipes that trainings saved in a folder, in the order in which they did."""
+    return sorted(folder.glob(RECIPES), key=_number)
+
+
+def _number(recipe: Path) -> int:
+    """Returns the number in the name of a recipe; copies of other names come first.
+
+    Example:
+        >>> [_number(Path(f"config{end}.yaml")) for end in ("-old", "", "-2", "-10")]
+        [-1, 0, 2, 10]
+    """
+    found = re.fullmatch(r"config(?:-(\d+))?", recipe.stem)
+    return int(found[1] or 0) if found else -1
 
 
 def metrics_of(runs: Iterable[FoundRun]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import os
 import re
 import traceback
 from pathlib import Path
@@ -55,8 +56,17 @@ def user_message(error: Exception) -> str | None:
     # Lightning's; importing the class would take seconds.
     misconfigured = type(error).__name__ == "MisconfigurationException"
     if isinstance(error, UserError) or on_purpose or found_early or misconfigured:
-        return " ".join(str(error).split()) or type(error).__name__
+        return _dangling(error) or " ".join(str(error).split()) or type(error).__name__
     return None
+
+
+def _dangling(error: Exception) -> str:
+    """Returns a sentence on a link to a file that does not exist, else ""."""
+    name = error.filename if isinstance(error, FileNotFoundError) else None
+    if not name or not os.path.islink(name):
+        return ""
+    aim = os.readlink(name)
+    return f"{name} is a link to {aim}, which does not exist; restore that, or remove the link."
 
 
 def _missing_package(error: BaseException | None) -> str:

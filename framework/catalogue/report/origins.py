@@ -25,8 +25,10 @@ def reproduction(recipe: Path) -> list[Block]:
 
     Raises:
         UserError: If that is no YAML.
+        FileNotFoundError: If that is a link to nothing.
         ValueError: If what stands beside it is damaged.
     """
+    recipe.stat()  # fails at a link to nothing, which `find` would take for a name
     text = find(str(recipe)).read_text(encoding="utf-8")
     command = (read_provenance(recipe) or UNKNOWN).command
     exact = shlex.join(["overtone", "fit", "--config", recipe.name])

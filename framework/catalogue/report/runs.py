@@ -20,7 +20,14 @@ from framework.catalogue.report.blocks import (
     Text,
 )
 from framework.catalogue.report.origins import environment, reproduction
-from framework.catalogue.runs import NOT_ENDED, RECIPES, FoundRun, facts_of, metrics_of, read_run
+from framework.catalogue.runs import (
+    NOT_ENDED,
+    FoundRun,
+    facts_of,
+    metrics_of,
+    read_run,
+    recipes_of,
+)
 from framework.event_files import Events
 from framework.metric_tables import noted_scores, rows_by_stage, with_baselines
 from framework.run_files import BASELINES, FIGURES, METRICS, PREDICTIONS
@@ -30,7 +37,7 @@ ROWS, LONGEST = 5, 2000  # rows of predictions that are shown, and their letters
 
 def is_run(folder: Path) -> bool:
     """Whether a folder is that of a run."""
-    return (folder / METRICS).is_file() or any(folder.glob(RECIPES))
+    return (folder / METRICS).is_file() or bool(recipes_of(folder))
 
 
 def report_run(folder: Path, calibration: Sequence[Block] = ()) -> Report:
@@ -47,7 +54,7 @@ def report_run(folder: Path, calibration: Sequence[Block] = ()) -> Report:
     run, events = read_run(folder, folder), logs.read_logs(folder)
     if not run.ended:
         run = run._replace(numbers={**run.numbers, **_last(events.scalars)})
-    recipes = sorted(folder.glob(RECIPES), key=lambda path: path.stat().st_mtime_ns)
+    recipes = recipes_of(folder)
     sections = {
         "Metrics": _metrics(run),
         "Curves": _curves(events),

@@ -23,7 +23,14 @@ from framework.catalogue.report.blocks import (
     Text,
 )
 from framework.catalogue.report.origins import environment
-from framework.catalogue.runs import RECIPES, SET_ASIDE, find_runs, metrics_of, rows
+from framework.catalogue.runs import (
+    SET_ASIDE,
+    FoundRun,
+    find_runs,
+    metrics_of,
+    recipes_of,
+    rows,
+)
 from framework.console.recipes import find
 from framework.run_files import COMPARISON, FINISHED, RESULTS, STUDY, TABLES
 
@@ -59,7 +66,7 @@ def report_study(folder: Path) -> Report:
         "Curves": [Sentence(MEANS), Charts(curves)] if curves else [],
         "Runs": [Table(rows(found, metrics_of(found)))] if found else [],
         "Reproduction": [*_reproduction(folder)],
-        "Environment": environment(next(_recipes(folder), None)),
+        "Environment": environment(_newest_recipe(folder, found)),
     }
     ended = sum(run.ended for run in found)
     return Report(
@@ -125,5 +132,7 @@ def _reproduction(folder: Path) -> Iterator[Block]:
             yield Text("All options", text, file=name)
 
 
-def _recipes(folder: Path) -> Iterator[Path]:
-    yield from sorted(folder.rglob(RECIPES), key=lambda path: -path.stat().st_mtime_ns)
+def _newest_recipe(folder: Path, runs: Sequence[FoundRun]) -> Path | None:
+    """Returns the last recipe of the newest training below a folder, None if there is none."""
+    trained = [folder / run.name for run in runs if run.trained and run.name != str(folder)]
+    return recipes_of(trained[-1])[-1] if trained else None

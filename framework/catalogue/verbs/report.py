@@ -24,7 +24,7 @@ NAME = "report.html"  # in the folder, if no other is given
 
 
 def run(words: list[str], prog: str) -> None:
-    """Runs `report FOLDER [--output FILE.html] [--calibration EXAMPLES]`.
+    """Runs `report FOLDER [--output FILE.html] [--calibration NUMBER]`.
 
     Args:
         words: What follows `report` on the command line.
@@ -36,8 +36,6 @@ def run(words: list[str], prog: str) -> None:
     """
     options = _parser(f"{prog} report").parse_args(words)
     folder, examples = Path(options.folder), options.calibration
-    if examples is not None and examples < 1:
-        raise UserError(f"--calibration {examples} measures nothing; use at least 1.")
     output = folder / NAME if options.output is None else Path(options.output)
     if options.output is not None:
         _require_output(output)
@@ -86,6 +84,6 @@ def _parser(prog: str) -> PlainParser:
     parser.add_argument("folder", help="Of a run, such as runs/quickstart/version_0, or a study.")
     parser.add_argument("--output", help=f"The file, a new one; {NAME} in the folder by default.")
     several = "Measure the best checkpoint's calibration on so many examples of validation."
-    parser.add_argument("--calibration", type=int, metavar="EXAMPLES", help=several)
+    parser.add_count("--calibration", several, 500)
     parser.epilog = trust.HELP
     return parser

@@ -26,8 +26,6 @@ def run(words: list[str], prog: str) -> None:
         ValueError: If there is no such folder, or it is damaged.
     """
     options = _parser(f"{prog} runs").parse_args(words)
-    if options.last is not None and options.last < 1:
-        raise UserError(f"--last {options.last} shows nothing; use at least 1.")
     found = find_runs(Path(options.folder))
     metrics = options.metric.split(",") if options.metric else metrics_of(found)
     for name in (*metrics, *([options.sort] if options.sort else ())):
@@ -52,6 +50,6 @@ def _parser(prog: str) -> PlainParser:
     parser.add_argument(
         "--sort", help="Metric to sort by, the smallest last; others are left out."
     )
-    parser.add_argument("--last", type=int, help="Show only so many, the last ones.")
+    parser.add_count("--last", "Show only so many, the last ones.", 10)
     parser.add_argument("--csv", action="store_true", help="Write lines of CSV, not a table.")
     return parser

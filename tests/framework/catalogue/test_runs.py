@@ -71,7 +71,7 @@ def test_metrics_order_and_number_are_chosen(folder, capsys):
     [
         (["none"], "There is no folder none"),
         (["--sort", "val/mae"], "No run in runs has val/mae; choose from parameters"),
-        (["--last", "0"], "--last 0 shows nothing"),
+        (["--last", "0"], "--last '0' is no number from 1 on; write one such as 10."),
         (["--lats", "3"], "unrecognized arguments: --lats; `pytest runs --help`"),
     ],
 )

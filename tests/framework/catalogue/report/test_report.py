@@ -133,6 +133,22 @@ def test_damaged_files_are_named_in_one_sentence(name, data, told, run, capsys):
     assert not (run / "report.html").exists()
 
 
+@pytest.mark.parametrize("name", ["config-1.yaml", "figures/b.png", "a.tfevents", "report.html"])
+def test_a_link_to_nothing_is_named_in_one_sentence(name, run, capsys):
+    (run / name).symlink_to("/nowhere/it")
+    told = f"{run / name} is a link to /nowhere/it, which does not exist; restore that, or remove"
+    assert told in refused(capsys, str(run))
+
+
+def test_the_last_recipe_is_that_of_the_highest_number(run):
+    text = (run / "config.yaml").read_text()
+    for number in (2, 10, 9):  # however they were copied
+        (run / f"config-{number}.yaml").write_text(text)
+    assert [each["download"] for each in reported(run).all("a") if "download" in each] == [
+        "config-10.yaml"
+    ]
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -145,7 +161,8 @@ def test_damaged_files_are_named_in_one_sentence(name, data, told, run, capsys):
         (["{run}", "--output", "{root}/none/a.html"], "There is no folder {root}/none for a.html"),
         (["{run}", "--output", "{root}/a.pdf"], "{root}/a.pdf must end in .html"),
         (["{run}", "--output", "{root}/b.html"], "{root}/b.html exists already"),
-        (["{run}", "--calibration=0"], "--calibration 0 measures nothing"),
+        (["{run}", "--calibration=0"], "--calibration '0' is no number from 1 on; write one such"),
+        (["{run}", "--calibration=abc"], "--calibration 'abc' is no number from 1 on; write one"),
         (["{run}", "--calibration=8"], "checkpoints holds no checkpoint to measure"),
         (["{study}", "--calibration=8"], "is a study; --calibration measures one of its runs"),
     ],
