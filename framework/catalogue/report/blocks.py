@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import base64
 import binascii
+import io
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+from PIL import Image
+
 from framework.catalogue.report.charts import Chart
 
 PNG = b"\x89PNG\r\n\x1a\n"
+WHITE = 250  # of 255, at least, in each color
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,13 @@ class Picture(Block):
         """Width and height in pixels."""
         width, height = struct.unpack(">II", self.png[16:24])
         return width, height
+
+    @property
+    def is_on_white(self) -> bool:
+        """Whether its corners are white or transparent, as of charts, which may be inverted."""
+        with Image.open(io.BytesIO(self.png)) as opened:
+            corners = np.asarray(opened.convert("RGBA"))[[0, -1]][:, [0, -1]]
+        return bool(np.all((corners[..., :3].min(-1) >= WHITE) | (corners[..., 3] == 0)))
 
     @property
     def link(self) -> str:

@@ -6,7 +6,9 @@ import json
 import re
 import shutil
 
+import numpy as np
 import pytest
+from matplotlib.image import imsave
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 
@@ -40,6 +42,15 @@ def test_a_run_is_shown_with_all_it_left(run, capsys):
     assert "1 values are not finite." in page.texts["p"]
     assert {each["alt"] for each in page.all("img")} == {"densities", "only_logged, step 199"}
     assert EVIL in page.texts["pre"]
+
+
+def test_pictures_on_white_are_inverted_in_the_dark_and_others_are_not(run):
+    imsave(run / "figures" / "chart.png", np.ones((4, 6, 3)))
+    page = reported(run)
+    inverted = {each["alt"] for each in page.all("img", **{"class": "on-white"})}
+    assert inverted == {"chart"}
+    (style,) = page.texts["style"]
+    assert ".on-white { filter: invert(" in style
 
 
 def test_a_page_loads_nothing_and_runs_nothing_but_its_own(run):
