@@ -41,7 +41,7 @@ def _installed() -> tuple[tuple[str, str], ...]:
         ("platform", platform.platform()),
         ("cores", str(os.cpu_count())),
         *_devices(),
-        *((name, _version(name)) for name in PACKAGES),
+        *((name, installed_version(name)) for name in PACKAGES),
         ("plugins", ", ".join(points) or "none"),
     )
 
@@ -61,7 +61,8 @@ def _devices() -> Iterator[tuple[str, str]]:
     yield "threads", str(torch.get_num_threads())
 
 
-def _version(name: str) -> str:
+def installed_version(name: str) -> str:
+    """Returns the version of an installed package, "not installed" if there is none."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

@@ -7,7 +7,6 @@ import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,6 +16,7 @@ from framework.agreement.meeting import Difference
 from framework.checkpoints import read
 from framework.data import sketch
 from framework.data.module import PredictiveData
+from framework.environment import installed_version
 
 PACKAGES = ("overtone", "torch", "lightning", "numpy")  # whose versions must be equal
 SOURCES = ("components", "framework")  # and, of a checkout, their code
@@ -122,19 +122,12 @@ def flat(described: Any, name: str = "") -> Iterator[tuple[str, str]]:
 @cache
 def versions() -> Mapping[str, str]:
     """Returns the versions of what computes, and a digest of our code, by name."""
-    found = {f"version of {name}": _version(name) for name in PACKAGES}
+    found = {f"version of {name}": installed_version(name) for name in PACKAGES}
     return {
         **found,
         "version of Python": ".".join(platform.python_version_tuple()[:2]),
         "code": _code(),
     }
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed"
 
 
 def _code() -> str:
