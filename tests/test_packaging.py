@@ -81,7 +81,7 @@ def test_pins_admit_every_declared_dependency(extra):
 
 def test_developers_have_every_extra_that_is_small():
     (own,) = (r for r in map(Requirement, EXTRAS["dev"]) if r.name == PROJECT["name"])
-    assert own.extras == {*EXTRAS} - {"dev", "classical", "docs", "lm-eval"}
+    assert own.extras == {*EXTRAS} - {"dev", "classical", "docs", "lm-eval", "wandb"}
 
 
 def test_never_a_compromised_release_nor_the_other_lightning():
