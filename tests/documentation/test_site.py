@@ -3,12 +3,18 @@
 import re
 import subprocess
 import sys
+import time
+from contextlib import contextmanager
+from functools import partial
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
 
+from tests.browser import PROGRAM, browser
 from tests.documentation.shown import CLICKS, QUESTIONS, ROOT, clicks
 
 pytest.importorskip("mkdocs", reason="the extra docs is not installed")
@@ -116,3 +122,58 @@ def test_every_head_is_drawn(site):
     pages = {path.parent.name for path in (site / "heads").glob("*/index.html")}
     assert drawn == pages
     assert all(Path(path).stat().st_size < 150_000 for path in (site / "heads").glob("*.svg"))
+
+
+SCREENS = ((390, "light"), (1440, "dark"))
+FACTS = """({
+    hidden: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    missing: [...document.images].filter(each => each.complete && !each.naturalWidth).length,
+    text: document.querySelector("article").innerText.length,
+})"""
+ASK = """(() => {
+    const field = document.querySelector("input.md-search__input");
+    field.focus();
+    field.value = "forecast CSV";
+    field.dispatchEvent(new Event("input", {bubbles: true}));
+    field.dispatchEvent(new KeyboardEvent("keyup", {bubbles: true}));
+})()"""
+FOUND = "[...document.querySelectorAll('.md-search-result__link')].map(one => one.href)"
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves files without a line for each."""
+
+    def log_message(self, *_):
+        pass
+
+
+@contextmanager
+def served(folder):
+    """Serves a folder, and yields its address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=folder)) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.skipif(PROGRAM is None, reason="there is no chromium on PATH")
+def test_pages_fit_their_screens_and_are_searched(site, pages, tmp_path):
+    shown = sorted(page for page in pages if not page.startswith("reference/"))
+    with served(site) as address, browser(PROGRAM, tmp_path / "profile") as tab:
+        for page in shown:
+            for width, scheme in SCREENS:
+                tab.open(f"{address}/{page}", width, scheme)
+                facts = tab.value(FACTS)
+                assert facts["hidden"] <= 0, (page, width)
+                assert facts["missing"] == 0, (page, width)
+                assert facts["text"] > 10, page
+                assert tab.named("Runtime.exceptionThrown", "Runtime.consoleAPICalled") == []
+                asked = [each["request"]["url"] for each in tab.named("Network.requestWillBeSent")]
+                assert all(url.startswith((address, "data:")) for url in asked), page
+        tab.open(f"{address}/index.html", 1440, "light")
+        tab.value(ASK)
+        end = time.monotonic() + 20
+        while not (found := tab.value(FOUND)) and time.monotonic() < end:
+            time.sleep(0.2)
+        assert any("/own/" in link for link in found), found
+    assert len(shown) > 30

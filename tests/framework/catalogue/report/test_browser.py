@@ -6,9 +6,8 @@ from itertools import product
 import pytest
 
 import cli
-from tests.framework.catalogue.report.browser import browser
+from tests.browser import PROGRAM, browser
 
-PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser")
 FAULTS = ("Runtime.exceptionThrown", "Log.entryAdded", "Runtime.consoleAPICalled")
 FACTS = """({
     width: innerWidth,
@@ -37,7 +36,7 @@ def test_pages_fit_their_screens_without_a_fault_or_a_request(run, study, tab, t
         page = shutil.copy(folder / "report.html", tmp_path / "page.html")
         shown = {}
         for width, scheme in product((390, 1440), ("light", "dark")):
-            tab.open(page, width, scheme)
+            tab.open(page.as_uri(), width, scheme)
             facts = shown[scheme] = tab.value(FACTS)
             assert facts["width"] == width
             assert facts["hidden"] <= 0, "nothing lies beside the screen"
@@ -53,7 +52,7 @@ def test_pages_fit_their_screens_without_a_fault_or_a_request(run, study, tab, t
 
 def test_the_value_under_the_pointer_is_shown_until_it_leaves(run, tab, tmp_path):
     cli.main(["report", str(run), "--output", str(tmp_path / "page.html")])
-    tab.open(tmp_path / "page.html", 1440, "light")
+    tab.open((tmp_path / "page.html").as_uri(), 1440, "light")
     legend = "document.querySelector('.chart .legend').textContent.replace(/\\s+/g, ' ').trim()"
     step = "document.querySelector('.chart .step').textContent"
     last = tab.value(legend)

@@ -4,11 +4,13 @@ import contextlib
 import itertools
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser")
 OPTIONS = ("--headless", "--disable-gpu", "--no-sandbox", "--remote-debugging-pipe")
 READS, WRITES = 3, 4  # the files of Chromium that are these pipes
 
@@ -43,11 +45,11 @@ class Tab:
                 assert "error" not in answer, answer
                 return answer["result"]
 
-    def open(self, path: Path, width: int, scheme: str) -> None:
-        """Opens a file on a screen of some width, and waits until it is loaded.
+    def open(self, address: str, width: int, scheme: str) -> None:
+        """Opens a page on a screen of some width, and waits until it is loaded.
 
         Args:
-            path: The file.
+            address: Where it is.
             width: Of the screen, in pixels.
             scheme: The color scheme that it prefers.
         """
@@ -56,7 +58,7 @@ class Tab:
         preferred = [{"name": "prefers-color-scheme", "value": scheme}]
         self.call("Emulation.setEmulatedMedia", features=preferred)
         self.events.clear()
-        self.call("Page.navigate", url=path.resolve().as_uri())
+        self.call("Page.navigate", url=address)
         while not any(event["method"] == "Page.loadEventFired" for event in self.events):
             self._receive()
 
