@@ -134,6 +134,7 @@ def test_a_head_overlay_drops_foreign_options_and_flags_win(capsys):
     assert options == {"bins": 32, "bias": True, "chunked": None, "scale": 1.0, "cap": None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["strategy/ddp", "strategy/fsdp2", "strategy/fsdp"])
 def test_strategies_are_found_by_name(place, capsys):
     strategy = resolve(capsys, "--config", "two_peaks", "--config", place)["trainer"]["strategy"]
@@ -236,6 +237,7 @@ class Fail(Callback):
             raise KeyError("a bug") if self.bug else UserError("The run cannot go on; stop.")
 
 
+@pytest.mark.slow
 def test_a_failed_run_has_another_status_than_a_mistake(tmp_path, capsys):
     more = (*options(tmp_path), "--trainer.callbacks=tests.test_cli.Fail")
     assert ends(*more, "--trainer.callbacks.step=0") == 2

@@ -124,6 +124,7 @@ def test_one_line_of_a_recipe_keeps_the_size(overlay):
     assert abs(size(model) - biases - size(plain)) <= 2 * 2 * 3 * 64
 
 
+@pytest.mark.slow
 def test_two_fan_layers_replace_the_feed_forward_network_and_nothing_else():
     plain, model = (yaml.safe_load(printed("tiny", name)) for name in ("plain", "feedforward"))
     network = model["backbone"]["init_args"].pop("feedforward")

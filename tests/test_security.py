@@ -108,6 +108,7 @@ def test_no_slot_calls_a_function(slot, place, capsys):
     assert not marker.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slot", ["head", "optimizer"])
 @pytest.mark.parametrize("path", CALLS)
 def test_no_function_is_called(slot, path, place, capsys):
@@ -186,6 +187,7 @@ def test_modules_beside_a_checkpoint_need_trust(downloaded, monkeypatch, capsys)
     assert marker.exists()
 
 
+@pytest.mark.slow
 def test_a_recipe_that_the_user_names_needs_no_trust(downloaded, capsys):
     path, marker = downloaded
     recipe = configs([*PEAKS, str(path.parents[1] / "my.yaml")])
@@ -243,6 +245,7 @@ def test_help_names_trust(verb, capsys):
 PARTS = ("stem", "backbone", "head", "optimizer", "schedule")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("named", ["os.system", "torch.save"])
 def test_hyper_parameters_are_data(named, place):
     root = f"--trainer.default_root_dir={place}"

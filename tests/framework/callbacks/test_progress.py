@@ -42,6 +42,7 @@ LINE = re.compile(
 )
 
 
+@pytest.mark.slow
 def test_prints_the_first_steps_and_the_last_without_a_terminal(monkeypatch):
     Clock(monkeypatch, 0.001)
     _, text = run(monkeypatch, io.StringIO(), max_steps=200)

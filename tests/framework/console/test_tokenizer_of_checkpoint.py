@@ -37,6 +37,7 @@ def metrics_of(folder):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_other_text_is_scored_in_the_tokens_of_the_checkpoint(written, tmp_path):
     """Also where it takes the place of the training text, to which the tokenizer was fitted."""
     own = TokenData(TextFiles(str(written.folder / "text.txt")), BytePairTokenizer(300), 32)

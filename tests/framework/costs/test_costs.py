@@ -67,6 +67,7 @@ def test_bytes_are_those_of_a_real_step(case, tmp_path):
     assert not any(True for _ in model.parameters())  # nothing was built
 
 
+@pytest.mark.slow
 def test_shards_are_those_of_fsdp2():
     states = states_of(twin(made(CASES[0])[0], PLAIN))
     for found in run_ranks(held, 3, CASES[0], 3, fakes.fsdp2)[:1]:  # the first holds most

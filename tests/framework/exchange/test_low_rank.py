@@ -65,6 +65,7 @@ def test_it_starts_as_the_model_and_trains_the_additions_alone(trained):
     assert after["backbone.blocks.1.feedforward.down.high"].abs().min() > 0
 
 
+@pytest.mark.slow
 def test_the_export_says_what_the_model_says(trained, tmp_path):
     _, path, tuned = trained
     export(path, FORMATS["llama"]).write(tmp_path / "merged")

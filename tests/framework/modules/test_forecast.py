@@ -198,6 +198,7 @@ def test_a_high_level_changes_no_score(head):
         assert far[f"test/{name}"] == pytest.approx(near[f"test/{name}"], rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
 def test_forecasts_on_ranks_score_like_those_on_one(strategy):
     """What is drawn differs between the ranks, what is drawn from does not."""
@@ -256,6 +257,7 @@ def test_each_benchmark_has_its_metrics_and_both_have_relative_ones():
     assert metrics["test/wql_relative"] == pytest.approx(np.sqrt(np.prod(wql)), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_relative_scores_on_ranks_are_those_on_one():
     spec = dataclasses.replace(SPEC, benchmarks=NAIVE)
 

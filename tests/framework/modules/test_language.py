@@ -190,6 +190,7 @@ def test_options_survive_a_checkpoint(tmp_path):
     torch.testing.assert_close(loaded.eval()(known).logits, module.eval()(known).logits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
 def test_texts_on_ranks_are_those_on_one(strategy):
     """Every forward pass of a sharded model is a collective; both ranks make as many."""

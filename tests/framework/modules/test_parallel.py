@@ -100,6 +100,7 @@ def test_uneven_evaluation_counts_every_example_once(strategy):
         assert rank == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_validation_between_steps_changes_nothing():
     validating = {
         "limit_val_batches": 1.0,

@@ -108,6 +108,7 @@ def test_what_was_trained_can_be_tested_too(launched, tmp_path):
     assert (found["val/nll"], found["test/nll"]) == (1, 7)
 
 
+@pytest.mark.slow
 def test_curves_of_all_runs_are_kept_and_drawn(monkeypatch, tmp_path):
     monkeypatch.setattr(runs, "LAUNCH", FAKE + LOGGING)
     options = {"seeds": [1, 3], "curves": ["val/nll"], "tested": True}

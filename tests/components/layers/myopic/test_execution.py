@@ -72,6 +72,7 @@ def sharded(backbone):
     return fully_shard(backbone, mesh=mesh)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:FSDP2-wrapped module")  # of views that nobody writes to
 @every_variant
 @pytest.mark.parametrize("spread", [replicated, sharded])

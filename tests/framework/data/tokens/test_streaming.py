@@ -134,6 +134,7 @@ def fit(source, path, devices, steps, resume=None):
     return module.seen, {name: p.detach().numpy() for name, p in module.named_parameters()}
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_exactly_on_another_number_of_processes(source, tmp_path):
     whole, weights = fit(source, tmp_path / "whole.ckpt", 1, 12)
     begun = run_ranks(fit, 2, source, tmp_path / "begun.ckpt", 2, 7)

@@ -46,6 +46,7 @@ def test_the_film_shows_the_same_episodes(filmed):
         np.testing.assert_array_equal(getattr(filmed, name), getattr(played, name))
 
 
+@pytest.mark.slow
 def test_recorded_frames_are_those_of_the_environment(filmed):
     environment = make("overtone/Seaquest-frames")
     seen, _ = environment.reset(seed=SEED)

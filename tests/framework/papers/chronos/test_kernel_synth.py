@@ -67,6 +67,7 @@ def test_joined_factors_are_that_of_the_product():
     np.testing.assert_allclose((whole @ whole.T).numpy(), expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chosen", [(6, 14), (1, 5, 9), (10,)])
 @pytest.mark.parametrize("largest", [1 << 16, 2])
 def test_samples_have_the_covariance_of_the_product(chosen, largest, monkeypatch):

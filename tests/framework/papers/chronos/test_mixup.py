@@ -22,6 +22,7 @@ def test_a_mixture_of_one_is_a_stretch_by_its_mean_size():
         assert np.abs(scaled - drawn).max(1).min() < 1e-6
 
 
+@pytest.mark.slow
 def test_weights_are_those_of_a_dirichlet_distribution():
     """Levels ±1 show which source a segment is from; a mixture of both has the level 2 w - 1.
 

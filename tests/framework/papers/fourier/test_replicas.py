@@ -77,6 +77,7 @@ def float64():
     torch.set_default_dtype(torch.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("case", CASES)
 def test_a_replica_follows_the_trajectory_of_a_run_alone(case):

@@ -114,6 +114,7 @@ def test_processes_share_the_groups(folder, tmp_path, monkeypatch):
         assert mine.value == pytest.approx(theirs.value, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_group_that_failed_is_named(monkeypatch, tmp_path):
     train = Group.train
 

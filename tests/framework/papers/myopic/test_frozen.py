@@ -183,6 +183,7 @@ def test_drops_nothing_of_the_past(tmp_path):
     assert not torch.equal(local(batch()).logits, local(batch()).logits)
 
 
+@pytest.mark.slow
 def test_trains_validates_tests_and_loads_again(vanilla, tmp_path):
     module = model(GivenPast, reference=vanilla)
     seen = train(module, FixedData(batch()))

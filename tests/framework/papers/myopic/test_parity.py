@@ -42,6 +42,7 @@ def test_the_terms_are_those_of_the_built_optimizer_and_schedule(vanilla):
     assert vanilla["the loss term 'huber'"] == "Huber of weight 1.0"
 
 
+@pytest.mark.slow
 def test_myopic_arms_are_trained_alike(vanilla):
     assert parity.terms([*SMALL, "--config", "myopic/hidden"]) == vanilla
 

@@ -100,6 +100,7 @@ OPERATORS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPERATORS)
 def test_an_overlay_changes_the_attention_alone(name):
     kind = OPERATORS[name]

@@ -74,6 +74,7 @@ def test_training_is_the_same_to_the_bit(micro, tmp_path):
     assert {"encoding/alpha", "encoding/frequency_input"} <= set(runner.callback_metrics)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "steps"), [({}, [0, 1, 2, 3, 4, 6, 7]), ({"per_octave": 1}, [0, 1, 2, 4, 7])]
 )
