@@ -144,7 +144,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
     """Serves files without a line for each."""
 
     def log_message(self, *_):
-        pass
+        """Writes nothing."""
 
 
 @contextmanager
