@@ -80,7 +80,8 @@ class Meeting:
         Raises:
             ValueError: In all processes, if facts differ, or one is missing.
         """
-        number, attempt = next(_meetings), os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if _of_agent() else "0"
+        number = next(_meetings)
         shared = PrefixStore(f"overtone/{attempt}/{number}", store)
         try:
             verdict = self._verdict(shared, facts, compare, deadline)

@@ -54,6 +54,10 @@ overtone "$@" || status=$?
 case $status in 2 | 75) echo "$status" >"$OVERTONE_ENDING" && exit 0 ;; esac
 exit "$status"'
 
+# A store of its own for every attempt: the one that attempts share tells them apart by a number of restarts, which differs
+# between a machine that lost a process and one that only starts again with it.
+export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
+
 trap 'told=yes; kill -TERM $! || true' TERM INT USR1
 torchrun "${launch[@]}" --no-python bash -c "$process" overtone fit \
     --config "$recipe" \
