@@ -31,10 +31,7 @@ ONE_STEP = [
     *("-m", "cli", "fit", "--config", "quickstart", "--resume", "auto"),
     *("--trainer.limit_val_batches", "0", "--model.schedule.warmup", "0"),
 ]
-RUNS, KEPT = (
-    "runs",
-    "kept",
-)  # folders of runs, and of a copy of one that has made its first step
+RUNS, KEPT = "runs", "kept"  # folders: of trainings, and of a copy after their first step
 
 
 def seconds(

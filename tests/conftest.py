@@ -87,7 +87,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 def sources() -> list[str]:
     """Lists the files that the project consists of: those of git, or of the sdist that this is."""
     if (ROOT / ".git").exists():
-        command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+        git = ("git", "-c", "safe.directory=*")  # whoever owns the files
+        command = [*git, "ls-files", "--cached", "--others", "--exclude-standard"]
         found = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
         return [name for name in found.stdout.splitlines() if (ROOT / name).is_file()]
     return (ROOT / "overtone.egg-info" / "SOURCES.txt").read_text().splitlines()

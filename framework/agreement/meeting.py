@@ -80,6 +80,7 @@ class Meeting:
         Raises:
             ValueError: In all processes, if facts differ, or one is missing.
         """
+        # Attempts share a store that torchrun hosts; otherwise each has a new one.
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if _of_agent() else "0"
         number = next(_meetings)
         shared = PrefixStore(f"overtone/{attempt}/{number}", store)
