@@ -80,4 +80,4 @@ def test_order_is_nothing_to_a_linear_head_and_all_to_a_fourier_head():
         partial(FourierHead, bins=BINS, frequencies=12, init="official")
     )
     assert shuffled_linear == pytest.approx(linear, rel=0.2)
-    assert shuffled_fourier > 1.5 * fourier
+    assert shuffled_fourier > 2 * fourier
