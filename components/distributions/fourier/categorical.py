@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 from torch.distributions.utils import lazy_property
 from torch.nn.functional import pad
+from torch.types import _size
 
 from components.distributions.categorical import Discrete
+from components.distributions.fourier.drawing import blocks_pay, draw_cell
 from components.distributions.fourier.polynomial import (
     FEW_TERMS,
     Basis,
@@ -129,6 +131,17 @@ class FourierCategorical(FourierCells):
     def __init__(self, coefficients: Tensor, size: int, eps: float = 0.0) -> None:
         super().__init__(coefficients, size, eps)
         self._folded = _fold(self.coefficients, size)
+
+    def sample(self, sample_shape: _size = ()) -> Tensor:
+        """Draws cells, int64 `[*sample_shape, ...]`; a few without the probabilities of all."""
+        shape, terms = torch.Size(sample_shape), self._folded.shape[-1] // 2
+        if not blocks_pay(self.size, terms, shape.numel()):
+            return super().sample(shape)
+        drawn = draw_cell(self._folded.expand(shape + self._folded.shape), self.size)
+        if self.eps == 0:
+            return drawn
+        anywhere = torch.rand(drawn.shape, device=drawn.device) * (1 + self.size * self.eps) > 1
+        return torch.where(anywhere, torch.randint_like(drawn, self.size), drawn)
 
     def _log_mass(self, index: Tensor) -> Tensor:
         return log_power(self._folded, self._basis(index)) - math.log(self.size)

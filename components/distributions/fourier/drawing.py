@@ -1,6 +1,10 @@
-"""Exact draws from a Fourier density, at the cost of one small FFT each."""
+"""Exact draws from a Fourier density and from its values at many cells, by one small FFT each."""
 
 from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -8,9 +12,12 @@ from torch import Tensor
 from components.distributions.fourier.polynomial import (
     angles,
     as_complex,
+    center_table,
     squared_modulus,
 )
-from components.distributions.tensors import choose
+from components.distributions.tensors import choose, without_autocast
+
+LEAST_CELLS = 512  # of which evaluating one block takes less than evaluating all
 
 
 @torch.no_grad()
@@ -39,6 +46,87 @@ def draw(coefficients: Tensor, sample_shape: torch.Size) -> Tensor:
     sums = squared_modulus(torch.fft.ifft(turned, n=points, norm="forward")).cumsum(-1)
     point = choose(sums, torch.rand_like(sums[..., -1:])).squeeze(-1)
     return first + point * (2 / points)
+
+
+@torch.no_grad()
+def draw_cell(coefficients: Tensor, size: int) -> Tensor:
+    r"""Draws one of m cells from each distribution :math:`q_j \propto |A(z_j)|^2`, j < m.
+
+    Cells stand in about sqrt(m) blocks. A density of N frequencies is known from 2N + 1 points,
+    so one FFT and one product with a table give the probability of every block; within the block
+    that is drawn the cells are evaluated, and no others.
+
+    Args:
+        coefficients: Real parts of a_0 .. a_N, then their imaginary parts, `[*batch, 2(N + 1)]`.
+        size: Number of cells, m, more than N.
+
+    Returns:
+        Cells, int64 `[*batch]`.
+    """
+    length = _block_length(size)
+    a = as_complex(coefficients)
+    blocks = _blocks(size, a.shape[-1], coefficients.dtype, coefficients.device)
+    power = squared_modulus(torch.fft.ifft(a, n=len(blocks.sums), norm="forward"))
+    with without_autocast(coefficients):
+        sums = power @ blocks.sums
+        block = choose(sums, torch.rand_like(sums[..., :1]))
+        turned = torch.view_as_real(a * blocks.turns[block.squeeze(-1)]).flatten(-2)
+        weights = (turned @ blocks.straight).square() + (turned @ blocks.turned).square()
+    cells = block * length + torch.arange(length, device=block.device)
+    within = torch.where(cells < size, weights, 0.0).cumsum(-1)
+    return cells.gather(-1, choose(within, torch.rand_like(within[..., :1]))).squeeze(-1)
+
+
+def blocks_pay(size: int, terms: int, draws: int) -> bool:
+    """Returns whether `draw_cell` takes less time than the probabilities of all cells do."""
+    return size >= max(LEAST_CELLS, 4 * terms * draws)
+
+
+class _Blocks(NamedTuple):
+    """What `draw_cell` reads, for S blocks of B cells, K frequencies and P points."""
+
+    sums: Tensor  # [P, S]: from the density at points to the mass up to the end of each block
+    turns: Tensor  # complex [S, K]: from the first block to each
+    straight: Tensor  # [2K, B]: the real part of A in the first block; parts of a_k stand in turns
+    turned: Tensor  # [2K, B]: the imaginary part
+
+
+@lru_cache(maxsize=16)
+@torch.inference_mode(False)
+def _blocks(size: int, terms: int, dtype: torch.dtype, device: torch.device) -> _Blocks:
+    r"""Computes the tables in float64, once.
+
+    The masses of all cells before the J-th add up to
+    :math:`J/m + (2/m) \Re \sum_k g_k e^{i \pi k (J - m)/m} \sin(\pi k J/m) / \sin(\pi k/m)`, a
+    geometric sum, where P points give :math:`g_k = \sum_t p(z_t) e^{-i \pi k z_t} / P`.
+    """
+    length = _block_length(size)
+    points = _fast_length(2 * terms - 1)
+    k = torch.arange(terms, dtype=torch.float64, device="cpu")
+    starts = torch.arange(0, size, length, dtype=torch.float64, device="cpu")
+    turn = 2 * math.pi * torch.remainder(starts.unsqueeze(-1) * k, size) / size
+    ends = (starts + length).clamp_max(size)
+    angle = math.pi * k[1:] * ends.unsqueeze(-1) / size
+    geometric = torch.polar(angle.sin() / (math.pi * k[1:] / size).sin(), angle - math.pi * k[1:])
+    at = torch.arange(points, dtype=torch.float64, device="cpu").unsqueeze(-1)
+    backward = -2 * math.pi * torch.remainder(at * k[1:], points) / points
+    waves = torch.polar(torch.ones_like(backward), backward) @ geometric.T
+    sums = (ends + 2 * waves.real) / (size * points)
+    straight, turned = (
+        part[:length].view(length, 2, terms).mT.reshape(length, -1).T.contiguous()
+        for part in center_table(size, terms, k)
+    )
+    turns = torch.polar(torch.ones_like(turn), turn)
+    return _Blocks(
+        sums.to(device, dtype),
+        turns.to(device, dtype.to_complex()),
+        straight.to(device, dtype),
+        turned.to(device, dtype),
+    )
+
+
+def _block_length(size: int) -> int:
+    return 1 << round(math.log2(size) / 2)
 
 
 def _fast_length(least: int) -> int:

@@ -1,0 +1,81 @@
+"""Draws of single cells of a Fourier distribution, by blocks of cells."""
+
+import pytest
+import torch
+from scipy.stats import chi2
+
+from components.distributions.fourier.categorical import FourierCategorical
+from components.distributions.fourier.drawing import _blocks, blocks_pay
+from components.distributions.fourier.polynomial import as_complex, squared_modulus
+
+SHAPES = [(512, 3), (700, 40), (1021, 128), (4094, 551)]  # cells, coefficients: blocks of any end
+
+
+def coefficients(terms, *batch, dtype=torch.float32):
+    """Makes random ones that decay, so that distributions have hills and valleys."""
+    torch.manual_seed(terms)
+    decay = torch.exp(-torch.arange(terms) * (6 / terms)).repeat(2)
+    return (torch.randn(*batch, 2 * terms) * decay).to(dtype)
+
+
+@pytest.mark.parametrize(("size", "terms"), SHAPES)
+def test_blocks_have_the_mass_of_their_cells(size, terms):
+    given = coefficients(terms, 5, dtype=torch.float64)
+    blocks = _blocks(size, terms, given.dtype, given.device)
+    power = squared_modulus(
+        torch.fft.ifft(as_complex(given), n=len(blocks.sums), norm="forward")
+    ) / squared_modulus(as_complex(given)).sum(-1, keepdim=True)
+    cumulative = FourierCategorical(given, size).probs.cumsum(-1)
+    length = blocks.straight.shape[-1]
+    ends = torch.arange(length, size + length, length).clamp_max(size) - 1
+    torch.testing.assert_close(power @ blocks.sums, cumulative[:, ends], rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize(("size", "terms"), SHAPES)
+@pytest.mark.parametrize("eps", [0.0, 1e-4])
+def test_draws_are_distributed_as_the_probabilities(size, terms, eps):
+    given, draws = coefficients(terms), 6_000
+    assert blocks_pay(size, terms, 1)
+    distribution = FourierCategorical(given.expand(draws, -1), size, eps)
+    counts = torch.bincount(distribution.sample(), minlength=size).double()
+    expected = FourierCategorical(given, size, eps).probs.double() * draws
+    order = expected.argsort(descending=True)
+    bins = (expected[order].cumsum(0) / 20).long()  # cells are joined until 20 draws are expected
+    counts, expected = (
+        torch.zeros(int(bins.max()) + 1, dtype=torch.float64).index_add(0, bins, each[order])
+        for each in (counts, expected)
+    )
+    kept = expected > 5
+    statistic = ((counts - expected).square() / expected)[kept].sum().item()
+    assert counts.sum() == draws
+    assert chi2.sf(statistic, int(kept.sum()) - 1) > 1e-4
+
+
+def test_each_row_is_drawn_from_its_own():
+    """Two opposite hills, narrower than a block: no draw lies at the other one."""
+    size, terms = 2048, 200
+    k = torch.arange(terms)
+    centers = torch.tensor([[-0.5], [0.5]])
+    angle = -torch.pi * k * centers
+    given = torch.cat((angle.cos(), angle.sin()), -1)
+    drawn = FourierCategorical(given.repeat(500, 1), size).sample((2,)).view(2, 500, 2)
+    assert (drawn[..., 0] < size // 2).float().mean() > 0.99
+    assert (drawn[..., 1] >= size // 2).float().mean() > 0.99
+
+
+def test_constant_and_tiny_coefficients_are_drawn():
+    zeros = FourierCategorical(torch.zeros(4000, 2 * 40), 700).sample()
+    assert zeros.min() < 50
+    assert zeros.max() > 650
+    given = coefficients(40, 50)
+    for scale in (1e-30, 1e30):
+        drawn = FourierCategorical(given * scale, 700).sample()
+        assert ((drawn >= 0) & (drawn < 700)).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_draws_in_other_precisions(dtype):
+    given = coefficients(40, 3, 2, dtype=dtype)
+    drawn = FourierCategorical(given, 700).sample((2,))
+    assert drawn.shape == (2, 3, 2)
+    assert drawn.dtype == torch.int64
