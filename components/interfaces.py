@@ -17,6 +17,7 @@ from torch.distributions import Distribution
 from components.data import Spec
 from components.layers.cache import Cache
 from components.layers.plan import TensorPlan
+from components.layers.spreading import Exchange
 from components.supports import Support
 
 
@@ -119,6 +120,24 @@ class Backbone(nn.Module, ABC):
         raise ValueError(
             f"{type(self).__name__} has no plan for tensor parallelism; set "
             "tensor_parallel_size=1, or use Decoder."
+        )
+
+    def spread(self, exchange: Exchange) -> None:
+        """Divides the positions of sequences among processes, in place (context parallelism).
+
+        Each process gets all states, and returns all hidden states; in between it computes a part
+        of the positions. Gradients of parameters then are those of that part, times the number of
+        processes, so that their average is right.
+
+        Args:
+            exchange: Exchanges tensors with the other processes.
+
+        Raises:
+            ValueError: If the backbone cannot do that.
+        """
+        raise ValueError(
+            f"{type(self).__name__} cannot divide positions among processes; set "
+            "context_parallel_size=1, or use Decoder."
         )
 
 

@@ -54,6 +54,8 @@ class Sharding:
         mesh: The processes that shard parameters; with two axes those of the first hold the same.
         data: The processes that read different data; None where all do.
         tensors: The processes that divide each layer among them; None where none do.
+        contexts: The processes that divide the positions of sequences among them; all of them
+            shard parameters, too. None where none do.
         gathered: Type in which blocks and head are gathered, that of the parameters if None.
         reduced: Type in which gradients are summed over processes, that of gradients if None.
         offload: Whether parameters, gradients and the optimizer stay in the memory of the host.
@@ -62,6 +64,7 @@ class Sharding:
     mesh: DeviceMesh
     data: dist.ProcessGroup | None = None
     tensors: DeviceMesh | None = None
+    contexts: DeviceMesh | None = None
     gathered: torch.dtype | None = None
     reduced: torch.dtype | None = None
     offload: bool = False
@@ -104,7 +107,7 @@ def sharding_of(mesh: DeviceMesh | None) -> Sharding | None:
 def parallelize(
     stem: Stem, backbone: Backbone, head: Head, execution: Execution, sharding: Sharding | None
 ) -> None:
-    """Applies `execution` in place: divides layers, then compiles, checkpoints and shards.
+    """Applies `execution` in place: divides, then compiles, checkpoints and shards.
 
     Parameters keep their names, so that checkpoints do not depend on how a model was run.
 
@@ -118,10 +121,15 @@ def parallelize(
             A mesh of one process is sharded too: checkpoints are then alike for any world size.
 
     Raises:
-        ValueError: If the backbone has no plan for tensor parallelism, or is not divisible.
+        ValueError: If the backbone has no plan for tensor parallelism, is not divisible, or cannot
+            divide positions.
     """
     if sharding is not None and sharding.tensors is not None:
         divide_layers(stem, backbone, head, sharding.tensors)
+    if sharding is not None and sharding.contexts is not None:
+        from framework.parallel.contexts import MeshExchange  # only now, as in `divide_layers`
+
+        backbone.spread(MeshExchange(sharding.contexts))
     for block in backbone.blocks:
         if execution.compile:
             block.compile()

@@ -24,6 +24,7 @@ from framework.replacing import replaced
 from framework.shards import load_shards
 
 AXES = ("replicas", "shards", "tensors")
+SEQUENCE_AXES = ("data", "contexts", "tensors")
 REDISTRIBUTION = logging.getLogger("torch.distributed.tensor._redistribute")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 TIMEOUT = timedelta(minutes=30)  # as that of DDPStrategy
@@ -45,6 +46,9 @@ class FullyShardedStrategy(ModelParallelStrategy):
             in rank. With one for each node, parameters are gathered inside of nodes only.
         tensor_parallel_size: Neighbors in rank that divide each layer of a `Decoder` among them
             (tensor parallelism), and read the same data; a divisor of its heads.
+        context_parallel_size: Neighbors in rank that divide the positions of each sequence in the
+            blocks of a `Decoder` (context parallelism), and read the same data; windows are a
+            multiple of twice as many positions. Parameters are sharded over them, too.
         gathered: Type in which blocks and head are gathered for bf16-mixed precision; null for
             that in which parameters are kept. With bfloat16 half as much is sent, and biases,
             gains of norms and phases are rounded, too.
@@ -65,22 +69,28 @@ class FullyShardedStrategy(ModelParallelStrategy):
         process_group_backend: Literal["nccl", "gloo"] | None = None,
         replicas: int = 1,
         tensor_parallel_size: int = 1,
+        context_parallel_size: int = 1,
         gathered: Literal["bfloat16"] | None = None,
         reduced: Literal["bfloat16", "float32"] | None = None,
         offload: bool = False,
         timeout: timedelta = TIMEOUT,
     ) -> None:
-        sizes = {"replicas": replicas, "tensor_parallel_size": tensor_parallel_size}
+        sizes = {
+            "replicas": replicas,
+            "tensor_parallel_size": tensor_parallel_size,
+            "context_parallel_size": context_parallel_size,
+        }
         for name, size in sizes.items():
             if size < 1:
                 raise ValueError(f"FullyShardedStrategy: {name}={size} is too small; use 1.")
         super().__init__(
-            tensor_parallel_size=tensor_parallel_size,
+            tensor_parallel_size=tensor_parallel_size * context_parallel_size,
             save_distributed_checkpoint=save_distributed_checkpoint,
             process_group_backend=process_group_backend,
             timeout=timeout,
         )
         self.replicas, self.offload = replicas, offload
+        self.tensors, self.contexts = tensor_parallel_size, context_parallel_size
         self.gathered, self.reduced = gathered, reduced
 
     def setup_environment(self) -> None:
@@ -94,32 +104,41 @@ class FullyShardedStrategy(ModelParallelStrategy):
                 f"FullyShardedStrategy: gathered={self.gathered}, but the model computes in "
                 f"{self.precision_plugin.precision}; add --config precision/bf16."
             )
-        processes, tensors = self.num_nodes * self.num_processes, int(self._tensor_parallel_size)
-        if processes % (self.replicas * tensors):
+        processes, least = self.num_nodes * self.num_processes, self.replicas * self._alike
+        if processes % least:
             raise ValueError(
                 f"FullyShardedStrategy: {processes} processes cannot be divided among "
-                f"replicas={self.replicas} and tensor_parallel_size={tensors}; use a multiple of "
-                f"{self.replicas * tensors} processes."
+                f"replicas={self.replicas}, tensor_parallel_size={self.tensors} and "
+                f"context_parallel_size={self.contexts}; use a multiple of {least} processes."
             )
-        self._data_parallel_size = processes // tensors
+        self._data_parallel_size = processes // self._alike
         super().setup_environment()
         module: Any = self.lightning_module
         module.sharding = self._sharding()
 
+    @property
+    def _alike(self) -> int:
+        """How many processes read the same data; Lightning knows one axis for them."""
+        return self.tensors * self.contexts
+
     def _sharding(self) -> Sharding:
         """Makes a mesh with an axis for each kind of parallelism; collective."""
-        data, tensors = int(self._data_parallel_size), int(self._tensor_parallel_size)
-        shape = (self.replicas, data // self.replicas, tensors)
-        mesh = init_device_mesh(self.root_device.type, shape, mesh_dim_names=AXES)
-        if tensors > 1:
+        kind, size = self.root_device.type, self.world_size
+        shape = (self.replicas, size // self.replicas // self.tensors, self.tensors)
+        mesh, contexts = init_device_mesh(kind, shape, mesh_dim_names=AXES), None
+        if self.contexts > 1:  # neighbors on the axis of shards
+            shape = (size // self._alike, self.contexts, self.tensors)
+            contexts = init_device_mesh(kind, shape, mesh_dim_names=SEQUENCE_AXES)["contexts"]
+        if self.tensors > 1:
             # The norm of all gradients is then one sum, the same to the bit in each process.
             mesh["shards", "tensors"]._flatten()
             REDISTRIBUTION.setLevel(logging.ERROR)  # gathering takes two steps, which it warns of
         reduced = self.reduced or (self.gathered and "float32")
         return Sharding(
             mesh["replicas", "shards"] if self.replicas > 1 else mesh["shards"],
-            self.device_mesh["data_parallel"].get_group() if tensors > 1 else None,
-            mesh["tensors"] if tensors > 1 else None,
+            self.device_mesh["data_parallel"].get_group() if self._alike > 1 else None,
+            mesh["tensors"] if self.tensors > 1 else None,
+            contexts,
             self.gathered and DTYPES[self.gathered],
             reduced and DTYPES[reduced],
             self.offload,

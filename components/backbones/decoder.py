@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, cast
 
 import torch
@@ -29,6 +29,7 @@ from components.layers.low_rank import LowRankLinear
 from components.layers.masks import Mask, attention_mask, document_indices, position_indices
 from components.layers.norms import NormFactory, RMSNorm
 from components.layers.positions import Positions, PositionsFactory, Rotary
+from components.layers.spreading import Exchange, Spread, SpreadAttention, SpreadBlocks
 
 
 class Decoder(Backbone):
@@ -177,13 +178,30 @@ class Decoder(Backbone):
         mask = attention_mask(new, known + new, prefix, key_mask, device)
         mask = self.positions.add_bias(mask, positions, new, bidirectional=False)
         masks = self._masks(mask, positions, new)
-        hidden = self.positions(sequence, index)
+        hidden = self.through(self.positions(sequence, index), index, masks, cache)
+        output: Tensor = self.norm(hidden[:, prefix:])
+        return output
+
+    def through(
+        self,
+        hidden: Tensor,
+        index: Tensor,
+        masks: Mapping[int | None, Mask],
+        cache: Cache | None = None,
+    ) -> Tensor:
+        """Passes states `[B, S, D]` through all blocks.
+
+        Args:
+            hidden: The states, with positions added.
+            index: Positions, `[B or 1, S]`.
+            masks: The mask of each window, as the operator of attention reads it.
+            cache: Holds earlier positions, and is extended in place.
+        """
         indices = self._indices(index, hidden.dtype)
         for position, (block, window) in enumerate(zip(self.blocks, self.windows, strict=True)):
             layer_cache = None if cache is None else cache.layers[position]
             hidden = block(hidden, indices[window], masks[window], layer_cache)
-        output: Tensor = self.norm(hidden[:, prefix:])
-        return output
+        return hidden
 
     def plan(self, processes: int) -> TensorPlan:
         """Returns how processes divide each block among them; positions are whole in each.
@@ -204,6 +222,24 @@ class Decoder(Backbone):
             )
         return cast(Block, self.blocks[0]).plan(processes)  # all are alike
 
+    def spread(self, exchange: Exchange) -> None:
+        """Divides positions among processes; see `Backbone.spread`.
+
+        Raises:
+            ValueError: If attention has another operator than `ScaledDotProduct`.
+        """
+        spread = Spread(exchange)
+        readers = [cast(Block, block).attention for block in self.blocks]
+        operator = readers[0].operator
+        if not isinstance(operator, ScaledDotProduct):
+            raise ValueError(
+                f"Decoder cannot divide positions among processes with {type(operator).__name__}; "
+                "set context_parallel_size=1."
+            )
+        for reader in readers:
+            reader.operator = SpreadAttention(reader.operator, spread)
+        self.through = SpreadBlocks(self.through, operator, spread)  # type: ignore[method-assign]
+
     def _separated(self, inputs: Embedded, documents: Tensor, cache: Cache | None) -> Tensor:
         """Computes hidden states of windows, each document on its own; positions restart."""
         if any(given is not None for given in (inputs.mask, inputs.context, cache)):
@@ -218,11 +254,7 @@ class Decoder(Backbone):
             Mask(causal=True, documents=documents), index, size, bidirectional=False
         )
         masks = self._masks(mask, index, size)
-        hidden = self.positions(states, index)
-        indices = self._indices(index, hidden.dtype)
-        for block, window in zip(self.blocks, self.windows, strict=True):
-            hidden = block(hidden, indices[window], masks[window])
-        output: Tensor = self.norm(hidden)
+        output: Tensor = self.norm(self.through(self.positions(states, index), index, masks))
         return output
 
     def _indices(self, index: Tensor, dtype: torch.dtype) -> dict[int | None, Tensor]:
