@@ -104,17 +104,26 @@ class FullyShardedStrategy(ModelParallelStrategy):
                 f"FullyShardedStrategy: gathered={self.gathered}, but the model computes in "
                 f"{self.precision_plugin.precision}; add --config precision/bf16."
             )
-        processes, least = self.num_nodes * self.num_processes, self.replicas * self._alike
+        processes = self.num_nodes * self.num_processes
+        self.require_divisible(processes)
+        self._data_parallel_size = processes // self._alike
+        super().setup_environment()
+        module: Any = self.lightning_module
+        module.sharding = self._sharding()
+
+    def require_divisible(self, processes: int) -> None:
+        """Checks that processes can be divided as options say.
+
+        Raises:
+            ValueError: If not.
+        """
+        least = self.replicas * self._alike
         if processes % least:
             raise ValueError(
                 f"FullyShardedStrategy: {processes} processes cannot be divided among "
                 f"replicas={self.replicas}, tensor_parallel_size={self.tensors} and "
                 f"context_parallel_size={self.contexts}; use a multiple of {least} processes."
             )
-        self._data_parallel_size = processes // self._alike
-        super().setup_environment()
-        module: Any = self.lightning_module
-        module.sharding = self._sharding()
 
     @property
     def _alike(self) -> int:

@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from components.interfaces import Loss
 from framework.costs.shapes import fake_batch, twin, without_values
+from framework.costs.shares import ALL, Share
 from framework.execution import PLAIN
 from framework.modules.base import PredictiveModule
 from framework.modules.objective import Objective
@@ -83,7 +84,10 @@ def id_of(tensor: Tensor) -> int:
 
 
 def step_costs(
-    module: PredictiveModule, batch: Any, precision: Precision | None = None
+    module: PredictiveModule,
+    batch: Any,
+    precision: Precision | None = None,
+    share: Share = ALL,
 ) -> StepCosts:
     """Counts what a micro-batch costs, on shapes alone: nothing is computed.
 
@@ -91,16 +95,17 @@ def step_costs(
         module: The module, built or not.
         batch: A batch as large as that of one process.
         precision: How a trainer computes, in the precision of the parameters if None.
+        share: What one process has of layers and positions; its operations are counted.
 
     Raises:
-        ValueError: If the model needs the values of tensors.
+        ValueError: If the model needs the values of tensors, or cannot be divided so.
     """
     with without_values(f"{type(module).__name__}"):
         counter = FlopCounterMode(display=False, custom_mapping=_ATTENTION)
-        plain = twin(module, PLAIN, precision)
+        plain = twin(module, PLAIN, precision, share)
         sizes: list[int] = []
         kept = _kept(plain, batch, precision, counter, sizes)
-        recomputing = twin(module, replace(PLAIN, checkpoint=True), precision)
+        recomputing = twin(module, replace(PLAIN, checkpoint=True), precision, share)
         return StepCosts(
             positions=batch.weight.numel(),
             forward=counter.get_total_flops(),

@@ -18,12 +18,16 @@ from torch._subclasses.fake_tensor import (  # has no public name
     FakeTensorMode,
 )
 
+from framework.costs.shares import ALL, Share
 from framework.execution import Execution
 from framework.modules.base import PredictiveModule
 
 
 def twin(
-    module: PredictiveModule, execution: Execution, precision: Precision | None = None
+    module: PredictiveModule,
+    execution: Execution,
+    precision: Precision | None = None,
+    share: Share = ALL,
 ) -> PredictiveModule:
     """Builds the parts of a module again, without storage, and as one process holds them.
 
@@ -33,9 +37,13 @@ def twin(
         module: The module; it is not changed, and may be built or not.
         execution: How the parts are run.
         precision: What converts the parameters, nothing if None.
+        share: What one process has of layers and positions.
 
     Returns:
         A module of the same class and options, whose tensors are fake.
+
+    Raises:
+        ValueError: If the backbone cannot be divided so.
     """
     made = copy.copy(module)
     made._modules, made._parameters, made._buffers = {}, {}, {}
@@ -43,6 +51,7 @@ def twin(
     vars(made).update(execution=execution, _initialization=None, **one_process)
     with torch.device("meta"):
         made.configure_model()
+        share.take(made.backbone)
     if precision is not None:
         precision.convert_module(made)
     _remove_storage(made)

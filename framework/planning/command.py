@@ -21,7 +21,7 @@ from framework.console import recipes, verbs
 from framework.console.command import Command
 from framework.console.errors import UserError
 from framework.console.help import CommandParser
-from framework.costs import states_of, step_costs
+from framework.costs import ALL, states_of, step_costs
 from framework.costs.peaks import TERA, published
 from framework.costs.shapes import twin
 from framework.execution import PLAIN
@@ -94,13 +94,19 @@ class PlanCommand(Command):
         trainer = self._get(self.config_init, "trainer")
         layout = layout_of(trainer.strategy, trainer.num_nodes, trainer.devices)
         batch = self._batch(layout)
-        costs = step_costs(self.model, batch, self.trainer.precision_plugin)
-        states = states_of(module)
+        precision = self.trainer.precision_plugin
+        costs, states = step_costs(self.model, batch, precision), states_of(module)
+        if layout.share == ALL:
+            memory = memory_of(module, states, costs, layout)
+        else:
+            part = twin(self.model, PLAIN, precision, layout.share)
+            mine = step_costs(self.model, batch, precision, layout.share)
+            memory = memory_of(part, states_of(part), mine, layout)
         tensors = len(states.saved) + len(states.optimizer)
         return Plan(
             layout=layout,
             costs=costs,
-            memory=memory_of(module, states, costs, layout),
+            memory=memory,
             parameters=sum(parameter.numel() for parameter in module.parameters()),
             checkpoint=states.checkpoint,
             tensors=tensors,
@@ -112,11 +118,11 @@ class PlanCommand(Command):
 
     def _batch(self, layout: Layout) -> Any:
         """Returns the first examples, as many as a process reads at a time."""
-        whole, part = divmod(self.datamodule.batch_size, layout.ranks)
+        whole, part = divmod(self.datamodule.batch_size, layout.readers)
         if part or not whole:
             raise UserError(
                 f"batch_size={self.datamodule.batch_size} cannot be shared equally by "
-                f"{layout.ranks} processes; use a positive multiple of {layout.ranks}."
+                f"{layout.readers} processes; use a positive multiple of {layout.readers}."
             )
         dataset = self.datamodule.dataset("train")
         return dataset.__getitems__(list(range(min(whole, len(dataset)))))

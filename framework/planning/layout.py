@@ -10,6 +10,8 @@ import torch
 from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy, ModelParallelStrategy
 
 from framework.console.errors import UserError
+from framework.costs import ALL, Share
+from framework.strategies import FullyShardedStrategy
 
 
 @dataclass(frozen=True)
@@ -18,15 +20,22 @@ class Layout:
 
     Args:
         name: Name of the strategy.
-        ranks: Number of processes, which all read different data.
-        shards: Among how many of them each parameter is divided.
+        ranks: Number of processes.
+        shards: Among how many of them each parameter, or the share of a layer, is divided.
         buckets: Whether gradients are held a second time, to be sent.
+        share: How many of them divide the work on the same examples.
     """
 
     name: str
     ranks: int = 1
     shards: int = 1
     buckets: bool = False
+    share: Share = ALL
+
+    @property
+    def readers(self) -> int:
+        """How many processes, or groups of them, read different data."""
+        return self.ranks // self.share.processes
 
 
 def layout_of(strategy: Any, nodes: int, devices: Any) -> Layout:
@@ -39,18 +48,23 @@ def layout_of(strategy: Any, nodes: int, devices: Any) -> Layout:
 
     Raises:
         UserError: If the strategy is one whose division is not known.
+        ValueError: If it cannot divide so many processes.
     """
     ranks = nodes * _count(devices)
     if isinstance(strategy, str):
         return _by_name(strategy, ranks)
     name = type(strategy).__name__
+    if isinstance(strategy, FullyShardedStrategy):
+        share = Share(strategy.tensors, strategy.contexts)
+        strategy.require_divisible(ranks)
+        return Layout(name, ranks, ranks // strategy.replicas // share.tensors, share=share)
     if getattr(strategy, "_tensor_parallel_size", 1) not in (1, "auto"):
         raise UserError(
             f"plan does not know what {name} holds with tensor_parallel_size="
-            f"{strategy._tensor_parallel_size}; set it to 1."
+            f"{strategy._tensor_parallel_size}; set it to 1, or use FullyShardedStrategy."
         )
     if isinstance(strategy, ModelParallelStrategy | FSDPStrategy):
-        return Layout(name, ranks, ranks // getattr(strategy, "replicas", 1))
+        return Layout(name, ranks, ranks)
     if isinstance(strategy, DDPStrategy):
         views = strategy._ddp_kwargs.get("gradient_as_bucket_view", False)
         return Layout(name, ranks, buckets=not views)

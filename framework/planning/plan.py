@@ -78,7 +78,7 @@ class Plan:
     @property
     def positions_per_step(self) -> int:
         """Positions that a step predicts, on all processes."""
-        return self.costs.positions * self.layout.ranks * self.accumulate
+        return self.costs.positions * self.layout.readers * self.accumulate
 
     @property
     def positions(self) -> int | None:
@@ -101,6 +101,8 @@ class Plan:
             "strategy": self.layout.name,
             "ranks": self.layout.ranks,
             "shards": self.layout.shards,
+            "tensor_parallel_size": self.layout.share.tensors,
+            "context_parallel_size": self.layout.share.contexts,
             "parameters": self.parameters,
             "flops_per_position": self.costs.flops_per_position,
             "positions_per_step": self.positions_per_step,

@@ -13,8 +13,19 @@ def nbytes(tensors):
     return sum(local(tensor).numel() * tensor.element_size() for tensor in tensors)
 
 
-class Held(Callback):
-    """Bytes of a step: activations until the backward pass begins, and states behind it."""
+class HeldStates(Callback):
+    """Bytes of states behind a step."""
+
+    def on_train_batch_end(self, trainer, pl_module, *_):
+        states = trainer.optimizers[0].state.values()
+        moments = (value for state in states for value in state.values())
+        self.parameters = nbytes(pl_module.parameters())
+        self.gradients = nbytes(p.grad for p in pl_module.parameters() if p.grad is not None)
+        self.optimizer = nbytes(value for value in moments if hasattr(value, "shape"))
+
+
+class Held(HeldStates):
+    """Bytes of activations, too, until the backward pass begins."""
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
         tensors = (*pl_module.parameters(), *pl_module.buffers())
@@ -34,10 +45,3 @@ class Held(Callback):
         self.hooks.__exit__(None, None, None)
         self.activations = sum(storage.nbytes() for storage in self.storages.values())
         self.storages = {}
-
-    def on_train_batch_end(self, trainer, pl_module, *_):
-        states = trainer.optimizers[0].state.values()
-        moments = (value for state in states for value in state.values())
-        self.parameters = nbytes(pl_module.parameters())
-        self.gradients = nbytes(p.grad for p in pl_module.parameters() if p.grad is not None)
-        self.optimizer = nbytes(value for value in moments if hasattr(value, "shape"))

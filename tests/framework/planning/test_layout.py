@@ -4,9 +4,11 @@ import pytest
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
 
 from framework.console.errors import UserError
+from framework.costs import Share
 from framework.planning.layout import Layout, layout_of
 from framework.strategies import FullyShardedStrategy
 
+DIVIDED = FullyShardedStrategy(replicas=2, tensor_parallel_size=2, context_parallel_size=4)
 VIEWS = DDPStrategy(gradient_as_bucket_view=True)
 
 
@@ -20,10 +22,13 @@ VIEWS = DDPStrategy(gradient_as_bucket_view=True)
         (VIEWS, 1, [0, 1, 2], Layout("DDPStrategy", 3)),
         ("fsdp", 1, "0,1", Layout("FSDPStrategy", 2, 2)),
         (FullyShardedStrategy(), 2, 8, Layout("FullyShardedStrategy", 16, 16)),
+        (DIVIDED, 2, 8, Layout("FullyShardedStrategy", 16, 4, share=Share(2, 4))),
     ],
 )
 def test_layout(strategy, nodes, devices, expected):
-    assert layout_of(strategy, nodes, devices) == expected
+    found = layout_of(strategy, nodes, devices)
+    assert found == expected
+    assert found.readers == expected.ranks // (8 if strategy is DIVIDED else 1)
 
 
 def test_others_are_refused():
@@ -32,3 +37,5 @@ def test_others_are_refused():
     tensors = ModelParallelStrategy(data_parallel_size=2, tensor_parallel_size=2)
     with pytest.raises(UserError, match="tensor_parallel_size=2; set it to 1"):
         layout_of(tensors, 1, 4)
+    with pytest.raises(ValueError, match=r"8 processes cannot be divided .* a multiple of 16"):
+        layout_of(DIVIDED, 1, 8)
