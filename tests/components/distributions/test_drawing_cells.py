@@ -8,7 +8,10 @@ from components.distributions.fourier.categorical import FourierCategorical
 from components.distributions.fourier.drawing import _blocks, blocks_pay
 from components.distributions.fourier.polynomial import as_complex, squared_modulus
 
-SHAPES = [(512, 3), (700, 40), (1021, 128), (4094, 551)]  # cells, coefficients: blocks of any end
+SHAPES = [  # cells, coefficients: blocks of any end
+    *((512, 3), (700, 40), (1021, 128)),
+    pytest.param(4094, 551, marks=pytest.mark.slow),
+]
 
 
 def coefficients(terms, *batch, dtype=torch.float32):
