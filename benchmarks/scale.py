@@ -24,7 +24,14 @@ SIZES = ("1b", "7b")
 RANKS = (8, 64)
 GPU, MFU = "A100", 0.4
 TEXT = "--data.source StateOfTheUnion --data.tokenizer ByteTokenizer --data.multiple 50304"
+DIVISIONS = ((1, 1), (2, 1), (1, 2), (2, 2), (1, 4))  # of layers, and of positions
 SMALL = ("sotu", "quickstart", "cartpole")
+COLUMNS = (
+    "weights, gradients, optimizer, gathered",
+    "activations, all kept",
+    "activations, blocks recomputed",
+    "sum, blocks recomputed",
+)
 STATES = ("weights", "gradients", "optimizer", "gathered")
 
 HEAD = """# What large recipes take, on paper
@@ -54,6 +61,11 @@ def main() -> None:
         print(f"overtone {' '.join(_words(size, ranks))}")
     print("```\n")
     _table(["", *(f"{size}, {ranks} GPUs" for size, ranks in plans)], _rows(list(plans.values())))
+    print("\n## 7B where neighbors share a window, on 8 GPUs\n")
+    print("Groups of neighbors read one window at a time. Options of `--trainer.strategy` divide")
+    print("its layers (`tensor_parallel_size`), its positions (`context_parallel_size`) or both;")
+    print("what is outside of blocks each process computes whole.\n")
+    _table(["layers x positions", *COLUMNS], [_divided(*division) for division in DIVISIONS])
     print("\n## Small recipes, planned and measured\n")
     print("Most bytes that torch had allocated on a CPU at a time in two training steps (its")
     print("profiler; without what was there before), beside the sum of the plan.\n")
@@ -71,9 +83,30 @@ def _words(size: str, ranks: int) -> list[str]:
 
 
 def _large(size: str, ranks: int) -> dict[str, Any]:
+    return _planned(_words(size, ranks))
+
+
+def _divided(tensors: int, contexts: int) -> list[str]:
+    """Plans 7B where groups of processes read one window at a time."""
+    strategy = {"tensor_parallel_size": tensors, "context_parallel_size": contexts}
+    options = [f"--trainer.strategy.{name}={size}" for name, size in strategy.items()]
+    windows = f"--data.batch_size={8 // tensors // contexts}"
+    plan = _planned([*_words("7b", 8), *options, windows])
+    memory = plan["memory_per_rank"]
+    states = sum(memory[name] for name in STATES)
+    kinds = ("activations", "activations_recomputing")
+    return [
+        f"{tensors} x {contexts}",
+        in_bytes(states),
+        *(in_bytes(memory[kind]) for kind in kinds),
+        in_bytes(states + memory[kinds[1]]),
+    ]
+
+
+def _planned(words: list[str]) -> dict[str, Any]:
     with TemporaryDirectory() as folder:
         path = Path(folder, "plan.json")
-        words = [*_words(size, ranks), "--output", str(path)]
+        words = [*words, "--output", str(path)]
         subprocess.run([sys.executable, cli.__file__, *words], check=True, capture_output=True)
         found: dict[str, Any] = json.loads(path.read_text())
     return found
