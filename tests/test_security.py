@@ -206,7 +206,16 @@ def trained(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("slot", ["head", "optimizer", "data", "logger", "callbacks"])
+@pytest.mark.parametrize(
+    "slot",
+    [
+        "head",
+        *(
+            pytest.param(slot, marks=pytest.mark.slow)
+            for slot in ("optimizer", "data", "logger", "callbacks")
+        ),
+    ],
+)
 def test_a_recipe_beside_a_checkpoint_is_data(slot, trained, place, capsys):
     shutil.copytree(trained, place, dirs_exist_ok=True)
     capsys.readouterr()

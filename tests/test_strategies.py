@@ -41,9 +41,8 @@ def expected(tmp_path_factory):
     return weights(folder)
 
 
-@pytest.mark.parametrize(
-    "overlay", [pytest.param("strategy/ddp", marks=pytest.mark.slow), "strategy/fsdp2"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("overlay", ["strategy/ddp", "strategy/fsdp2"])
 def test_two_processes_end_with_the_weights_of_one(overlay, expected, tmp_path):
     run_ranks(train, 2, tmp_path, 2, "--config", overlay)
     found = weights(tmp_path)

@@ -99,6 +99,10 @@ class Discrete(Expandable, ABC):
         terms: Tensor = torch.special.entr(self.probs)
         return terms.sum(-1)
 
+    def draws_alone(self, draws: int) -> bool:
+        """Returns whether so many draws of each need fewer than all probabilities."""
+        return False
+
     def sample(self, sample_shape: _size = ()) -> Tensor:
         """Draws outcomes, int64 `[*sample_shape, ...]`, by bisection of the summed probabilities.
 

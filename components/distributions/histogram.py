@@ -106,6 +106,15 @@ class Histogram(Expandable):
         """Computes the differential entropy in nats, `[...]`."""
         return self.cells.entropy() + (self.cells.probs * self.widths.log()).sum(-1)
 
+    def sample(self, sample_shape: _size = ()) -> Tensor:
+        """Draws values `[*sample_shape, ...]`, uniform in a cell, without gradient."""
+        shape = torch.Size(sample_shape)
+        if not self.cells.draws_alone(shape.numel()):
+            return super().sample(shape)
+        cell = self.cells.sample(shape)
+        place = torch.rand(cell.shape, dtype=self.edges.dtype, device=cell.device)
+        return self.edges[cell] + place * self.widths[cell]
+
     def rsample(self, sample_shape: _size = ()) -> Tensor:
         """Draws values `[*sample_shape, ...]`, uniform in a cell, differentiable in `probs`."""
         shape = self._extended_shape(torch.Size(sample_shape))

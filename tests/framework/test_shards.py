@@ -140,6 +140,7 @@ class SaveBoth(SaveThird):
             SaveThird(self.path / name).on_train_batch_end(trainer, *args)
 
 
+@pytest.mark.slow
 def test_one_process_goes_on_with_the_shards_of_two(tmp_path):
     settings = {"accumulate_grad_batches": 2, "max_steps": 5}
     saving = {"callbacks": [SaveBoth(tmp_path)], **settings}

@@ -132,10 +132,14 @@ class FourierCategorical(FourierCells):
         super().__init__(coefficients, size, eps)
         self._folded = _fold(self.coefficients, size)
 
+    def draws_alone(self, draws: int) -> bool:
+        """Returns whether so many draws of each need fewer than all probabilities."""
+        return blocks_pay(self.size, self._folded.shape[-1] // 2, draws)
+
     def sample(self, sample_shape: _size = ()) -> Tensor:
         """Draws cells, int64 `[*sample_shape, ...]`; a few without the probabilities of all."""
-        shape, terms = torch.Size(sample_shape), self._folded.shape[-1] // 2
-        if not blocks_pay(self.size, terms, shape.numel()):
+        shape = torch.Size(sample_shape)
+        if not self.draws_alone(shape.numel()):
             return super().sample(shape)
         drawn = draw_cell(self._folded.expand(shape + self._folded.shape), self.size)
         if self.eps == 0:

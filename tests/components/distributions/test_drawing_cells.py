@@ -2,13 +2,17 @@
 
 import pytest
 import torch
-from scipy.stats import chi2
+from scipy.stats import chi2, kstest
 
 from components.distributions.fourier.categorical import FourierCategorical
 from components.distributions.fourier.drawing import _blocks, blocks_pay
 from components.distributions.fourier.polynomial import as_complex, squared_modulus
+from components.distributions.histogram import Histogram
 
-SHAPES = [(512, 3), (700, 40), (1021, 128), (4094, 551)]  # cells, coefficients: blocks of any end
+SHAPES = [  # cells, coefficients: blocks of any end
+    *((512, 3), (700, 40), (1021, 128)),
+    pytest.param(4094, 551, marks=pytest.mark.slow),
+]
 
 
 def coefficients(terms, *batch, dtype=torch.float32):
@@ -49,6 +53,16 @@ def test_draws_are_distributed_as_the_probabilities(size, terms, eps):
     statistic = ((counts - expected).square() / expected)[kept].sum().item()
     assert counts.sum() == draws
     assert chi2.sf(statistic, int(kept.sum()) - 1) > 1e-4
+
+
+def test_values_are_drawn_in_their_cells():
+    edges = torch.linspace(0, 30, 701).square()
+    given = coefficients(40).expand(3000, -1)
+    histogram = Histogram(FourierCategorical(given, 700), edges)
+    drawn = histogram.sample()
+    assert drawn.shape == (3000,)
+    level = histogram.cdf(drawn)  # uniform, if values are drawn from the distribution
+    assert kstest(level.numpy(), "uniform").pvalue > 1e-4
 
 
 def test_each_row_is_drawn_from_its_own():

@@ -275,7 +275,7 @@ def finish(folder, strategy="ddp", resume=True):
     ("number", "rank", "strategy"),
     [
         pytest.param(signal.SIGTERM, 0, "ddp", marks=SLOW),
-        (signal.SIGTERM, 1, "ddp"),
+        pytest.param(signal.SIGTERM, 1, "ddp", marks=SLOW),
         pytest.param(signal.SIGINT, 0, "ddp", marks=SLOW),
         pytest.param(signal.SIGTERM, 1, one_file, marks=SLOW),
     ],

@@ -57,6 +57,7 @@ def test_an_import_tells_what_it_found(golden_model, capsys):
     torch.testing.assert_close(logits(loaded, IDS), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_imported_model_is_tested(golden_model, capsys):
     """The loss of the golden case is that of the command line, which finds the recipe itself."""
     cli.main(["import", "model", "model.ckpt"])

@@ -62,6 +62,7 @@ def same(found, expected):
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_in_the_same_folder(whole, tmp_path, capsys):
     for steps in (2, 4):
         fit(tmp_path, steps, "--resume", "auto")

@@ -44,7 +44,11 @@ def kept(backbone, share):
     return found.bytes
 
 
-@pytest.mark.parametrize("share", [Share(tensors=2), Share(contexts=2)], ids=str)
+@pytest.mark.parametrize(
+    "share",
+    [pytest.param(Share(tensors=2), marks=pytest.mark.slow), Share(contexts=2)],
+    ids=str,
+)
 @pytest.mark.parametrize("backbone", [FANFORMER, GPT], ids=["FANformer", "GPT"])
 def test_activations_are_those_of_a_process(backbone, share):
     whole = step_costs(made(backbone), batch())

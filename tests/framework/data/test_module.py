@@ -113,7 +113,10 @@ def test_lightning_does_not_complain_of_its_own_code(tmp_path):
 
 @pytest.mark.parametrize(
     ("accumulate", "saved_after", "workers"),
-    [(1, 8, 0), (3, 9, 0), (3, 10, 0), (3, 11, 0), (1, 8, 2), (3, 10, 2)],
+    [
+        *((1, 8, 0), (3, 9, 0), (3, 10, 0), (3, 11, 0), (1, 8, 2)),
+        pytest.param(3, 10, 2, marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_resumed_run_equals_one_that_was_not_interrupted(

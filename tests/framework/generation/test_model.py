@@ -20,7 +20,9 @@ def model(written):
     return TextModel(written.checkpoint)
 
 
-@pytest.mark.parametrize("sampling", [GREEDY, Sampling(40, 0.9, top_k=50, seed=2)])
+@pytest.mark.parametrize(
+    "sampling", [pytest.param(GREEDY, marks=pytest.mark.slow), Sampling(40, 0.9, top_k=50, seed=2)]
+)
 def test_a_batch_writes_what_each_prompt_gets_alone(model, sampling):
     """The model has learned positions for 32 tokens; texts outgrow them."""
     every = list(model.write(PROMPTS, sampling))

@@ -75,6 +75,7 @@ def test_attention_of_own_queries_is_that_of_all(number, cap):
         torch.testing.assert_close(found, spread.own(expected, 2))
 
 
+@pytest.mark.slow
 def test_two_processes_that_divide_positions_train_as_one():
     same(2, TWO, execution=Execution(checkpoint="selective"))
 

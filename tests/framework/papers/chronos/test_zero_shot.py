@@ -22,9 +22,10 @@ TOLERANCE = 0.005  # of draws, of levels in equal parts, and of rounding in the 
     ("row", "name", "frequency"),
     [
         ("M1 yearly", "M1", "yearly"),
-        pytest.param("M3 quarterly", "M3", "quarterly", marks=pytest.mark.slow),
+        ("M3 quarterly", "M3", "quarterly"),
     ],
 )
+@pytest.mark.slow
 def test_scores_are_those_of_the_card(row, name, frequency, tmp_path):
     part = {"class_path": "Competition", "init_args": {"name": name, "frequency": frequency}}
     words = ["--data.benchmarks", json.dumps({"part": part}), *SMALL]

@@ -49,6 +49,7 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_probes_are_told_and_left_beside_the_checkpoint(run, capsys):
     cli.main(["future", "probes", str(run / "last.ckpt"), "--first", "5", *QUICK])
     said = capsys.readouterr().out
