@@ -14,6 +14,8 @@ from components.layers.linear import Embedding
 from components.layers.masks import Mask
 from components.layers.rotary_scaling import RotaryScaling
 
+FEW = 2**16  # numbers for which fewer calls are worth more than work in place
+
 
 class Positions(nn.Module, ABC):
     """Adds positions to hidden states, to queries and keys, or to scores."""
@@ -252,10 +254,13 @@ def _rotate(vectors: Tensor, angles: Tensor) -> Tensor:
     if width < vectors.shape[-1]:
         return torch.cat((_rotate(vectors[..., :width], angles), vectors[..., width:]), -1)
     (cosines, sines), states = angles, vectors.to(angles.dtype)
-    if is_transformed(states):
+    if states.numel() <= FEW and not torch.is_grad_enabled():
+        swapped = states.roll(width // 2, -1)
+        turned = torch.addcmul(states * cosines.unsqueeze(1), swapped, sines.unsqueeze(1))
+    elif is_transformed(states):
         first, second = states.chunk(2, -1)
         swapped = torch.cat((second, first), -1)
-        turned: Tensor = states * cosines.unsqueeze(1) + swapped * sines.unsqueeze(1)
+        turned = states * cosines.unsqueeze(1) + swapped * sines.unsqueeze(1)
     else:
         turned = _Rotation.apply(states, cosines, sines)  # type: ignore[no-untyped-call] # torch's
     return turned.to(vectors.dtype)

@@ -106,7 +106,7 @@ class TrajectoryStem(Stem):
         time = self.time(batch.time.clamp(max=self.longest - 1))
         states = self.place.join(self.activation(torch.stack(parts, 2)))
         steps = states + time.unsqueeze(2)  # [B, T, states, D]
-        mask = batch.mask.repeat_interleave(self.place.states, 1)
+        mask = batch.mask.unsqueeze(2).expand(-1, -1, self.place.states).flatten(1)
         return Embedded(self.dropout(steps.flatten(1, 2)), mask)
 
     def readout(self, hidden: Tensor) -> Tensor:

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from components.data import EpisodeBatch, TrajectoryBatch, TrajectorySpec
-from components.interfaces import Embedded, Stem
 from components.supports import Tokens
 from framework.data.trajectories.actions import space_of
 from framework.data.trajectories.making import make
@@ -24,7 +24,7 @@ class Policy(Protocol):
         """Acts.
 
         Args:
-            window: Observations and actions so far, left-padded; the last action is not known yet.
+            window: The last steps of all episodes, none padded; the last action is not known yet.
             uniform: One draw from [0, 1) per component of the action, `[B, *support.shape]`; all
                 the randomness a policy may use, so that an episode depends on its seed alone.
 
@@ -36,6 +36,24 @@ class Policy(Protocol):
 def alone(done: bool) -> bool:
     """Agrees with the only process."""
     return done
+
+
+def require_reread(owner: str, reread: int, length: int) -> None:
+    """Checks how many steps leave a full window at once.
+
+    Args:
+        owner: Whose option it is, for the message.
+        reread: That number.
+        length: Time steps of a full window.
+
+    Raises:
+        ValueError: If a window has fewer, or it is none.
+    """
+    if not 1 <= reread <= length:
+        raise ValueError(
+            f"{owner}: reread={reread} is out of range; windows have {length} time steps, use a "
+            f"number from 1, which reads every full window again, to {length}."
+        )
 
 
 class Outcomes(NamedTuple):
@@ -53,12 +71,14 @@ def play(
     episodes: EpisodeBatch,
     agree: Callable[[bool], bool] = alone,
     environment: Callable[[int], Any] | None = None,
+    reread: int = 1,
 ) -> Outcomes:
     """Plays episodes to their end, or to `spec.horizon`.
 
-    All run at once, so that the policy is called for a batch. Finished episodes leave the batch,
-    except that one stays until all are over everywhere: with several processes `agree` must return
-    whether all of them are done, so that each calls the policy equally often.
+    All run at once, so that the policy is called for a batch. The window grows by each step; where
+    it is full, its first steps leave it, and so do finished episodes. One stays until all are over
+    everywhere: with several processes `agree` must return whether all of them are done, so that
+    each calls the policy equally often.
 
     Args:
         policy: Chooses actions; called once per time step for all running episodes.
@@ -68,10 +88,13 @@ def play(
             over".
         environment: Makes the environment of each of the B episodes; that of the spec if not
             given.
+        reread: How many steps leave a full window at once, from 1 to `spec.length`. Until it is
+            full again it only grows, and a `WindowReader` reads its new positions alone.
 
     Raises:
-        ValueError: If the environment cannot be made.
+        ValueError: If the environment cannot be made, or `reread` is out of range.
     """
+    require_reread("play", reread, spec.length)
     rows = list(range(len(episodes.seed)))  # the episodes that are in the window
     environments = [environment(k) if environment else make(spec.environment) for k in rows]
     draws = [np.random.default_rng(seed) for seed in episodes.seed.tolist()]
@@ -79,16 +102,23 @@ def play(
         space = space_of(environments[0].action_space, spec.environment)
         starts = zip(environments, episodes.seed.tolist(), strict=True)
         seen = [opened.reset(seed=seed)[0] for opened, seed in starts]
-        window = _empty(spec, episodes, _tensor(seen).dtype)
-        returns = torch.zeros_like(episodes.return_to_go, dtype=torch.float32)
-        steps, ends = torch.zeros_like(episodes.seed), [""] * len(environments)
+        window, filled = _empty(spec, episodes, _tensor(seen).dtype), 0
+        device, asked = episodes.seed.device, episodes.return_to_go.float().cpu().numpy()
+        returns, steps = np.zeros_like(asked), np.zeros(len(rows), np.int64)
+        ends = [""] * len(rows)
         for time in range(spec.horizon):
-            remaining = (episodes.return_to_go - returns)[rows]
-            window = _see(window, [seen[k] for k in rows], remaining, time)
+            if filled == spec.length:
+                left = [row for row, k in enumerate(rows) if not ends[k]] or [0]
+                rows = [rows[row] for row in left]
+                window, filled = _moved(window, left, reread), filled - reread
+            remaining = torch.from_numpy((asked - returns)[rows])
+            _see(window, filled, [seen[k] for k in rows], remaining, time)
+            filled += 1
+            known = TrajectoryBatch(*(field[:, :filled] for field in window))
             uniform = np.stack([draws[k].random(spec.support.shape) for k in rows])
-            wanted = policy(window, torch.from_numpy(uniform).float().to(returns.device))
+            wanted = policy(known, torch.from_numpy(uniform).float().to(device))
             actions = _limited(wanted, space, spec)
-            window.action[:, -1] = actions
+            known.action[:, -1] = torch.from_numpy(actions).to(device)
             for k, chosen in zip(rows, actions, strict=True):
                 if not ends[k]:
                     action = space.decode(_numbered(chosen, spec))
@@ -97,11 +127,8 @@ def play(
                     steps[k] += 1
             if agree(all(ends)):
                 break
-            left = [row for row, k in enumerate(rows) if not ends[k]] or [0]
-            if len(left) < len(rows):
-                rows = [rows[row] for row in left]
-                window = TrajectoryBatch(*(field[left] for field in window))
-        return Outcomes(returns, steps, [end or "horizon" for end in ends])
+        reached, taken = (torch.from_numpy(count).to(device) for count in (returns, steps))
+        return Outcomes(reached, taken, [end or "horizon" for end in ends])
     finally:
         for opened in environments:
             opened.close()
@@ -114,7 +141,7 @@ def _step(environment: Any, action: Any) -> tuple[Any, float, str]:
 
 
 def _empty(spec: TrajectorySpec, episodes: EpisodeBatch, seen: torch.dtype) -> TrajectoryBatch:
-    """Makes windows that hold only padding."""
+    """Makes full windows of zeros, in which steps are written."""
     shape, device = (len(episodes.seed), spec.length), episodes.seed.device
     kind = torch.int64 if isinstance(spec.support, Tokens) else torch.float32
     action = torch.zeros(*shape, *spec.support.shape, dtype=kind, device=device)
@@ -123,25 +150,29 @@ def _empty(spec: TrajectorySpec, episodes: EpisodeBatch, seen: torch.dtype) -> T
         action=action,
         return_to_go=torch.zeros(shape, device=device),
         time=torch.zeros(shape, dtype=torch.int64, device=device),
-        mask=torch.zeros(shape, dtype=torch.bool, device=device),
+        mask=torch.ones(shape, dtype=torch.bool, device=device),
         target=action,
-        weight=torch.zeros(shape, device=device),
+        weight=torch.ones(shape, device=device),
     )
 
 
-def _see(
-    window: TrajectoryBatch, seen: list[Any], return_to_go: Tensor, time: int
-) -> TrajectoryBatch:
-    """Moves windows by one step: the new observation becomes the last time step."""
-    moved = TrajectoryBatch(*(field.roll(-1, dims=1) for field in window))
-    last = moved.observation[:, -1]
-    last.copy_(_tensor(seen).reshape(last.shape))
-    moved.action[:, -1] = 0
-    moved.return_to_go[:, -1] = return_to_go
-    moved.time[:, -1] = time
-    moved.mask[:, -1] = True
-    moved.weight[:, -1] = 1
+def _moved(window: TrajectoryBatch, left: list[int], lost: int) -> TrajectoryBatch:
+    """Keeps some rows of windows, and moves them over their first `lost` steps."""
+    kept = window.mask.shape[0] == len(left)
+    rows = window if kept else TrajectoryBatch(*(field[left] for field in window))
+    moved = TrajectoryBatch(*(field.roll(-lost, dims=1) for field in rows))
     return moved._replace(target=moved.action)
+
+
+def _see(
+    window: TrajectoryBatch, step: int, seen: list[Any], return_to_go: Tensor, time: int
+) -> None:
+    """Writes what is known before the action of a step of windows."""
+    here = window.observation[:, step]
+    here.copy_(_tensor(seen).reshape(here.shape))
+    window.action[:, step] = 0
+    window.return_to_go[:, step] = return_to_go.to(here.device)
+    window.time[:, step] = time
 
 
 def _tensor(seen: list[Any]) -> Tensor:
@@ -150,54 +181,13 @@ def _tensor(seen: list[Any]) -> Tensor:
     return torch.from_numpy(values if values.dtype == np.uint8 else values.astype(np.float32))
 
 
-def _limited(actions: Tensor, space: ActionSpace, spec: TrajectorySpec) -> Tensor:
+def _limited(actions: Tensor, space: ActionSpace, spec: TrajectorySpec) -> NDArray[Any]:
     """Replaces actions by the nearest possible ones; later steps read these."""
     if isinstance(spec.support, Tokens):
-        return actions
-    limited = torch.from_numpy(space.limit(actions.float().cpu().numpy()))
-    return limited.to(actions.device)
+        return actions.cpu().numpy()
+    return space.limit(actions.float().cpu().numpy())
 
 
-def _numbered(action: Tensor, spec: TrajectorySpec) -> Any:
+def _numbered(action: NDArray[Any], spec: TrajectorySpec) -> Any:
     """Returns an action in the environment's own order of choices."""
-    outcome = action.cpu().numpy()
-    return np.asarray(spec.order[int(outcome)]) if spec.order else outcome
-
-
-class MovingWindow:
-    """Embeds a window that moves by one step at a time, only at its end.
-
-    States of older steps are reused, which matters where an observation is an image: of a window
-    of 30 steps two are embedded, the new one and the one before, whose action is now known.
-
-    Args:
-        stem: Embeds a window; if its `reach` is unknown, the whole window is embedded every time.
-    """
-
-    def __init__(self, stem: Stem) -> None:
-        self.stem = stem
-        self.kept: Embedded | None = None
-
-    def __call__(self, window: TrajectoryBatch) -> Embedded:
-        """Embeds a window `[B, T]`, which has moved on by one step since the last call.
-
-        If episodes have left it, all of it is embedded again.
-        """
-        reach, (size, length) = self.stem.reach, window.mask.shape
-        gone = self.kept is None or len(self.kept.states) != size
-        if self.kept is None or gone or reach is None or length <= reach + 1:
-            self.kept = self.stem(window)
-            return self.kept
-        end = self.stem(TrajectoryBatch(*(field[:, -reach - 1 :] for field in window)))
-        step = self.kept.states.shape[1] // length  # states of one
-        states = _moved(self.kept.states, end.states, step)
-        mask = None
-        if self.kept.mask is not None and end.mask is not None:
-            mask = _moved(self.kept.mask, end.mask, step)
-        self.kept = Embedded(states, mask)
-        return self.kept
-
-
-def _moved(kept: Tensor, end: Tensor, step: int) -> Tensor:
-    """Drops the oldest step and those that are embedded again, `[B, S, ...]`."""
-    return torch.cat([kept[:, step : kept.shape[1] + step - end.shape[1]], end], 1)
+    return np.asarray(spec.order[int(action)] if spec.order else action)

@@ -21,7 +21,8 @@ from components.supports import Bins, Interval, Tokens
 from framework.data.protocols import KnowsTruth, RequestsReturns
 from framework.data.trajectories.targets import written
 from framework.evaluation.acting import ACTS, Act, marginals
-from framework.evaluation.rollout import MovingWindow, Policy, play
+from framework.evaluation.rollout import Policy, play, require_reread
+from framework.evaluation.windows import WindowReader
 from framework.figures import Actions, draw_actions
 from framework.modules.base import PredictiveModule, WeightedValues
 
@@ -49,7 +50,14 @@ class DecisionModel(PredictiveModule):
     Args:
         act: How an action is taken from its distribution: drawn (`sample`), the most likely
             (`mode`), or the average (`mean`, for quantities only).
+        reread: After how many steps a full window is read again while episodes are played, from 1
+            to its length. As many leave it at once, and it is then continued step by step, which
+            is faster: with 5 of 20, the policy sees 16 to 20 steps. Windows of training begin
+            anywhere, so that it has learned from all of these lengths.
         options: Options of every module, see `PredictiveModule`.
+
+    Raises:
+        ValueError: If `reread` is out of its range.
 
     Source: Chen et al., "Decision Transformer" (arXiv:2106.01345).
     """
@@ -57,9 +65,12 @@ class DecisionModel(PredictiveModule):
     kind = TrajectorySpec
     spec: TrajectorySpec
 
-    def __init__(self, *, act: Act = "sample", **options: Unpack[ModuleOptions]) -> None:
+    def __init__(
+        self, *, act: Act = "sample", reread: int = 1, **options: Unpack[ModuleOptions]
+    ) -> None:
         super().__init__(**options)
-        self.act = ACTS[act]
+        self.act, self.reread = ACTS[act], reread
+        require_reread(type(self).__name__, reread, self.spec.length)
 
     def evaluate(self, batch: Any, dataloader_idx: int) -> Mapping[str, WeightedValues]:
         """Scores windows of the first loader, and plays episodes of the others."""
@@ -134,15 +145,14 @@ class DecisionModel(PredictiveModule):
     def play(self, episodes: EpisodeBatch) -> Tensor:
         """Plays episodes in a run and returns the sum of rewards of each, `[B]`."""
         agree = self.trainer.strategy.reduce_boolean_decision
-        return play(self.policy(), self.spec, episodes, agree).returns
+        return play(self.policy(), self.spec, episodes, agree, reread=self.reread).returns
 
     def policy(self) -> Policy:
         """Returns a policy for the episodes of one batch."""
-        embed = MovingWindow(self.stem)
+        read = WindowReader(self.stem, self.backbone, self.spec.length)
 
         def policy(window: TrajectoryBatch, uniform: Tensor) -> Tensor:
-            hidden = self.stem.readout(self.backbone(embed(window)))
-            return self.act(self.head(hidden[:, -1]), uniform, self.spec.support)
+            return self.act(self.head(read(window)), uniform, self.spec.support)
 
         return policy
 

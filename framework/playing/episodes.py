@@ -41,6 +41,7 @@ def play(
     batch_size: int = 32,
     accelerator: str = "auto",
     output: str | Path | None = None,
+    reread: int | None = None,
 ) -> PlayedEpisodes:
     """Plays the policy of a checkpoint in episodes of an environment.
 
@@ -61,6 +62,8 @@ def play(
         accelerator: Device of the model, as of the trainer.
         output: New file for a row of each episode, .parquet or .csv; none is written if not given.
             If playing is interrupted, it gets the episodes that are over.
+        reread: After how many steps a full window is read again, see `DecisionModel`; as in its
+            training if not given. More are faster, and show the policy fewer steps.
 
     Raises:
         UserError: If the file cannot be written.
@@ -75,6 +78,9 @@ def play(
     if output is not None:
         require_new(Path(output), TABLES)
     module = _load(checkpoint)
+    if reread is not None:
+        rollout.require_reread("play", reread, module.spec.length)
+        module.reread = reread
     targets = _targets(returns, module.spec, checkpoint)
     films = {} if video is None else _films(Path(video), targets, seed)
     place = Environment(environment or _environment(module.spec, checkpoint))
@@ -117,7 +123,10 @@ def _play(
     batch = EpisodeBatch(
         torch.tensor(seeds, device=module.device), torch.tensor(targets, device=module.device)
     )
-    outcomes = rollout.play(module.policy(), spec, batch, environment=environment)
+    with torch.inference_mode():
+        outcomes = rollout.play(
+            module.policy(), spec, batch, environment=environment, reread=module.reread
+        )
     returned = outcomes.returns.cpu().double()
     scores = {name: x.tolist() for name, x in named_scores(returned, references).items()}
     for k, (target, seed) in enumerate(tasks):

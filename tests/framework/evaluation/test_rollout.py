@@ -1,15 +1,13 @@
-"""Episodes in lock-step against a plain loop, moving windows against embedding all of them."""
+"""Episodes in lock-step against a plain loop, and which steps a policy sees of them."""
 
 import gymnasium
 import numpy as np
 import pytest
 import torch
 
-from components.backbones.decoder import Decoder
-from components.data import EpisodeBatch, TrajectoryBatch, TrajectorySpec
-from components.stems import ConvObservation, TrajectoryStem
+from components.data import EpisodeBatch, TrajectorySpec
 from components.supports import Interval, Tokens
-from framework.evaluation.rollout import MovingWindow, play
+from framework.evaluation.rollout import play
 from tests.ranks import run_ranks
 
 PENDULUM = TrajectorySpec(
@@ -166,49 +164,26 @@ def test_ranks_make_the_same_number_of_forward_passes():
     assert calls == (max(lengths), max(lengths))
 
 
-CARTPOLE = TrajectorySpec(Tokens(2), (4,), 5, 14, "CartPole-v1", (0.0,) * 4, (1.0,) * 4, 9.0)
-POLES = EpisodeBatch(torch.tensor([3, 8]), torch.tensor([20.0, 90.0]))
+@pytest.mark.parametrize(("length", "reread"), [(1, 1), (4, 1), (4, 3), (5, 5), (30, 1)])
+def test_a_full_window_loses_as_many_steps_as_asked_for(length, reread):
+    spec = TrajectorySpec(**{**vars(PENDULUM), "length": length, "horizon": 15})
+    contexts = []
+
+    def still(window, uniform):
+        assert window.mask.all()
+        contexts.append(window.time.tolist())
+        return torch.zeros(2, 1)
+
+    play(still, spec, EPISODES, reread=reread)
+    begin = 0
+    for time, context in enumerate(contexts):
+        if time + 1 - begin > length:
+            begin += reread
+        assert context == [list(range(begin, time + 1))] * 2
+    assert len(contexts) == 15
 
 
-class Whole(TrajectoryStem):
-    """Does not declare that its states depend on few steps."""
-
-    reach = None
-
-
-def hidden_states(stem, backbone, spec):
-    """What a backbone makes of every window while episodes are played."""
-    embed, hidden = MovingWindow(stem), []
-
-    def policy(window, uniform):
-        hidden.append(stem.readout(backbone(embed(window)))[:, -1])
-        return (window.observation[:, -1, 2] + uniform > 0.5).long()
-
-    play(policy, spec, POLES)
-    return torch.stack(hidden)
-
-
-@pytest.mark.parametrize("returns", ["token", "added", "none"])
-@pytest.mark.parametrize("length", [1, 2, 3, 5, 20])
-def test_hidden_states_are_those_of_whole_windows(length, returns):
-    spec = TrajectorySpec(**{**vars(CARTPOLE), "length": length})
-    torch.manual_seed(0)
-    stem, whole = (kind(8, spec, returns=returns) for kind in (TrajectoryStem, Whole))
-    backbone = Decoder(8, 1, 2)
-    whole.load_state_dict(stem.state_dict())
-    expected = hidden_states(whole, backbone, spec)
-    assert len(expected) > 5
-    torch.testing.assert_close(hidden_states(stem, backbone, spec), expected, rtol=1e-5, atol=1e-6)
-
-
-def test_an_image_is_encoded_twice():
-    spec = TrajectorySpec(Tokens(3), (1, 36, 36), 6, 9, "", (0.0,), (255.0,))
-    stem, sizes = TrajectoryStem(8, spec, observation=ConvObservation), []
-    stem.observation.register_forward_hook(lambda module, inputs, out: sizes.append(len(out[0])))
-    steps = torch.zeros(1, 6)
-    images = torch.zeros(1, 6, 1, 36, 36, dtype=torch.uint8)
-    action, known = steps.long(), steps.bool()
-    embed = MovingWindow(stem)
-    for _ in range(4):
-        embed(TrajectoryBatch(images, action, steps, action, known, action, steps))
-    assert sizes == [6, 2, 2, 2]
+@pytest.mark.parametrize("reread", [0, 5])
+def test_a_full_window_loses_some_steps(reread):
+    with pytest.raises(ValueError, match=f"play: reread={reread} is out of range; windows have 4"):
+        play(policy, PENDULUM, EPISODES, reread=reread)

@@ -19,6 +19,7 @@ from framework.data.trajectories.module import TrajectoryData
 from framework.data.trajectories.soft_pendulum import SoftPendulum
 from framework.data.trajectories.truth import true_distribution
 from framework.evaluation.acting import mean, mode, sample
+from framework.evaluation.rollout import play
 from framework.modules import DecisionModel
 from tests.framework.modules.parts import FixedData, options, train, trainer
 from tests.ranks import run_ranks
@@ -102,6 +103,9 @@ def test_choices_are_scored_by_accuracy_and_return():
     apart = [module.play(EpisodeBatch(*(x[k : k + 1] for x in EPISODES))) for k in range(3)]
     assert len(returns.unique()) > 1, "the episodes must differ for this to test anything"
     assert returns.tolist() == torch.cat(apart).tolist()
+    module.reread = 3
+    expected = play(module.policy(), CARTPOLE, EPISODES, reread=3).returns
+    assert module.play(EPISODES).tolist() == expected.tolist()
 
 
 class AskingData(FixedData):
@@ -244,6 +248,13 @@ def test_other_acts_use_no_randomness():
     normal = torch.distributions.Normal(torch.tensor([1.0, 2.0]), 2.0)
     assert mean(normal, torch.rand(2), Interval(-9, 9)).tolist() == [1.0, 2.0]
     assert mode(normal, torch.rand(2), Interval(-9, 9)).tolist() == [1.0, 2.0]
+
+
+def test_windows_have_a_step_for_each_that_leaves_them():
+    with pytest.raises(
+        ValueError, match="DecisionModel: reread=6 is out of range; windows have 5"
+    ):
+        model(CARTPOLE, reread=6)
 
 
 def test_choices_cannot_be_averaged():

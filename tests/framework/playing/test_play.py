@@ -89,13 +89,14 @@ def test_episodes_do_not_depend_on_the_batch(checkpoint):
     pd.testing.assert_frame_equal(whole, single)
 
 
-def test_episodes_are_those_of_the_model(checkpoint):
+@pytest.mark.parametrize("options", [{}, {"reread": 3}])
+def test_episodes_are_those_of_the_model(checkpoint, options):
     module = model(CARTPOLE)
     module.configure_model()
     module.load_state_dict(torch.load(checkpoint, weights_only=True)["state_dict"])
     batch = EpisodeBatch(torch.tensor([0, 1]), torch.tensor([30.0, 30.0]))
-    expected = roll_out(module.eval().policy(), CARTPOLE, batch)
-    rows = framework.play(checkpoint, returns=30, episodes=2).episodes
+    expected = roll_out(module.eval().policy(), CARTPOLE, batch, **options)
+    rows = framework.play(checkpoint, returns=30, episodes=2, **options).episodes
     assert rows["return"].tolist() == expected.returns.tolist()
     assert rows.steps.tolist() == expected.steps.tolist()
 

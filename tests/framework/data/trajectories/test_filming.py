@@ -81,7 +81,8 @@ def test_a_rollout_sees_what_is_read_from_a_recording(filmed):
 
     play(again, data.spec, EpisodeBatch(torch.tensor([SEED]), torch.tensor([0.0])))
     assert windows[0].dtype == recorded.observation.dtype == torch.uint8
-    assert torch.equal(torch.cat(windows), recorded.observation)
+    for time, (window, whole) in enumerate(zip(windows, recorded.observation, strict=True)):
+        assert torch.equal(window[0], whole[-min(time + 1, 5) :])  # without padding
 
 
 def test_games_are_played_at_random():

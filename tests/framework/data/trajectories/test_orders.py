@@ -83,7 +83,7 @@ def test_the_environment_hears_its_numbers_and_the_window_keeps_places():
     play(policy, spec, EpisodeBatch(torch.tensor([0]), torch.zeros(1)))
     assert Recorder.taken == [5 + ORDER[time % 4] for time in range(8)]
     for time, window in enumerate(windows):
-        places = [past % 4 if past >= 0 else 0 for past in range(time - 3, time)]
+        places = [past % 4 for past in range(max(0, time - 3), time)]
         assert window[0].tolist() == [*places, 0]
 
 
