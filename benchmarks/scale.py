@@ -64,7 +64,10 @@ def main() -> None:
     print("\n## 7B where neighbors share a window, on 8 GPUs\n")
     print("Groups of neighbors read one window at a time. Options of `--trainer.strategy` divide")
     print("its layers (`tensor_parallel_size`), its positions (`context_parallel_size`) or both;")
-    print("what is outside of blocks each process computes whole.\n")
+    print(
+        "what is outside of blocks each process computes whole. Where blocks are not recomputed,"
+    )
+    print("autocast keeps a copy of their weights in bfloat16 (13.6 GB), which positions share.\n")
     _table(["layers x positions", *COLUMNS], [_divided(*division) for division in DIVISIONS])
     print("\n## Small recipes, planned and measured\n")
     print("Most bytes that torch had allocated on a CPU at a time in two training steps (its")
