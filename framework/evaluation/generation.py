@@ -92,15 +92,16 @@ class Sampling:
 
     def _candidates(self, logits: Tensor) -> tuple[Tensor, Tensor | None]:
         """Returns the probabilities of some tokens and their ascending numbers, None for all."""
-        scaled, size = logits / self.temperature, logits.shape[-1]
+        size = logits.shape[-1]
         some = self.top_k is not None and self.top_k < size
         if not some and self.top_p == 1:
-            return scaled.softmax(-1), None
-        best, tokens = scaled.topk(self.top_k if some and self.top_k else size)
-        probs = best.softmax(-1)
-        before = probs.cumsum(-1) - probs  # of more likely tokens; the first always stays
-        probs = torch.where(before < self.top_p, probs, 0.0)
-        probs = probs / probs.sum(-1, keepdim=True)
+            return (logits / self.temperature).softmax(-1), None
+        best, tokens = logits.topk(self.top_k if some and self.top_k else size)
+        probs = (best / self.temperature).softmax(-1)
+        if self.top_p < 1:
+            before = probs.cumsum(-1) - probs  # of more likely tokens; the first always stays
+            probs = torch.where(before < self.top_p, probs, 0.0)
+            probs = probs / probs.sum(-1, keepdim=True)
         if not some:
             return torch.empty_like(probs).scatter(-1, tokens, probs), None
         tokens, order = tokens.sort(-1)
