@@ -29,7 +29,7 @@ from components.layers.low_rank import LowRankLinear
 from components.layers.masks import Mask, attention_mask, document_indices, position_indices
 from components.layers.norms import NormFactory, RMSNorm
 from components.layers.positions import Positions, PositionsFactory, Rotary
-from components.layers.spreading import Exchange, Spread, SpreadAttention, SpreadBlocks
+from components.layers.spreading import Exchange, Spread, SpreadBlocks
 
 
 class Decoder(Backbone):
@@ -237,7 +237,7 @@ class Decoder(Backbone):
                 "set context_parallel_size=1."
             )
         for reader in readers:
-            reader.operator = SpreadAttention(reader.operator, spread)
+            reader.operator = spread.attention(reader.operator)
         self.through = SpreadBlocks(self.through, operator, spread)  # type: ignore[method-assign]
 
     def _separated(self, inputs: Embedded, documents: Tensor, cache: Cache | None) -> Tensor:

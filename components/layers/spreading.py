@@ -42,6 +42,10 @@ class Spread:
         self.pieces = 2 * exchange.processes
         self.mine = (exchange.rank, self.pieces - 1 - exchange.rank)
 
+    def attention(self, inner: AttentionOperator) -> AttentionOperator:
+        """Makes an operator for queries of this process, and keys and values of all."""
+        return _SpreadAttention(inner, self)
+
     def own(self, whole: Tensor, dim: int) -> Tensor:
         """Takes the positions of this process from those of all, along an axis."""
         pieces = whole.chunk(self.pieces, dim)
@@ -91,13 +95,8 @@ class OwnMask(NamedTuple):
     pieces: list[Tensor] | None = None  # of the queries of each piece, and of keys up to its end
 
 
-class SpreadAttention(AttentionOperator):
-    """Attends with queries of this process to keys and values of all.
-
-    Args:
-        inner: The operator.
-        spread: How positions are divided.
-    """
+class _SpreadAttention(AttentionOperator):
+    """Attends with queries of this process to keys and values of all."""
 
     def __init__(self, inner: AttentionOperator, spread: Spread) -> None:
         super().__init__()

@@ -98,9 +98,12 @@ def parameters(owner: str | type) -> list[ParamData]:
 
 
 def classes(hint: Any) -> Iterator[type]:
-    """Yields the classes that a type admits; of a factory, those that it makes."""
+    """Yields the classes that a type admits; of a factory, those that it makes.
+
+    A protocol that is no factory admits what no list can tell.
+    """
     if getattr(hint, "_is_protocol", False):
-        yield from classes(get_type_hints(hint.__call__)["return"])
+        yield from classes(get_type_hints(hint.__call__).get("return"))
     elif inspect.isclass(hint) and not get_args(hint):
         if hint.__module__ != "builtins":
             yield from concrete(hint)

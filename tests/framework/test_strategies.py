@@ -111,7 +111,7 @@ def test_processes_are_divided_or_it_is_one_sentence():
 
     with pytest.raises(ValueError, match=r"replicas=0 is too small"):
         FullyShardedStrategy(replicas=0)
-    odd = r"2 processes cannot be divided among replicas=3 and tensor_parallel_size=1; use a mul"
+    odd = r"2 processes cannot be divided among replicas=3, .* use a multiple of 3 processes"
     run_ranks(lambda: refuse({"replicas": 3}, odd), 2)
     plain = r"gathered=bfloat16, but the model computes in 32-true; add --config precision/bf16"
     run_ranks(lambda: refuse({"gathered": "bfloat16"}, plain), 2)

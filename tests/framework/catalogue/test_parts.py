@@ -1,9 +1,12 @@
 """`overtone list` names what recipes can name, under the names of their options."""
 
+from typing import Protocol
+
 import pytest
 
 import cli
 from framework.catalogue import parts
+from framework.console import options
 from framework.data.module import PredictiveData
 
 
@@ -25,6 +28,16 @@ def test_every_class_has_a_line(capsys):
     assert {"SeriesData", "TokenData", "TrajectoryData", "DensityData"} <= data
     assert PredictiveData.__name__ not in data
     assert {"schedule", "tokenizer", "norm", "callbacks"} <= listed(capsys).keys()
+
+
+class Sized(Protocol):
+    """What an option of somebody's own part may ask for, and is built by no recipe."""
+
+    size: int
+
+
+def test_a_protocol_that_is_no_factory_has_no_classes():
+    assert list(options.classes(Sized)) == []
 
 
 def test_the_package_of_a_plugin_is_named(monkeypatch, capsys):

@@ -12,7 +12,7 @@ from components.layers.key_value import KeyValue
 from components.layers.masks import Mask
 from components.layers.myopic.attention import Myopic
 from components.layers.positions import RelativeBias
-from components.layers.spreading import Spread, SpreadAttention
+from components.layers.spreading import Spread
 from framework.execution import Execution
 from tests.framework.parallel.training import FANFORMER, GPT, same, train
 from tests.ranks import run_ranks
@@ -69,7 +69,7 @@ def test_attention_of_own_queries_is_that_of_all(number, cap):
         parts = [torch.stack([each.own(part, 2) for part in past]) for each in others]
         spread = Spread(Alone(rank, parts))
         mine = KeyValue(*(spread.own(part, 2) for part in past))
-        found = SpreadAttention(operator, spread)(
+        found = spread.attention(operator)(
             spread.own(queries, 2), mine, mine, spread.mask(mask, 12, queries.device)
         )
         torch.testing.assert_close(found, spread.own(expected, 2))
