@@ -46,7 +46,7 @@ GPT = partial(
 
 
 def batch():
-    """Makes six windows, the last ones of several documents."""
+    """Makes six windows of eight tokens."""
     tokens = torch.arange(54).square().reshape(6, 9) % 11
     return TokenBatch(tokens[:, :-1], tokens[:, 1:], torch.ones(6, 8))
 
