@@ -99,6 +99,19 @@ class Discrete(Expandable, ABC):
         terms: Tensor = torch.special.entr(self.probs)
         return terms.sum(-1)
 
+    def largest(self, count: int) -> tuple[Tensor, Tensor]:
+        """Finds the most probable outcomes, in no order.
+
+        Args:
+            count: How many, at most `size`.
+
+        Returns:
+            Their probabilities, up to a factor and to rounding of the largest, and their numbers,
+            int64, both `[..., count]`.
+        """
+        log_probs, outcomes = to_float32(self.logits).topk(count, sorted=False)
+        return log_probs.softmax(-1), outcomes
+
     def draws_alone(self, draws: int) -> bool:
         """Returns whether so many draws of each need fewer than all probabilities."""
         return False

@@ -86,8 +86,13 @@ class Paths:
             if self.top_k is None
             else min(self.top_k, distribution.cells.size)
         )
-        logits, cells = distribution.cells.logits.topk(kept, sorted=False)
-        choice = Categorical(logits / self.temperature).sample(torch.Size([count]))
+        if self.temperature == 1:
+            probs, cells = distribution.cells.largest(kept)
+            chosen = Categorical(probs.log())
+        else:
+            logits, cells = distribution.cells.logits.topk(kept, sorted=False)
+            chosen = Categorical(logits / self.temperature)
+        choice = chosen.sample(torch.Size([count]))
         index = gather(cells, choice)
         return distribution.edges[index] + distribution.widths[index] * torch.rand_like(
             distribution.edges[index]

@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 from torch.types import _size
 
 from components.distributions.categorical import Discrete
-from components.distributions.fourier.drawing import blocks_pay, draw_cell
+from components.distributions.fourier.drawing import blocks_pay, draw_cell, largest_cells
 from components.distributions.fourier.polynomial import (
     FEW_TERMS,
     Basis,
@@ -146,6 +146,14 @@ class FourierCategorical(FourierCells):
             return drawn
         anywhere = torch.rand(drawn.shape, device=drawn.device) * (1 + self.size * self.eps) > 1
         return torch.where(anywhere, torch.randint_like(drawn, self.size), drawn)
+
+    def largest(self, count: int) -> tuple[Tensor, Tensor]:
+        """Finds the most probable cells, in no order; see `Discrete.largest`."""
+        terms = self._folded.shape[-1] // 2
+        if terms <= FEW_TERMS or 2 * terms > self.size:
+            return super().largest(count)
+        mass, cell = largest_cells(self._folded, self.size, count)
+        return mass.clamp_min(tiny(mass)) + self.eps, cell
 
     def _log_mass(self, index: Tensor) -> Tensor:
         return log_power(self._folded, self._basis(index)) - math.log(self.size)

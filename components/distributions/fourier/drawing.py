@@ -8,11 +8,16 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from components.distributions.fourier.polynomial import (
     angles,
     as_complex,
+    center_angles,
     center_table,
+    correlate,
+    fast_length,
+    in_chunks,
     squared_modulus,
 )
 from components.distributions.tensors import choose, without_autocast
@@ -38,7 +43,7 @@ def draw(coefficients: Tensor, sample_shape: torch.Size) -> Tensor:
     """
     a = as_complex(coefficients)
     terms = a.shape[-1]
-    points = _fast_length(terms)
+    points = fast_length(terms)
     shape = torch.Size((*sample_shape, *coefficients.shape[:-1]))
     first = coefficients.new_empty(shape).uniform_() * (2 / points) - 1
     angle = angles(first, terms)
@@ -77,6 +82,34 @@ def draw_cell(coefficients: Tensor, size: int) -> Tensor:
     return cells.gather(-1, choose(within, torch.rand_like(within[..., :1]))).squeeze(-1)
 
 
+@torch.no_grad()
+def largest_cells(coefficients: Tensor, size: int, count: int) -> tuple[Tensor, Tensor]:
+    r"""Finds the largest of the cells :math:`q_j = |A(z_j)|^2 / (m \sum_k |a_k|^2)`, j < m.
+
+    Probabilities are real, and their spectrum is that of the correlations: one FFT of real numbers
+    gives all, in less than half of the time of squared complex ones, to rounding of the largest.
+
+    Args:
+        coefficients: Real parts of a_0 .. a_N, then their imaginary parts, `[*batch, 2(N + 1)]`.
+        size: Number of cells, m, at least 2N + 2.
+        count: How many.
+
+    Returns:
+        Their probabilities, 0 or less where rounding is larger, and their numbers, int64, both
+        `[*batch, count]`, in no order.
+    """
+    first = torch.zeros((), dtype=torch.int64, device=coefficients.device)
+    angle = center_angles(first, size, coefficients.shape[-1] // 2, coefficients.dtype)
+    turn = torch.polar(torch.ones_like(angle), angle)
+    found = []
+    for rows in in_chunks(coefficients, size):
+        waves = pad(correlate(rows), (1, 0), value=1.0) * turn
+        found.append(torch.fft.irfft(waves, n=size, norm="forward").topk(count, sorted=False))
+    shape = (*coefficients.shape[:-1], count)
+    values, indices = zip(*found, strict=True)
+    return torch.cat(values).view(shape) / size, torch.cat(indices).view(shape)
+
+
 def blocks_pay(size: int, terms: int, draws: int) -> bool:
     """Returns whether `draw_cell` takes less time than the probabilities of all cells do."""
     return size >= max(LEAST_CELLS, 4 * terms * draws)
@@ -101,7 +134,7 @@ def _blocks(size: int, terms: int, dtype: torch.dtype, device: torch.device) -> 
     geometric sum, where P points give :math:`g_k = \sum_t p(z_t) e^{-i \pi k z_t} / P`.
     """
     length = _block_length(size)
-    points = _fast_length(2 * terms - 1)
+    points = fast_length(2 * terms - 1)
     k = torch.arange(terms, dtype=torch.float64, device="cpu")
     starts = torch.arange(0, size, length, dtype=torch.float64, device="cpu")
     turn = 2 * math.pi * torch.remainder(starts.unsqueeze(-1) * k, size) / size
@@ -127,8 +160,3 @@ def _blocks(size: int, terms: int, dtype: torch.dtype, device: torch.device) -> 
 
 def _block_length(size: int) -> int:
     return 1 << round(math.log2(size) / 2)
-
-
-def _fast_length(least: int) -> int:
-    """Finds the least 2^i or 3^j 2^i, j at most 2, from a number on: lengths of fast FFTs."""
-    return min(odd << max(0, -(-least // odd) - 1).bit_length() for odd in (1, 3, 9))

@@ -19,6 +19,7 @@ from components.distributions.tensors import tiny, without_autocast
 Basis = tuple[Tensor, Tensor]
 HEADROOM = 2.0**32  # between what is added to squares and the least number: room for gradients
 EXPONENTS = (-64, 120)  # of two: what rows are divided by, so that products stay in range
+CHUNK = 2**20  # points of an FFT at once: 8 MiB, which caches and reused memory hold
 FEW_TERMS = 32  # up to here matrix products beat the FFT, 18 to 4096 points, 64 to 2048 rows
 
 
@@ -219,9 +220,14 @@ def transform(coefficients: Tensor, start: Tensor, points: int) -> Tensor:
     Returns:
         Values `[..., points]`, at least 0, of mean 1.
     """
+    turn = torch.complex(start.cos(), start.sin())
+    values = [_transform(rows, turn, points) for rows in in_chunks(coefficients, points)]
+    return torch.cat(values).view(*coefficients.shape[:-1], points)
+
+
+def _transform(coefficients: Tensor, turn: Tensor, points: int) -> Tensor:
     a = as_complex(coefficients)
-    turned = a * torch.complex(start.cos(), start.sin())
-    power = squared_modulus(torch.fft.ifft(turned, n=points, norm="forward"))
+    power = squared_modulus(torch.fft.ifft(a * turn, n=points, norm="forward"))
     return power / squared_modulus(a).sum(-1, keepdim=True)
 
 
@@ -238,7 +244,7 @@ def correlate(coefficients: Tensor) -> Tensor:
     """
     a = as_complex(coefficients)
     terms = a.shape[-1]
-    length = 1 << (2 * terms - 2).bit_length()  # no wrap-around: at least 2N + 1
+    length = fast_length(2 * terms - 1)  # no wrap-around
     spectrum = squared_modulus(torch.fft.fft(a, n=length))
     c: Tensor = torch.fft.rfft(spectrum, norm="forward")[..., :terms].conj()
     return c[..., 1:] / c[..., :1].real
@@ -248,3 +254,14 @@ def squared_modulus(values: Tensor) -> Tensor:
     """Computes |v|² of complex numbers `[...]`."""
     parts = torch.view_as_real(values.resolve_conj()).square()
     return parts[..., 0] + parts[..., 1]  # three times as fast as a sum over two
+
+
+def in_chunks(coefficients: Tensor, points: int) -> tuple[Tensor, ...]:
+    """Splits coefficients `[..., K]` into rows `[n, K]`, few enough for FFTs of `points`."""
+    rows = coefficients.reshape(-1, coefficients.shape[-1])
+    return torch.split(rows, max(1, CHUNK // points))
+
+
+def fast_length(least: int) -> int:
+    """Finds the least 2^i or 3^j 2^i, j at most 2, from a number on: lengths of fast FFTs."""
+    return min(odd << max(0, -(-least // odd) - 1).bit_length() for odd in (1, 3, 9))

@@ -4,6 +4,7 @@ import pytest
 import torch
 from scipy.stats import chi2, kstest
 
+from components.distributions.categorical import Categorical
 from components.distributions.fourier.categorical import FourierCategorical
 from components.distributions.fourier.drawing import _blocks, blocks_pay
 from components.distributions.fourier.polynomial import as_complex, squared_modulus
@@ -93,3 +94,43 @@ def test_draws_in_other_precisions(dtype):
     drawn = FourierCategorical(given, 700).sample((2,))
     assert drawn.shape == (2, 3, 2)
     assert drawn.dtype == torch.int64
+
+
+@pytest.mark.parametrize("eps", [0.0, 1e-4])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("size", "terms"), [(700, 40), (81, 40), (80, 40), (60, 40), (512, 3), (4094, 551)]
+)
+def test_the_largest_cells_are_those_of_all(size, terms, dtype, eps):
+    """By real FFTs from one frequency for two cells on; by all logits below, and of few terms."""
+    given = torch.cat((coefficients(terms, 2, 3, dtype=dtype), torch.zeros(2, 1, 2 * terms)), 1)
+    distribution = FourierCategorical(given.to(dtype), size, eps)
+    probs, cells = distribution.largest(50)
+    expected = distribution.probs.gather(-1, cells)
+    assert probs.shape == cells.shape == (2, 4, 50)
+    torch.testing.assert_close(
+        probs / probs.sum(-1, keepdim=True),
+        expected / expected.sum(-1, keepdim=True),
+        rtol=0,
+        atol=1e-6 if dtype == torch.float32 else 1e-13,
+    )
+    best = distribution.probs.topk(50).values
+    torch.testing.assert_close(
+        expected.sort(-1, descending=True).values, best, rtol=0, atol=1e-6 * float(best.max())
+    )
+    assert all(len(set(row.tolist())) == 50 for row in cells.flatten(0, -2))
+
+
+def test_the_largest_outcomes_of_logits():
+    distribution = Categorical(torch.tensor([0.3, 2.0, -1.0, 1.0], dtype=torch.bfloat16))
+    probs, outcomes = distribution.largest(2)
+    assert sorted(outcomes.tolist()) == [1, 3]
+    assert dict(zip(outcomes.tolist(), probs.tolist(), strict=True))[1] == pytest.approx(
+        1 / (1 + torch.tensor(-1.0).exp().item())
+    )
+
+
+def test_a_single_distribution_has_cells():
+    distribution = FourierCategorical(torch.ones(2 * 40), 700)
+    assert distribution.probs.shape == (700,)
+    assert distribution.largest(5)[1].shape == (5,)
