@@ -129,7 +129,7 @@ class Meeting:
                 return verdict
         return (
             f"Rank 0 was reached at {self.address}, but did not answer within "
-            f"{deadline.seconds:g} s; see what it does, or wait longer with {SECONDS}."
+            f"{deadline.seconds:g} s; see what it does, or wait longer with {SECONDS}.{_advice()}"
         )
 
     def _judge(self, store: Store, deadline: Deadline) -> str:
@@ -143,7 +143,7 @@ class Meeting:
             return (
                 f"{_ranks(missing)} of {self.world} did not come to {self.address} within "
                 f"{deadline.seconds:g} s; see why, give every machine its own NODE_RANK, or wait "
-                f"longer with {SECONDS}."
+                f"longer with {SECONDS}.{_advice()}"
             )
         return sentence({rank: differences for rank, differences in found.items() if differences})
 
@@ -201,6 +201,20 @@ def _comes(store: Store, key: str, awaited: str, deadline: Deadline) -> bool:
 def _of_agent() -> bool:
     """Whether torchrun hosts the store, not the first process."""
     return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+
+
+def _advice() -> str:
+    """Says how processes of several machines find each other when torchrun starts them again.
+
+    Attempts that share a store are told apart by a number of restarts, which differs between a
+    machine that lost a process and one that only starts again with it; so they do in torch.
+    """
+    if not _of_agent() or os.environ.get("LOCAL_WORLD_SIZE") == os.environ.get("WORLD_SIZE"):
+        return ""
+    return (
+        " If torchrun has started them again, set TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 for it on "
+        "all machines: machines do not find each other in the store that attempts share."
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -39,8 +39,6 @@ print(probe.getsockname()[0], int(probe.getsockname()[0] == probe.getpeername()[
     launch+=(--rdzv-conf "is_host=${mine#* }" --local-addr "${mine% *}")
 fi
 
-# Otherwise processes that start again look for the others where these were before, and find nobody.
-export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} NCCL_DEBUG=${NCCL_DEBUG:-WARN} PYTHONUNBUFFERED=1
 
 # torchrun starts again whatever fails, and forgets with which status; so these two end without a failure.

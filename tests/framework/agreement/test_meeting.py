@@ -5,6 +5,7 @@ import socket
 import time
 
 import pytest
+from torch.distributed import TCPStore
 
 from framework.agreement.address import SECONDS, Address, Deadline
 from framework.agreement.meeting import Meeting, sentence
@@ -60,6 +61,30 @@ def test_a_rank_that_does_not_come_is_named():
         f"Rank 2 of 3 did not come to MASTER_ADDR=127.0.0.1 MASTER_PORT={port(said)} within 1 s; "
         f"see why, give every machine its own NODE_RANK, or wait longer with {SECONDS}."
     }
+
+
+def meet_in_the_store_of_torchrun(seconds):
+    """Meets after a restart that only the second of two machines has counted."""
+    rank, port = os.environ["RANK"], int(os.environ["MASTER_PORT"])
+    agent = TCPStore("127.0.0.1", port, is_master=rank == "0", wait_for_workers=False)
+    os.environ.update(
+        TORCHELASTIC_USE_AGENT_STORE="True",
+        TORCHELASTIC_RESTART_COUNT=rank,
+        LOCAL_WORLD_SIZE="1",
+    )
+    said = meet([{}, {}], seconds=seconds)
+    agent.add("done", 1)
+    while rank == "0" and agent.add("done", 0) < 2:
+        time.sleep(0.01)
+    return said
+
+
+def test_machines_that_count_restarts_differently_are_told_what_to_set():
+    said = run_ranks(meet_in_the_store_of_torchrun, 2, 1.0)
+    assert said[0].startswith("Rank 1 of 2 did not come to MASTER_ADDR=127.0.0.1 ")
+    assert said[1].startswith("Rank 0 was reached at MASTER_ADDR=127.0.0.1 ")
+    for sentences in said:
+        assert "set TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 for it on all machines" in sentences
 
 
 def port(said):
