@@ -30,9 +30,17 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_finish() -> None:
-    """Spares the collector of garbage the thousands of tests, which live to the end anyway."""
+    """Spares tests what takes longer than many of them.
+
+    The collector of garbage need not look at thousands of tests, which live to the end anyway. And
+    torch notes the whole stack with every seed, for a GPU that may still come to use.
+    """
+    import torch
+
     gc.collect()
     gc.freeze()
+    if not torch.accelerator.is_available():
+        torch.manual_seed = torch.default_generator.manual_seed
 
 
 @pytest.fixture(autouse=True)

@@ -58,8 +58,10 @@ class RMSNorm(Norm):
         gain = gain + self.offset if self.offset else gain
         if hidden.device.type != "cpu" or is_transformed(states, gain):
             normed = rms_norm(states, gain.shape, gain, self.eps)
-        else:
-            normed, _ = _RootMeanSquare.apply(states, gain, self.eps)  # type: ignore[no-untyped-call] # torch's
+        elif torch.is_grad_enabled():
+            normed = _RootMeanSquare.apply(states, gain, self.eps)  # type: ignore[no-untyped-call] # torch's
+        else:  # a step of a generation calls it tens of times, and a function of autograd is dear
+            normed, _ = _normalize(states, gain, self.eps)
         return normed.to(hidden.dtype)
 
 
@@ -110,20 +112,15 @@ class _RootMeanSquare(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(states: Tensor, gain: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-        rows = states.reshape(-1, len(gain))
-        scale = _inverse_size(rows, eps)
-        return (rows * scale).mul_(gain).view_as(states), scale
+    def forward(ctx: Any, states: Tensor, gain: Tensor, eps: float) -> Tensor:
+        normed, scale = _normalize(states, gain, eps)
+        ctx.save_for_backward(states, gain, scale)
+        ctx.eps = eps
+        return normed
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-        states, gain, ctx.eps = inputs
-        ctx.mark_non_differentiable(output[1])
-        ctx.save_for_backward(states, gain, output[1])
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (states, gain, scale), gradient = ctx.saved_tensors, gradients[0]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        states, gain, scale = ctx.saved_tensors
         rows, slope = states.reshape(-1, len(gain)), gradient.reshape(-1, len(gain))
         if torch.is_grad_enabled():  # to be differentiated once more
             to_rows, to_gain = _slopes(rows, gain, ctx.eps, slope)
@@ -137,6 +134,13 @@ class _RootMeanSquare(torch.autograd.Function):
             to_rows.addcmul_(torch.mv(slope, gain / len(gain)).unsqueeze(1), scale)
             to_rows = to_rows.view_as(states)
         return to_rows, to_gain, None
+
+
+def _normalize(states: Tensor, gain: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """Returns y of states `[..., dim]`, and r of each, `[N, 1]`."""
+    rows = states.reshape(-1, len(gain))
+    scale = _inverse_size(rows, eps)
+    return (rows * scale).mul_(gain).view_as(states), scale
 
 
 def _inverse_size(rows: Tensor, eps: float) -> Tensor:

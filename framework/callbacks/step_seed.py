@@ -6,10 +6,10 @@ import os
 from typing import Any
 
 import numpy as np
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from framework.data.place import place_of
+from framework.evaluation.randomness import reseed
 
 
 class StepSeed(Callback):
@@ -34,4 +34,4 @@ class StepSeed(Callback):
         seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if self.seed is None else self.seed
         micro = batch_idx % trainer.accumulate_grad_batches
         where = (seed, trainer.global_step, micro, place_of(trainer)[0])
-        torch.manual_seed(int(np.random.SeedSequence(where).generate_state(1, np.uint64)[0]))
+        reseed(int(np.random.SeedSequence(where).generate_state(1, np.uint64)[0]))

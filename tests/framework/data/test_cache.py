@@ -55,7 +55,7 @@ def overwrite(path, seconds):
 
 
 @pytest.mark.parametrize("damage", ["cut", "inside", "missing", "torn manifest", "no manifest"])
-def test_a_damaged_entry_is_built_again(builder, damage, caplog):
+def test_a_damaged_entry_is_built_again(builder, damage, capsys):
     entry = cached("things", {}, builder)
     values = entry / "values.bin"
     match damage:
@@ -72,7 +72,7 @@ def test_a_damaged_entry_is_built_again(builder, damage, caplog):
     assert cached("things", {}, builder) == entry
     assert builder.count == 2
     assert values.read_bytes() == bytes(range(256)) * 2000
-    assert "is damaged" in caplog.text
+    assert "is damaged" in capsys.readouterr().err
 
 
 def test_damage_that_leaves_the_time_is_found_on_demand(builder, monkeypatch):

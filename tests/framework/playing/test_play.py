@@ -124,7 +124,7 @@ def test_another_environment_has_references_of_its_own(checkpoint, tmp_path):
         framework.play(checkpoint, SQUARES, 1, 2, tmp_path / "films", 3)
 
 
-def test_what_was_played_before_an_interruption_is_written(checkpoint, tmp_path, caplog):
+def test_what_was_played_before_an_interruption_is_written(checkpoint, tmp_path, capsys):
     output = tmp_path / "episodes.csv"
     options = {"returns": 1, "episodes": 4, "batch_size": 1, "seed": 100}
     whole = framework.play(checkpoint, SQUARES, **options).episodes
@@ -142,7 +142,7 @@ def test_what_was_played_before_an_interruption_is_written(checkpoint, tmp_path,
         )
     kept = pd.read_csv(output).drop(columns="score_random_to_expert")
     pd.testing.assert_frame_equal(kept, whole[:2], check_dtype=False)
-    assert "2 of 4 episodes were played to their end" in caplog.text
+    assert "2 of 4 episodes were played to their end" in capsys.readouterr().err
 
 
 def test_the_table_names_its_references():

@@ -54,11 +54,12 @@ def test_columns_of_one_entry_are_squeezed(write, tmp_path):
 
 
 @FORMATS
-def test_an_episode_without_end_is_left_out_and_said(write, tmp_path, caplog):
+def test_an_episode_without_end_is_left_out_and_said(write, tmp_path, capsys):
     source = write(tmp_path, **JOINED, terminals=flags(3, 4))
     assert_holds(source.read(), PARTS[:2])
-    assert "rows 5 to 10 are an episode without end" in caplog.text
-    assert str(tmp_path) in caplog.text
+    said = capsys.readouterr().err
+    assert "rows 5 to 10 are an episode without end" in said
+    assert str(tmp_path) in said
 
 
 def changed(name, row, value):

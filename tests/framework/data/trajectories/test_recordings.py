@@ -174,10 +174,10 @@ def test_minari_data_sets_are_read(monkeypatch):
         source.read()
 
 
-def test_minari_episodes_without_end_are_left_out(monkeypatch, caplog):
+def test_minari_episodes_without_end_are_left_out(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "minari", FakeMinari(cut=(1,)))
     assert_holds(MinariEpisodes("pendulum/test-v0").read(), [PARTS[0], PARTS[2]])
-    assert "'pendulum/test-v0': episode 1 has no end" in caplog.text
+    assert "'pendulum/test-v0': episode 1 has no end" in capsys.readouterr().err
 
 
 def nan(episode):
