@@ -140,6 +140,10 @@ class Checkpoint(ModelCheckpoint):
         """The last one of this run, if any."""
         return self._folder / self._kept[-1] if self._kept else None
 
+    def whole_step(self, trainer: Trainer) -> int | None:
+        """Returns the step at whose end the model still is, None if it is in the middle of one."""
+        return self._boundary.step if self._boundary.is_intact(trainer) else None
+
     def write_whole_step(self, trainer: Trainer) -> None:
         """Writes the last one as it was at the end of the last step, if the model still is there.
 
@@ -151,7 +155,7 @@ class Checkpoint(ModelCheckpoint):
         """
         self._rewinds = True
         try:
-            if self._boundary.is_intact(trainer) and self._boundary.step != self._last_step:
+            if self.whole_step(trainer) not in (None, self._last_step):
                 self._write_last(trainer)
             self._require(trainer, _failure_of(self._files.wait), "the last checkpoint")
         finally:

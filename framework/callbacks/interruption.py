@@ -32,8 +32,9 @@ class Interruption(Callback):
     Ctrl-C ends a process at once. In a Slurm job, SIGUSR1 also queues the job again.
 
     After an error the last whole step is saved, if parameters and optimizer still are as they were
-    then; by the first rank alone, as the others may be gone, so shards of several ranks are not.
-    Ranks that do not answer are named.
+    then; by the first rank alone, as the others may be gone. Shards of several ranks are saved
+    where all ranks fail at the same step, each by an error of its own; a rank that waits for
+    another one in a collective cannot take part. Ranks that do not answer are named.
 
     Needs `Checkpoint` among the callbacks to save anything.
 
@@ -159,11 +160,15 @@ class Interruption(Callback):
     def _explain(self, trainer: Trainer, error: Exception) -> None:
         """Says what ended the run, once the last whole step is saved if that is possible."""
         reason, how = failures.of_worker(error), ""
-        if trainer.is_global_zero and self.has_trained:
-            if _holds_all(trainer):
-                # What cannot be saved must not hide the error.
-                with _alone(trainer.strategy), suppress(OSError, ValueError, RuntimeError):
+        # What cannot be saved must not hide the error.
+        with suppress(OSError, ValueError, RuntimeError):
+            if self.has_trained and not _holds_all(trainer):
+                if self._all_can_save(trainer, error):
                     _save(trainer)
+            elif self.has_trained and trainer.is_global_zero:
+                with _alone(trainer.strategy):
+                    _save(trainer)
+        if self.has_trained and trainer.is_global_zero:
             how = self._how_to_go_on(trainer)
         if self._signals.received:  # it may have ended a worker, or another rank
             what = " ".join(str(error).split())
@@ -175,6 +180,18 @@ class Interruption(Callback):
             self.status = FAILED
         if reason or how:
             self._say(trainer, reason or "The run failed", how)
+
+    def _all_can_save(self, trainer: Trainer, error: Exception) -> bool:
+        """Whether all ranks have failed after the same step, and none waits for another one."""
+        checkpoint, roll = trainer.checkpoint_callback, RollCall(self.patience, "failed")
+        step = None
+        if isinstance(checkpoint, Checkpoint) and not failures.is_collective(error):
+            step = checkpoint.whole_step(trainer)
+        roll.report(str(step))
+        if step is None:
+            return False
+        answers = roll.answers(lambda _: False) or {}
+        return len(answers) == trainer.world_size and set(answers.values()) == {str(step)}
 
     def _blame(self, trainer: Trainer, error: Exception, reason: str) -> str:
         """Reports to the other ranks why this one ends; returns which one made it end, or ""."""

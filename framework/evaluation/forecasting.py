@@ -89,7 +89,7 @@ class Paths:
         if self.temperature == 1:
             probs, cells = distribution.cells.largest(kept)
             chosen = Categorical(probs.log())
-        else:
+        else:  # which enlarges what rounding leaves of small probabilities
             logits, cells = distribution.cells.logits.topk(kept, sorted=False)
             chosen = Categorical(logits / self.temperature)
         choice = chosen.sample(torch.Size([count]))

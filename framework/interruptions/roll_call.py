@@ -9,7 +9,7 @@ from typing import Any
 
 import torch.distributed as dist
 
-KEY = "overtone/ended/{}"
+KEY = "overtone/{}/{}"  # of a topic and a rank
 INTERVAL = 0.05  # seconds between two looks
 READING = 1.0  # seconds that the host of the store leaves the others to read it
 
@@ -22,10 +22,11 @@ class RollCall:
 
     Args:
         patience: Seconds for which ranks that do not answer are waited for.
+        topic: What they report; each has answers of its own.
     """
 
-    def __init__(self, patience: float) -> None:
-        self.patience = patience
+    def __init__(self, patience: float, topic: str = "ended") -> None:
+        self.patience, self._topic = patience, topic
         self._rank, self._world = dist.get_rank(), dist.get_world_size()
         self._store: Any = dist.distributed_c10d._get_default_store()
 
@@ -36,7 +37,7 @@ class RollCall:
             reason: One sentence.
         """
         with suppress(RuntimeError):  # the host of the store is gone: they will find out
-            self._store.set(KEY.format(self._rank), reason)
+            self._store.set(self._key(self._rank), reason)
 
     def answers(self, is_known_dead: Callable[[int], bool]) -> Mapping[int, str] | None:
         """Waits until every rank has reported, or has no more time to.
@@ -53,8 +54,8 @@ class RollCall:
         try:
             while missing and time.monotonic() < deadline:
                 for rank in sorted(missing):
-                    if self._store.check([KEY.format(rank)]):
-                        said[rank] = self._store.get(KEY.format(rank)).decode()
+                    if self._store.check([self._key(rank)]):
+                        said[rank] = self._store.get(self._key(rank)).decode()
                 missing -= {*said, *filter(is_known_dead, missing)}
                 time.sleep(INTERVAL)
         except RuntimeError:
@@ -62,3 +63,6 @@ class RollCall:
         if self._rank == 0:
             time.sleep(READING)
         return said
+
+    def _key(self, rank: int) -> str:
+        return KEY.format(self._topic, rank)

@@ -19,7 +19,7 @@ from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.strategies import DDPStrategy
 
 from framework.callbacks import Checkpoint, Interruption, StepSeed
-from framework.checkpoints import read
+from framework.checkpoints import load_parameters, read
 from framework.interruptions import PREEMPTED, Preempted
 from tests.framework.modules.fakes import FakeBackbone, data, fsdp2, module, trainer
 from tests.processes import run_forked
@@ -74,7 +74,7 @@ def steps_in(folder):
 
 
 def same(first, second, name="last.ckpt"):
-    states = [read(folder / name)["state_dict"] for folder in (first, second)]
+    states = [load_parameters(folder / name) for folder in (first, second)]
     return states[0].keys() == states[1].keys() and all(
         torch.equal(value, states[1][key]) for key, value in states[0].items()
     )
@@ -321,6 +321,55 @@ def test_a_rank_that_hangs_is_named_after_the_timeout(tmp_path):
     assert "Rank 1 does not answer within 2 s" in said
     assert "(after 3 s, trainer.strategy.timeout)" in said
     assert seconds < 20
+
+
+def shards():
+    return fsdp2(save_distributed_checkpoint=True)
+
+
+class OnAll(At):
+    """Calls a function on all ranks."""
+
+    def act(self, trainer, *_):
+        self.rank = trainer.global_rank
+        super().act(trainer)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "hook"),
+    [
+        (shards, "on_before_zero_grad"),
+        pytest.param(shards, "on_train_batch_start", marks=SLOW),
+        pytest.param(one_file, "on_before_zero_grad", marks=SLOW),
+    ],
+)
+def test_an_error_of_all_ranks_saves_their_shards(strategy, hook, tmp_path):
+    """In front of a step, and in the middle of one, where parameters are gathered."""
+    whole, folder = tmp_path / "whole", tmp_path / "failed"
+    finish(whole, strategy, resume=False)
+
+    def interrupt():
+        said = StringIO()
+        with pytest.raises(KeyError), redirect_stderr(said):
+            fit(folder, OnAll(3, fail, hook=hook), devices=2, strategy=strategy())
+        return said.getvalue()
+
+    first, second = run_ranks(interrupt, 2)
+    assert f"at step 3; go on from {folder}/step=3.ckpt" in first
+    assert "go on" not in second
+    finish(folder, strategy)
+    assert same(folder, whole)
+
+
+@SLOW
+def test_an_error_of_one_of_two_ranks_that_shard_is_named(tmp_path):
+    """It cannot take part in saving: the other one waits for it in a collective."""
+    [(seconds, first), (_, second)] = on_ranks(
+        tmp_path, fail, 1, shards, expected=(RuntimeError, KeyError)
+    )
+    assert "Rank 1 failed: KeyError: 'a bug' at step 2; nothing is saved yet" in first
+    assert "Rank" not in second
+    assert seconds < 15
 
 
 def test_the_error_of_another_rank_is_told(tmp_path):
