@@ -160,16 +160,10 @@ class Interruption(Callback):
     def _explain(self, trainer: Trainer, error: Exception) -> None:
         """Says what ended the run, once the last whole step is saved if that is possible."""
         reason, how = failures.of_worker(error), ""
-        # What cannot be saved must not hide the error.
-        with suppress(OSError, ValueError, RuntimeError):
-            if self.has_trained and not _holds_all(trainer):
-                if self._all_can_save(trainer, error):
-                    _save(trainer)
-            elif self.has_trained and trainer.is_global_zero:
-                with _alone(trainer.strategy):
-                    _save(trainer)
-        if self.has_trained and trainer.is_global_zero:
-            how = self._how_to_go_on(trainer)
+        if self.has_trained:
+            with suppress(OSError, ValueError, RuntimeError):  # which must not hide the error
+                self._save_what_is_whole(trainer, error)
+            how = self._how_to_go_on(trainer) if trainer.is_global_zero else ""
         if self._signals.received:  # it may have ended a worker, or another rank
             what = " ".join(str(error).split())
             reason = f"Stopped by {_name(self._signals.received)} ({what})"
@@ -180,6 +174,14 @@ class Interruption(Callback):
             self.status = FAILED
         if reason or how:
             self._say(trainer, reason or "The run failed", how)
+
+    def _save_what_is_whole(self, trainer: Trainer, error: Exception) -> None:
+        if not _holds_all(trainer):
+            if self._all_can_save(trainer, error):
+                _save(trainer)
+        elif trainer.is_global_zero:
+            with _alone(trainer.strategy):
+                _save(trainer)
 
     def _all_can_save(self, trainer: Trainer, error: Exception) -> bool:
         """Whether all ranks have failed after the same step, and none waits for another one."""

@@ -1,4 +1,4 @@
-"""Seeds draws of an evaluation, without an effect on the draws of training."""
+"""Seeds of torch: within a block, without an effect on the draws of training, and for good."""
 
 from __future__ import annotations
 

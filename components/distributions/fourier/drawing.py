@@ -1,4 +1,4 @@
-"""Exact draws from a Fourier density and from its values at many cells, by one small FFT each."""
+"""Draws from a Fourier density and from its cells, and the largest of these, by small FFTs."""
 
 from __future__ import annotations
 

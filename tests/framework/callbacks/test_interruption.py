@@ -246,14 +246,16 @@ def test_a_slurm_job_is_also_queued_again(tmp_path, monkeypatch, capfd):
 # Several ranks
 
 
-def on_ranks(folder, action, rank, strategy="ddp", dying=(), step=2, expected=Preempted):
+def on_ranks(
+    folder, action, rank, strategy="ddp", dying=(), step=2, expected=Preempted, **settings
+):
     """Interrupts a run of two ranks, and returns what the ranks said and their status."""
 
     def interrupt():
         made = strategy() if callable(strategy) else strategy
         start, said = time.monotonic(), StringIO()
         with pytest.raises(expected), redirect_stderr(said):
-            fit(folder, At(step, action, rank), devices=2, strategy=made)
+            fit(folder, At(step, action, rank), devices=2, strategy=made, **settings)
         return time.monotonic() - start, said.getvalue()
 
     return run_ranks(interrupt, 2, dying=dying)
@@ -365,9 +367,10 @@ def test_an_error_of_all_ranks_saves_their_shards(strategy, hook, tmp_path):
 def test_an_error_of_one_of_two_ranks_that_shard_is_named(tmp_path):
     """It cannot take part in saving: the other one waits for it in a collective."""
     [(seconds, first), (_, second)] = on_ranks(
-        tmp_path, fail, 1, shards, expected=(RuntimeError, KeyError)
+        tmp_path, fail, 1, shards, step=3, expected=(RuntimeError, KeyError), **VALIDATES
     )
-    assert "Rank 1 failed: KeyError: 'a bug' at step 2; nothing is saved yet" in first
+    assert "Rank 1 failed: KeyError: 'a bug' at step 3; go on from" in first
+    assert f"{tmp_path}/step=2.ckpt" in first
     assert "Rank" not in second
     assert seconds < 15
 
