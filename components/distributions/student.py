@@ -120,7 +120,7 @@ def _upper_quantile(level: Tensor, df: Tensor) -> Tensor:
         slope = _log_density(t, df).exp() * s.cosh() / tail
         step = (tail.log() - target) / slope.clamp_min(tiny(level))
         s, before = (s + step).clamp(0, limit), s
-        if bool(((s - before).abs() <= 1e-11 * s + 1e-14).all()):
+        if not bool(((s - before).abs() > 1e-11 * s + 1e-14).any()):  # NaN is no step either
             break
     return s.sinh()
 
@@ -177,7 +177,7 @@ def _fraction(a: Tensor, b: Tensor, x: Tensor) -> Tensor:
             d = 1 / _away_from_zero(1 + numerator * d)
             c = _away_from_zero(1 + numerator / c)
             value = value * (c * d)
-        if bool(((c * d - 1).abs() < 4e-15).all()):
+        if not bool(((c * d - 1).abs() >= 4e-15).any()):  # nor would NaN ever get close
             break
     return value
 

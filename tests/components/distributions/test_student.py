@@ -5,7 +5,7 @@ import scipy.stats
 import torch
 from every_distribution import tensor
 
-from components.distributions import StudentT
+from components.distributions import StudentT, student
 
 DF = tensor(0.3, 1.0, 2.1, 5.5, 30.0, 1e3).unsqueeze(-1)
 
@@ -58,3 +58,17 @@ def test_making_the_distribution_reads_no_value():
         *torch.empty(3, 4, device="meta")
     )  # a look at `df` would be an error here
     assert distribution.rsample((2,)).shape == (2, 4)
+
+
+def test_a_missing_value_costs_no_more_than_a_known_one(monkeypatch):
+    """Iterations stop when all known values have converged, as NaN never does."""
+    calls, kept = [], student._away_from_zero
+    monkeypatch.setattr(student, "_away_from_zero", lambda value: calls.append(1) or kept(value))
+    distribution = StudentT(torch.tensor([3.0, 3.0]), torch.zeros(2), torch.ones(2))
+    counts = []
+    for values in ([0.3, 0.3], [0.3, torch.nan]):
+        calls.clear()
+        distribution.cdf(torch.tensor(values))
+        distribution.icdf(torch.tensor(values))
+        counts.append(len(calls))
+    assert counts[1] <= counts[0]
