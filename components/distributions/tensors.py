@@ -88,6 +88,8 @@ def searchsorted(table: Tensor, value: Tensor) -> Tensor:
         Counts 0 .. K, int64 `[*samples, *batch]`.
     """
     shape = joint_shape(value, table.shape[:-1])
+    if not shape.numel():
+        return torch.zeros(shape, dtype=torch.int64, device=table.device)
     # torch's wants the rows of both sides aligned and the queries of a row last
     rows = table.detach().reshape(-1, table.shape[-1]).contiguous()
     queries = value.detach().to(rows.dtype).expand(shape).reshape(-1, rows.shape[0]).T

@@ -184,7 +184,7 @@ def _fold(coefficients: Tensor, size: int) -> Tensor:
     if terms <= size:
         return coefficients
     halves = coefficients.reshape(*coefficients.shape[:-1], 2, terms)
-    blocks = pad(halves, (0, -terms % size)).reshape(*halves.shape[:-1], -1, size)
+    blocks = torch.unflatten(pad(halves, (0, -terms % size)), -1, (-1, size))
     order = torch.arange(blocks.shape[-2], device=blocks.device)
     sign = 1 - 2 * (order * (size - 1) % 2)  # exp(iπ m z_j) = exp(iπ (2j + 1 - m))
     return (blocks * sign.unsqueeze(-1)).sum(-2).flatten(-2)

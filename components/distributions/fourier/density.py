@@ -13,6 +13,7 @@ from components.distributions.expanding import Expandable
 from components.distributions.fourier.drawing import draw
 from components.distributions.fourier.polynomial import (
     angles,
+    apply_fft,
     basis,
     center_angles,
     check,
@@ -222,7 +223,7 @@ def _tabulate(first: Tensor, cells: int) -> Tensor:
     """
     constant = torch.zeros_like(first[..., :1])
     halves = torch.cat((constant, first / 2), -1)
-    waves: Tensor = torch.fft.irfft(halves, n=cells, norm="forward")
+    waves = apply_fft(torch.fft.irfft, halves, cells, "forward")
     return waves + torch.arange(cells, dtype=waves.dtype, device=waves.device) / cells
 
 

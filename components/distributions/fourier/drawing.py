@@ -12,6 +12,7 @@ from torch.nn.functional import pad
 
 from components.distributions.fourier.polynomial import (
     angles,
+    apply_fft,
     as_complex,
     center_angles,
     center_table,
@@ -48,7 +49,7 @@ def draw(coefficients: Tensor, sample_shape: torch.Size) -> Tensor:
     first = coefficients.new_empty(shape).uniform_() * (2 / points) - 1
     angle = angles(first, terms)
     turned = a * torch.complex(angle.cos(), angle.sin())
-    sums = squared_modulus(torch.fft.ifft(turned, n=points, norm="forward")).cumsum(-1)
+    sums = squared_modulus(apply_fft(torch.fft.ifft, turned, points, "forward")).cumsum(-1)
     point = choose(sums, torch.rand_like(sums[..., -1:])).squeeze(-1)
     return first + point * (2 / points)
 
@@ -71,7 +72,7 @@ def draw_cell(coefficients: Tensor, size: int) -> Tensor:
     length = _block_length(size)
     a = as_complex(coefficients)
     blocks = _blocks(size, a.shape[-1], coefficients.dtype, coefficients.device)
-    power = squared_modulus(torch.fft.ifft(a, n=len(blocks.sums), norm="forward"))
+    power = squared_modulus(apply_fft(torch.fft.ifft, a, len(blocks.sums), "forward"))
     with without_autocast(coefficients):
         sums = power @ blocks.sums
         block = choose(sums, torch.rand_like(sums[..., :1]))
@@ -104,7 +105,7 @@ def largest_cells(coefficients: Tensor, size: int, count: int) -> tuple[Tensor, 
     found = []
     for rows in in_chunks(coefficients, size):
         waves = pad(correlate(rows), (1, 0), value=1.0) * turn
-        found.append(torch.fft.irfft(waves, n=size, norm="forward").topk(count, sorted=False))
+        found.append(apply_fft(torch.fft.irfft, waves, size, "forward").topk(count, sorted=False))
     shape = (*coefficients.shape[:-1], count)
     values, indices = zip(*found, strict=True)
     return torch.cat(values).view(shape) / size, torch.cat(indices).view(shape)

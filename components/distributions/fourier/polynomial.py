@@ -227,7 +227,7 @@ def transform(coefficients: Tensor, start: Tensor, points: int) -> Tensor:
 
 def _transform(coefficients: Tensor, turn: Tensor, points: int) -> Tensor:
     a = as_complex(coefficients)
-    power = squared_modulus(torch.fft.ifft(a * turn, n=points, norm="forward"))
+    power = squared_modulus(apply_fft(torch.fft.ifft, a * turn, points, "forward"))
     return power / squared_modulus(a).sum(-1, keepdim=True)
 
 
@@ -245,9 +245,26 @@ def correlate(coefficients: Tensor) -> Tensor:
     a = as_complex(coefficients)
     terms = a.shape[-1]
     length = fast_length(2 * terms - 1)  # no wrap-around
-    spectrum = squared_modulus(torch.fft.fft(a, n=length))
-    c: Tensor = torch.fft.rfft(spectrum, norm="forward")[..., :terms].conj()
+    spectrum = squared_modulus(apply_fft(torch.fft.fft, a, length))
+    c = apply_fft(torch.fft.rfft, spectrum, length, "forward")[..., :terms].conj()
     return c[..., 1:] / c[..., :1].real
+
+
+def apply_fft(
+    transform: Callable[..., Tensor], values: Tensor, points: int, norm: str = "backward"
+) -> Tensor:
+    """Applies one of torch's FFTs along the last dimension; unlike them, to an empty batch too.
+
+    Args:
+        transform: Such as `torch.fft.ifft`.
+        values: `[..., K]`.
+        points: Length of the transform.
+        norm: Which direction has the factor of 1 / `points`.
+    """
+    if values.numel():
+        return transform(values, n=points, norm=norm)
+    one = transform(values.new_zeros(values.shape[-1]), n=points, norm=norm)
+    return (one + values.abs().sum()).expand(*values.shape[:-1], -1)  # the sum is for gradients
 
 
 def squared_modulus(values: Tensor) -> Tensor:
