@@ -42,6 +42,7 @@ def test_wheel_holds_every_file(suffix, wheel):
     assert shipped(suffix) <= names
 
 
+@pytest.mark.slow
 def test_wheel_holds_nothing_else(wheel):
     tops = {name.partition("/")[0] for name in wheel.namelist()}
     metadata = {top for top in tops if top.endswith(".dist-info")}
@@ -49,6 +50,7 @@ def test_wheel_holds_nothing_else(wheel):
     assert not [name for name in wheel.namelist() if name.endswith((".png", ".pyc"))]
 
 
+@pytest.mark.slow
 def test_wheel_runs_from_any_directory(wheel, tmp_path):
     site, elsewhere = tmp_path / "site", tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -105,5 +107,6 @@ def test_every_file_states_the_one_version():
     assert re.search(r"^## (\S+)", changes, re.MULTILINE)[1] in (VERSION, "Unreleased")
 
 
+@pytest.mark.slow
 def test_the_wheel_has_that_version(wheel):
     assert any(f"overtone-{VERSION}.dist-info" in name for name in wheel.namelist())

@@ -29,6 +29,7 @@ cli.main(["fit", "--config", "quickstart", "--config", "smoke"])
 """
 
 
+@pytest.mark.slow
 def test_contracts_hold(tmp_path):
     done = run_script(CHECK, ROOT, ROOT, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -340,7 +340,7 @@ class OnAll(At):
 @pytest.mark.parametrize(
     ("strategy", "hook"),
     [
-        (shards, "on_before_zero_grad"),
+        pytest.param(shards, "on_before_zero_grad", marks=SLOW),
         pytest.param(shards, "on_train_batch_start", marks=SLOW),
         pytest.param(one_file, "on_before_zero_grad", marks=SLOW),
     ],

@@ -90,6 +90,7 @@ def of_studies(tmp_path_factory):
     return Draft202012Validator(found)
 
 
+@pytest.mark.slow
 def test_every_shipped_study_is_admitted(of_studies):
     assert recipes.studies()
     for path in recipes.studies():

@@ -122,6 +122,7 @@ def test_arms_of_equal_seconds_may_see_other_numbers_of_examples():
         SameData([]).require(notes)
 
 
+@pytest.mark.slow
 def test_a_file_that_changed_between_two_runs_is_found(monkeypatch, tmp_path, capsys):
     trained(monkeypatch, tmp_path, LinearHead=RECORD, FanHead=RECORD)
     table = tmp_path / "sales.csv"
