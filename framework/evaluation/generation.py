@@ -75,18 +75,15 @@ class Sampling:
             Tokens, int64 `[...]`.
 
         Raises:
-            ValueError: On a CPU, if there are no probabilities because logits are NaN or infinite.
+            ValueError: On a CPU, if logits are NaN or infinite, so that nothing has a probability.
         """
         if self.temperature == 0:
-            return logits.argmax(-1)
+            best = logits.argmax(-1, keepdim=True)  # NaN, where there is one
+            _require_finite(logits.gather(-1, best))
+            return best.squeeze(-1)
         probs, tokens = self._candidates(logits)
         sums = probs.cumsum(-1, dtype=uniform.dtype)
-        total = sums[..., -1]
-        if total.device.type == "cpu" and not total.isfinite().all():
-            raise ValueError(
-                "The model gives no probabilities to draw a token from: some of its logits are "
-                "NaN or infinite; use a checkpoint from before its training diverged."
-            )
+        _require_finite(sums[..., -1])
         place = choose(sums, uniform.unsqueeze(-1))
         return (place if tokens is None else tokens.gather(-1, place)).squeeze(-1)
 
@@ -106,6 +103,15 @@ class Sampling:
             return torch.empty_like(probs).scatter(-1, tokens, probs), None
         tokens, order = tokens.sort(-1)
         return probs.gather(-1, order), tokens
+
+
+def _require_finite(values: Tensor) -> None:
+    """Refuses what logits that are NaN or infinite lead to, on a CPU; others would wait for it."""
+    if values.device.type == "cpu" and not values.isfinite().all():
+        raise ValueError(
+            "The model gives no probabilities to choose a token by: some of its logits are NaN or "
+            "infinite; use a checkpoint from before its training diverged."
+        )
 
 
 torch.serialization.add_safe_globals([Sampling])

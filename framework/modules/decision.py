@@ -148,11 +148,22 @@ class DecisionModel(PredictiveModule):
         return play(self.policy(), self.spec, episodes, agree, reread=self.reread).returns
 
     def policy(self) -> Policy:
-        """Returns a policy for the episodes of one batch."""
+        """Returns a policy for the episodes of one batch.
+
+        It raises a ValueError where the model gives an action no probability, because it is NaN.
+        """
         read = WindowReader(self.stem, self.backbone, self.spec.length)
 
         def policy(window: TrajectoryBatch, uniform: Tensor) -> Tensor:
-            return self.act(self.head(read(window)), uniform, self.spec.support)
+            distribution = self.head(read(window))
+            action = self.act(distribution, uniform, self.spec.support)
+            if distribution.log_prob(action).isnan().any():  # else NaN would choose the first one
+                raise ValueError(
+                    f"DecisionModel has no action at step {int(window.time.max())}: what it "
+                    "predicts is NaN; use a checkpoint from before its training diverged, and "
+                    "observations that are numbers."
+                )
+            return action
 
         return policy
 

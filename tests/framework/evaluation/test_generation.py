@@ -74,7 +74,9 @@ def test_equal_randomness_chooses_as_the_summed_distribution_does():
         assert sampling.choose(LOGITS.expand(400, -1, -1), uniform).T.equal(expected)
 
 
-@pytest.mark.parametrize("sampling", [Sampling(), Sampling(top_k=2), Sampling(top_p=0.5)])
+@pytest.mark.parametrize(
+    "sampling", [Sampling(), Sampling(top_k=2), Sampling(top_p=0.5), Sampling(temperature=0.0)]
+)
 def test_what_has_no_probabilities_is_refused(sampling):
     logits = LOGITS.clone()
     logits[2, 4] = torch.nan

@@ -250,6 +250,19 @@ def test_other_acts_use_no_randomness():
     assert mode(normal, torch.rand(2), Interval(-9, 9)).tolist() == [1.0, 2.0]
 
 
+@pytest.mark.parametrize("act", ["sample", "mode"])
+@pytest.mark.parametrize(
+    ("spec", "head"), [(CARTPOLE, LinearHead), (PENDULUM, NormalHead), (PENDULUM, FourierHead)]
+)
+def test_a_model_that_diverged_does_not_act(spec, head, act):
+    module = model(spec, head, act=act)
+    module.configure_model()
+    with torch.no_grad():
+        next(module.head.parameters())[0] = torch.nan
+    with pytest.raises(ValueError, match=r"DecisionModel has no action at step [34]: what"):
+        module.policy()(batch(spec), torch.rand(6, *spec.support.shape))
+
+
 def test_windows_have_a_step_for_each_that_leaves_them():
     with pytest.raises(
         ValueError, match="DecisionModel: reread=6 is out of range; windows have 5"
