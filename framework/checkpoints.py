@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
 from framework.checksums import is_intact
@@ -239,6 +239,24 @@ def compare(owner: str, expected: Mapping[str, Any], found: Mapping[str, Any]) -
             f"{owner}: the checkpoint is of another architecture: {faults[0]}{more}; "
             "use the configuration that was saved beside it."
         )
+
+
+def require_numbers(owner: str, found: Mapping[str, Any]) -> None:
+    """Refuses parameters that are NaN; shards of other processes are not looked at.
+
+    Args:
+        owner: What they are for, as in the error message.
+        found: Parameters by name.
+
+    Raises:
+        ValueError: If there is one; it says where, and how many of its values are.
+    """
+    for name, values in found.items():
+        if type(values) in (Tensor, nn.Parameter) and (wrong := int(values.isnan().sum())):
+            raise ValueError(
+                f"{owner}: {wrong:,} of the {values.numel():,} values of {name!r} in the "
+                "checkpoint are NaN, as when training has diverged; use an earlier one."
+            )
 
 
 def trained_spec(checkpoint: Mapping[str, Any], kind: type[S]) -> S | None:

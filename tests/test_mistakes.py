@@ -250,6 +250,24 @@ def test_checkpoint_of_another_architecture(
     assert expected in fails(capsys, *base, "--ckpt_path", str(checkpoint), option)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("validate", "--config", "two_peaks", "--config", "smoke", "--ckpt_path"),
+        (*PEAKS, "--config", "smoke", "--init_from"),
+    ],
+    ids=lambda words: words[0] + words[-1],
+)
+def test_parameters_that_are_nan(words, checkpoint, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    state = torch.load(checkpoint, weights_only=True)
+    state["state_dict"]["head.projection.weight"][0, 1] = torch.nan
+    torch.save(state, tmp_path / "diverged.ckpt")
+    said = fails(capsys, *words, "diverged.ckpt")
+    assert ": 1 of the " in said
+    assert "values of 'head.projection.weight' in the checkpoint are NaN" in said
+
+
 def test_damaged_checkpoint(checkpoint, tmp_path, capsys):
     damaged = tmp_path / "damaged.ckpt"
     damaged.write_bytes(checkpoint.read_bytes()[:1000])

@@ -100,7 +100,8 @@ class Histogram(Expandable):
     @property
     def mode(self) -> Tensor:
         """Midpoint of the cell of highest density, `[...]`."""
-        return self.midpoints[self.densities.argmax(-1)]
+        highest = self.densities.max(-1)
+        return unless_nan(highest.values, self.midpoints[highest.indices])
 
     def entropy(self) -> Tensor:
         """Computes the differential entropy in nats, `[...]`."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from components.distributions.tensors import tiny
+from components.distributions.tensors import tiny, unless_nan
 
 EXTRA_STEPS = 8  # roots may lie closer to zero than to the ends of the first bracket
 POINTS = 255
@@ -29,14 +29,15 @@ def bisect(function: Callable[[Tensor], Tensor], low: Tensor, high: Tensor) -> T
             them.
 
     Returns:
-        The roots `[...]`, without gradient.
+        The roots `[...]`, without gradient; NaN where the function is NaN.
     """
     low, high = low.detach(), high.detach()
     for _ in range(EXTRA_STEPS - round(math.log2(torch.finfo(low.dtype).eps))):
         middle = low + (high - low) / 2
-        below = function(middle) < 0
+        value = function(middle)
+        below = value < 0
         low, high = torch.where(below, middle, low), torch.where(below, high, middle)
-    return low + (high - low) / 2
+    return unless_nan(value, low + (high - low) / 2)
 
 
 def implicit(root: Tensor, residual: Tensor, slope: Tensor) -> Tensor:

@@ -104,11 +104,24 @@ def choose(sums: Tensor, uniform: Tensor) -> Tensor:
         uniform: Randomness of each choice, in [0, 1), of the dtype of the sums, `[..., D]`.
 
     Returns:
-        Outcomes, int64 `[..., D]`.
+        Outcomes, int64 `[..., D]`; the last one where weights are NaN.
     """
     total = sums[..., -1:]
     below = (total * uniform).minimum(total.nextafter(torch.zeros_like(total)))
-    return torch.searchsorted(sums, below, right=True)
+    return torch.searchsorted(sums, below, right=True).clamp(max=sums.shape[-1] - 1)
+
+
+def require_numbers(totals: Tensor) -> None:
+    """Refuses to draw outcomes by weights whose sums `[...]` are NaN.
+
+    Raises:
+        ValueError: On a CPU; other devices, compiled code and vmap do not wait for the answer.
+    """
+    if _is_at_hand(totals) and not is_fake(totals) and totals.isnan().any():
+        raise ValueError(
+            "There are no probabilities to draw an outcome by: they are NaN, as what a model "
+            "predicts from NaN, or after its training diverged."
+        )
 
 
 def bucketize(value: Tensor, edges: Tensor) -> Tensor:

@@ -67,7 +67,8 @@ def forecast(
 
     Raises:
         ValueError: If an option is out of its range, the model is no trained forecaster, or the
-            series cannot be read, or a known covariate is not known as far as the horizon.
+            series cannot be read, a known covariate is not known as far as the horizon, or the
+            model predicts NaN.
     """
     levels = checked_levels(levels)
     for name, value, least in (("horizon", horizon, 1), ("paths", paths, 1), ("seed", seed, 0)):
@@ -197,7 +198,13 @@ def _futures(
             scaling,
             beside,
         )
-        return summarize(futures.double().cpu().numpy(), levels)
+        found = summarize(futures.double().cpu().numpy(), levels)
+        if (unknown := index[np.isnan(found).any((1, 2))]).size:
+            raise ValueError(
+                f"The model predicts NaN for series {str(panel.name[unknown[0]])!r}; look for "
+                "numbers in it that are far beyond those of training, or use another checkpoint."
+            )
+        return found
 
     training = module.training
     module.eval()

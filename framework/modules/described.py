@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from lightning.pytorch import LightningModule
 
-from framework.checkpoints import compare
+from framework.checkpoints import compare, require_numbers
 from framework.class_checks import checked
 from framework.data import position
 from framework.data.module import PredictiveData
@@ -92,8 +92,9 @@ class DescribedModule(LightningModule):
         """Loads parameters.
 
         Raises:
-            ValueError: If they are those of another architecture.
+            ValueError: If they are those of another architecture, or NaN.
         """
         if strict:
             compare(type(self).__name__, self.state_dict(), state_dict)
+        require_numbers(type(self).__name__, state_dict)
         return super().load_state_dict(state_dict, strict, assign)

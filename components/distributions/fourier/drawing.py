@@ -21,7 +21,7 @@ from components.distributions.fourier.polynomial import (
     in_chunks,
     squared_modulus,
 )
-from components.distributions.tensors import choose, without_autocast
+from components.distributions.tensors import choose, require_numbers, unless_nan, without_autocast
 
 LEAST_CELLS = 512  # of which evaluating one block takes less than evaluating all
 
@@ -51,7 +51,7 @@ def draw(coefficients: Tensor, sample_shape: torch.Size) -> Tensor:
     turned = a * torch.complex(angle.cos(), angle.sin())
     sums = squared_modulus(apply_fft(torch.fft.ifft, turned, points, "forward")).cumsum(-1)
     point = choose(sums, torch.rand_like(sums[..., -1:])).squeeze(-1)
-    return first + point * (2 / points)
+    return unless_nan(sums[..., -1], first + point * (2 / points))
 
 
 @torch.no_grad()
@@ -68,6 +68,9 @@ def draw_cell(coefficients: Tensor, size: int) -> Tensor:
 
     Returns:
         Cells, int64 `[*batch]`.
+
+    Raises:
+        ValueError: On a CPU, if coefficients are NaN.
     """
     length = _block_length(size)
     a = as_complex(coefficients)
@@ -75,6 +78,7 @@ def draw_cell(coefficients: Tensor, size: int) -> Tensor:
     power = squared_modulus(apply_fft(torch.fft.ifft, a, len(blocks.sums), "forward"))
     with without_autocast(coefficients):
         sums = power @ blocks.sums
+        require_numbers(sums[..., -1])
         block = choose(sums, torch.rand_like(sums[..., :1]))
         turned = torch.view_as_real(a * blocks.turns[block.squeeze(-1)]).flatten(-2)
         weights = (turned @ blocks.straight).square() + (turned @ blocks.turned).square()

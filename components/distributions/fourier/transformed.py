@@ -14,6 +14,7 @@ from components.distributions.fourier.density import FourierDensity
 from components.distributions.fourier.histogram import gauss_legendre
 from components.distributions.fourier.polynomial import correlate
 from components.distributions.fourier.warps import Warp
+from components.distributions.tensors import unless_nan
 
 NODES = 16  # of the quadrature in each panel
 HALVINGS = 60  # of the last panel, towards the singularity at its end
@@ -114,9 +115,10 @@ class TransformedFourier(Expandable):
                 offsets = torch.arange(count, device=step.device) - (count - 1) // 2
                 shape = (-1, *(1,) * step.ndim)
                 x = self._outcome(self.warp.invert(best + step * offsets.view(shape)))
-                at = self.log_prob(x).argmax(0)
-                best, step, count = best + step * offsets[at], step * 2 / (POINTS - 1), POINTS
-            return self._outcome(self.warp.invert(best))
+                highest = self.log_prob(x).max(0)
+                best = best + step * offsets[highest.indices]
+                step, count = step * 2 / (POINTS - 1), POINTS
+            return unless_nan(highest.values, self._outcome(self.warp.invert(best)))
 
     def entropy(self) -> Tensor:
         """Computes the differential entropy in nats, `[...]`."""

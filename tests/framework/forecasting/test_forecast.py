@@ -146,6 +146,18 @@ def test_numbers_are_those_of_the_paths(checkpoint, monkeypatch):
     np.testing.assert_allclose(seen["batch"].loc[0], values[-24:].mean())
 
 
+def test_a_series_with_an_unknown_forecast_is_named(checkpoint, folder, monkeypatch):
+    def drawn(*args):
+        found = roll_forward(*args)
+        found[1, 3, 0] = torch.nan
+        return found
+
+    roll_forward = future.roll_forward
+    monkeypatch.setattr(future, "roll_forward", drawn)
+    with pytest.raises(ValueError, match="predicts NaN for series 'shop 1'; look for"):
+        framework.forecast(checkpoint, LongTable(folder / "known.csv", value="sales"))
+
+
 def test_small_steps_at_a_high_level_are_not_rounded(checkpoint):
     """Float32 would round them to multiples of 128, also where paths are continued."""
     values = 2e9 + np.arange(60) % 12
