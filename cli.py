@@ -58,8 +58,8 @@ def main(args: list[str] | None = None) -> None:
 
     Raises:
         SystemExit: With status 2 after an error of the user, which is printed in one sentence, 1
-            after one of a run that was training, 75 after a signal that it could be saved at, and
-            130 after Ctrl-C elsewhere (see `framework.interruptions`).
+            after one of a run that was training, 3 if that diverged, 75 after a signal that it
+            could be saved at, and 130 after Ctrl-C elsewhere (see `framework.interruptions`).
     """
     use_utf8()
     args = sys.argv[1:] if args is None else list(args)

@@ -12,7 +12,7 @@ import yaml
 
 import cli
 from framework.console import recipes
-from framework.interruptions import DONE, FAILED, MISTAKE, PREEMPTED, STOPPED
+from framework.interruptions import DIVERGED, DONE, FAILED, MISTAKE, PREEMPTED, STOPPED
 
 ROOT = Path(cli.__file__).parent
 PAGE = (ROOT / "docs" / "cluster.md").read_text()
@@ -22,7 +22,7 @@ COMMANDS = [
     for line in block.splitlines()
 ]
 SCRIPTS = [line for line in COMMANDS if "train." in line]
-ENDINGS = (DONE, FAILED, MISTAKE, PREEMPTED, STOPPED)
+ENDINGS = (DONE, FAILED, MISTAKE, DIVERGED, PREEMPTED, STOPPED)
 SHOWN = 'while [[ $1 != fit ]]; do shift; done; echo "overtone $*"'
 JOB = 'while [[ $1 != *.sbatch ]]; do shift; done; SLURM_JOB_ID=7 SLURM_JOB_NODELIST=n1 bash "$@"'
 PROGRAMS = {"srun": SHOWN, "torchrun": SHOWN, "scontrol": "echo n1", "sbatch": JOB}

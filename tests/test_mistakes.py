@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch import Callback
 
 import cli
+from framework.interruptions import DIVERGED
 
 pytestmark = pytest.mark.usefixtures("unsaved_pictures")
 
@@ -266,6 +267,14 @@ def test_parameters_that_are_nan(words, checkpoint, tmp_path, monkeypatch, capsy
     said = fails(capsys, *words, "diverged.ckpt")
     assert ": 1 of the " in said
     assert "values of 'head.projection.weight' in the checkpoint are NaN" in said
+
+
+def test_training_that_diverges_has_a_status_of_its_own(tmp_path, capsys):
+    options = ("--model.optimizer.lr=1e30", "--trainer.max_steps=20")
+    with pytest.raises(SystemExit) as end:
+        cli.main([*PEAKS, "--config", "smoke", *options, f"--trainer.default_root_dir={tmp_path}"])
+    assert end.value.code == DIVERGED == 3
+    assert re.search(r"the loss term 'nll' is (nan|inf) at step \d", capsys.readouterr().err)
 
 
 def test_damaged_checkpoint(checkpoint, tmp_path, capsys):

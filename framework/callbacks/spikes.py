@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from framework.interruptions import Diverged
+
 
 class SpikeGuard(Callback):
     """Skips the updates of steps whose loss or gradients stand out, or stops before them.
@@ -62,7 +64,7 @@ class SpikeGuard(Callback):
         """Remembers the step, or drops its gradients.
 
         Raises:
-            ValueError: If the run is to stop.
+            Diverged: If the run is to stop.
         """
         if not math.isfinite(norm) and getattr(trainer.precision_plugin, "scaler", None):
             return  # float16, whose scale is being found: the scaler skips such steps itself
@@ -76,7 +78,7 @@ class SpikeGuard(Callback):
         where = f"step {trainer.global_step}: {reason or 'another process saw a spike'}"
         if self.action == "stop" or self._in_a_row == self.most:
             others = f", after {self.most} skipped before it" if self._in_a_row else ""
-            raise ValueError(
+            raise Diverged(
                 f"SpikeGuard stops before the update of {where}{others}; lower the learning rate, "
                 "clip gradients (trainer.gradient_clip_val), look at the data of that step, or "
                 "raise the factors of SpikeGuard, and go on from the last checkpoint."

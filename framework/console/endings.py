@@ -10,10 +10,11 @@ from lightning.pytorch import Trainer
 
 from framework.callbacks import Interruption
 from framework.console.errors import RunFailure, user_message
+from framework.interruptions import Diverged
 
 
 def end(trainer: Trainer, error: Exception) -> None:
-    """Ends the process if it is explained what ended the run; else returns, and it is a bug.
+    """Ends the process if it is explained what ended the run; else returns, and the error goes on.
 
     Args:
         trainer: The trainer of the run.
@@ -26,7 +27,8 @@ def end(trainer: Trainer, error: Exception) -> None:
     for callback in interruptions(trainer):
         if callback.status is not None and not os.environ.get("OVERTONE_DEBUG"):
             sys.exit(callback.status)
-        if callback.has_trained and (message := user_message(error)):
+        is_failure = callback.has_trained and not isinstance(error, Diverged)  # which has a status
+        if is_failure and (message := user_message(error)):
             raise RunFailure(message) from error
 
 

@@ -34,7 +34,7 @@ class RunFailure(UserError):
 
 def status_of(error: Exception) -> int:
     """Returns the status of a process that an error ends for which there is a message."""
-    return error.status if isinstance(error, UserError) else MISTAKE
+    return int(getattr(error, "status", MISTAKE))
 
 
 def user_message(error: Exception) -> str | None:

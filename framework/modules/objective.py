@@ -13,6 +13,7 @@ from torch.distributions import Distribution
 
 from components.data import Batch
 from components.interfaces import Loss
+from framework.interruptions import Diverged
 
 UNIT = 2.0**-12
 """Factor of the sums that are differentiated: about one over the positions of a usual batch, which
@@ -74,7 +75,7 @@ class Objective:
             The objective of this step, the same in every process; 0 where nothing had weight.
 
         Raises:
-            ValueError: If a term is not finite; before any parameter is changed, in every process.
+            Diverged: If a term is not finite; before any parameter is changed, in every process.
         """
         assert self._sums is not None
         if dist.is_initialized():
@@ -83,7 +84,7 @@ class Objective:
         self._sums = None
         for name, value in zip(self.losses, sums, strict=True):
             if not math.isfinite(value):
-                raise ValueError(
+                raise Diverged(
                     f"{self.owner}: the loss term {name!r} is {value} at step {step}; lower the "
                     "learning rate, clip gradients (trainer.gradient_clip_val) or look for such "
                     "values in the data."

@@ -82,6 +82,7 @@ def verdict(
         ('wins', 'no verdict: the mean (1.9) is as good as one of the two')
     """
     gaps = paired_gaps(arm, reference)
+    means = [each.mean for each in (arm, reference) if not math.isnan(each.mean)]
     reasons = []
     if len(gaps) < FEWEST_SEEDS:
         reasons.append("one seed" if len(gaps) == 1 else f"{len(gaps)} seeds")
@@ -90,10 +91,12 @@ def verdict(
     reasons += [
         f"{name} ({score:.4g}) is as good as one of the two"
         for name, score in trivial.items()
-        if not all(_is_better(each.mean, score, maximized) for each in (arm, reference))
+        if not all(_is_better(mean, score, maximized) for mean in means)
     ]
     middle = statistics.fmean(gaps) if gaps else math.nan
-    if len(gaps) >= FEWEST_SEEDS and not abs(middle) > half_width(gaps):
+    if lost := sum(map(math.isnan, gaps)):
+        reasons.append(f"{lost} of {len(gaps)} seeds diverged")
+    elif len(gaps) >= FEWEST_SEEDS and not abs(middle) > half_width(gaps):
         reasons.append("the interval holds 0")
     if reasons:
         return f"no verdict: {', '.join(reasons)}"

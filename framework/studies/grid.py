@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import NamedTuple
 
 from framework.studies.rates import RECIPE_RATE, ChosenRate, choose_rate
 from framework.studies.results import Result
-from framework.studies.runs import Kept, Run, finished
+from framework.studies.runs import LOST, Kept, Run, finished
 
 RATE = "--model.optimizer.lr"  # the option of the command line that a learning rate sets
 
@@ -116,6 +117,8 @@ class RunGrid:
         return run._replace(words=[*run.words, RATE, repr(rate)], learning_rate=rate)
 
     def _score(self, kept: Kept) -> float:
+        if kept.get(LOST):
+            return math.nan
         if self.metric not in kept["metrics"]:
             raise ValueError(
                 f"Variants: chosen_by={self.metric!r} is no metric of {kept['variant']!r}, which "

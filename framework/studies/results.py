@@ -153,8 +153,9 @@ def spread(values: Sequence[float]) -> str:
 
 
 def deviation(values: Sequence[float]) -> float:
-    """Computes the standard deviation of a sample; nan of fewer than two values."""
-    return statistics.stdev(values) if len(values) > 1 else math.nan
+    """Computes the standard deviation of a sample; nan if that is not a number."""
+    known = len(values) > 1 and all(map(math.isfinite, values))
+    return statistics.stdev(values) if known else math.nan
 
 
 def _own_number(number: int, seeds: int) -> str:

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from framework.interruptions import PREEMPTED, Preempted
+from framework.interruptions import DIVERGED, PREEMPTED, Preempted
 from framework.run_files import FINISHED, METRICS, read_metrics
 from framework.studies.results import rival
 from framework.studies.same_data import DIGESTS, TRAINED_ON, digests, trained_on
@@ -27,8 +27,12 @@ STARTED = "started.json"  # there: words, and digests of files, of the training 
 EARLIER = "earlier-{}"  # folder there, of what a training with other words has written
 REPORTS = "reports"  # folder there, of what later commands write
 
+LOST = "diverged"  # in the results of a run: true if its training did
 Kept = dict[str, Any]
-"""Results of a finished run: its words, seconds, metrics and the folder of its logs."""
+"""Results of a finished run: its words, seconds, metrics and the folder of its logs.
+
+One that diverged has no metrics and no logs, but is finished: it would end alike again.
+"""
 
 
 class Run(NamedTuple):
@@ -106,7 +110,7 @@ def last_checkpoint(folder: Path, run: Run) -> Path:
 
 
 def train(run: Run, folder: Path, jobs: int) -> Path | None:
-    """Trains in a process of its own; returns the log if that failed.
+    """Trains in a process of its own; returns the log if that failed. One that diverged did not.
 
     A training with the same words and files that did not end goes on where it was.
 
@@ -135,6 +139,11 @@ def train(run: Run, folder: Path, jobs: int) -> Path | None:
     if status == PREEMPTED:
         print(f"{line}, told to stop; the same command goes on with it", flush=True)
         raise Preempted
+    if status == DIVERGED:
+        lost = {**run._asdict(), "seconds": seconds, "metrics": {}, LOST: True}
+        (place / FINISHED).write_text(json.dumps(lost, indent=1), encoding="utf-8")
+        print(f"{line}, diverged, see {log}", flush=True)
+        return None
     if status:
         print(f"{line}, failed with status {status}, see {log}", flush=True)
         return log

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,7 +29,7 @@ from framework.studies.results import (
     summary,
     write,
 )
-from framework.studies.runs import Run, finished, train
+from framework.studies.runs import LOST, Run, finished, train
 from framework.studies.same_data import SameData
 from framework.studies.sizes import pairs, size_ratios
 from framework.studies.study import Study
@@ -71,8 +72,9 @@ class Variants(Study):
             `[[future, probes, "{checkpoint}", --first, "5"]]`, where `{checkpoint}` is the last
             checkpoint; numbers in the JSON files that they write are metrics.
         learning_rates: Values of `model.optimizer.lr` to choose from for each variant; without
-            any, that of the recipe. No variant wins or loses with fewer than three. A run that
-            diverges has failed, and its variant waits: leave that rate out.
+            any, that of the recipe. No variant wins or loses with fewer than three. Where training
+            diverges, metrics are `nan`: such a rate is not the best, no variant wins or loses with
+            such a seed, and no run starts from such a checkpoint.
         chosen_by: Metric by which they are chosen, of validation; the first of `metrics` if not
             given.
         maximized: Those of the metrics of which more is better, such as `val/return`.
@@ -150,6 +152,11 @@ class Variants(Study):
                 f"{len(failed)} of {total} runs failed; see {failed[0]}, fix the cause and "
                 "run the study again, which repeats only those."
             )
+        if waiting := total - len(self._done(folder)):
+            raise ValueError(
+                f"{waiting} of {total} runs cannot start, as those that they go on from diverged; "
+                "give these another learning rate, or leave them out."
+            )
         require_drawn(missing, folder)
 
     def rounds(self, folder: Path) -> list[list[int]]:
@@ -174,10 +181,13 @@ class Variants(Study):
         slot = slots[number]
         run = self.grid.find(folder, slot)
         done = {run.key for run, _ in self._done(folder)}
-        if run is None or not done >= {run.needed(name).key for name in run.needs}:
+        if run is None or not self._trained(folder) >= {
+            run.needed(name).key for name in run.needs
+        }:
             raise ValueError(
                 f"--task {number}, {slot.variant} with seed {slot.seed}, waits for runs that are "
-                f"not finished in {folder}; see their logs, and give the command again."
+                f"not finished in {folder}, or diverged; see their logs, and give the command "
+                "again."
             )
         if run.key in done:
             print(f"{slot.variant}, seed {slot.seed} is finished in {folder}.", flush=True)
@@ -198,11 +208,12 @@ class Variants(Study):
         """Writes results, tables and pictures; returns the metrics that no run has to draw."""
         done = self._done(folder)
         if self.same_data is not None:
-            self.same_data.require(kept for _, kept in done)
+            self.same_data.require(kept for _, kept in done if not kept.get(LOST))
+        unknown = dict.fromkeys([*self.metrics, *filter(None, [self.grid.metric])], math.nan)
         results = [
             Result(run.variant, run.seed, metric, float(value), run.learning_rate)
             for run, kept in done
-            for metric, value in kept["metrics"].items()
+            for metric, value in (unknown if kept.get(LOST) else kept["metrics"]).items()
         ]
         self._report(folder, results)
         return self._draw(folder, results, done)
@@ -218,12 +229,16 @@ class Variants(Study):
 
     def _ready(self, folder: Path) -> list[Run]:
         """Lists the runs that are not finished, and whose checkpoints of others are there."""
-        done = {run.key for run, _ in self._done(folder)}
+        done, trained = {run.key for run, _ in self._done(folder)}, self._trained(folder)
         return [
             run
             for run in self.grid.runs(folder)
-            if run.key not in done and done >= {run.needed(name).key for name in run.needs}
+            if run.key not in done and trained >= {run.needed(name).key for name in run.needs}
         ]
+
+    def _trained(self, folder: Path) -> set[tuple[str, int, float | None]]:
+        """Returns the keys of the runs that others can go on with: those that did not diverge."""
+        return {run.key for run, kept in self._done(folder) if not kept.get(LOST)}
 
     def _done(self, folder: Path) -> list[FinishedRun]:
         runs = self.grid.runs(folder)
@@ -262,7 +277,9 @@ class Variants(Study):
         if self.curves:
             rates = self.rates(results)
             chosen = [
-                each for each in done if each[0].learning_rate == rates[each[0].variant].rate
+                (run, kept)
+                for run, kept in done
+                if run.learning_rate == rates[run.variant].rate and not kept.get(LOST)
             ]
             missing += save_curves(folder, chosen, self.curves)
         return missing

@@ -7,7 +7,7 @@
 # Start the second command on each of two machines that share a folder, with the address of one of them. One process
 # is started for each GPU, or PROCESSES of them. When one dies, all are started again, up to RESTARTS times (3), and
 # go on with the newest checkpoint; so does the command when it is given again. Files are kept in runs/.
-# The command ends with the status of the run: 2, a mistake, and 75, told to stop and saved, start nothing again.
+# The command ends with the status of the run: 2, a mistake, 3, diverged, and 75, told to stop and saved, start nothing again.
 # If machines have several networks, say which one to use: `export NCCL_SOCKET_IFNAME=ib0` (or GLOO_SOCKET_IFNAME
 # without GPUs).
 set -euo pipefail
@@ -41,7 +41,7 @@ fi
 
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} NCCL_DEBUG=${NCCL_DEBUG:-WARN} PYTHONUNBUFFERED=1
 
-# torchrun starts again whatever fails, and forgets with which status; so these two end without a failure.
+# torchrun starts again whatever fails, and forgets with which status; so these three end without a failure.
 ending=$(mktemp)
 export OVERTONE_ENDING=$ending
 # shellcheck disable=SC2016
@@ -49,7 +49,7 @@ process='trap : TERM INT USR1
 : >"$OVERTONE_ENDING" # of processes that were started before
 status=0
 overtone "$@" || status=$?
-case $status in 2 | 75) echo "$status" >"$OVERTONE_ENDING" && exit 0 ;; esac
+case $status in 2 | 3 | 75) echo "$status" >"$OVERTONE_ENDING" && exit 0 ;; esac
 exit "$status"'
 
 # A store of its own for every attempt: the one that attempts share tells them apart by a number of restarts, which differs

@@ -1,6 +1,7 @@
 """Learning rates are all tried with the first seed; the best one of each variant goes on."""
 
 import json
+import math
 
 import pytest
 
@@ -14,6 +15,8 @@ rate = float(words[words.index("--model.optimizer.lr") + 1])
 seed = int(words[words.index("--seed_everything") + 1])
 if f"--fail-{rate}" in words:
     sys.exit(2)
+if f"--diverge-{rate}" in words or f"--diverge-{rate}-{seed}" in words:
+    sys.exit(3)
 best = float(words[words.index("--best") + 1])
 place = folder / "name"
 place.mkdir(parents=True, exist_ok=True)
@@ -23,7 +26,7 @@ numbers["baselines/naive/val/nll"] = 3.0
 (place / "last.ckpt").touch()
 for word in words:
     if word.startswith("--from=") and not pathlib.Path(word[7:]).is_file():
-        sys.exit(3)
+        sys.exit(4)
 (place / "metrics.json").write_text(json.dumps(numbers))
 with open(folder / "calls", "a") as file:
     file.write("x")
@@ -100,6 +103,39 @@ def test_a_rate_is_not_chosen_before_all_were_tried(tmp_path):
     assert not list(tmp_path.glob("fan/*/seed-6"))
     assert list(tmp_path.glob("plain/*/seed-6"))
     assert "| fan | 1 | 0.01 of 2" in (tmp_path / "table.md").read_text()
+
+
+def test_a_rate_that_diverges_is_tried_and_not_chosen(tmp_path):
+    arms = {**ARMS, "fan": [*ARMS["fan"], "--diverge-0.01"]}
+    for _ in range(2):
+        study(arms, baseline="plain").run(tmp_path, jobs=1)
+    assert set(calls(tmp_path).values()) == {1}
+    found = [each for each in read(tmp_path / "results.csv") if each.variant == "fan"]
+    [lost] = [each for each in found if each.learning_rate == 0.01]
+    assert (lost.seed, lost.metric) == (5, "val/nll")
+    assert math.isnan(lost.value)
+    text = (tmp_path / "table.md").read_text()
+    assert "| fan | 3 | 0.003 of 3 | 0.87 ± 0.10 |" in text
+    assert "| fan | 3 | 0.27" in text
+    assert "| loses |" in text
+
+
+def test_a_seed_that_diverges_leaves_no_verdict(tmp_path):
+    arms = {**ARMS, "fan": [*ARMS["fan"], "--diverge-0.01-6"]}
+    study(arms, baseline="plain").run(tmp_path, jobs=1)
+    text = (tmp_path / "table.md").read_text()
+    assert "| fan | 3 | 0.01 of 3, at the edge of the grid | nan |" in text
+    assert "| no verdict: 1 of 3 seeds diverged |" in text
+
+
+def test_nothing_goes_on_from_a_model_that_diverged(tmp_path):
+    arms = {"base": ["--best", "0.003", *(f"--diverge-{rate}" for rate in RATES)]}
+    arms["fine"] = ["--best", "0.003", "--from={base}"]
+    with pytest.raises(ValueError, match="5 of 10 runs cannot start, as those that they go on"):
+        study(arms).run(tmp_path, jobs=1)
+    assert len(list(tmp_path.glob("base/*/*/finished.json"))) == 5
+    with pytest.raises(ValueError, match=r"waits for runs that are not finished in .* or diverge"):
+        study(arms).run_one(tmp_path, 3)
 
 
 def test_more_may_be_better_for_the_metric_that_chooses(tmp_path):
