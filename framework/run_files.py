@@ -12,6 +12,7 @@ BASELINES = "baselines/"  # begins the names of scores of simple predictions the
 FIGURES = "figures"  # in the log directory: the folder of pictures
 PREDICTIONS = "predictions.jsonl"  # in the log directory: a row for each example
 FINISHED = "finished.json"  # in the folder of a run of a study: its results
+LOST = "diverged"  # there: true if its training did
 RESULTS, TABLES = "results.csv", "table.md"  # in that of a study: every number, and the tables
 COMPARISON = "comparison.yaml"  # there: what `compare` runs, as `study` takes it
 STUDY = "study.yaml"  # there: the options of the study that fills it

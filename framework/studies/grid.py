@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from framework.run_files import LOST
 from framework.studies.rates import RECIPE_RATE, ChosenRate, choose_rate
 from framework.studies.results import Result
-from framework.studies.runs import LOST, Kept, Run, finished
+from framework.studies.runs import Kept, Run, finished
 
 RATE = "--model.optimizer.lr"  # the option of the command line that a learning rate sets
 

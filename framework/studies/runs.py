@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from framework.interruptions import DIVERGED, PREEMPTED, Preempted
-from framework.run_files import FINISHED, METRICS, read_metrics
+from framework.run_files import FINISHED, LOST, METRICS, read_metrics
 from framework.studies.results import rival
 from framework.studies.same_data import DIGESTS, TRAINED_ON, digests, trained_on
 
@@ -27,7 +27,6 @@ STARTED = "started.json"  # there: words, and digests of files, of the training 
 EARLIER = "earlier-{}"  # folder there, of what a training with other words has written
 REPORTS = "reports"  # folder there, of what later commands write
 
-LOST = "diverged"  # in the results of a run: true if its training did
 Kept = dict[str, Any]
 """Results of a finished run: its words, seconds, metrics and the folder of its logs.
 

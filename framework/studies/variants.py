@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from framework.run_files import RESULTS, TABLES
+from framework.run_files import LOST, RESULTS, TABLES
 from framework.studies.checks import (
     require_checkpoints,
     require_compared,
@@ -29,7 +29,7 @@ from framework.studies.results import (
     summary,
     write,
 )
-from framework.studies.runs import LOST, Run, finished, train
+from framework.studies.runs import Run, finished, train
 from framework.studies.same_data import SameData
 from framework.studies.sizes import pairs, size_ratios
 from framework.studies.study import Study

@@ -32,7 +32,7 @@ from framework.catalogue.runs import (
     rows,
 )
 from framework.console.recipes import find
-from framework.run_files import COMPARISON, FINISHED, RESULTS, STUDY, TABLES
+from framework.run_files import COMPARISON, FINISHED, LOST, RESULTS, STUDY, TABLES
 
 MEANS = (
     "Lines are means over the seeds of a variant, at the steps that all of them logged; faint "
@@ -100,7 +100,7 @@ def _logged(folder: Path) -> Iterator[tuple[str, logs.Scalars]]:
         path for path in folder.rglob(FINISHED) if not any(map(SET_ASIDE.fullmatch, path.parts))
     ]
     notes.sort(key=lambda path: path.stat().st_mtime_ns)  # as they ended
-    kept = [(path, _kept(path)) for path in notes]
+    kept = [(path, run) for path in notes if (run := _kept(path)) is not None]
     counts = Counter((run["variant"], run["learning_rate"]) for _, run in kept)
     for path, run in kept:
         arm, rate = run["variant"], run["learning_rate"]
@@ -109,9 +109,12 @@ def _logged(folder: Path) -> Iterator[tuple[str, logs.Scalars]]:
             yield arm, logs.read_logs(path.parent / run["logs"]).scalars
 
 
-def _kept(path: Path) -> dict[str, str]:
+def _kept(path: Path) -> dict[str, str] | None:
+    """Returns what tells a run and where it logged, None if it diverged."""
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
+        if read.get(LOST):
+            return None
         rate = str(read.get("learning_rate"))  # which earlier versions did not note
         return {"variant": str(read["variant"]), "learning_rate": rate, "logs": str(read["logs"])}
     except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -194,6 +194,15 @@ def refused(capsys, *words):
     return said
 
 
+def test_a_run_that_diverged_has_no_curve(study):
+    note = {"variant": "fan", "seed": 1, "learning_rate": 0.4, "metrics": {}, "diverged": True}
+    place = study / "fan" / "lr-0.4" / "seed-1"
+    place.mkdir(parents=True)
+    (place / "finished.json").write_text(json.dumps(note))
+    curves = [each["data-steps"] for each in reported(study).all("path") if "data-steps" in each]
+    assert curves.count("99 199") == 2
+
+
 def test_a_damaged_note_of_a_study_is_named(study, capsys):
     damage(study, "plain/seed-1/finished.json", json.dumps({"variant": "plain"}).encode())
     assert "finished.json is no note of a finished run" in refused(capsys, str(study))
