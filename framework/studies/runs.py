@@ -141,7 +141,7 @@ def train(run: Run, folder: Path, jobs: int) -> Path | None:
     if status == DIVERGED:
         lost = {**run._asdict(), "seconds": seconds, "metrics": {}, LOST: True}
         (place / FINISHED).write_text(json.dumps(lost, indent=1), encoding="utf-8")
-        print(f"{line}, diverged, see {log}", flush=True)
+        print(f"{line}, diverged, see {log}; without {FINISHED} it is trained again", flush=True)
         return None
     if status:
         print(f"{line}, failed with status {status}, see {log}", flush=True)
