@@ -241,7 +241,7 @@ def compare(owner: str, expected: Mapping[str, Any], found: Mapping[str, Any]) -
         )
 
 
-def require_numbers(owner: str, found: Mapping[str, Any]) -> None:
+def require_no_nan(owner: str, found: Mapping[str, Any]) -> None:
     """Refuses parameters that are NaN; shards of other processes are not looked at.
 
     Args:

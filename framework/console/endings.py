@@ -27,7 +27,9 @@ def end(trainer: Trainer, error: Exception) -> None:
     for callback in interruptions(trainer):
         if callback.status is not None and not os.environ.get("OVERTONE_DEBUG"):
             sys.exit(callback.status)
-        is_failure = callback.has_trained and not isinstance(error, Diverged)  # which has a status
+        is_failure = callback.has_trained and not isinstance(
+            error, Diverged
+        )  # which states its own
         if is_failure and (message := user_message(error)):
             raise RunFailure(message) from error
 

@@ -78,7 +78,7 @@ class Sampling:
             ValueError: On a CPU, if logits are NaN or infinite, so that nothing has a probability.
         """
         if self.temperature == 0:
-            best = logits.argmax(-1, keepdim=True)  # NaN, where there is one
+            best = logits.argmax(-1, keepdim=True)  # at NaN, where there is one
             _require_finite(logits.gather(-1, best))
             return best.squeeze(-1)
         probs, tokens = self._candidates(logits)

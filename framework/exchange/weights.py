@@ -10,7 +10,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, nn
 
 from components.interfaces import Backbone, Head, Initialization, Stem
-from framework.checkpoints import load_parameters, part_classes, read, require_numbers
+from framework.checkpoints import load_parameters, part_classes, read, require_no_nan
 from framework.exchange.conversion import import_directory
 from framework.tables import table
 
@@ -57,7 +57,7 @@ class Weights(Initialization):
                 f"Weights: nothing in {self.path!r} fits this model: {comparison.difference()}; "
                 "use a checkpoint of a similar model, or start without it."
             )
-        require_numbers("Weights", comparison.fitting)
+        require_no_nan("Weights", comparison.fitting)
         parts.load_state_dict(comparison.fitting, strict=False)
         _report(self.path, comparison)
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from lightning.pytorch import LightningModule
 
-from framework.checkpoints import compare, require_numbers
+from framework.checkpoints import compare, require_no_nan
 from framework.class_checks import checked
 from framework.data import position
 from framework.data.module import PredictiveData
@@ -96,5 +96,5 @@ class DescribedModule(LightningModule):
         """
         if strict:
             compare(type(self).__name__, self.state_dict(), state_dict)
-        require_numbers(type(self).__name__, state_dict)
+        require_no_nan(type(self).__name__, state_dict)
         return super().load_state_dict(state_dict, strict, assign)

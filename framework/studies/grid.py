@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from framework.run_files import LOST
+from framework.run_files import HAS_DIVERGED
 from framework.studies.rates import RECIPE_RATE, ChosenRate, choose_rate
 from framework.studies.results import Result
 from framework.studies.runs import Kept, Run, finished
@@ -118,7 +118,7 @@ class RunGrid:
         return run._replace(words=[*run.words, RATE, repr(rate)], learning_rate=rate)
 
     def _score(self, kept: Kept) -> float:
-        if kept.get(LOST):
+        if kept.get(HAS_DIVERGED):
             return math.nan
         if self.metric not in kept["metrics"]:
             raise ValueError(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from framework.interruptions import DIVERGED, PREEMPTED, Preempted
-from framework.run_files import FINISHED, LOST, METRICS, read_metrics
+from framework.run_files import FINISHED, HAS_DIVERGED, METRICS, read_metrics
 from framework.studies.results import rival
 from framework.studies.same_data import DIGESTS, TRAINED_ON, digests, trained_on
 
@@ -34,6 +34,10 @@ One that diverged has no metrics and no logs, but is finished: it would end alik
 """
 
 
+RunKey = tuple[str, int, float | None]
+"""What tells a run from the others of a study: variant, seed and learning rate."""
+
+
 class Run(NamedTuple):
     """One training run."""
 
@@ -47,7 +51,7 @@ class Run(NamedTuple):
     files: Sequence[str] | None = None  # behind its data, of a run that notes what these were
 
     @property
-    def key(self) -> tuple[str, int, float | None]:
+    def key(self) -> RunKey:
         """What tells it from the other runs of a study."""
         return self.variant, self.seed, self.learning_rate
 
@@ -139,7 +143,7 @@ def train(run: Run, folder: Path, jobs: int) -> Path | None:
         print(f"{line}, told to stop; the same command goes on with it", flush=True)
         raise Preempted
     if status == DIVERGED:
-        lost = {**run._asdict(), "seconds": seconds, "metrics": {}, LOST: True}
+        lost = {**run._asdict(), "seconds": seconds, "metrics": {}, HAS_DIVERGED: True}
         (place / FINISHED).write_text(json.dumps(lost, indent=1), encoding="utf-8")
         print(f"{line}, diverged, see {log}; without {FINISHED} it is trained again", flush=True)
         return None

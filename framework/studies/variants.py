@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from framework.run_files import LOST, RESULTS, TABLES
+from framework.run_files import HAS_DIVERGED, RESULTS, TABLES
 from framework.studies.checks import (
     require_checkpoints,
     require_compared,
@@ -29,7 +29,7 @@ from framework.studies.results import (
     summary,
     write,
 )
-from framework.studies.runs import Run, finished, train
+from framework.studies.runs import Run, RunKey, finished, train
 from framework.studies.same_data import SameData
 from framework.studies.sizes import pairs, size_ratios
 from framework.studies.study import Study
@@ -180,10 +180,8 @@ class Variants(Study):
             raise ValueError(f"--task {number} is none of the runs 0 to {len(slots) - 1}.")
         slot = slots[number]
         run = self.grid.find(folder, slot)
-        done = {run.key for run, _ in self._done(folder)}
-        if run is None or not self._trained(folder) >= {
-            run.needed(name).key for name in run.needs
-        }:
+        done, trained = self._keys(folder)
+        if run is None or not trained >= {run.needed(name).key for name in run.needs}:
             raise ValueError(
                 f"--task {number}, {slot.variant} with seed {slot.seed}, waits for runs that are "
                 f"not finished in {folder}, or diverged; see their logs, and give the command "
@@ -208,12 +206,12 @@ class Variants(Study):
         """Writes results, tables and pictures; returns the metrics that no run has to draw."""
         done = self._done(folder)
         if self.same_data is not None:
-            self.same_data.require(kept for _, kept in done if not kept.get(LOST))
-        unknown = dict.fromkeys([*self.metrics, *filter(None, [self.grid.metric])], math.nan)
+            self.same_data.require(kept for _, kept in done if not kept.get(HAS_DIVERGED))
+        unknown = dict.fromkeys([*self.metrics, self.grid.metric], math.nan)
         results = [
             Result(run.variant, run.seed, metric, float(value), run.learning_rate)
             for run, kept in done
-            for metric, value in (unknown if kept.get(LOST) else kept["metrics"]).items()
+            for metric, value in (unknown if kept.get(HAS_DIVERGED) else kept["metrics"]).items()
         ]
         self._report(folder, results)
         return self._draw(folder, results, done)
@@ -221,7 +219,7 @@ class Variants(Study):
     def _launch_all(self, folder: Path, jobs: int) -> list[Path]:
         """Runs what can be run until nothing is left; returns the logs of what failed."""
         failed: list[Path] = []
-        tried: set[tuple[str, int, float | None]] = set()
+        tried: set[RunKey] = set()
         while ready := [run for run in self._ready(folder) if run.key not in tried]:
             tried |= {run.key for run in ready}
             failed += self.launch(folder, ready, jobs)
@@ -229,16 +227,18 @@ class Variants(Study):
 
     def _ready(self, folder: Path) -> list[Run]:
         """Lists the runs that are not finished, and whose checkpoints of others are there."""
-        done, trained = {run.key for run, _ in self._done(folder)}, self._trained(folder)
+        done, trained = self._keys(folder)
         return [
             run
             for run in self.grid.runs(folder)
             if run.key not in done and trained >= {run.needed(name).key for name in run.needs}
         ]
 
-    def _trained(self, folder: Path) -> set[tuple[str, int, float | None]]:
-        """Returns the keys of the runs that others can go on with: those that did not diverge."""
-        return {run.key for run, kept in self._done(folder) if not kept.get(LOST)}
+    def _keys(self, folder: Path) -> tuple[set[RunKey], set[RunKey]]:
+        """Returns the keys of what is finished, and of what others can go on with."""
+        done = self._done(folder)
+        trained = {run.key for run, kept in done if not kept.get(HAS_DIVERGED)}
+        return {run.key for run, _ in done}, trained
 
     def _done(self, folder: Path) -> list[FinishedRun]:
         runs = self.grid.runs(folder)
@@ -279,7 +279,7 @@ class Variants(Study):
             chosen = [
                 (run, kept)
                 for run, kept in done
-                if run.learning_rate == rates[run.variant].rate and not kept.get(LOST)
+                if run.learning_rate == rates[run.variant].rate and not kept.get(HAS_DIVERGED)
             ]
             missing += save_curves(folder, chosen, self.curves)
         return missing

@@ -32,7 +32,7 @@ from framework.catalogue.runs import (
     rows,
 )
 from framework.console.recipes import find
-from framework.run_files import COMPARISON, FINISHED, LOST, RESULTS, STUDY, TABLES
+from framework.run_files import COMPARISON, FINISHED, HAS_DIVERGED, RESULTS, STUDY, TABLES
 
 MEANS = (
     "Lines are means over the seeds of a variant, at the steps that all of them logged; faint "
@@ -113,7 +113,7 @@ def _kept(path: Path) -> dict[str, str] | None:
     """Returns what tells a run and where it logged, None if it diverged."""
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
-        if read.get(LOST):
+        if read.get(HAS_DIVERGED):
             return None
         rate = str(read.get("learning_rate"))  # which earlier versions did not note
         return {"variant": str(read["variant"]), "learning_rate": rate, "logs": str(read["logs"])}

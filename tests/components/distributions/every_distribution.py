@@ -28,6 +28,7 @@ from components.distributions import (
     TransformedFourier,
     WithAtoms,
 )
+from components.distributions.scores import crps
 from components.layers.readout import Readout
 from components.testing import distributions as testing
 
@@ -166,6 +167,12 @@ def discrete(name: str, *shape: int, dtype: torch.dtype = torch.float64) -> Disc
 
 def real(name: str, *shape: int, dtype: torch.dtype = torch.float64) -> Distribution:
     return (REAL | MIXED)[name](shape, dtype)
+
+
+def statistics(distribution: Distribution, target: Tensor) -> list[Tensor]:
+    """Scores a target, and computes the statistics that are one number of each row."""
+    scores = [distribution.log_prob(target), distribution.cdf(target), crps(distribution, target)]
+    return [*scores, distribution.entropy(), distribution.mean, distribution.variance]
 
 
 def integrate(function, distribution: Distribution, *points: float) -> Tensor:

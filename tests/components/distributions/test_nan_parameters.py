@@ -2,13 +2,11 @@
 
 import pytest
 import torch
-from every_distribution import DISCRETE, MIXED, REAL, discrete, real
+from every_distribution import DISCRETE, MIXED, REAL, discrete, real, statistics
 from torch.distributions import Normal
 
 from components.distributions import FourierCategorical
-from components.distributions.scores import crps
 
-STATISTICS = ["mean", "variance"]
 VALUES = torch.tensor([0.1, 0.2, 0.3], dtype=torch.float64)
 INDICES = torch.tensor([1, 2, 3])
 
@@ -24,18 +22,10 @@ def spoil(distribution, row=1):
     return distribution
 
 
-def results(distribution, target):
-    yield distribution.log_prob(target)
-    yield distribution.cdf(target)
-    yield crps(distribution, target)
-    yield distribution.entropy()
-    yield from (getattr(distribution, name) for name in STATISTICS)
-
-
 @pytest.mark.parametrize("name", [*REAL, *MIXED])
 def test_a_row_of_nan_stays_one(name):
     distribution = spoil(real(name, 3))
-    for found in (*results(distribution, VALUES), distribution.mode, distribution.icdf(VALUES)):
+    for found in (*statistics(distribution, VALUES), distribution.mode, distribution.icdf(VALUES)):
         assert found.isnan().tolist() == [False, True, False]
 
 
@@ -58,7 +48,7 @@ def test_draws_are_refused(name):
 @pytest.mark.parametrize("name", DISCRETE)
 def test_outcomes_have_no_probability_and_are_not_drawn(name):
     distribution = spoil(discrete(name, 3))
-    for found in results(distribution, INDICES):
+    for found in statistics(distribution, INDICES):
         assert found.isnan().tolist() == [False, True, False]
     assert distribution.probs.isnan().all(-1).tolist() == [False, True, False]
     for draws in (1, 50):
