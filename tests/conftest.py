@@ -15,6 +15,7 @@ from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_WORKERS = 8  # each takes 1.5 GB, and the seconds that collection takes
+REMEMBERED: list = []  # one: what command lines of all tests of a worker read of classes
 
 # Before torch is imported, here and in processes that tests start: a worker has one core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -32,32 +33,41 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_collection_finish() -> None:
     """Spares tests what takes longer than many of them.
 
-    The collector of garbage need not look at thousands of tests, which live to the end anyway. And
-    torch notes the whole stack with every seed, for a GPU that may still come to use.
+    The collector of garbage need not look at thousands of tests, which live to the end anyway.
+    torch notes the whole stack with every seed, for a GPU that may still come to use. And command
+    lines read the same parts of the same recipes again and again.
     """
     import torch
+
+    from framework.console import class_options
+    from framework.importing import restricted
 
     gc.collect()
     gc.freeze()
     if not torch.accelerator.is_available():
         torch.manual_seed = torch.default_generator.manual_seed
+    fresh = class_options.Remembered
+    REMEMBERED.append(fresh(class_options.ADAPT))
+    class_options.Remembered = lambda adapt: fresh(adapt) if restricted() else REMEMBERED[0]
 
 
-@pytest.fixture(autouse=True)
-def forgotten_seed() -> Iterator[None]:
-    """Lets no test inherit a seed: `seed_everything` leaves it in the environment of the ranks."""
-    yield
-    os.environ.pop("PL_GLOBAL_SEED", None)
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Iterator[None]:
+    """Lets no test inherit what another one leaves behind: a seed, and folders of modules.
 
-
-@pytest.fixture(autouse=True)
-def forgotten_folders() -> Iterator[None]:
-    """Lets no test search for modules where another one ran a command line."""
+    `seed_everything` notes a seed in the environment of the ranks, and a command line searches for
+    modules where it ran. As fixtures of every test, this would take a quarter of a short one.
+    """
     before = list(sys.path)
-    yield
+    done = yield
+    os.environ.pop("PL_GLOBAL_SEED", None)
     sys.path[:] = before
-    if module := sys.modules.get("framework.console.import_path"):
+    module = sys.modules.get("framework.console.import_path")
+    if module and module._searched:
+        if {*module.searched()} - {ROOT} and {*module.used()} - {str(ROOT)}:
+            REMEMBERED[0]._results.clear()  # of classes that other tests may define otherwise
         module._searched.clear()
+    return done
 
 
 @pytest.fixture

@@ -39,8 +39,8 @@ class Trained:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks the tests of the trained model as slow."""
     for item in items:
-        here = Path(__file__).parent in item.path.parents
-        if here and "trained" in getattr(item, "fixturenames", ()):
+        trained = "trained" in getattr(item, "fixturenames", ())
+        if trained and Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.slow)
 
 
