@@ -2,20 +2,16 @@
 
 import re
 import statistics
-from importlib import import_module
 
 import pytest
 import yaml
 
-import cli
 from framework.console import recipes
-from framework.studies import Variants, read
+from framework.studies import read
 from framework.studies.comparisons import arms_of, half_width, paired_gaps
 from framework.studies.results import rival
+from tests.test_studies import KINDS
 
-for face in cli._slices():
-    import_module(face)
-KINDS = {kind.__name__: kind for kind in (Variants, *Variants.__subclasses__())}
 STUDIES = {
     path: KINDS[study["class_path"]](**study["init_args"])
     for path in recipes.studies()
