@@ -142,6 +142,7 @@ def test_strategies_are_found_by_name(place, capsys):
     assert strategy["class_path"].endswith(wanted[place.partition("/")[2]])
 
 
+@pytest.mark.slow
 def test_slurm_overlay_reads_the_job(capsys, monkeypatch):
     monkeypatch.setenv("SLURM_NNODES", "3")
     monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "4")
@@ -149,6 +150,7 @@ def test_slurm_overlay_reads_the_job(capsys, monkeypatch):
     assert (trainer["num_nodes"], int(trainer["devices"])) == (3, 4)
 
 
+@pytest.mark.slow
 def test_parameters_in_double_precision_train(tmp_path):
     more = options(tmp_path, "limit_val_batches=0", "enable_checkpointing=true")
     cli.main(["fit", *SMOKE, "--config", "precision/double", *more])

@@ -32,10 +32,10 @@ KINDS = {  # one recipe for each kind of data and module, with the heads that ca
     **dict.fromkeys(("multiplication", "random_numbers", "written_numbers"), CATEGORICAL),
     **dict.fromkeys(("linear_equation", "tiny"), TIED),
 }
-# One recipe for each kind of data, and two of tasks; the others are left to the slow tests.
-ALWAYS = ("quickstart", "sotu", "cartpole", "two_peaks", "lagged_sines", "random_numbers")
-OFTEN = ("quickstart",)  # in bfloat16, and with the heads
-OFTEN_HEADS = ("fan", "fourier_even_atoms", "quantile")  # with bins, on a line with atoms, without
+# One recipe of series, tokens, trajectories and pairs; the others are left to the slow tests.
+ALWAYS = ("quickstart", "sotu", "cartpole", "two_peaks")
+# Heads of a density with atoms, and of none; the other pairs are left to the slow tests, too.
+OFTEN = (("quickstart", "fourier_even_atoms"), ("quickstart", "quantile"))
 SAME_DATA = ("cartpole", "tiny")  # whose data and module another of KINDS has too
 
 FEW_SERIES = {"few": {"source": {"class_path": "KernelSynth", "init_args": {"number": 20}}}}
@@ -102,17 +102,14 @@ def own_head(name: str) -> str:
 
 
 def runs(
-    names: Iterable[tuple[str, str]],
-    often: Container[str],
-    overlays: Container[str] | None = None,
+    names: Iterable[tuple[str, str]], often: Container[tuple[str, str]] = ()
 ) -> list[ParameterSet]:
-    """The recipes that are there with an overlay each; slow where one of both is not run often."""
+    """The recipes that are there with an overlay each; slow those that are not run often."""
     return [
         pytest.param(RECIPE[name], overlay, id=f"{name}-{overlay}", marks=marks)
         for name, overlay in names
         if name in RECIPE
-        for is_often in [name in often and (overlays is None or overlay in overlays)]
-        for marks in [() if is_often else pytest.mark.slow]
+        for marks in [() if (name, overlay) in often else pytest.mark.slow]
     ]
 
 
@@ -133,9 +130,7 @@ def test_two_steps(recipe, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("recipe", "head"),
     runs(
-        ((name, head) for name in KINDS for head in KINDS[name] if head != own_head(name)),
-        OFTEN,
-        OFTEN_HEADS,
+        ((name, head) for name in KINDS for head in KINDS[name] if head != own_head(name)), OFTEN
     ),
 )
 @pytest.mark.usefixtures("unsaved_pictures")
@@ -151,9 +146,7 @@ SOFT = {  # players whose chances are known, by recipe, and a few episodes of th
 }
 
 
-@pytest.mark.parametrize(
-    ("recipe", "overlay"), runs(((name, f"{name}/soft") for name in SOFT), ("pendulum",))
-)
+@pytest.mark.parametrize(("recipe", "overlay"), runs((name, f"{name}/soft") for name in SOFT))
 @pytest.mark.usefixtures("unsaved_pictures")
 def test_two_steps_of_a_soft_player_are_scored_by_the_truth(recipe, overlay, tmp_path, capsys):
     """Beside what the constant prediction scores, which sees nothing."""
@@ -192,10 +185,12 @@ def test_a_head_is_swapped_by_flag_overlay_or_edit(recipe, head, tmp_path, capsy
 
 @pytest.mark.parametrize(
     ("recipe", "precision"),
-    [
-        *runs(((name, "bf16_true") for name in KINDS if name not in SAME_DATA), OFTEN),
-        *runs(((name, "bf16") for name in OFTEN), ()),
-    ],
+    runs(
+        [
+            *((name, "bf16_true") for name in KINDS if name not in SAME_DATA),
+            ("quickstart", "bf16"),
+        ]
+    ),
 )
 def test_two_steps_and_a_picture_in_bfloat16(recipe, precision, tmp_path, capsys):
     two_steps(recipe, tmp_path, f"precision/{precision}")

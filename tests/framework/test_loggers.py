@@ -23,6 +23,7 @@ def holds(folder, name):
     return len(kept) == 1 and name in kept[0].read_bytes()
 
 
+@pytest.mark.slow
 def test_a_table_has_every_logged_step_in_the_folder_of_the_run(tmp_path):
     folder = trained(tmp_path, "logger/csv")
     with (folder / "metrics.csv").open(newline="") as file:

@@ -44,6 +44,7 @@ def test_an_exported_model_forecasts_as_its_checkpoint(checkpoint, tmp_path, cap
     assert file.stat().st_size < checkpoint.stat().st_size / 2
 
 
+@pytest.mark.slow
 def test_nothing_is_overwritten_and_no_option_ignored(checkpoint, tmp_path, capsys):
     file = tmp_path / "mine.safetensors"
     file.write_text("precious")

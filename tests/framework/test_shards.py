@@ -188,6 +188,7 @@ def test_what_cannot_be_joined_is_one_sentence(tmp_path):
             consolidate(list(words), "overtone")
 
 
+@pytest.mark.slow
 def test_resuming_reads_shards_as_data(tmp_path):
     run_ranks(_train, 1, tmp_path / "third.ckpt")
     assert run_ranks(_resumed, 1, tmp_path / "third.ckpt") == [2]  # parameters and optimizer

@@ -160,6 +160,7 @@ def test_half_as_much_is_gathered_and_the_result_is_that_of_one_process(reduced)
             torch.testing.assert_close(value, one[name], rtol=0, atol=1e-3, msg=name)
 
 
+@pytest.mark.slow
 def test_eight_processes_are_stepped_with_a_fake_process_group():
     """Two replicas of two shards, each of layers in two parts: shapes only, nothing is sent."""
 

@@ -122,7 +122,7 @@ WINDOWS = {"hann": lambda x: 1 + torch.cos(math.pi * x), "bell": lambda x: torch
 
 
 @pytest.mark.parametrize("shape", WINDOWS)
-@pytest.mark.parametrize("frequencies", [8, 20, 128, 550])
+@pytest.mark.parametrize("frequencies", [8, 20, 128, pytest.param(550, marks=pytest.mark.slow)])
 def test_spikes_are_never_negative(frequencies, shape):
     window = WINDOWS[shape](torch.arange(frequencies + 1) / (frequencies + 1))
     a = torch.cat((window, torch.zeros(frequencies + 1))).requires_grad_()

@@ -112,7 +112,13 @@ EDGES = tuple(float(edge) for edge in range(19))
 
 
 @pytest.mark.filterwarnings("ignore")  # the compiler warns of its own workings
-@pytest.mark.parametrize(("kind", "cells"), [(FourierCategorical, 18), (FourierHistogram, EDGES)])
+@pytest.mark.parametrize(
+    ("kind", "cells"),
+    [
+        pytest.param(FourierCategorical, 18, marks=pytest.mark.slow),
+        (FourierHistogram, EDGES),
+    ],
+)
 def test_it_compiles_without_a_break(kind, cells):
     weight = torch.randn(18, 6, requires_grad=True)
     hidden, target = torch.randn(40, 6), torch.randint(18, (40,))

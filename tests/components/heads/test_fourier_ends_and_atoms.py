@@ -47,6 +47,7 @@ def test_exact_masses_of_uneven_cells_are_integrals_of_the_even_density():
     torch.testing.assert_close(found, below.diff(dim=0).T, atol=1e-7, rtol=0)
 
 
+@pytest.mark.slow
 def test_what_lies_near_one_end_does_not_spill_over_to_the_other():
     """Of the best of each kind for a target at the upper end, by 300 steps of gradient descent."""
     lowest = {}

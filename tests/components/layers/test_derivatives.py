@@ -38,7 +38,10 @@ CASES = {
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # in torch's forward ones
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case",
+    ["norm", pytest.param("rotation", marks=pytest.mark.slow), "rotation of several sequences"],
+)
 def test_derivatives_are_those_of_finite_differences(case):
     """First ones, backward and forward, and second ones."""
     function, inputs = CASES[case]

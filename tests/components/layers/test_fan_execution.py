@@ -98,8 +98,10 @@ def test_the_gradient_that_comes_in_is_not_changed():
 
 
 @pytest.mark.filterwarnings("ignore")  # the compiler warns of its own workings
-@pytest.mark.parametrize("activation", [nn.Identity, nn.GELU])
-@pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.parametrize(
+    "activation", [pytest.param(nn.Identity, marks=pytest.mark.slow), nn.GELU]
+)
+@pytest.mark.parametrize("autocast", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_layer_compiles_in_one_piece(activation, autocast):
     torch._dynamo.reset()
     layer = FanLayer(4, 8, activation=activation, gated=True)

@@ -42,7 +42,9 @@ def run(folder, scores, every, **settings):
     return watch.steps, {path.stem: read(path) for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("every", [None, 1, 2, 3, 5])
+@pytest.mark.parametrize(
+    "every", [None, *(pytest.param(every, marks=pytest.mark.slow) for every in (1, 2, 5)), 3]
+)
 @pytest.mark.parametrize("scores", [(1.0, 2.0, 3.0), (3.0, 1.0, 2.0), (3.0, 2.0, 1.0)])
 def test_best_is_that_of_the_best_validation(every, scores, tmp_path):
     steps, found = run(tmp_path, scores, every)

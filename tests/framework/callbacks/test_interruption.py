@@ -295,6 +295,7 @@ def test_ranks_agree_to_stop(number, rank, strategy, whole_of_two, tmp_path):
     assert same(tmp_path, whole)
 
 
+@pytest.mark.slow
 def test_a_rank_that_is_killed_is_named(whole_of_two, tmp_path):
     [(seconds, said), _] = on_ranks(
         tmp_path, send(signal.SIGKILL), 1, dying=[1], expected=RuntimeError

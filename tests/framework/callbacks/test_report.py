@@ -147,6 +147,7 @@ def test_evaluations_end_with_one_table(verb, tmp_path, capsys):
     assert (tmp_path / "figures" / "means.png").exists()
 
 
+@pytest.mark.slow
 def test_simple_forecasts_stand_beside_those_of_a_model(tmp_path, capsys):
     """Each is scored on the windows that the model was scored on, here those of one batch."""
     series = [np.arange(40.0) * k % 7 for k in (1, 2, 3)] + [np.ones(40)]

@@ -84,7 +84,9 @@ def test_values_of_their_own_replace_a_matrix(kv_heads):
     assert abs(found - (512 - (0.75 * 96 - 0.25 * 96 * kv_heads / 4) / 3)) <= 2
 
 
-@pytest.mark.parametrize("feedforward", ["SwiGLU", "FeedForward"])
+@pytest.mark.parametrize(
+    "feedforward", ["SwiGLU", pytest.param("FeedForward", marks=pytest.mark.slow)]
+)
 def test_nothing_is_taken_from_a_plain_transformer(feedforward):
     assert width("${equal_parameters:177}", feedforward) == 177
 

@@ -47,6 +47,7 @@ DATA = [
 ]
 
 
+@pytest.mark.slow
 def test_an_import_tells_what_it_found(golden_model, capsys):
     cli.main(["import", "model", "a/model.ckpt"])
     lines = capsys.readouterr().out.splitlines()

@@ -77,6 +77,7 @@ def test_the_same_command_goes_on_in_the_same_folder(whole, tmp_path, capsys):
     assert "resume" not in saved
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_passed_over(copied, whole, capsys):
     newest = last(copied).resolve()
     newest.write_bytes(newest.read_bytes()[:-100])

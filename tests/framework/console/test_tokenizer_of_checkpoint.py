@@ -74,6 +74,7 @@ def restored(written, source, tokenizer=None):
     return data
 
 
+@pytest.mark.slow
 def test_the_tokenizer_is_that_of_the_training_text(written):
     source = TextFiles(str(written.other))
     own = TokenData(TextFiles(str(written.folder / "text.txt")), BytePairTokenizer(300), 32)

@@ -48,7 +48,11 @@ def held(case, world=1, strategy="auto", path=None, **changes):
     return {name: value for name, value in vars(held).items() if isinstance(value, int)}
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem.__name__)
+@pytest.mark.parametrize(
+    "case",
+    [CASES[0], *(pytest.param(case, marks=pytest.mark.slow) for case in CASES[1:])],
+    ids=lambda case: case.stem.__name__,
+)
 def test_bytes_are_those_of_a_real_step(case, tmp_path):
     model, batch = made(case)
     costs, states = step_costs(model, first(batch)), states_of(twin(model, PLAIN))

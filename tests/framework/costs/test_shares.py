@@ -49,7 +49,13 @@ def kept(backbone, share):
     [pytest.param(Share(tensors=2), marks=pytest.mark.slow), Share(contexts=2)],
     ids=str,
 )
-@pytest.mark.parametrize("backbone", [FANFORMER, GPT], ids=["FANformer", "GPT"])
+@pytest.mark.parametrize(
+    "backbone",
+    [
+        pytest.param(FANFORMER, marks=pytest.mark.slow, id="FANformer"),
+        pytest.param(GPT, id="GPT"),
+    ],
+)
 def test_activations_are_those_of_a_process(backbone, share):
     whole = step_costs(made(backbone), batch())
     counted = step_costs(made(backbone), batch(), share=share)

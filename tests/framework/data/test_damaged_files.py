@@ -156,6 +156,7 @@ def outcome(path):
     return "read"
 
 
+@pytest.mark.slow
 def test_damaged_files_are_read_or_refused_in_one_sentence(folder):
     outcomes = Counter()
 

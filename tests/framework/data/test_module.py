@@ -205,6 +205,7 @@ def evaluate_on_mesh(folder, data_parallel, tensor_parallel):
     return model.count
 
 
+@pytest.mark.slow
 def test_only_ranks_with_different_data_share_them(tmp_path):
     assert run_ranks(evaluate_on_mesh, 2, tmp_path, 2, 1) == [5, 6]
     assert run_ranks(evaluate_on_mesh, 2, tmp_path, 1, 2) == [11, 11]

@@ -108,6 +108,7 @@ def test_a_context_of_one_token():
     assert torch.cat(list(steps)).tolist() == expected
 
 
+@pytest.mark.slow
 def test_tokens_beyond_the_vocabulary_are_never_chosen():
     model, sampling = parts(), Sampling(200, 3.0)
     rows = together(model, PROMPTS, sampling, size=5)

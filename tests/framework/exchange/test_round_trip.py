@@ -140,6 +140,7 @@ def test_a_checkpoint_that_was_not_imported_is_exported_too(options, tmp_path):
     assert {**config, "n_kv_heads": config["n_kv_heads"] % 2 or None}.items() <= written.items()
 
 
+@pytest.mark.slow
 def test_rows_beyond_the_vocabulary_are_kept(tmp_path):
     """Published embeddings are padded to a round number, whose tokens never occur."""
     config = config_of(p=0.25, embedding_size=16)

@@ -183,6 +183,7 @@ def tokens_of(values, known, scale):
     return torch.where(known, nearest + 3, 0)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_chronos_forecasts_here_and_is_given_back(tmp_path):
     model, batch = random(chronos), windows()

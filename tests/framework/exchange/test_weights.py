@@ -164,6 +164,7 @@ def sharded(published, folder):
     return {name: value.full_tensor() for name, value in built.state_dict().items()}
 
 
+@pytest.mark.slow
 def test_shards_are_read_whole(published, tmp_path):
     folder = tmp_path / "shards"
     state, _ = run_ranks(sharded, 2, str(published), str(folder))

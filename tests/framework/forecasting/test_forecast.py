@@ -115,6 +115,7 @@ def test_without_an_output_some_rows_are_shown(checkpoint, capsys):
     assert "All 21 rows are written by --output forecast.csv" in said
 
 
+@pytest.mark.slow
 def test_python_returns_the_same_table(checkpoint, folder):
     source = LongTable(str(folder / "known.csv"), value="sales")
     frames = [

@@ -81,6 +81,7 @@ ARGS = """fit --model PredictiveModule --model.stem FakeStem --model.backbone Fa
 --trainer.enable_progress_bar false --trainer.enable_model_summary false --seed_everything 1"""
 
 
+@pytest.mark.slow
 def test_built_by_the_command_line(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["lightning"])
     cli = Wired(

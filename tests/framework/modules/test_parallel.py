@@ -73,7 +73,7 @@ def test_checkpointing_keeps_no_activations():
     assert len(saved) < 3  # of the linear layer, the tanh and the dropout
 
 
-@pytest.mark.parametrize("strategy", ["ddp", fakes.fsdp2])
+@pytest.mark.parametrize("strategy", ["ddp", pytest.param(fakes.fsdp2, marks=pytest.mark.slow)])
 def test_uneven_evaluation_counts_every_example_once(strategy):
     batch = fakes.examples(7)
     seed_everything(1, verbose=False)
@@ -142,7 +142,10 @@ def resumed(folder: Path, first: tuple, second: tuple, **changes: object) -> tup
     return run(*first, None), run(*second, folder / "third.ckpt")
 
 
-@pytest.mark.parametrize(("world", "strategy"), [(1, "auto"), (2, "ddp"), (2, fakes.fsdp2)])
+@pytest.mark.parametrize(
+    ("world", "strategy"),
+    [(1, "auto"), (2, "ddp"), pytest.param(2, fakes.fsdp2, marks=pytest.mark.slow)],
+)
 def test_resuming_is_exact(tmp_path, world, strategy):
     through, again = resumed(tmp_path, (world, strategy), (world, strategy))
     assert_same({**again, "rows": []}, {**through, "rows": []}, tolerance=0)

@@ -145,6 +145,7 @@ def test_embeddings_norms_and_constants_are_left_out_of_decay():
     }
 
 
+@pytest.mark.slow
 def test_texts_continue_with_a_cache_on_sharded_ranks():
     def texts(world):
         seed_everything(1, verbose=False)

@@ -36,6 +36,7 @@ def refused(capsys, *words):
     return capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_plan_of_a_run(tmp_path, capsys):
     path = tmp_path / "plan.json"
     words = ["--config", "two_peaks", *FIVE, "--mfu", "0.5", "--peak", "A100"]

@@ -124,6 +124,7 @@ def test_another_environment_has_references_of_its_own(checkpoint, tmp_path):
         framework.play(checkpoint, SQUARES, 1, 2, tmp_path / "films", 3)
 
 
+@pytest.mark.slow
 def test_what_was_played_before_an_interruption_is_written(checkpoint, tmp_path, capsys):
     output = tmp_path / "episodes.csv"
     options = {"returns": 1, "episodes": 4, "batch_size": 1, "seed": 100}

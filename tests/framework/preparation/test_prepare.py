@@ -152,6 +152,7 @@ def test_inputs_of_all_kinds_are_the_same_documents(lines, tmp_path, monkeypatch
             assert found == TEXTS, (name, size)
 
 
+@pytest.mark.slow
 def test_a_killed_command_is_given_again(lines, tmp_path):
     """It dies at each of its changes of the folder; none leaves half a shard under its name."""
     expected, folder = tmp_path / "expected", tmp_path / "killed"

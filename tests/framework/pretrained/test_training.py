@@ -90,6 +90,7 @@ def test_what_is_trained_changes_and_is_all_that_is_kept(tuning, tiny, tmp_path)
     assert dict(third.hparams) == dict(loaded.hparams)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_ends_like_an_uninterrupted_one(tiny, tmp_path):
     whole, _ = fit(tiny, max_steps=4)
     _, first = fit(tiny, max_steps=2)

@@ -80,6 +80,7 @@ def test_all_rates_are_one_array_and_the_other_seeds_one_after_it(words, cluster
     assert not calls(cluster / "here")
 
 
+@pytest.mark.slow
 def test_its_tasks_run_what_the_study_runs_in_one_go(cluster, monkeypatch, capsys):
     submit("--slurm")
     for name in ("round-1", "round-2", "report"):
@@ -97,6 +98,7 @@ def test_its_tasks_run_what_the_study_runs_in_one_go(cluster, monkeypatch, capsy
     assert "6 of 6 runs are finished" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_what_is_left_is_submitted_again(cluster, capsys):
     submit("--slurm")
     *most, last = tasks(cluster, "round-1")

@@ -93,10 +93,15 @@ def test_what_cannot_be_compared_is_refused_before_anything_runs(words, told, tm
     ("changes", "told"),
     [
         ({"batch_size": 4}, "data.batch_size (8, 4)"),
-        ({"examples": 40}, "the number of examples that were seen (80, 40)"),
-        (
+        pytest.param(
+            {"examples": 40},
+            "the number of examples that were seen (80, 40)",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
             {"data": {**RECORD["data"], "target": [1.1, 2.0]}},
             "sample of target of the training data (1, 1.1)",
+            marks=pytest.mark.slow,
         ),
     ],
 )

@@ -84,6 +84,7 @@ def test_a_study_goes_on_where_it_stopped(tmp_path):
     assert len(counts) == 9
 
 
+@pytest.mark.slow
 def test_a_wider_grid_moves_the_other_seeds_to_a_better_rate(tmp_path):
     study().run(tmp_path, jobs=1)
     arms = {**ARMS, "fan": ["--best", "0.03"]}
@@ -120,6 +121,7 @@ def test_a_rate_that_diverges_is_tried_and_not_chosen(tmp_path):
     assert "| loses |" in text
 
 
+@pytest.mark.slow
 def test_a_seed_that_diverges_leaves_no_verdict(tmp_path):
     arms = {**ARMS, "fan": [*ARMS["fan"], "--diverge-0.01-6"]}
     study(arms, baseline="plain").run(tmp_path, jobs=1)
@@ -155,6 +157,7 @@ def test_rates_are_chosen_in_validation():
         study(chosen_by="test/mae")
 
 
+@pytest.mark.slow
 def test_a_variant_goes_on_from_a_base_of_its_own_with_the_same_seed(tmp_path):
     arms = {f"base/{arm}": words for arm, words in ARMS.items()}
     arms |= {arm: [*words, f"--from={{base/{arm}}}"] for arm, words in ARMS.items()}

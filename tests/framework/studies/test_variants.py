@@ -133,6 +133,7 @@ def test_a_picture_of_what_no_run_has_is_refused_after_all_is_written(launched, 
     assert "val/nll" in (tmp_path / "table.md").read_text()
 
 
+@pytest.mark.slow
 def test_groups_are_compared_with_their_baseline_and_drawn_against_their_size(launched, tmp_path):
     words = {f"{size}/{kind}": [kind, size] for size in "ab" for kind in ("plain", "fan")}
     study = Variants(

@@ -107,6 +107,7 @@ class NoHead:
 """
 
 
+@pytest.mark.slow
 def test_on_the_command_line(beside, tmp_path, capsys):
     """A head beside the recipe trains, and is found again beside the recipe of the checkpoint."""
     (beside / "own_head.py").write_text(HEAD)

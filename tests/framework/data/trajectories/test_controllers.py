@@ -62,6 +62,7 @@ def test_noise_that_cannot_be_played_gets_one_sentence():
 pytest.importorskip("mujoco")
 
 
+@pytest.mark.slow
 def test_the_actor_hops_far_without_noise():
     episodes = Hopper(steps=1_000, noise=[0.0]).read()
     returns = [part.sum() for part in np.split(episodes.reward, episodes.length.cumsum()[:-1])]

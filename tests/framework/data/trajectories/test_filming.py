@@ -85,6 +85,7 @@ def test_a_rollout_sees_what_is_read_from_a_recording(filmed):
         assert torch.equal(window[0], whole[-min(time + 1, 5) :])  # without padding
 
 
+@pytest.mark.slow
 def test_games_are_played_at_random():
     gravitar, again = (RandomAtari("Gravitar", steps=10, seed=1) for _ in range(2))
     episodes = gravitar.read()

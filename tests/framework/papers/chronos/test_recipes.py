@@ -72,6 +72,7 @@ def test_sizes_are_those_of_the_paper(size, published):
     assert model.blocks[0].attention.operator.scale == 1
 
 
+@pytest.mark.slow
 def test_the_recipe_is_of_size_mini_and_one_overlay_makes_it_decoder_only():
     assert millions(backbone("forecast/chronos/chronos.yaml")) == pytest.approx(20.46, abs=0.005)
     files = (

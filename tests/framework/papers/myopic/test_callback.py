@@ -48,6 +48,7 @@ def test_training_is_the_same_to_the_bit():
     assert {"gradient/future", "gradient/cosine/block 1"} <= set(runner.callback_metrics)
 
 
+@pytest.mark.slow
 def test_what_is_logged_is_what_the_analysis_finds(tmp_path):
     logger = CSVLogger(tmp_path)
     logged = {}

@@ -112,6 +112,7 @@ def test_help(capsys):
     assert "--first" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_mistakes(run, tmp_path, capsys):
     last = run / "last.ckpt"
     assert "future has no question ''" in told(capsys, "future")
@@ -128,6 +129,7 @@ def test_mistakes(run, tmp_path, capsys):
     assert "names no data" in told(capsys, "future", "probes", tmp_path / "alone.ckpt")
 
 
+@pytest.mark.slow
 def test_data_that_do_not_fit(run, capsys):
     words = ["future", "probes", run / "last.ckpt", "--accelerator=cpu", "--data=TokenData"]
     text = ["--data.source=StateOfTheUnion", "--data.tokenizer=ByteTokenizer"]

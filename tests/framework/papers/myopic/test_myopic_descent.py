@@ -74,6 +74,7 @@ def test_diverges_where_the_past_weighs_more():
     assert (found - solution).norm() > 1e2
 
 
+@pytest.mark.slow
 def test_the_gap_is_never_negative():
     coupling = 0.5 * DRAWN
     whole = SIGMA * EYE + coupling + coupling.T

@@ -70,6 +70,7 @@ def test_an_arm_is_handed_the_checkpoint_of_the_same_seed(launched, tmp_path):
     assert kept["words"][:3] == ["local", "--past", "{vanilla}"]
 
 
+@pytest.mark.slow
 def test_what_needs_an_arm_is_repeated_with_it(launched, tmp_path):
     study = PairedArms([], ARMS, ["val/nll"], seeds=[1])
     study.run(tmp_path, jobs=1)
@@ -91,6 +92,7 @@ def test_what_needs_an_arm_that_failed_does_not_run(launched, tmp_path):
     assert calls(tmp_path) == ["hidden/seed-1"]
 
 
+@pytest.mark.slow
 def test_an_arm_is_handed_the_checkpoint_with_the_best_rate(launched, tmp_path):
     rates = {"learning_rates": [0.001, 0.003, 0.01]}
     study = PairedArms([], ARMS, ["val/nll"], seeds=[1, 2], **rates)
@@ -131,6 +133,7 @@ def test_arms_of_several_rates_are_compared_with_one(launched, tmp_path):
         assert standard == "vanilla"
 
 
+@pytest.mark.slow
 def test_answers_of_the_last_checkpoint_are_metrics(launched, tmp_path):
     probes = ["future", "probes", "{checkpoint}", "--first", "5"]
     study = PairedArms([], ARMS, ["val/nll", "probes/layer 1"], seeds=[1], commands=[probes])

@@ -27,6 +27,7 @@ def vanilla():
     return parity.terms(SMALL)
 
 
+@pytest.mark.slow
 def test_the_terms_are_those_of_the_built_optimizer_and_schedule(vanilla):
     """Held against numbers of the recipe, the closed form of the schedule and the data."""
     assert vanilla["lr of parameter group 1 of the optimizer"] == pytest.approx(0.003 * 0.01)

@@ -70,6 +70,7 @@ def test_sizes_are_those_that_pythia_publishes(overlay, total, without_embedding
     assert size(module.backbone) == without_embeddings
 
 
+@pytest.mark.slow
 def test_the_recipe_is_the_published_pythia():
     """So that `--init_from` finds every parameter, and they compute the same."""
     sizes = {"hidden_size": 512, "intermediate_size": 2048, "num_attention_heads": 8}
@@ -116,21 +117,17 @@ def test_an_overlay_changes_the_attention_alone(name):
     assert getattr(operator, "constant", None) == getattr(wanted, "constant", None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("recipe", "overlay"),
     [
         ("lagged_sines", "hidden"),
-        *(
-            pytest.param(recipe, overlay, marks=pytest.mark.slow)
-            for recipe, overlay in [
-                ("quickstart", "bigram"),
-                ("planning", "hidden"),
-                ("planning", "bigram"),
-                ("quickstart", "hidden"),
-                ("pendulum", "keys"),
-                ("fanformer/tiny", "keys"),
-            ]
-        ),
+        ("quickstart", "bigram"),
+        ("planning", "hidden"),
+        ("planning", "bigram"),
+        ("quickstart", "hidden"),
+        ("pendulum", "keys"),
+        ("fanformer/tiny", "keys"),
     ],
 )
 def test_two_steps_of_every_kind(recipe, overlay, tmp_path, capsys):

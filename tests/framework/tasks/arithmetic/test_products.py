@@ -34,6 +34,7 @@ def same(first, second):
     return all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
+@pytest.mark.slow
 def test_numbers_of_digits_and_then_numbers_are_drawn_evenly():
     """Expected shares by enumeration: 4 cells, and in each all numbers below 10^k."""
     module = data()

@@ -126,6 +126,7 @@ def test_the_picture_shows_outcomes_and_means():
     np.testing.assert_allclose(said, batch.features[1, :, 0], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_model_learns_to_copy():
     """One who always says 0 has E huber(x) = 0.42 for x ~ N(0, 1), known by quadrature."""
     parts = options(data().spec, STEM, partial(PointHead, unit=1.0), DECODER)

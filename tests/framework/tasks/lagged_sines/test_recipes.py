@@ -86,6 +86,7 @@ def test_data_and_optimizers_are_those_published(name, data, steps, batch, lr, w
     assert factor(steps) == 0
 
 
+@pytest.mark.slow
 def test_matrices_of_the_synthetic_experiment_are_drawn_alike():
     module = built(printed("lagged_sines"), SMALL.spec)
     entries = torch.cat([p.flatten() for p in module.parameters() if p.ndim == 2])

@@ -133,6 +133,7 @@ def test_what_cannot_be_played_is_one_sentence():
         Seaquest(steps=9, skills=[])
 
 
+@pytest.mark.slow
 def test_a_captain_in_a_rollout_earns_what_the_same_captain_earns_in_the_data():
     """Observations, the order of the actions and the beginning are those of the data."""
     pytest.importorskip("ale_py")

@@ -94,6 +94,7 @@ def test_what_is_recorded_is_what_was_drawn_from(hot):
     assert episodes.chances.shape == (len(steps), 18)
 
 
+@pytest.mark.slow
 def test_chances_go_with_frames_too(hot):
     film, played = AtariEpisodes(hot).read(), hot.read()
     assert np.array_equal(film.action, played.action)

@@ -31,6 +31,7 @@ def test_random_orders_and_the_reverse_one_are_always_there(names):
     assert {name for name in names if name != "random"} <= set(found)
 
 
+@pytest.mark.slow
 def test_every_order_is_measured_in_both_ways(swept):
     saliency, own, other, curves = swept
     names = [
