@@ -242,7 +242,7 @@ def compare(owner: str, expected: Mapping[str, Any], found: Mapping[str, Any]) -
 
 
 def require_no_nan(owner: str, found: Mapping[str, Any]) -> None:
-    """Refuses parameters that are NaN; shards of other processes are not looked at.
+    """Refuses parameters that are NaN; shards are looked at by the strategy that loads them.
 
     Args:
         owner: What they are for, as in the error message.
@@ -253,10 +253,15 @@ def require_no_nan(owner: str, found: Mapping[str, Any]) -> None:
     """
     for name, values in found.items():
         if type(values) in (Tensor, nn.Parameter) and (wrong := int(values.isnan().sum())):
-            raise ValueError(
-                f"{owner}: {wrong:,} of the {values.numel():,} values of {name!r} in the "
-                "checkpoint are NaN, as when training has diverged; use an earlier one."
-            )
+            raise not_a_number(owner, f"{wrong:,} of the {values.numel():,}", name)
+
+
+def not_a_number(owner: str, how_many: str, name: str) -> ValueError:
+    """Returns the error that so many values of a parameter are NaN."""
+    return ValueError(
+        f"{owner}: {how_many} values of {name!r} in the checkpoint are NaN, as when training has "
+        "diverged; use an earlier one."
+    )
 
 
 def trained_spec(checkpoint: Mapping[str, Any], kind: type[S]) -> S | None:

@@ -6,6 +6,7 @@ import logging
 from collections import ChainMap
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.device_mesh import init_device_mesh
 
 from framework.checkpoint_files import complete_folder, remove, temporary_of
-from framework.checkpoints import compare, parameters, require_intact
+from framework.checkpoints import compare, not_a_number, parameters, require_intact
 from framework.checksums import checksums
 from framework.execution import Sharding
 from framework.replacing import replaced
@@ -213,7 +214,7 @@ class FullyShardedStrategy(ModelParallelStrategy):
         """Loads parameters and returns the rest of a checkpoint, on all processes.
 
         Raises:
-            ValueError: If it is damaged, or of another architecture.
+            ValueError: If it is damaged, of another architecture, or has parameters that are NaN.
         """
         require_intact(self.broadcast(checkpoint_path))
         # Lightning ends in a KeyError, and overlooks what the model lacks in a folder of shards.
@@ -230,7 +231,21 @@ class FullyShardedStrategy(ModelParallelStrategy):
     def _load(self, path: Path, weights_only: bool | None) -> dict[str, Any]:
         """Loads as Lightning does, but runs no code that is in a folder of shards."""
         with replaced((model_parallel, "_distributed_checkpoint_load", load_shards)):
-            return super().load_checkpoint(path, weights_only)
+            loaded = super().load_checkpoint(path, weights_only)
+        self._require_no_nan()
+        return loaded
+
+    def _require_no_nan(self) -> None:
+        """Refuses parameters of which any process has a share that is NaN, on all of them."""
+        module = self.lightning_module
+        own = {
+            name: bool(getattr(values, "to_local", values.detach)().isnan().any())
+            for name, values in (module.named_parameters() if module is not None else ())
+        }
+        shares: list[Any] = [None] * self.world_size
+        dist.all_gather_object(shares, [name for name, wrong in own.items() if wrong])
+        for name in chain.from_iterable(shares):
+            raise not_a_number(type(module).__name__, "some", name)
 
 
 def _files_of(folder: Path, rank: int) -> Iterator[Path]:

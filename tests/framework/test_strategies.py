@@ -83,6 +83,30 @@ def test_folders_are_complete_and_resumed(tmp_path):
     run_ranks(refuse, 2)
 
 
+class SaveDiverged(Callback):
+    """Saves, when training has ended, parameters of which one rank's share is NaN."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def on_train_end(self, trainer, pl_module):
+        if trainer.global_rank == 1:
+            pl_module.head.projection.weight.detach().to_local().fill_(torch.nan)
+        trainer.save_checkpoint(self.path)
+
+
+@pytest.mark.slow
+def test_shares_that_are_nan_are_refused_on_all_ranks(tmp_path):
+    """Also by the rank whose own share is as it should be."""
+
+    def refuse():
+        fit(tmp_path / "run", SaveDiverged(tmp_path / "diverged.ckpt"))
+        with pytest.raises(ValueError, match=r"some values of 'head.projection.weight' in .* NaN"):
+            fit(tmp_path / "again", steps=5, ckpt_path=tmp_path / "diverged.ckpt")
+
+    run_ranks(refuse, 2)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_full_disk_of_one_rank_is_one_sentence_on_all(tmp_path, rank):
