@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import (
@@ -18,6 +18,7 @@ from torch.distributed.fsdp import (
     OffloadPolicy,
     fully_shard,
 )
+from torch.distributed.tensor import DTensor
 
 from components.interfaces import Backbone, Head, Stem, TensorPlan
 from framework.parallel.recomputing import Checkpointed
@@ -102,6 +103,13 @@ def sharding_of(mesh: DeviceMesh | None) -> Sharding | None:
     if tensors.size() == 1:
         return Sharding(data)
     return Sharding(data, data.get_group(), tensors)
+
+
+def own_shares(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yields the parameters by name, of those that are sharded what this process holds."""
+    for name, parameter in module.named_parameters():
+        values = parameter.detach()
+        yield name, values.to_local() if isinstance(values, DTensor) else values
 
 
 def parallelize(

@@ -20,7 +20,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from framework.checkpoint_files import complete_folder, remove, temporary_of
 from framework.checkpoints import compare, not_a_number, parameters, require_intact
 from framework.checksums import checksums
-from framework.execution import Sharding
+from framework.execution import Sharding, own_shares
 from framework.replacing import replaced
 from framework.shards import load_shards
 
@@ -229,7 +229,7 @@ class FullyShardedStrategy(ModelParallelStrategy):
             module.strict_loading = True
 
     def _load(self, path: Path, weights_only: bool | None) -> dict[str, Any]:
-        """Loads as Lightning does, but runs no code that is in a folder of shards."""
+        """Loads as Lightning does, but runs no code of a folder of shards, and takes no NaN."""
         with replaced((model_parallel, "_distributed_checkpoint_load", load_shards)):
             loaded = super().load_checkpoint(path, weights_only)
         self._require_no_nan()
@@ -238,13 +238,14 @@ class FullyShardedStrategy(ModelParallelStrategy):
     def _require_no_nan(self) -> None:
         """Refuses parameters of which any process has a share that is NaN, on all of them."""
         module = self.lightning_module
-        own = {
-            name: bool(getattr(values, "to_local", values.detach)().isnan().any())
-            for name, values in (module.named_parameters() if module is not None else ())
-        }
-        shares: list[Any] = [None] * self.world_size
-        dist.all_gather_object(shares, [name for name, wrong in own.items() if wrong])
-        for name in chain.from_iterable(shares):
+        own = [
+            name
+            for name, share in (own_shares(module) if module is not None else ())
+            if share.isnan().any()
+        ]
+        wrong: list[Any] = [None] * self.world_size
+        dist.all_gather_object(wrong, own)
+        if name := next(chain.from_iterable(wrong), ""):
             raise not_a_number(type(module).__name__, "some", name)
 
 

@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from framework import checkpoint_files
 from framework.checkpoint_io import Action, DurableCheckpointIO, install
+from framework.execution import own_shares
 from framework.interruptions.boundary import StepBoundary
 
 
@@ -254,8 +254,7 @@ def _failure_of(action: Action) -> OSError | None:
 
 def _is_finite(module: LightningModule) -> bool:
     """Returns whether parameters, or the shards of this process, have no NaN and no infinity."""
-    shards = (getattr(p, "to_local", p.detach)() for p in module.parameters())
-    return all(bool(torch.isfinite(values).all()) for values in shards)
+    return all(bool(share.isfinite().all()) for _, share in own_shares(module))
 
 
 def _publish(folder: Path, last: str, name: str, dropped: list[str]) -> None:

@@ -40,7 +40,7 @@ CASES = {
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # in torch's forward ones
 @pytest.mark.parametrize(
     "case",
-    ["norm", pytest.param("rotation", marks=pytest.mark.slow), "rotation of several sequences"],
+    [pytest.param(case, marks=pytest.mark.slow) if case == "rotation" else case for case in CASES],
 )
 def test_derivatives_are_those_of_finite_differences(case):
     """First ones, backward and forward, and second ones."""
