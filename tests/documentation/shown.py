@@ -19,6 +19,7 @@ QUESTIONS = {  # of a stranger: the page that answers, and a part of the answer
     "Which head?": ("docs/heads/index.md", "| what is predicted | first try |"),
     "How do I run on Slurm?": ("docs/cluster.md", "sbatch recipes/cluster/train.sbatch"),
 }
+FENCED = re.DOTALL | re.MULTILINE
 CLICKS = 2  # to each of them, at most
 
 
@@ -42,7 +43,13 @@ def clicks(start: str, links: Callable[[str], Iterable[str]]) -> dict[str, int]:
 def blocks(page: str, language: str) -> list[str]:
     """Returns the fenced blocks of a page that are in a language."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    return re.findall(rf"^```{language}\n(.*?)^```", text, FENCED)
+
+
+def inline(page: str) -> list[list[str]]:
+    """Returns the words of each command, and of each option alone, that a sentence names."""
+    text = re.sub(r"^```.*?^```", "", (ROOT / page).read_text(encoding="utf-8"), flags=FENCED)
+    return [words.split() for words in re.findall(r"`((?:overtone |lightning |--)[^`]+)`", text)]
 
 
 def commands(page: str) -> list[list[str]]:

@@ -2,18 +2,21 @@
 
 import argparse
 import importlib
+import inspect
 import re
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 import cli
+from framework.catalogue import parts
 from framework.catalogue.plain_parser import PlainParser
 from framework.console import recipes, verbs
 from framework.console.parsing import VerbParser
 from tests import test_own_data, test_readme
-from tests.documentation.shown import PAGES, ROOT, blocks, commands
+from tests.documentation.shown import PAGES, ROOT, blocks, commands, inline
 
 OURS = ("overtone", "lightning")
 OTHERS = {"pip", "python", "sbatch", "kubectl", "pre-commit", "pytest"}
@@ -25,7 +28,16 @@ UNIQUE = sorted({tuple(words[1:]) for every in SHOWN.values() for words in every
 DONE = {tuple(words) for words in test_readme.RUNS}  # that tests do, and need not be parsed
 DONE |= {tuple(words[1:]) for words in test_own_data.COMMANDS}
 RUNS = [words for words in UNIQUE if words[0] in ("fit", "plan") and words not in DONE]
+SENTENCES = [*PAGES, "CONTRIBUTING.md"]  # and those of recipes: pages whose sentences name options
+SENTENCES += sorted(
+    path.relative_to(ROOT).as_posix() for path in ROOT.glob("recipes/**/README.md")
+)
+OPTION = re.compile(r"(?<!\S)--[\w.]+")
 QUICK = ("fit --config pendulum --config heads/fourier_even_atoms",)
+
+
+def known(kind):
+    return inspect.signature(kind).parameters
 
 
 class Parsed(Exception):
@@ -97,6 +109,24 @@ def test_runs_parse(words, tmp_path, monkeypatch, capsys):
         cli.main([*words, "--print_config"])
     assert end.value.code == 0
     assert "class_path: " in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_sentences_name_commands_and_options_that_exist(capsys):
+    flags = {"recipes": set()}
+    for verb in [*verbs.LIGHTNING, *verbs.names()]:
+        with suppress(SystemExit):
+            cli.main([verb, "--help"])
+        flags[verb] = {*OPTION.findall(capsys.readouterr().out)}
+    chosen = {name for kinds in parts.kinds().values() for kind in kinds for name in known(kind)}
+    for words in [words for page in SENTENCES for words in inline(page)]:
+        alone = words[0].startswith("--")
+        there = set().union(*flags.values()) if alone else flags[words[1]]
+        for option in OPTION.findall(" ".join(words)):
+            if option.startswith(("--data.", "--model.")):
+                assert option.rpartition(".")[2] in {*chosen, "help"}, words
+            else:
+                assert option in there, words
 
 
 @pytest.mark.parametrize("page", PAGES)
