@@ -28,16 +28,10 @@ UNIQUE = sorted({tuple(words[1:]) for every in SHOWN.values() for words in every
 DONE = {tuple(words) for words in test_readme.RUNS}  # that tests do, and need not be parsed
 DONE |= {tuple(words[1:]) for words in test_own_data.COMMANDS}
 RUNS = [words for words in UNIQUE if words[0] in ("fit", "plan") and words not in DONE]
-SENTENCES = [*PAGES, "CONTRIBUTING.md"]  # and those of recipes: pages whose sentences name options
-SENTENCES += sorted(
-    path.relative_to(ROOT).as_posix() for path in ROOT.glob("recipes/**/README.md")
-)
+RECIPES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("recipes/**/README.md"))
+SENTENCES = [words for page in (*PAGES, "CONTRIBUTING.md", *RECIPES) for words in inline(page)]
 OPTION = re.compile(r"(?<!\S)--[\w.]+")
 QUICK = ("fit --config pendulum --config heads/fourier_even_atoms",)
-
-
-def known(kind):
-    return inspect.signature(kind).parameters
 
 
 class Parsed(Exception):
@@ -118,13 +112,14 @@ def test_sentences_name_commands_and_options_that_exist(capsys):
         with suppress(SystemExit):
             cli.main([verb, "--help"])
         flags[verb] = {*OPTION.findall(capsys.readouterr().out)}
-    chosen = {name for kinds in parts.kinds().values() for kind in kinds for name in known(kind)}
-    for words in [words for page in SENTENCES for words in inline(page)]:
-        alone = words[0].startswith("--")
-        there = set().union(*flags.values()) if alone else flags[words[1]]
+    every = set().union(*flags.values())
+    kinds = {kind for several in parts.kinds().values() for kind in several}
+    of_parts = {"help"}.union(*(inspect.signature(kind).parameters for kind in kinds))
+    for words in SENTENCES:
+        there = every if words[0].startswith("--") else flags[words[1]]
         for option in OPTION.findall(" ".join(words)):
             if option.startswith(("--data.", "--model.")):
-                assert option.rpartition(".")[2] in {*chosen, "help"}, words
+                assert option.rpartition(".")[2] in of_parts, words
             else:
                 assert option in there, words
 
