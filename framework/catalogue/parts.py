@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
@@ -30,7 +29,6 @@ START: Mapping[str, type] = {  # options that take classes, from which all other
     "study": Study,
 }
 OURS = ("components", "framework")
-STANDARD = sys.stdlib_module_names
 ALWAYS = (Optimizer,)  # whose classes are those of torch
 
 
@@ -96,7 +94,7 @@ def _is_part(made: type) -> bool:
     root = made.__module__.partition(".")[0]
     library = root in LIBRARIES and root not in OURS
     named = issubclass(made, (*ALWAYS, *START.values()))
-    return named if library else root not in STANDARD
+    return named or not library
 
 
 def _sentence(made: type) -> str:

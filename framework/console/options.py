@@ -100,12 +100,13 @@ def parameters(owner: str | type) -> list[ParamData]:
 def classes(hint: Any) -> Iterator[type]:
     """Yields the classes that a type admits; of a factory, those that it makes.
 
-    A protocol that is no factory admits what no list can tell.
+    A protocol that is no factory admits what no list can tell; a type of Python's, such as a
+    path or a duration, is given as a value.
     """
     if getattr(hint, "_is_protocol", False):
         yield from classes(get_type_hints(hint.__call__).get("return"))
     elif inspect.isclass(hint) and not get_args(hint):
-        if hint.__module__ != "builtins":
+        if hint.__module__.partition(".")[0] not in sys.stdlib_module_names:
             yield from concrete(hint)
     else:
         for inner in get_args(hint):

@@ -1,5 +1,7 @@
 """`overtone list` names what recipes can name, under the names of their options."""
 
+from datetime import timedelta
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -38,6 +40,15 @@ class Sized(Protocol):
 
 def test_a_protocol_that_is_no_factory_has_no_classes():
     assert list(options.classes(Sized)) == []
+
+
+class Delay(timedelta):
+    """What a library derives from a type of Python's, and names no part."""
+
+
+@pytest.mark.parametrize("hint", [timedelta, Path, timedelta | None, list[timedelta]])
+def test_types_of_python_are_given_as_values(hint):
+    assert list(options.classes(hint)) == []
 
 
 def test_the_package_of_a_plugin_is_named(monkeypatch, capsys):
