@@ -160,7 +160,8 @@ def run(words: list[str], prog: str) -> None:
     models = {checkpoint: checkpoint.module.to(fabric.device) for checkpoint in checkpoints}
     report = given.report(models, sample)
     if fabric.is_global_zero:
-        print(table(f"{report.name.capitalize()} of {', '.join(paths)}", report.table))
+        of = paths[0] if len(paths) == 1 else f"{len(paths)} checkpoints"
+        print(table(f"{report.name.capitalize()} of {of}", report.table))
         folder = given.output_folder(checkpoints[0], "future")
         print("\n" + "\n".join(str(path) for path in report.write(folder)), flush=True)
 

@@ -93,7 +93,9 @@ def test_positions_of_two_checkpoints_are_compared(run, tmp_path):
 def test_gradients_of_two_steps_of_a_run(run, tmp_path, capsys):
     paths = [str(run / "best.ckpt"), str(run / "last.ckpt")]
     cli.main(["future", "gradients", *paths, *QUICK, f"--folder={tmp_path}"])
-    assert "block 2" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Gradients of 2 checkpoints" in said
+    assert "block 2" in said
     table = rows(tmp_path / "gradients.csv")
     assert [row["step"] for row in table if row["group"] == "all"] == ["2", "3"]
     last = {row["group"]: row for row in table if row["step"] == "3"}
