@@ -47,6 +47,11 @@ from framework.modules.gradients import parameters_of, watched
 from framework.modules.hardware import warn_of_slow_bfloat16
 from framework.modules.monitors import check_monitors, check_validation
 from framework.modules.objective import Objective, counted_target
+from framework.modules.returned import (
+    require_embedded,
+    require_hidden,
+    require_predictions,
+)
 from framework.modules.weighted_means import WeightedMeans
 from framework.optimization import fuse, groups, matrices, own_options, reapply
 from framework.schedules import Constant, ScheduleFactory, steps_of_run
@@ -178,8 +183,33 @@ class PredictiveModule(DescribedModule):
 
     def forward(self, batch: Batch) -> Distribution:
         """Predicts a batch: batch shape `[B, T]`, event shape that of the support."""
-        hidden = self.backbone(self.stem(batch))
-        prediction: Distribution = self.head(self.stem.readout(hidden))
+        prediction: Distribution = self.head(self._hidden(batch))
+        return prediction
+
+    def _hidden(self, batch: Batch, *more: Any) -> Tensor:
+        """Computes what the head reads, `[B, T, D]`.
+
+        Args:
+            batch: The batch.
+            more: What the backbone reads beside it.
+
+        Raises:
+            ValueError: If the stem or the backbone return what does not fit.
+        """
+        embedded = self.stem(batch)
+        require_embedded(self.stem, embedded, self.backbone)
+        hidden = self.backbone(embedded, *more)
+        require_hidden(self.backbone, hidden)
+        return self.stem.readout(hidden)
+
+    def _predicted(self, batch: Batch) -> Distribution:
+        """Predicts a batch of known targets, as `forward` does.
+
+        Raises:
+            ValueError: If the prediction does not fit the targets.
+        """
+        prediction: Distribution = self(batch)
+        require_predictions(self.head, prediction, batch, self.spec.support)
         return prediction
 
     # Training
@@ -226,7 +256,7 @@ class PredictiveModule(DescribedModule):
         gradients over processes.
         """
         factor: int = self.place[1] * self.trainer.accumulate_grad_batches
-        return self._objective.add(self(batch), batch) * factor
+        return self._objective.add(self._predicted(batch), batch) * factor
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Turns gradients of sums into gradients of means, after unscaling and before clipping."""
@@ -264,7 +294,7 @@ class PredictiveModule(DescribedModule):
             batch: A batch of the loader.
             dataloader_idx: Which loader of the data module it comes from.
         """
-        prediction = self(batch)
+        prediction = self._predicted(batch)
         return {
             "nll": (-prediction.log_prob(counted_target(batch)), batch.weight),
             "out_of_support": (self.out_of_support(batch), batch.weight),

@@ -77,8 +77,7 @@ class Forecaster(PredictiveModule):
         A stem that is not autoregressive predicts the whole horizon of training, of which a
         shorter one is the beginning.
         """
-        hidden = self.stem.readout(self.backbone(self.stem(batch)))
-        prediction = self.head(hidden[:, : batch.target.shape[1]])
+        prediction = self.head(self._hidden(batch)[:, : batch.target.shape[1]])
         return Affine(prediction, batch.loc, batch.scale)
 
     def out_of_support(self, batch: SeriesBatch) -> Tensor:

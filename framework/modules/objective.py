@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -47,19 +48,31 @@ class Objective:
         Args:
             prediction: The predictive distribution, batch shape `[B, T]`.
             batch: Targets and weights.
+
+        Raises:
+            ValueError: If a term has no value for each target.
         """
         counts, target = batch.weight > 0, counted_target(batch)
-        terms = torch.stack(
-            [
-                (torch.where(counts, loss(prediction, target), 0) * batch.weight).sum()
-                for loss in self.losses.values()
-            ]
-        )
+        sums = []
+        for name, loss in self.losses.items():
+            values = loss(prediction, target)
+            self._require_each(name, values, batch.weight)
+            sums.append((torch.where(counts, values, 0) * batch.weight).sum())
+        terms = torch.stack(sums)
         total = batch.weight.to(terms).sum()  # bfloat16 could not count to 257
-        sums = torch.cat([total[None], terms.detach()])
-        self._sums = sums if self._sums is None else self._sums + sums
+        known = torch.cat([total[None], terms.detach()])
+        self._sums = known if self._sums is None else self._sums + known
         factors = terms.new_tensor([UNIT * loss.weight for loss in self.losses.values()])
         return terms @ factors
+
+    def _require_each(self, name: str, values: Any, weight: Tensor) -> None:
+        shape = getattr(values, "shape", ())
+        if shape != weight.shape:
+            raise ValueError(
+                f"{self.owner}: {type(self.losses[name]).__name__}, the loss term {name!r}, "
+                f"returned values of shape {[*shape]}, where targets have {[*weight.shape]}; "
+                "return the loss of each, not their mean or sum."
+            )
 
     def finalize_step(
         self, parameters: Iterable[Tensor], step: int, group: dist.ProcessGroup | None = None

@@ -24,7 +24,15 @@ class WeightedMeans:
             name: Name of the mean.
             value: Values, any shape.
             weight: Weight of each, of the same shape.
+
+        Raises:
+            ValueError: If the shapes differ.
         """
+        if value.shape != weight.shape:
+            raise ValueError(
+                f"The metric {name!r} has values of shape {[*value.shape]}, and weights of "
+                f"{[*weight.shape]}; give each value its weight."
+            )
         exact = _exact(value.device)
         value, weight = value.detach().to(exact), weight.detach().to(exact)
         self.add_ratio(name, torch.where(weight != 0, value * weight, 0), weight)

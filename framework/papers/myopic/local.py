@@ -50,8 +50,7 @@ class GivenPastModel(PredictiveModule):
 
     def forward(self, batch: Batch) -> Distribution:
         """Predicts a batch: batch shape `[B, T]`, event shape that of the support."""
-        hidden = self.backbone(self.stem(batch), self.reference(batch))
-        prediction: Distribution = self.head(self.stem.readout(hidden))
+        prediction: Distribution = self.head(self._hidden(batch, self.reference(batch)))
         return prediction
 
 
