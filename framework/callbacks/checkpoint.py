@@ -72,6 +72,7 @@ class Checkpoint(ModelCheckpoint):
         self._step, self._written_at = -1, 0.0
         self._has_told = False
         self._boundary, self._rewinds = StepBoundary(), False
+        self._resumed_here = False  # from a checkpoint in the folder that is written to
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Finds the folder, and chooses how files are written and read.
@@ -135,6 +136,13 @@ class Checkpoint(ModelCheckpoint):
         """Lets a validation that is due, but not done yet, be done when the run is resumed."""
         self._boundary.correct(trainer, checkpoint, self._rewinds)
 
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Notes whether the run resumes from the folder that it writes to."""
+        resumed = Path(os.path.abspath(str(trainer.ckpt_path)))
+        self._resumed_here = resumed.parent.resolve() == self._folder.resolve()
+
     @property
     def newest(self) -> Path | None:
         """The last one of this run, if any."""
@@ -166,12 +174,37 @@ class Checkpoint(ModelCheckpoint):
         return {**super().state_dict(), "kept": self._kept}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restores the record of the best models, if the run resumes in the same folder."""
+        """Restores the record of the best models, if the run resumes in the same folder.
+
+        It is the same one if the checkpoint lies in it, too, wherever it was before.
+        """
         saved = state_dict.get("dirpath")
-        if saved and Path(saved).resolve() == self._folder.resolve():
-            state_dict = {**state_dict, "dirpath": self.dirpath}
-            super().load_state_dict(state_dict)
+        if self._resumed_here or (saved and Path(saved).resolve() == self._folder.resolve()):
+            super().load_state_dict(self._moved_here(state_dict))
             self._kept = list(state_dict.get("kept", []))
+            self._resumed_here = True
+
+    def file_exists(self, filepath: str | Path, trainer: Trainer) -> bool:
+        """Returns whether a name is taken, by a model of this run or by another run.
+
+        What the first run of a folder wrote after the checkpoint from which it resumes is not.
+        """
+        is_first = self._resumed_here and Path(self.last_model_path).name == "last.ckpt"
+        is_left = is_first and str(filepath) not in self.best_k_models
+        return not is_left and bool(super().file_exists(filepath, trainer))
+
+    def _moved_here(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Returns a record of this folder with its present path, without files that are gone."""
+
+        def here(path: str) -> str:
+            moved = str(self._folder / Path(path).name) if path else ""
+            return moved if os.path.lexists(moved) else ""
+
+        best = {here(path): score for path, score in record["best_k_models"].items()}
+        best.pop("", None)
+        paths = ("best_model_path", "kth_best_model_path", "last_model_path")
+        there = {name: here(record[name]) for name in paths}
+        return {**record, **there, "best_k_models": best, "dirpath": self.dirpath}
 
     @property
     def _folder(self) -> Path:

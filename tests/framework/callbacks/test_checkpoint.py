@@ -16,6 +16,7 @@ from tests.framework.modules.fakes import data, module, trainer
 from tests.processes import killed_everywhere, run_forked, tick
 from tests.ranks import run_ranks
 
+FILLED = pytest.mark.filterwarnings("ignore:Checkpoint directory")
 OTHER_FILE_SYSTEM = Path("/dev/shm")
 
 
@@ -95,6 +96,44 @@ def test_a_resumed_run_keeps_as_many_and_another_run_leaves_them(tmp_path):
         fit(tmp_path, steps=2, keep=1)
     other = {"last-v1": 2, "step=2-v1": 2}
     assert steps_in(tmp_path) == {"last": 4, "step=3": 3, "step=4": 4, **other}
+
+
+def scored(folder, scores, steps, ckpt_path=None):
+    """Trains with a validation every second step, whose scores are given."""
+    settings = {"val_check_interval": 2, "check_val_every_n_epoch": None, "limit_val_batches": 1}
+    options = {"monitor": "val/score", "steps": steps, "settings": settings}
+    fit(folder, Validations(scores), ckpt_path=ckpt_path, **options)
+    return steps_in(folder)
+
+
+@FILLED
+def test_a_run_whose_folder_was_moved_knows_its_best_and_keeps_its_names(tmp_path):
+    scored(tmp_path / "before", (1.0, 2.0), 4)
+    moved = (tmp_path / "before").rename(tmp_path / "after")
+    found = scored(moved, (3.0, 4.0), 8, ckpt_path=str(moved / "last.ckpt"))
+    assert found == {"best": 2, "last": 8, "step=7": 7, "step=8": 8}
+
+
+@FILLED
+@pytest.mark.parametrize("lost", ["step=2", "best"])
+def test_the_best_of_a_run_is_called_so_where_a_file_was_lost(lost, tmp_path):
+    """It goes on before its first validation, whose model is on the disk already, or is not."""
+    before = tmp_path / "step=1.ckpt"
+    scored(tmp_path, (2.0,), 2)
+    assert before.exists()
+    (tmp_path / f"{lost}.ckpt").unlink()
+    found = scored(tmp_path, (2.0, 1.0), 4, ckpt_path=str(before))
+    assert found == {"best": 4, "last": 4, "step=3": 3, "step=4": 4}
+
+
+@FILLED
+def test_a_copied_checkpoint_has_no_best_model_elsewhere(tmp_path):
+    scored(tmp_path / "before", (1.0, 2.0), 4)
+    copied = tmp_path / "after" / "mine.ckpt"
+    copied.parent.mkdir()
+    shutil.copy(tmp_path / "before" / "last.ckpt", copied)
+    found = scored(copied.parent, (3.0,), 6, ckpt_path=str(copied))
+    assert found == {"best": 6, "last": 6, "mine": 4, "step=5": 5, "step=6": 6}
 
 
 def test_every_few_minutes(tmp_path, monkeypatch):
