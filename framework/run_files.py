@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from framework.whole_files import write_text
+
 METRICS = "metrics.json"  # in the log directory: the numbers of the table
 BASELINES = "baselines/"  # begins the names of scores of simple predictions there
 FIGURES = "figures"  # in the log directory: the folder of pictures
@@ -34,7 +36,7 @@ class Provenance(NamedTuple):
 def write_metrics(folder: Path, numbers: Mapping[str, float]) -> None:
     """Writes numbers into a log directory, which is made if it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / METRICS).write_text(json.dumps(numbers, indent=1), encoding="utf-8")
+    write_text(folder / METRICS, json.dumps(numbers, indent=1))
 
 
 def read_metrics(path: Path) -> dict[str, float]:
@@ -53,7 +55,7 @@ def read_metrics(path: Path) -> dict[str, float]:
 def write_provenance(recipe: Path, provenance: Provenance) -> None:
     """Writes how a training was started beside the recipe that it saved."""
     text = json.dumps(provenance._asdict(), indent=1, ensure_ascii=False)
-    _provenance_of(recipe).write_text(f"{text}\n", encoding="utf-8")
+    write_text(_provenance_of(recipe), f"{text}\n")
 
 
 def read_provenance(recipe: Path) -> Provenance | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -18,6 +19,7 @@ from framework.checksums import checksums
 from framework.data.cache import fingerprint
 from framework.data.tokens.shards.index import (
     INDEX,
+    TOKENIZER,
     Index,
     Shard,
     read_index,
@@ -30,6 +32,8 @@ from framework.preparation.inputs import Part, units_of
 from framework.preparation.writing import RECORD, ShardWriter
 
 LOCK = ".lock"
+OWN = re.compile(r"\d{6}\.bin(\.done)?|\.(\d{6}\.bin(\.done)?|(index|tokenizer)\.json)\.tmp")
+"""Files that an earlier call may have left."""
 Report = Callable[[int, int, Shard], None]
 """Is told how many shards of how many are written, and the last of them."""
 
@@ -71,6 +75,7 @@ def prepare(
                 index = _same(folder, origin)
                 _sweep(folder, index.shards)
                 return index
+            _require_own(folder)
             shards = list(_written(writer, units, processes, report))
             whole = tuple(shard for shard in shards if shard.tokens)
             if not whole:
@@ -174,10 +179,20 @@ def _write(number: int, unit: Sequence[Part]) -> Shard:
     return _writer[0].write(number, unit)
 
 
+def _require_own(folder: Path) -> None:
+    """Refuses a folder in which something else is, which might be replaced."""
+    known = {LOCK, *([TOKENIZER] if any(folder.glob(f"*{RECORD}")) else [])}
+    for path in sorted(folder.iterdir()):
+        if path.name not in known and not OWN.fullmatch(path.name):
+            raise ValueError(
+                f"prepare: output={str(folder)!r} holds {path.name!r}, which is not of shards; "
+                "choose a new folder."
+            )
+
+
 def _sweep(folder: Path, shards: Sequence[Shard]) -> None:
     """Removes records, and what earlier calls left that is not in the index."""
     kept = {shard.name for shard in shards}
-    for pattern in (f"*{RECORD}", ".*.tmp", "[0-9]*.bin"):
-        for path in folder.glob(pattern):
-            if path.name not in kept:
-                path.unlink()
+    for path in folder.iterdir():
+        if OWN.fullmatch(path.name) and path.name not in kept:
+            path.unlink()

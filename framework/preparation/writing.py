@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from framework.data.cache import fingerprint
-from framework.data.tokens.shards.index import Shard, write_text
+from framework.data.tokens.shards.index import Shard
 from framework.data.tokens.streams import EncodedPiece, dtype_of, encoded_pieces
 from framework.data.tokens.vocabularies import Vocabulary
 from framework.preparation.inputs import Part
+from framework.whole_files import write_text
 
 RECORD = ".done"  # behind the name of a shard: what it holds, and what it was made from
 

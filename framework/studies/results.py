@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import NamedTuple
 from framework.run_files import BASELINES
 from framework.studies.rates import RECIPE_RATE, ChosenRate
 from framework.tables import plus_minus
+from framework.whole_files import write_text
 
 Published = Mapping[str, Mapping[str, str]]
 """Numbers of a paper as it states them, by variant and metric."""
@@ -32,12 +34,13 @@ class Result(NamedTuple):
 
 def write(path: Path, results: Iterable[Result]) -> None:
     """Writes results as a CSV file, with the names of the columns in the first line."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(Result._fields)
+    for *names, value, rate in results:
+        writer.writerow([*names, repr(float(value)), "" if rate is None else repr(rate)])
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Result._fields)
-        for *names, value, rate in results:
-            writer.writerow([*names, f"{value:.7g}", "" if rate is None else repr(rate)])
+    write_text(path, file.getvalue())
 
 
 def read(path: Path) -> list[Result]:

@@ -18,11 +18,12 @@ from framework.interruptions import DIVERGED, PREEMPTED, Preempted
 from framework.run_files import FINISHED, HAS_DIVERGED, METRICS, read_metrics
 from framework.studies.results import rival
 from framework.studies.same_data import DIGESTS, TRAINED_ON, digests, trained_on
+from framework.whole_files import write_text
 
 LAUNCH = "from cli import main; main()"
 NEED = re.compile(r"(?<!\$)\{([\w./-]+)\}")  # {variant} in a word; ${...} is an interpolation
 CHECKPOINT = "{checkpoint}"  # a word of a later command: the last checkpoint of the run
-LAST = "last.ckpt"  # somewhere in the folder of a run
+LAST = "last*.ckpt"  # somewhere in the folder of a run
 STARTED = "started.json"  # there: words, and digests of files, of the training that wrote the rest
 EARLIER = "earlier-{}"  # folder there, of what a training with other words has written
 REPORTS = "reports"  # folder there, of what later commands write
@@ -71,16 +72,30 @@ def finished(folder: Path, run: Run) -> Kept | None:
     """Returns the results of a run, None if it is not finished with the same words.
 
     A run is not finished, either, if a run whose checkpoint it uses was finished after it.
+
+    Raises:
+        ValueError: If the note of its results is damaged.
     """
     path = _place(folder, run) / FINISHED
     before = [_place(folder, run.needed(name)) / FINISHED for name in run.needs]
     if not path.is_file() or any(_is_newer(other, path) for other in before):
         return None
-    kept: Kept = json.loads(path.read_text(encoding="utf-8"))
+    kept = _read(path)
     same = kept["words"] == run.words and kept.get("tested", False) == run.tested
     same = same and kept.get("needed_rates") == run.needed_rates
     commands = [list(words) for words in run.commands]
     return kept if same and kept.get("commands", []) == commands else None
+
+
+def _read(path: Path) -> Kept:
+    try:
+        kept: Kept = json.loads(path.read_text(encoding="utf-8"))
+        return {**kept, "words": kept["words"]}
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(
+            f"{path} is no note of a finished run ({error}); remove it, and the run goes on from "
+            "its last checkpoint."
+        ) from error
 
 
 def filled(folder: Path, run: Run) -> list[str]:
@@ -125,7 +140,7 @@ def train(run: Run, folder: Path, jobs: int) -> Path | None:
     found = digests(run.files or ())
     goes_on = _make_room(folder, run, words, found)
     log, started = place / "log.txt", time.monotonic()
-    with log.open("w", encoding="utf-8") as file:
+    with log.open("a" if goes_on else "w", encoding="utf-8") as file:
         start = partial(launch, jobs=jobs, file=file)
         rooted = f"--trainer.default_root_dir={place}"
         status = start(["fit", *words, "--resume", "auto", rooted])
@@ -144,7 +159,7 @@ def train(run: Run, folder: Path, jobs: int) -> Path | None:
         raise Preempted
     if status == DIVERGED:
         lost = {**run._asdict(), "seconds": seconds, "metrics": {}, HAS_DIVERGED: True}
-        (place / FINISHED).write_text(json.dumps(lost, indent=1), encoding="utf-8")
+        write_text(place / FINISHED, json.dumps(lost, indent=1))
         print(f"{line}, diverged, see {log}; without {FINISHED} it is trained again", flush=True)
         return None
     if status:
@@ -161,7 +176,7 @@ def train(run: Run, folder: Path, jobs: int) -> Path | None:
     if run.files is not None:
         last = _newest(place, LAST, 1)
         kept |= {DIGESTS: found, TRAINED_ON: trained_on(last[0]) if last else None}
-    (place / FINISHED).write_text(json.dumps(kept, indent=1), encoding="utf-8")
+    write_text(place / FINISHED, json.dumps(kept, indent=1))
     print(line, flush=True)
     return None
 
@@ -182,7 +197,7 @@ def _make_room(folder: Path, run: Run, words: list[str], files: Mapping[str, str
         earlier.mkdir()
         for path in others:
             path.rename(earlier / path.name)
-    started.write_text(note, encoding="utf-8")
+    write_text(started, note)
     return False
 
 

@@ -34,6 +34,7 @@ from framework.studies.same_data import SameData
 from framework.studies.sizes import pairs, size_ratios
 from framework.studies.study import Study
 from framework.tables import table
+from framework.whole_files import write_text
 
 
 class Variants(Study):
@@ -259,7 +260,7 @@ class Variants(Study):
         write(folder / RESULTS, results)
         tables = self.tables(results)
         path = folder / TABLES
-        path.write_text("\n".join(map(markdown, tables.values())), encoding="utf-8")
+        write_text(path, "\n".join(map(markdown, tables.values())))
         for title, rows in tables.items():
             print(table(f"{title}, {path}", rows), flush=True)
 

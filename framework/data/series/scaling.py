@@ -103,7 +103,7 @@ class LastScaling(Scaling):
         mean = _mean(past, observed)
         value = past[np.arange(len(past)), last, None]
         spread = np.sqrt(_mean((past - mean) ** 2, observed))
-        varies = spread > DEGENERATE[4] * np.abs(value)
+        varies = spread > DEGENERATE[past.itemsize] * np.abs(value)
         return value, np.where(varies, spread, np.abs(value) / 1000)
 
 

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -141,10 +142,9 @@ class JsonLines(TextCorpus):
         return whole or (number % PART == 0) == (split != "train")
 
     def digest(self, split: str) -> str:
-        """Identifies files by their sizes and ends; a gzipped one ends with a checksum."""
-        ends = (part for path in self.files[split] for part in _ends(path))
+        """Identifies files by their contents, of which a gzipped one ends with a checksum."""
         part = f"{split == 'train'}" if self.shared else ""
-        return fingerprint(self.column + part, *ends)
+        return fingerprint(self.column + part, *map(_content, self.files[split]))
 
 
 class TokenFiles(Corpus):
@@ -214,20 +214,30 @@ class TokenFiles(Corpus):
 def _measured(
     stream: Stream, name: str, measure: Callable[[Stream], dict[str, float]]
 ) -> dict[str, float]:
-    """Measures a file once, and keeps the result as long as its name, time and ends do not change.
+    facts: dict[str, float] = _once(
+        stream.path, lambda: measure(stream), name=name, dtype=str(stream.ids.dtype)
+    )
+    return facts
+
+
+def _content(path: Path) -> str:
+    if path.suffix == ".gz":
+        return fingerprint(*_ends(path))
+    return str(_once(path, lambda: fingerprint(path), name="content"))
+
+
+def _once(path: Path, find: Callable[[], Any], **what: str) -> Any:
+    """Finds a fact of a file once, and keeps it as long as its name, time and ends do not change.
 
     All processes of a machine, and later runs, then start without a pass over it.
     """
 
     def write(folder: Path) -> None:
-        (folder / "facts.json").write_text(json.dumps(measure(stream)))
+        (folder / "facts.json").write_text(json.dumps(find()))
 
-    ends = fingerprint(*_ends(stream.path))
-    time = stream.path.stat().st_mtime_ns
-    key = {"file": str(stream.path.absolute()), "time": time, "ends": ends}
-    folder = cached("measured", {**key, "dtype": str(stream.ids.dtype), "name": name}, write)
-    facts: dict[str, float] = json.loads((folder / "facts.json").read_text())
-    return facts
+    time, ends = path.stat().st_mtime_ns, fingerprint(*_ends(path))
+    key = {"file": str(path.absolute()), "time": time, "ends": ends, **what}
+    return json.loads((cached("measured", key, write) / "facts.json").read_text())
 
 
 def _range(stream: Stream) -> dict[str, float]:

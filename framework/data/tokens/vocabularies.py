@@ -92,7 +92,7 @@ class JsonVocabulary(Vocabulary):
         engine.add_special_tokens([AddedToken(end, special=True, normalized=False)])
         engine.encode_special_tokens = True
         self._engine, self._end_name = engine, end
-        self.end, self.size = found, engine.get_vocab_size()
+        self.end, self.size = found, 1 + max(engine.get_vocab().values())  # ids may have gaps
         self.requested = requested
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:

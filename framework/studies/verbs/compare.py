@@ -25,10 +25,12 @@ from framework.studies.grid import RATE
 from framework.studies.runs import processes
 from framework.studies.same_data import SameData, named_files
 from framework.studies.variants import Variants
+from framework.whole_files import write_text
 
 REPEATED = ("vary", "overlays")  # options that may be given several times
 VALUED = ("seeds", "equal", "jobs", "metric", "folder")
 ALONE = ("maximized", "report")
+LARGER = re.compile(r"/(accuracy|return)(_|/|$)")  # metrics of which more is better
 DESCRIPTION = (
     "Trains a recipe with each value of what is varied and several seeds, and compares the last "
     "metrics: --config RECIPE, what is varied, then options of training for all. Finished runs "
@@ -44,9 +46,11 @@ HELP = {
     "equal": "Beside data and batches: steps; parameters, by the width of feed-forward networks; "
     "or seconds, by numbers of steps that take as long as those of the first.",
     "jobs": "Processes to run side by side.",
-    "metric": "Metrics, separated by commas: the first is compared and drawn, and chooses "
-    "learning rates; one of the test runs that as well.",
-    "maximized": "More of the first metric is better, as of val/return.",
+    "metric": "Metrics, separated by commas: the first is compared and drawn, and the first of "
+    "validation chooses learning rates (val/nll if there is none); one of the test runs that as "
+    "well.",
+    "maximized": "More of the first metric is better, in validation and test, as of accuracy and "
+    "return, which need it.",
     "folder": "Where results are kept; runs/compare/… if not given.",
     "report": "Run nothing, write the tables of what is finished.",
 }
@@ -87,6 +91,8 @@ def _compare(
     elif options.equal == "seconds":
         arms = with_equal_seconds(recipe, arms, reference, folder)
     metrics = [*options.metric.split(","), "parameters", "steps", "seconds"]
+    if not options.maximized and LARGER.search(metrics[0]):
+        raise UserError(f"More of {metrics[0]} is better; add --maximized.")
     chosen = [metric for metric in metrics if metric.startswith("val/")]
     study: dict[str, Any] = {
         "recipe": recipe,
@@ -97,7 +103,7 @@ def _compare(
         "learning_rates": list(rates),
         "chosen_by": chosen[0] if chosen else "val/nll",
         "tested": any(metric.startswith("test/") for metric in metrics),
-        "maximized": metrics[:1] if options.maximized else [],
+        "maximized": _alike(metrics) if options.maximized else [],
         "same_data": {
             "files": sorted(set(named_files(reference["data"]))),
             "examples": options.equal != "seconds",
@@ -108,12 +114,17 @@ def _compare(
     text = yaml.safe_dump(
         {"study": {"class_path": "Variants", "init_args": study}}, sort_keys=False
     )
-    (folder / COMPARISON).write_text(text, encoding="utf-8")
+    write_text(folder / COMPARISON, text)
     if options.report:
         variants.report(folder)
     else:
         variants.run(folder, options.jobs)
     print(f"\nEvery seed: {folder / 'seeds.png'}, {folder / 'results.csv'}", flush=True)
+
+
+def _alike(metrics: Sequence[str]) -> list[str]:
+    """Returns the first metric, and the same one of another split."""
+    return [each for each in metrics if each.partition("/")[2] == metrics[0].partition("/")[2]]
 
 
 def _divided(words: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:

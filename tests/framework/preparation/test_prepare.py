@@ -229,6 +229,24 @@ def test_mistakes_end_in_one_sentence(lines, tmp_path):
         prepared(tmp_path / "latin.txt", tmp_path / "latin")
 
 
+@pytest.mark.parametrize("name", ["1984.bin", ".mine.tmp", "tokenizer.json", "notes.txt"])
+def test_a_folder_with_something_else_is_left_as_it_is(name, lines, tmp_path):
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / name).write_text("mine")
+    with pytest.raises(ValueError, match=f"own' holds '{name}', which is not of shards; choose"):
+        prepared(lines, folder)
+    assert {path.name for path in folder.iterdir()} <= {name, ".lock"}
+    assert (folder / name).read_text() == "mine"
+
+
+def test_prepared_shards_leave_other_files_beside_them(lines, tmp_path):
+    prepared(lines, tmp_path / "shards")
+    (tmp_path / "shards" / "1984.bin").write_text("mine")
+    prepared(lines, tmp_path / "shards")
+    assert (tmp_path / "shards" / "1984.bin").read_text() == "mine"
+
+
 def test_a_damaged_folder(lines, tmp_path):
     folder = tmp_path / "shards"
     prepared(lines, folder)

@@ -89,6 +89,22 @@ def test_what_cannot_be_compared_is_refused_before_anything_runs(words, told, tm
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize("metric", ["val/accuracy", "test/return_at_20,val/nll"])
+def test_metrics_of_which_more_is_better_need_to_be_maximized(metric, tmp_path, capsys):
+    words = [*RECIPE, "--vary=model.head=LinearHead,FanHead", "--metric", metric]
+    said = refused(capsys, *words, f"--folder={tmp_path / 'new'}")
+    assert f"More of {metric.partition(',')[0]} is better; add --maximized." in said
+
+
+def test_what_is_maximized_in_the_test_chooses_rates_so(monkeypatch, tmp_path):
+    trained(monkeypatch, tmp_path, **{"lr-0.001": RECORD, "lr-0.01": RECORD})
+    rates = ["--vary=model.optimizer.lr=1e-3,1e-2", "--seeds=1", "--folder=new", "--report"]
+    cli.main(["compare", *RECIPE, *rates, "--maximized", "--metric=test/accuracy,val/accuracy"])
+    [study] = yaml.safe_load((tmp_path / "new" / "comparison.yaml").read_text()).values()
+    assert study["init_args"]["maximized"] == ["test/accuracy", "val/accuracy"]
+    assert study["init_args"]["chosen_by"] == "val/accuracy"
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

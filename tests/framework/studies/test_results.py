@@ -33,6 +33,12 @@ def test_a_file_says_every_seed_and_learning_rate(tmp_path):
     assert read(tmp_path / "results.csv") == runs
 
 
+def test_a_file_has_every_digit(tmp_path):
+    runs = [Result("fan", 1, "parameters", 123456789.0), Result("fan", 1, "nll", 1 / 3)]
+    write(tmp_path / "results.csv", runs)
+    assert read(tmp_path / "results.csv") == runs
+
+
 def test_files_without_learning_rates_can_be_read(tmp_path):
     (tmp_path / "old.csv").write_text("variant,seed,metric,value\nlinear,1,nll,0.125\n")
     assert read(tmp_path / "old.csv") == RESULTS[:1]

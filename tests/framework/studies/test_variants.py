@@ -98,6 +98,15 @@ def test_finished_runs_note_how_long_they_took(launched, tmp_path):
     assert kept["metrics"]["val/nll"] == 1
 
 
+def test_a_damaged_note_of_a_finished_run_is_named(launched, tmp_path):
+    study = Variants([], {"x": []}, ["val/nll"], seeds=[1])
+    study.run(tmp_path, jobs=1)
+    note = tmp_path / "x" / "seed-1" / "finished.json"
+    note.write_text(note.read_text()[:40])
+    with pytest.raises(ValueError, match=r"seed-1/finished\.json is no note .*; remove it"):
+        study.run(tmp_path, jobs=1)
+
+
 def test_what_was_trained_can_be_tested_too(launched, tmp_path):
     fitted = Variants([], {"x": []}, ["val/nll"], seeds=[1])
     tested = Variants([], {"x": []}, ["val/nll", "test/nll"], seeds=[1], tested=True)

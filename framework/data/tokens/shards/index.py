@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from framework.data.tokens.vocabularies import Vocabulary, restore
+from framework.whole_files import write_text
 
 INDEX = "index.json"  # written last: a folder without it is not complete
 TOKENIZER = "tokenizer.json"  # of a vocabulary of the tokenizers library, in its own format
@@ -129,16 +129,6 @@ def read_index(folder: Path, option: str) -> Index:
         return Index(shards, str(facts["dtype"]), vocabulary, str(facts["origin"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(_damaged(folder, str(error))) from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file under another name until it is whole and on the disk."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 def _shard(facts: Mapping[str, Any]) -> Shard:

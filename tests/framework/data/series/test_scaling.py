@@ -51,3 +51,18 @@ def test_the_last_observed_value_is_the_location():
     loc, scale = LastScaling()(past, observed)
     np.testing.assert_array_equal(loc[:, 0], [2.0, 7.0, 0.0])
     np.testing.assert_allclose(scale[:, 0], [np.std([3.0, 1.0, 2.0]), 0.007, 1.0])
+
+
+@pytest.mark.parametrize("level", [0.0, 1e6, 1e9, -1e10])
+def test_a_small_spread_around_a_large_level_is_one(level):
+    """Values in float64 tell it from a constant; a meter reads so."""
+    past = level + (np.arange(60) % 7 - 3.0)[None]
+    loc, scale = LastScaling()(past, np.ones_like(past, dtype=bool), np.float64)
+    assert loc == past[:, -1:]
+    np.testing.assert_allclose(scale, np.std(past - level), rtol=1e-4)
+
+
+def test_rounding_of_a_constant_is_no_spread():
+    past = np.full((1, 90), 0.1) * 3e6
+    _, scale = LastScaling()(past, np.ones_like(past, dtype=bool), np.float64)
+    np.testing.assert_allclose(scale, 0.1 * 3e3)

@@ -123,6 +123,19 @@ def test_shards_of_json_are_known_by_their_ends(shards):
     assert digest() != before
 
 
+def test_json_is_known_by_its_middle_too(tmp_path, cache):
+    """Text of the same length, a megabyte behind the beginning."""
+    path = tmp_path / "a.jsonl"
+    lines = [json.dumps({"text": f"{number:06d} " + "a" * 1000}) for number in range(2000)]
+    path.write_text("\n".join(lines))
+    corpus = JsonLines(str(path))
+    before = corpus.digest("train")
+    assert corpus.digest("train") == before
+    lines[1000] = lines[1000].replace("a", "b")
+    path.write_text("\n".join(lines))
+    assert corpus.digest("train") != before
+
+
 def test_every_tenth_document_of_a_single_file_is_held_out(tmp_path):
     path = tmp_path / "one.jsonl"
     path.write_text("".join(f'{{"text": "{number} "}}\n' for number in range(1, 26)))

@@ -30,6 +30,14 @@ def test_any_text_is_read_back(tokenizer, text):
     assert vocabulary.decode([vocabulary.end, *ids, vocabulary.end]) == text
 
 
+def test_numbers_of_tokens_may_have_gaps(tmp_path):
+    engine = Tokenizer(models.WordLevel({END: 0, "the": 1, "[UNK]": 3, "cat": 7}, "[UNK]"))
+    engine.save(str(tmp_path / "gaps.json"))
+    vocabulary = fit(FileTokenizer(str(tmp_path / "gaps.json")))
+    assert vocabulary.encode(["cat"]) == [[7]]
+    assert vocabulary.size == 8
+
+
 def test_bytes_are_bytes():
     assert ByteTokenizer().encode(["é"]) == [[0xC3, 0xA9]]
     assert ByteTokenizer().decode([0xC3]) == "\N{REPLACEMENT CHARACTER}"
