@@ -145,7 +145,7 @@ def _slices() -> list[str]:
 
 
 def _list_recipes(rest: list[str]) -> None:
-    if rest:
+    if rest and not {*rest} <= {"-h", "--help"}:
         raise UserError(f"recipes takes no arguments, got {' '.join(rest)}; drop them.")
     print("\n".join(recipes.listing()))
 

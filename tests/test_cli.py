@@ -381,3 +381,16 @@ def test_a_part_of_what_is_not_chosen_is_refused(capsys):
         cli.main(["fit", "--config", "chronos_small", *words])
     said = capsys.readouterr().err
     assert "there is no class yet that has 'size'; choose one first" in said
+
+
+def test_a_folder_that_cannot_be_written_to_is_named_before_anything_runs(
+    tmp_path, monkeypatch, capsys
+):
+    """As root may write anywhere, the answer of the system is replaced."""
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path and access(path, mode))
+    with pytest.raises(SystemExit) as end:
+        cli.main(["fit", "--config", "two_peaks", f"--trainer.default_root_dir={tmp_path / 'a'}"])
+    assert end.value.code == 2
+    assert f"{tmp_path} cannot be written to; give another folder as" in capsys.readouterr().err
+    assert not [*tmp_path.iterdir()]

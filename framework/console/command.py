@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -45,6 +46,7 @@ from framework.console import (
 from framework.console.errors import UserError
 from framework.console.explanations import refusals
 from framework.console.help import CommandParser
+from framework.console.outputs import require_writable
 from framework.console.parsing import check_groups, explain, explain_interpolation
 from framework.console.saved_recipe import SAME_FOLDER, SaveRecipe
 from framework.console.verbs import DESCRIPTION
@@ -208,6 +210,9 @@ class Command(LightningCLI):
                 "drop yours, or give the whole list."
             ) from error
         unsuitable.check_callbacks(trainer)
+        if self.subcommand == "fit":
+            for folder in {trainer.default_root_dir, *(log.save_dir for log in trainer.loggers)}:
+                require_writable(Path(folder or "."))
         if self.subcommand != "fit":
             trainer.loggers = [loggers.without_events(logger) for logger in trainer.loggers]
         for callback in endings.interruptions(trainer):

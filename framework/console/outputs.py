@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,20 @@ def require_new(path: Path, suffixes: Sequence[str] = ()) -> None:
         raise UserError(
             f"{path} cannot be written there ({error.strerror}); choose another folder."
         ) from error
+
+
+def require_writable(folder: Path) -> None:
+    """Checks that files can be written into a folder, or that it can be made.
+
+    Raises:
+        UserError: If not.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not os.access(there, os.W_OK):
+        raise UserError(
+            f"{there} cannot be written to; give another folder as --trainer.default_root_dir, or "
+            "make it writable."
+        )
 
 
 def write_table(frame: Any, path: Path) -> None:

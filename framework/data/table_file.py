@@ -121,9 +121,12 @@ class TableFile:
             values = np.asarray(pd.to_numeric(column).astype("float64"))
         except (ValueError, TypeError) as error:
             wrong = np.array([not _is_number(cell) for cell in column])
+            cell = column[wrong.argmax()]
+            hint = "choose another column, or correct it"
+            if isinstance(cell, str) and cell.startswith("["):
+                hint = "a cell of CSV holds one number, write lists as Parquet"
             raise ValueError(
-                f"{self.place(name, wrong)} is {column[wrong.argmax()]!r}, which is not a number; "
-                "choose another column, or correct it."
+                f"{self.place(name, wrong)} is {cell!r}, which is not a number; {hint}."
             ) from error
         large = np.isfinite(values) & (np.abs(values) > LARGEST)
         if large.any():
@@ -208,7 +211,11 @@ def _read_csv(path: Path, texts: Sequence[str]) -> Any:
         try:
             frame = pd.read_csv(path, **options).set_axis(names, axis=1)
         except pd.errors.ParserWarning as error:
-            raise ValueError("its rows have more cells than its header") from error
+            other = next((mark for mark in ";\t|" if mark in names[0]), None)
+            hint = f"; separate the columns by commas, not by {other!r}, and write 1.5, not 1,5"
+            raise ValueError(
+                f"its rows have more cells than its header{hint if other else ''}"
+            ) from error
     for name in set(texts) & set(names):
         column = pd.read_csv(path, usecols=[names.index(name)], **plain)
         frame[name] = column.iloc[:, 0].to_numpy()

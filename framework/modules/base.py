@@ -45,7 +45,7 @@ from framework.execution import (
 from framework.modules.described import DescribedModule
 from framework.modules.gradients import parameters_of, watched
 from framework.modules.hardware import warn_of_slow_bfloat16
-from framework.modules.monitors import check_monitors, check_validation
+from framework.modules.monitors import check_monitors, check_time, check_validation
 from framework.modules.objective import Objective, counted_target
 from framework.modules.returned import (
     require_embedded,
@@ -234,6 +234,10 @@ class PredictiveModule(DescribedModule):
         schedule = self._schedule(optimizer=optimizer, steps=steps)
         advanced: Any = {"scheduler": schedule, "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": advanced}
+
+    def on_fit_start(self) -> None:
+        """Refuses to go on where no time is left."""
+        check_time(self.trainer)
 
     def on_train_start(self) -> None:
         """Creates the objective, which accumulates its sums from here.

@@ -1,4 +1,4 @@
-"""Checks that callbacks monitor metrics that are logged, before they look for them in vain."""
+"""Checks of what callbacks wait for: metrics that are logged, and time that is left."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, Timer
 
 VALIDATION = "val"  # with which the names of metrics begin that validation logs, all of them
 
@@ -52,6 +52,21 @@ def check_validation(trainer: Trainer) -> None:
             raise ValueError(
                 f"{type(callback).__name__} monitors {monitor!r}, but the run validates nothing "
                 f"(trainer.limit_val_batches={trainer.limit_val_batches}); drop one of them."
+            )
+
+
+def check_time(trainer: Any) -> None:
+    """Checks that a run that goes on has time left; Lightning would end it as if it were done.
+
+    Raises:
+        ValueError: If `trainer.max_time` was over before.
+    """
+    for timer in trainer.callbacks:
+        left = timer.time_remaining() if isinstance(timer, Timer) else None
+        if left is not None and left <= 0:
+            raise ValueError(
+                f"trainer.max_time is over: the {timer.time_elapsed():.0f} s of training before "
+                "the checkpoint count, too; give more, or drop it."
             )
 
 

@@ -61,6 +61,8 @@ def unknown_option_of_class(
         words: Words of the command line, recipes by path.
         dashes: What stands before a full name: "--" where the option was given as a flag.
     """
+    if not owner:
+        return unknown_option(f"{dashes}{name}", parser, words)
     label = owner.rpartition(".")[2]
     own = [known.name for known in options.parameters(owner) if known.name not in WIRED]
     known = {known.name for known in options.known(parser, words)}

@@ -68,9 +68,10 @@ class Calendar:
             regular = pd.DatetimeIndex(unique, freq="infer") if len(unique) >= 3 else unique
             if regular.freq is not None:
                 return cls.parse(regular.freqstr)
+        few = max((len(set(times)) for times in candidates), default=0) < 3
         raise ValueError(
-            "the frequency cannot be inferred from the time stamps, which have gaps; "
-            "give it, such as frequency=D."
+            "the frequency cannot be inferred from the time stamps, which "
+            f"{'are fewer than three' if few else 'have gaps'}; give it, such as frequency=D."
         )
 
     @classmethod

@@ -21,7 +21,8 @@ class TableEpisodes(EpisodeSource):
     """Episodes in a table with one row a step.
 
     Rows with the same `episode`, which follow one another in time, have the columns `observation`,
-    `action` and `reward`: numbers, or lists of numbers of one length (also lists of lists).
+    `action` and `reward`: numbers, or lists of numbers of one length (also lists of lists), which
+    CSV cannot hold.
 
     Args:
         path: A `.parquet`, `.arrow`, `.feather` or `.csv` file.

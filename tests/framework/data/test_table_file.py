@@ -34,6 +34,12 @@ def test_a_table_is_the_same_in_every_format(tmp_path, suffix):
         table.numbers("name")
 
 
+def test_lists_are_not_numbers_and_csv_holds_none(tmp_path):
+    (tmp_path / "t.csv").write_text('seen\n"[1.5, 2]"\n')
+    with pytest.raises(ValueError, match=r"is '\[1\.5, 2\]', .* of CSV holds one number, write"):
+        TableFile(tmp_path / "t.csv").numbers("seen")
+
+
 def test_times_are_not_numbers(tmp_path):
     frame = pd.DataFrame({"t": pd.date_range("2020-01-01", periods=3)})
     frame.to_parquet(tmp_path / "t.parquet")

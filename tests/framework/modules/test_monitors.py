@@ -29,6 +29,17 @@ def fit(*callbacks, **settings):
     return steps.taken, ""
 
 
+@pytest.mark.filterwarnings("ignore:Checkpoint directory")
+def test_a_run_whose_time_is_over_does_not_end_as_if_it_were_done(tmp_path):
+    checkpoint = Checkpoint(dirpath=str(tmp_path))
+    settings = {"max_time": "00:00:00:00", "enable_checkpointing": True, "limit_val_batches": 0}
+    runner = fakes.trainer(callbacks=[checkpoint], **{**settings, "max_time": None})
+    runner.fit(fakes.module(), fakes.data())
+    runner = fakes.trainer(callbacks=[checkpoint], **settings)
+    with pytest.raises(ValueError, match=r"max_time is over: the 0 s .* drop it\."):
+        runner.fit(fakes.module(), fakes.data(), ckpt_path=str(tmp_path / "last.ckpt"))
+
+
 @pytest.mark.parametrize(
     ("monitor", "before", "taken"),
     [

@@ -184,7 +184,7 @@ MIXED = "frequencies differ: series 'b' has a value every 28 steps of frequency 
         ([rows(["2020-01-31", "now"])], {}, "'now' in row 2 is not a time stamp"),
         ([rows(["2020", "2021.5"])], {}, "'2021.5' in row 2 is not a whole number"),
         ([[row + ",3" for row in rows(DAYS)]], {}, "its rows have more cells than its header"),
-        ([rows(DAYS)], {"header": "id;time;value"}, "its rows have more cells than its header"),
+        ([rows(DAYS)], {"header": "id;time;value"}, r"than its header; .* by commas, not by ';'"),
         ([["a;1;2"]], {"header": "id;time;value"}, "no column 'id'; separate the columns by comm"),
         ([["a,1,2,3"]], {"header": "id,time,value,value"}, "several columns 'value'; give each"),
     ],
