@@ -73,6 +73,7 @@ class Checkpoint(ModelCheckpoint):
         self._has_told = False
         self._boundary, self._rewinds = StepBoundary(), False
         self._resumed_here = False  # from a checkpoint in the folder that is written to
+        self._names: set[str] = set()  # of what is there then
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Finds the folder, and chooses how files are written and read.
@@ -139,9 +140,11 @@ class Checkpoint(ModelCheckpoint):
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Notes whether the run resumes from the folder that it writes to."""
+        """Notes whether the run resumes from the folder that it writes to, and what is there."""
         resumed = Path(os.path.abspath(str(trainer.ckpt_path)))
-        self._resumed_here = resumed.parent.resolve() == self._folder.resolve()
+        here = resumed.parent.resolve() == self._folder.resolve()
+        names = {path.name for path in self._folder.glob("*")}  # perhaps on one machine only
+        self._resumed_here, self._names = trainer.strategy.broadcast((here, names))
 
     @property
     def newest(self) -> Path | None:
@@ -197,8 +200,8 @@ class Checkpoint(ModelCheckpoint):
         """Returns a record of this folder with its present path, without files that are gone."""
 
         def here(path: str) -> str:
-            moved = str(self._folder / Path(path).name) if path else ""
-            return moved if os.path.lexists(moved) else ""
+            name = Path(path).name
+            return str(self._folder / name) if name in self._names else ""
 
         best = {here(path): score for path, score in record["best_k_models"].items()}
         best.pop("", None)

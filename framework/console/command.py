@@ -213,7 +213,7 @@ class Command(LightningCLI):
         if self.subcommand == "fit":
             for folder in {trainer.default_root_dir, *(log.save_dir for log in trainer.loggers)}:
                 require_writable(Path(folder or "."))
-        if self.subcommand != "fit":
+        else:
             trainer.loggers = [loggers.without_events(logger) for logger in trainer.loggers]
         for callback in endings.interruptions(trainer):
             callback.command = self._command_to_resume

@@ -60,8 +60,8 @@ class Objective:
             sums.append((torch.where(counts, values, 0) * batch.weight).sum())
         terms = torch.stack(sums)
         total = batch.weight.to(terms).sum()  # bfloat16 could not count to 257
-        known = torch.cat([total[None], terms.detach()])
-        self._sums = known if self._sums is None else self._sums + known
+        added = torch.cat([total[None], terms.detach()])
+        self._sums = added if self._sums is None else self._sums + added
         factors = terms.new_tensor([UNIT * loss.weight for loss in self.losses.values()])
         return terms @ factors
 
