@@ -47,11 +47,7 @@ from framework.modules.gradients import parameters_of, watched
 from framework.modules.hardware import warn_of_slow_bfloat16
 from framework.modules.monitors import check_monitors, check_time, check_validation
 from framework.modules.objective import Objective, counted_target
-from framework.modules.returned import (
-    require_embedded,
-    require_hidden,
-    require_predictions,
-)
+from framework.modules.returned import hidden_states, require_predictions
 from framework.modules.weighted_means import WeightedMeans
 from framework.optimization import fuse, groups, matrices, own_options, reapply
 from framework.schedules import Constant, ScheduleFactory, steps_of_run
@@ -183,24 +179,8 @@ class PredictiveModule(DescribedModule):
 
     def forward(self, batch: Batch) -> Distribution:
         """Predicts a batch: batch shape `[B, T]`, event shape that of the support."""
-        prediction: Distribution = self.head(self._hidden(batch))
+        prediction: Distribution = self.head(hidden_states(self.stem, self.backbone, batch))
         return prediction
-
-    def _hidden(self, batch: Batch, *more: Any) -> Tensor:
-        """Computes what the head reads, `[B, T, D]`.
-
-        Args:
-            batch: The batch.
-            more: What the backbone reads beside it.
-
-        Raises:
-            ValueError: If the stem or the backbone return what does not fit.
-        """
-        embedded = self.stem(batch)
-        require_embedded(self.stem, embedded, self.backbone)
-        hidden = self.backbone(embedded, *more)
-        require_hidden(self.backbone, hidden)
-        return self.stem.readout(hidden)
 
     def _predicted(self, batch: Batch) -> Distribution:
         """Predicts a batch of known targets, as `forward` does.

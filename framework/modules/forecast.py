@@ -19,6 +19,7 @@ from components.metrics.smoothness import smoothness_of
 from framework.evaluation.forecasting import PATHS, Paths, relative_score, sample_paths
 from framework.figures import draw_forecasts
 from framework.modules.base import PredictiveModule, WeightedValues
+from framework.modules.returned import hidden_states
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -77,7 +78,8 @@ class Forecaster(PredictiveModule):
         A stem that is not autoregressive predicts the whole horizon of training, of which a
         shorter one is the beginning.
         """
-        prediction = self.head(self._hidden(batch)[:, : batch.target.shape[1]])
+        hidden = hidden_states(self.stem, self.backbone, batch)
+        prediction = self.head(hidden[:, : batch.target.shape[1]])
         return Affine(prediction, batch.loc, batch.scale)
 
     def out_of_support(self, batch: SeriesBatch) -> Tensor:

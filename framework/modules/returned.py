@@ -1,4 +1,4 @@
-"""Checks of what parts return, of which broadcasting would hide that it does not fit."""
+"""What parts return: calls and checks, as broadcasting would hide what does not fit."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from components.interfaces import Backbone, Embedded, Head, Stem
 from components.supports import Support, Tokens
 
 
-def require_embedded(stem: Stem, found: Any, backbone: Backbone) -> None:
-    """Checks that a stem embeds a batch as wide as the backbone reads it.
+def hidden_states(stem: Stem, backbone: Backbone, batch: Batch, *more: Any) -> Tensor:
+    """Computes what a head reads, `[B, T, D]`.
+
+    Args:
+        stem: Embeds the batch.
+        backbone: Reads what is embedded.
+        batch: The batch.
+        more: What the backbone reads beside it.
 
     Raises:
-        ValueError: If it does not.
+        ValueError: If the stem embeds in another width than the backbone reads, or the backbone
+            returns another one than it says.
     """
-    name = type(stem).__name__
-    if not isinstance(found, Embedded):
-        raise ValueError(f"{name} returned a {type(found).__name__}; return an Embedded.")
-    if found.states.ndim != 3 or found.states.shape[-1] != backbone.input_dim:
+    embedded = stem(batch)
+    name, reader = type(stem).__name__, type(backbone).__name__
+    if not isinstance(embedded, Embedded):
+        raise ValueError(f"{name} returned a {type(embedded).__name__}; return an Embedded.")
+    if embedded.states.ndim != 3 or embedded.states.shape[-1] != backbone.input_dim:
         raise ValueError(
-            f"{name} returned states of shape {[*found.states.shape]}, where "
-            f"{type(backbone).__name__} reads [batch, positions, {backbone.input_dim}]; make them "
-            "as wide as the argument dim."
+            f"{name} returned states of shape {[*embedded.states.shape]}, where {reader} reads "
+            f"[batch, positions, {backbone.input_dim}]; make them as wide as the argument dim."
         )
-
-
-def require_hidden(backbone: Backbone, found: Any) -> None:
-    """Checks that hidden states are as wide as a backbone says.
-
-    Raises:
-        ValueError: If they are not.
-    """
-    name = type(backbone).__name__
-    if not isinstance(found, Tensor):
-        raise ValueError(f"{name} returned a {type(found).__name__}; return a tensor.")
-    if found.ndim != 3 or found.shape[-1] != backbone.dim:
+    hidden = backbone(embedded, *more)
+    if not isinstance(hidden, Tensor):
+        raise ValueError(f"{reader} returned a {type(hidden).__name__}; return a tensor.")
+    if hidden.ndim != 3 or hidden.shape[-1] != backbone.dim:
         raise ValueError(
-            f"{name} returned hidden states of shape {[*found.shape]}, and its dim is "
+            f"{reader} returned hidden states of shape {[*hidden.shape]}, and its dim is "
             f"{backbone.dim}; return [batch, positions, dim]."
         )
+    return stem.readout(hidden)
 
 
 def require_predictions(head: Head, found: Any, batch: Batch, support: Support) -> None:

@@ -10,6 +10,7 @@ from components.data import Batch
 from components.layers.myopic.attention import GivenPast
 from framework.modules.base import PredictiveModule
 from framework.modules.language import LanguageModel
+from framework.modules.returned import hidden_states
 from framework.papers.myopic.frozen import FrozenReference
 
 
@@ -50,7 +51,8 @@ class GivenPastModel(PredictiveModule):
 
     def forward(self, batch: Batch) -> Distribution:
         """Predicts a batch: batch shape `[B, T]`, event shape that of the support."""
-        prediction: Distribution = self.head(self._hidden(batch, self.reference(batch)))
+        hidden = hidden_states(self.stem, self.backbone, batch, self.reference(batch))
+        prediction: Distribution = self.head(hidden)
         return prediction
 
 
