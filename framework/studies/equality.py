@@ -15,6 +15,7 @@ from framework.console.errors import UserError
 from framework.costs.shapes import twin
 from framework.execution import PLAIN
 from framework.studies.runs import launch
+from framework.whole_files import write_text
 
 Equal = Literal["steps", "parameters", "seconds"]
 
@@ -201,7 +202,7 @@ def _speeds(folder: Path, commands: Words) -> dict[str, float]:
                 taken[name].append(_seconds_per_step(folder, words))
         for name, words in missing.items():
             known[json.dumps(words)] = statistics.median(taken[name])
-        path.write_text(json.dumps(known, indent=1), encoding="utf-8")
+        write_text(path, json.dumps(known, indent=1))
     return {name: known[json.dumps(words)] for name, words in commands.items()}
 
 

@@ -90,7 +90,9 @@ def finished(folder: Path, run: Run) -> Kept | None:
 def _read(path: Path) -> Kept:
     try:
         kept: Kept = json.loads(path.read_text(encoding="utf-8"))
-        return {**kept, "words": kept["words"]}
+        if not isinstance(kept["words"], list):
+            raise TypeError("its words are no list")
+        return kept
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(
             f"{path} is no note of a finished run ({error}); remove it, and the run goes on from "

@@ -32,6 +32,7 @@ from framework.studies.comparisons import differences
 from framework.studies.results import Published, Result, markdown, summary, write
 from framework.studies.study import Study
 from framework.tables import table
+from framework.whole_files import write_text
 
 METRICS = (
     "kl_cells",
@@ -250,7 +251,7 @@ class ToyTable(Study):
             kept = {"settings": self._settings(group), **result._asdict()}
             path = _place(folder, group)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(kept), encoding="utf-8")
+            write_text(path, json.dumps(kept))
 
     def _finished(self, folder: Path, group: Group) -> GroupResult | None:
         """Returns the results of a group that is finished with the same settings."""
@@ -284,7 +285,7 @@ class ToyTable(Study):
         write(folder / RESULTS, results)
         tables = self.tables(results)
         path = folder / TABLES
-        path.write_text("\n".join(map(markdown, tables.values())), encoding="utf-8")
+        write_text(path, "\n".join(map(markdown, tables.values())))
         for title, rows in tables.items():
             print(table(f"{title}, {path}", rows), flush=True)
         for training in self.trainings:

@@ -17,6 +17,7 @@ from framework.run_files import STUDY
 from framework.studies import Study
 from framework.studies.array import StudyJobs
 from framework.studies.runs import processes
+from framework.whole_files import write_text
 
 WAYS = ("slurm", "task", "report")  # to do something else than to run all here
 SLURM = (
@@ -120,7 +121,7 @@ def _claim(folder: Path, options: str, study: Study) -> None:
             )
         return
     folder.mkdir(parents=True, exist_ok=True)
-    note.write_text(yaml.safe_dump(wanted, sort_keys=False), encoding="utf-8")
+    write_text(note, yaml.safe_dump(wanted, sort_keys=False))
 
 
 def study_parser(folder: Path = Path("runs"), prog: str = "study") -> VerbParser:
