@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -95,6 +96,37 @@ def refuse_mixed_frequencies(rows: Rows, at: Integers, series: Integers) -> None
         )
     if not calendar.numbered:
         raise ValueError(f"{rows.origin}: {what}; give the frequency of the values.")
+
+
+def refuse_unclear_days(rows: Rows, at: Integers, series: Integers) -> None:
+    """Refuses months of which the first has its last day, and a later one another.
+
+    What follows has the day of the first time stamp, where that is the last one of its month that
+    of all others. A frequency of month ends, such as ME, says so itself.
+
+    Args:
+        rows: All rows of the table.
+        at: Which of them hold values, sorted by series and then by step, `[N]`.
+        series: Numbers of their series, `[N]`.
+
+    Raises:
+        ValueError: If there are such months.
+    """
+    calendar = rows.times.calendar
+    if not re.fullmatch(r"\d*[MQY]S(-[A-Z]+)?", calendar.frequency):
+        return
+    day = np.asarray(rows.times.times[at], dtype="datetime64[D]")
+    last = day.astype("datetime64[M]") + 1 == (day + 1).astype("datetime64[M]")
+    begins = np.flatnonzero(np.diff(series, prepend=-1))
+    wrong = last[begins][series] & ~last
+    if wrong.any():
+        other = wrong.argmax()
+        name, begin = repr(rows.name.iloc[at[other]]), day[begins[series[other]]]
+        raise ValueError(
+            f"{rows.origin}: series {name} begins on {begin}, the last day of a month, and has "
+            f"{day[other]} (row {rows.number[at[other]]}), which is none, so that the days after "
+            "it are unclear; write the first day of each month, or give a frequency of ends."
+        )
 
 
 def refuse_holes(rows: Rows) -> None:

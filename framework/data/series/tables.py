@@ -17,6 +17,7 @@ from framework.data.series.grids import (
     refuse_holes,
     refuse_mixed_frequencies,
     refuse_repetitions,
+    refuse_unclear_days,
 )
 from framework.data.series.panels import Panel, PanelSource, compress
 from framework.data.series.stamps import read_times, spell_dates
@@ -203,6 +204,7 @@ def _check(rows: Rows, at: NDArray[np.int64], series: NDArray[np.int64]) -> None
     """Refuses rows that do not lie on the grid, one value a step."""
     refuse_repetitions(rows, at, series)
     refuse_mixed_frequencies(rows, at, series)
+    refuse_unclear_days(rows, at, series)
     if rows.times.calendar.numbered:
         refuse_holes(rows)
 

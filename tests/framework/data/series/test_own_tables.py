@@ -176,6 +176,11 @@ MIXED = "frequencies differ: series 'b' has a value every 28 steps of frequency 
             "'2021-10-31T02:00' in row 2 has no UTC offset, as others have",
         ),
         (
+            [rows([f"2023-0{month}-28" for month in range(2, 7)])],
+            {"frequency": "MS"},
+            r"begins on 2023-02-28, the last day of a month, and has 2023-03-28 \(row 2\), which",
+        ),
+        (
             [rows(["2020-01-31", "01/02/2020"])],
             {},
             "'01/02/2020' in row 2 is not a time stamp; wr",
@@ -194,6 +199,18 @@ def test_what_cannot_be_meant_is_one_sentence(tmp_path, series, options, message
         long(tmp_path, *series, **options)
     assert "\n" not in str(caught.value)
     assert str(tmp_path / "p.csv") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("days", "frequency"),
+    [
+        (["2024-02-28", "2024-03-28", "2024-04-28"], "MS"),  # of a leap year, not the last one
+        (["2023-01-31", "2023-02-28", "2023-03-31"], "MS"),
+        (["2023-03-31", "2023-04-28", "2023-05-31"], "ME"),  # business days
+    ],
+)
+def test_days_of_months_that_are_clear_are_read(days, frequency, tmp_path):
+    assert long(tmp_path, rows(days), frequency=frequency).length.tolist() == [3]
 
 
 def test_a_slower_series_among_empty_cells_is_refused(tmp_path):
