@@ -73,7 +73,7 @@ class Checkpoint(ModelCheckpoint):
         self._has_told = False
         self._boundary, self._rewinds = StepBoundary(), False
         self._resumed_here = False  # from a checkpoint in the folder that is written to
-        self._names: set[str] = set()  # of what is there then
+        self._present: set[str] = set()  # names of what is there then
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Finds the folder, and chooses how files are written and read.
@@ -144,7 +144,7 @@ class Checkpoint(ModelCheckpoint):
         resumed = Path(os.path.abspath(str(trainer.ckpt_path)))
         here = resumed.parent.resolve() == self._folder.resolve()
         names = {path.name for path in self._folder.glob("*")}  # perhaps on one machine only
-        self._resumed_here, self._names = trainer.strategy.broadcast((here, names))
+        self._resumed_here, self._present = trainer.strategy.broadcast((here, names))
 
     @property
     def newest(self) -> Path | None:
@@ -201,7 +201,7 @@ class Checkpoint(ModelCheckpoint):
 
         def here(path: str) -> str:
             name = Path(path).name
-            return str(self._folder / name) if name in self._names else ""
+            return str(self._folder / name) if name in self._present else ""
 
         best = {here(path): score for path, score in record["best_k_models"].items()}
         best.pop("", None)

@@ -47,7 +47,7 @@ from framework.modules.gradients import parameters_of, watched
 from framework.modules.hardware import warn_of_slow_bfloat16
 from framework.modules.monitors import check_monitors, check_time, check_validation
 from framework.modules.objective import Objective, counted_target
-from framework.modules.returned import hidden_states, require_predictions
+from framework.modules.returned import hidden_states, predicted
 from framework.modules.weighted_means import WeightedMeans
 from framework.optimization import fuse, groups, matrices, own_options, reapply
 from framework.schedules import Constant, ScheduleFactory, steps_of_run
@@ -179,18 +179,8 @@ class PredictiveModule(DescribedModule):
 
     def forward(self, batch: Batch) -> Distribution:
         """Predicts a batch: batch shape `[B, T]`, event shape that of the support."""
-        prediction: Distribution = self.head(hidden_states(self.stem, self.backbone, batch))
-        return prediction
-
-    def _predicted(self, batch: Batch) -> Distribution:
-        """Predicts a batch of known targets, as `forward` does.
-
-        Raises:
-            ValueError: If the prediction does not fit the targets.
-        """
-        prediction: Distribution = self(batch)
-        require_predictions(self.head, prediction, batch, self.spec.support)
-        return prediction
+        hidden = hidden_states(self.stem, self.backbone, batch)
+        return predicted(self.head, hidden, self.spec.support)
 
     # Training
 
@@ -240,7 +230,7 @@ class PredictiveModule(DescribedModule):
         gradients over processes.
         """
         factor: int = self.place[1] * self.trainer.accumulate_grad_batches
-        return self._objective.add(self._predicted(batch), batch) * factor
+        return self._objective.add(self(batch), batch) * factor
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Turns gradients of sums into gradients of means, after unscaling and before clipping."""
@@ -278,7 +268,7 @@ class PredictiveModule(DescribedModule):
             batch: A batch of the loader.
             dataloader_idx: Which loader of the data module it comes from.
         """
-        prediction = self._predicted(batch)
+        prediction = self(batch)
         return {
             "nll": (-prediction.log_prob(counted_target(batch)), batch.weight),
             "out_of_support": (self.out_of_support(batch), batch.weight),

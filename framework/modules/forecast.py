@@ -19,7 +19,7 @@ from components.metrics.smoothness import smoothness_of
 from framework.evaluation.forecasting import PATHS, Paths, relative_score, sample_paths
 from framework.figures import draw_forecasts
 from framework.modules.base import PredictiveModule, WeightedValues
-from framework.modules.returned import hidden_states
+from framework.modules.returned import hidden_states, predicted
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -78,8 +78,8 @@ class Forecaster(PredictiveModule):
         A stem that is not autoregressive predicts the whole horizon of training, of which a
         shorter one is the beginning.
         """
-        hidden = hidden_states(self.stem, self.backbone, batch)
-        prediction = self.head(hidden[:, : batch.target.shape[1]])
+        hidden = hidden_states(self.stem, self.backbone, batch)[:, : batch.target.shape[1]]
+        prediction = predicted(self.head, hidden, self.spec.support)
         return Affine(prediction, batch.loc, batch.scale)
 
     def out_of_support(self, batch: SeriesBatch) -> Tensor:

@@ -24,7 +24,7 @@ def hidden_states(stem: Stem, backbone: Backbone, batch: Batch, *more: Any) -> T
 
     Raises:
         ValueError: If the stem embeds in another width than the backbone reads, or the backbone
-            returns another one than it says.
+            returns other than a hidden state of its width for each position.
     """
     embedded = stem(batch)
     name, reader = type(stem).__name__, type(backbone).__name__
@@ -38,38 +38,39 @@ def hidden_states(stem: Stem, backbone: Backbone, batch: Batch, *more: Any) -> T
     hidden = backbone(embedded, *more)
     if not isinstance(hidden, Tensor):
         raise ValueError(f"{reader} returned a {type(hidden).__name__}; return a tensor.")
-    if hidden.ndim != 3 or hidden.shape[-1] != backbone.dim:
+    expected = (*embedded.states.shape[:2], backbone.dim)
+    if hidden.shape != expected:
         raise ValueError(
-            f"{reader} returned hidden states of shape {[*hidden.shape]}, and its dim is "
-            f"{backbone.dim}; return [batch, positions, dim]."
+            f"{reader} returned hidden states of shape {[*hidden.shape]}, where those of its "
+            f"input are {[*expected]}; return [batch, positions, dim]."
         )
     return stem.readout(hidden)
 
 
-def require_predictions(head: Head, found: Any, batch: Batch, support: Support) -> None:
-    """Checks that a head predicts each target of a batch, and among what can happen.
+def predicted(head: Head, hidden: Tensor, support: Support) -> Distribution:
+    """Predicts from hidden states `[B, T, D]`: batch shape `[B, T]`.
 
     Args:
         head: The head.
-        found: What it returned.
-        batch: Targets `[B, T, *event]` and weights `[B, T]`.
+        hidden: The hidden states.
         support: What can happen.
 
     Raises:
-        ValueError: If it does not.
+        ValueError: If the head does not predict at each position, or not what can happen.
     """
+    found: object = head(hidden)
     name = type(head).__name__
     if not isinstance(found, Distribution):
         raise ValueError(
             f"{name} returned a {type(found).__name__}; return a distribution, as those of "
             "torch.distributions."
         )
-    positions, event = batch.weight.shape, batch.target.shape[batch.weight.ndim :]
+    positions, event = hidden.shape[:-1], support.shape
     if found.batch_shape != positions or found.event_shape != event:
         raise ValueError(
             f"{name} returned a distribution with batch_shape {[*found.batch_shape]} and "
-            f"event_shape {[*found.event_shape]}, where targets have {[*positions]} and "
-            f"{[*event]}; predict at each position, from its hidden state."
+            f"event_shape {[*found.event_shape]}, where {[*positions]} and {[*event]} are due; "
+            "predict at each position, from its hidden state."
         )
     size = _outcomes(found)
     if isinstance(support, Tokens) and size is not None and size != support.size:
@@ -77,10 +78,11 @@ def require_predictions(head: Head, found: Any, batch: Batch, support: Support) 
             f"{name} returned a distribution over {size} outcomes, where the data have "
             f"{support.size}; predict support.size of them."
         )
+    return found
 
 
-def _outcomes(prediction: Distribution) -> int | None:
+def _outcomes(found: Distribution) -> int | None:
     """Returns the number of outcomes of a categorical, None of other distributions."""
-    if isinstance(prediction, Categorical):
-        return int(prediction.param_shape[-1])
-    return prediction.size if isinstance(prediction, Discrete) else None
+    if isinstance(found, Categorical):
+        return int(found.param_shape[-1])
+    return found.size if isinstance(found, Discrete) else None

@@ -10,7 +10,7 @@ from components.data import Batch
 from components.layers.myopic.attention import GivenPast
 from framework.modules.base import PredictiveModule
 from framework.modules.language import LanguageModel
-from framework.modules.returned import hidden_states
+from framework.modules.returned import hidden_states, predicted
 from framework.papers.myopic.frozen import FrozenReference
 
 
@@ -52,8 +52,7 @@ class GivenPastModel(PredictiveModule):
     def forward(self, batch: Batch) -> Distribution:
         """Predicts a batch: batch shape `[B, T]`, event shape that of the support."""
         hidden = hidden_states(self.stem, self.backbone, batch, self.reference(batch))
-        prediction: Distribution = self.head(hidden)
-        return prediction
+        return predicted(self.head, hidden, self.spec.support)
 
 
 class LocalLanguageModel(GivenPastModel, LanguageModel):

@@ -50,6 +50,20 @@ def model(head=NormalHead, backbone=BACKBONES[0], spec=SPEC, **changes):
     return Forecaster(**options(spec, SeriesStem, head, backbone), **changes)
 
 
+class SharedHead(NormalHead):
+    """One distribution for all series, which the scale of each would hide."""
+
+    def forward(self, hidden):
+        return super().forward(hidden.mean(0, keepdim=True))
+
+
+def test_a_prediction_is_checked_before_it_is_scaled():
+    forecaster = model(SharedHead)
+    forecaster.configure_model()
+    with pytest.raises(ValueError, match=r"SharedHead .* batch_shape \[1, 4\] .* \[5, 4\] and"):
+        forecaster(batch())
+
+
 def test_scores_equal_loops():
     known = batch()
     quantiles = torch.randn(5, 4, 9, dtype=torch.float64).sort(-1).values * 40 + 300

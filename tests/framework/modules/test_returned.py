@@ -38,6 +38,11 @@ class Last(fakes.FakeBackbone):
         return super().forward(inputs)[:, -1]
 
 
+class Shorter(fakes.FakeBackbone):
+    def forward(self, inputs: Embedded, cache: None = None) -> Tensor:
+        return super().forward(inputs)[:, 1:]
+
+
 class Bottom(fakes.FakeHead):
     def forward(self, hidden: Tensor) -> Tensor:
         return self.projection(hidden)
@@ -89,12 +94,13 @@ class Scored(PredictiveModule):
 MISTAKES = [
     ({"stem": Narrow}, r"Narrow .* \[8, 1, 4\], where FakeBackbone reads .* 8\]"),
     ({"stem": Bare}, r"Bare returned a Tensor; return an Embedded\."),
-    ({"backbone": Half}, r"Half .* \[8, 1, 4\], and its dim is 8"),
+    ({"backbone": Half}, r"Half .* \[8, 1, 4\], where those of its input are \[8, 1, 8\]"),
     ({"backbone": Pair}, r"Pair returned a tuple; return a tensor\."),
     ({"backbone": Last}, r"Last .* \[8, 8\], .* return \[batch, positions, dim\]"),
+    ({"backbone": Shorter}, r"Shorter .* \[8, 0, 8\], where those of its input are \[8, 1, 8\]"),
     ({"head": Bottom}, r"Bottom returned a Tensor; return a distribution"),
-    ({"head": Mean}, r"Mean .* batch_shape \[1, 1\] .* where targets have \[8, 1\] and \[\]"),
-    ({"head": Vector}, r"Vector .* event_shape \[2\], where targets have \[8, 1\] and \[\]"),
+    ({"head": Mean}, r"Mean .* batch_shape \[1, 1\] .* where \[8, 1\] and \[\] are due"),
+    ({"head": Vector}, r"Vector .* event_shape \[2\], where \[8, 1\] and \[\] are due"),
     ({"losses": {"nll": Scalar}}, r"Scalar, the loss term 'nll', .* \[\], .* \[8, 1\]"),
     ({"losses": {"nll": Whole}}, r"Whole, .* values of shape \[8\], where targets have \[8, 1\]"),
     ({"losses": {"nll": Plain}}, r"Plain, .* values of shape \[\], where targets have \[8, 1\]"),
