@@ -53,6 +53,7 @@ def write_files(folder):
     area = generator.uniform(30, 200, 400)
     price = 3000 * area + generator.normal(0, 20_000, 400)
     pd.DataFrame({"area": area, "price": price}).to_csv(folder / "houses.csv", index=False)
+    pd.DataFrame({"area": area[:5]}).to_csv(folder / "new_houses.csv", index=False)
     np.savez(
         folder / "episodes.npz",
         observations=generator.normal(size=(600, 4)).astype(np.float32),
@@ -100,8 +101,8 @@ def test_readers_of_the_readme_are_shown_the_same():
 
 def test_python_gives_the_same_answers(answered):
     scripts = answered[1].split("\n$ python\n")[1:]
-    assert len(scripts) == len(SCRIPTS) == 3
-    for said, name in zip(scripts, ("frame", "texts", "played"), strict=True):
+    assert len(scripts) == len(SCRIPTS) == 4
+    for said, name in zip(scripts, ("frame", "texts", "played", "levels"), strict=True):
         assert name in said.split()
 
 
@@ -141,5 +142,6 @@ def test_a_policy_is_played_for_every_return(answered):
 def test_a_column_is_predicted(answered):
     (path,) = re.findall(r"Predictions: (\S+)", said(answered, "predict"))
     table = pd.read_json(path, lines=True)
-    assert len(table) > 10
-    assert "id" in table
+    assert list(table["id"]) == [1, 2, 3, 4, 5]
+    assert table["target"].isna().all()
+    assert all(row["0.1"] < row["0.5"] < row["0.9"] for row in table["quantiles"])

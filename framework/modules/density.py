@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -11,11 +12,14 @@ from matplotlib.figure import Figure
 from torch.distributions import Distribution
 
 from components.data import DensityBatch, DensitySpec
+from components.distributions.tensors import to_float32
 from components.metrics.densities import CELLS, grid, log_density, measure
+from components.metrics.forecasting import LEVELS
 from framework.data.protocols import KnowsMean, KnowsTruth
 from framework.figures import draw_densities, draw_function
 from framework.modules.base import PredictiveModule, WeightedValues
 
+NAMES = tuple(map(str, LEVELS))  # of quantiles, in a row of predictions
 POINTS = 1000  # of a figure of the prediction against the feature
 
 
@@ -79,12 +83,25 @@ class DensityModel(PredictiveModule):
     def predict_step(
         self, batch: DensityBatch, batch_idx: int, dataloader_idx: int = 0
     ) -> list[dict[str, Any]]:
-        """Returns mean and standard deviation of each prediction, and what happened."""
+        """Returns mean, standard deviation and quantiles of each prediction, and what happened.
+
+        What happened is `None` where it is unknown. Quantiles need a distribution with `icdf`,
+        which those of all heads here have.
+        """
         prediction: Any = self(batch)
-        columns = (prediction.mean, prediction.stddev, batch.target)
+        columns = [prediction.mean, prediction.stddev, batch.target]
+        with suppress(NotImplementedError):
+            levels = torch.tensor(LEVELS, device=batch.target.device).view(-1, 1, 1)
+            columns.extend(prediction.icdf(levels.expand(-1, *batch.target.shape)))
+        rows = zip(*(to_float32(c)[:, 0].tolist() for c in columns), strict=True)
         return [
-            {"mean": mean, "std": std, "target": target}
-            for mean, std, target in zip(*(c[:, 0].tolist() for c in columns), strict=True)
+            {
+                "mean": mean,
+                "std": std,
+                **({"quantiles": dict(zip(NAMES, quantiles, strict=True))} if quantiles else {}),
+                "target": None if math.isnan(target) else target,
+            }
+            for mean, std, target, *quantiles in rows
         ]
 
     def _truth(self, batch: DensityBatch) -> Distribution | None:

@@ -21,6 +21,23 @@ if TYPE_CHECKING:
     from framework.data.module import DataOptions
 
 
+class Named(InMemory):
+    """Observations that go by the names of their source, if it has any.
+
+    Args:
+        observations: All of them, in memory.
+    """
+
+    def __init__(self, observations: Observations) -> None:
+        target = observations.outcome.unsqueeze(-1)
+        super().__init__(DensityBatch(observations.features, target, torch.ones_like(target)))
+        self.names = observations.names
+
+    def identify(self, index: int) -> dict[str, Any]:
+        """Returns the name of an observation as `id`, its number if it has none."""
+        return {"id": self.names[index]} if self.names else super().identify(index)
+
+
 SCALES = "scales"  # where a checkpoint keeps how features were scaled
 
 
@@ -59,7 +76,8 @@ class DensityData(PredictiveData):
         if trained is None:
             return
         self.source.restore(checkpoint.get(SCALES, {}))
-        count = self._samples["train"].features.shape[-1]
+        observed = self._samples["train"] if self._unseen is None else self._unseen
+        count = observed.features.shape[-1]
         if count != trained.features:
             raise ValueError(
                 f"DensityData: {type(self.source).__name__} has {count} features, the model was "
@@ -68,10 +86,10 @@ class DensityData(PredictiveData):
         self._trained = trained
 
     def dataset(self, split: str) -> Dataset:
-        """Returns the observations of a split; those to predict are the test observations."""
-        features, outcome = self._samples["test" if split == "predict" else split]
-        target = outcome.unsqueeze(-1)
-        return InMemory(DensityBatch(features, target, torch.ones_like(target)))
+        """Returns the observations of a split; those to predict are the test ones by default."""
+        if split != "predict":
+            return Named(self._samples[split])
+        return Named(self._samples["test"] if self._unseen is None else self._unseen)
 
     def truth(self, batch: DensityBatch) -> Distribution | None:
         """Returns the true distribution, batch shape `[B, 1]`, None if the source lacks it."""
@@ -84,3 +102,7 @@ class DensityData(PredictiveData):
     @cached_property
     def _samples(self) -> dict[str, Observations]:
         return self.source.samples()
+
+    @cached_property
+    def _unseen(self) -> Observations | None:
+        return self.source.unseen()

@@ -24,7 +24,8 @@ class Observations(NamedTuple):
     """Features and outcomes of a split."""
 
     features: Tensor  # [N, F] float32
-    outcome: Tensor  # [N] float32
+    outcome: Tensor  # [N] float32, NaN where unknown
+    names: Sequence[Any] = ()  # what the source calls each of the N, nothing if they have no names
 
 
 class Problem(ABC):
@@ -41,6 +42,10 @@ class Problem(ABC):
     @abstractmethod
     def truth(self, features: Tensor) -> Distribution | None:
         """Returns the true distribution for features `[..., F]`, `None` if it is not known."""
+
+    def unseen(self) -> Observations | None:
+        """Reads the observations to predict, `None` if they are those to test on, as here."""
+        return None
 
     def scales(self) -> dict[str, list[Any]]:
         """Returns how features are scaled, as plain data; here they are not."""
@@ -86,9 +91,13 @@ class Table(Problem):
         high: Largest outcome that heads cover; the largest of the training rows if not given.
         drop_missing: Leave out rows in which a value is missing or infinite, rather than refuse
             them.
+        id: Column that names the rows, by which predictions call them; they are called by their
+            number in the file, from 1 and without the header, if not given.
+        predict: Another file, whose rows are predicted, in place of the test rows. It needs the
+            columns of the features, and that of `id`; outcomes are known or not.
 
     Raises:
-        ValueError: If the file or a column is missing, a column does not hold numbers, a
+        ValueError: If a file or a column is missing, a column does not hold numbers, a
             value is missing, or a split is empty.
     """
 
@@ -103,6 +112,8 @@ class Table(Problem):
         low: float | None = None,
         high: float | None = None,
         drop_missing: bool = False,
+        id: str | None = None,
+        predict: str | None = None,
     ) -> None:
         if not (val > 0 and test > 0 and val + test < 1):
             raise ValueError(
@@ -111,7 +122,8 @@ class Table(Problem):
             )
         self.path, self.target, self.features = Path(path), target, features
         self.fractions, self.seed, self.range = (val, test), seed, (low, high)
-        self.drop_missing = drop_missing
+        self.drop_missing, self.id = drop_missing, id
+        self.predict = None if predict is None else Path(predict)
         self._scales: dict[str, list[Any]] = {}
 
     def scales(self) -> dict[str, list[Any]]:
@@ -129,9 +141,14 @@ class Table(Problem):
 
     def samples(self) -> dict[str, Observations]:
         """Reads the file, splits the rows and standardizes the features."""
-        table = TableFile(existing_file(self.path, "Table: path"))
-        names = table.others(self.target) if self.features is None else list(self.features)
-        values = self._values(table, [self.target, *names])
+        table = self._table(self.path, "path")
+        columns = self._features(table)
+        kept, values = self._complete(table, [self.target, *columns])
+        if len(values) and too_coarse(values[:, 0], np.zeros(1, np.int64)).any():
+            raise ValueError(
+                f"Table: column {self.target!r} of {str(self.path)!r} varies by too little around "
+                f"{values[:, 0].mean():g} for float32; subtract a constant from it."
+            )
         order = np.random.default_rng(self.seed).permutation(len(values))
         sizes = [round(fraction * len(values)) for fraction in self.fractions]
         test, val, train = np.split(order, [sizes[1], sum(sizes)])
@@ -143,24 +160,38 @@ class Table(Problem):
             )
         split = [fingerprint(self.path), *self.fractions, self.seed]
         if self._scales:
-            self._require_same(names, split)
+            self._require_same(columns, split)
         else:
             mean, std = values[train, 1:].mean(0), values[train, 1:].std(0)
             self._scales = {
                 "rows": split,
-                "columns": names,
+                "columns": columns,
                 "mean": mean.tolist(),
                 "std": np.where(std > 0, std, 1.0).tolist(),
             }
-        values[:, 1:] = (values[:, 1:] - self._scales["mean"]) / self._scales["std"]
+        names = self._names(table, kept)
         rows = {"train": train, "val": val, "test": test}
         return {
-            split: Observations(
-                torch.from_numpy(values[chosen, 1:]).float(),
-                torch.from_numpy(values[chosen, 0]).float(),
-            )
+            split: self._scaled(values[chosen], [names[k] for k in chosen])
             for split, chosen in rows.items()
         }
+
+    def unseen(self) -> Observations | None:
+        """Reads the file to predict, `None` without one; the scales must be known."""
+        if self.predict is None:
+            return None
+        table = self._table(self.predict, "predict")
+        columns = list(self.scales()["columns"])
+        kept, features = self._complete(table, columns)
+        if not len(kept):
+            raise ValueError(
+                f"Table: {str(self.predict)!r} has no row to predict; "
+                "give at least one in which no feature is missing."
+            )
+        outcome = np.full(len(kept), np.nan)
+        if self.target in table.columns:
+            outcome = table.numbers(self.target)[kept]
+        return self._scaled(np.column_stack([outcome, features]), self._names(table, kept))
 
     def support(self, train: Observations) -> Interval:
         """Returns the given range, or that of the training outcomes."""
@@ -194,25 +225,39 @@ class Table(Problem):
                 "tested; drop these options."
             )
 
-    def _values(self, table: TableFile, names: Sequence[str]) -> NDArray[np.float64]:
-        """Reads columns as numbers `[rows, columns]`."""
+    def _table(self, path: Path, option: str) -> TableFile:
+        texts = () if self.id is None else (self.id,)
+        return TableFile(existing_file(path, f"Table: {option}"), texts)
+
+    def _features(self, table: TableFile) -> list[str]:
+        """Returns the columns of the features, those of the file unless they are given."""
+        if self.features is not None:
+            return list(self.features)
+        return table.others(self.target, *(() if self.id is None else (self.id,)))
+
+    def _names(self, table: TableFile, kept: NDArray[np.int64]) -> list[Any]:
+        """Returns what rows are called: as in the column of names, or their numbers from 1."""
+        if self.id is None:
+            return [int(row) + 1 for row in kept]
+        return list(table.names(self.id).iloc[kept])
+
+    def _complete(
+        self, table: TableFile, names: Sequence[str]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Reads columns as numbers; returns the complete rows, and their values."""
         values = np.column_stack([table.numbers(name) for name in names])
         bad = ~np.isfinite(values)
-        if self.drop_missing:
-            return self._distinct(values[~bad.any(1)])
-        if bad.any():
+        if bad.any() and not self.drop_missing:
             row, column = np.argwhere(bad)[0]
             raise ValueError(
                 f"Table: {table.place(names[column], bad[:, column])} is {values[row, column]}; "
                 "correct it or set drop_missing to true."
             )
-        return self._distinct(values)
+        kept = np.flatnonzero(~bad.any(1))
+        return kept, values[kept]
 
-    def _distinct(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Refuses outcomes whose differences float32 would round away; features are scaled."""
-        if len(values) and too_coarse(values[:, 0], np.zeros(1, np.int64)).any():
-            raise ValueError(
-                f"Table: column {self.target!r} of {str(self.path)!r} varies by too little around "
-                f"{values[:, 0].mean():g} for float32; subtract a constant from it."
-            )
-        return values
+    def _scaled(self, values: NDArray[np.float64], names: Sequence[Any]) -> Observations:
+        """Standardizes rows `[N, 1 + F]` of outcome and features."""
+        features = (values[:, 1:] - self._scales["mean"]) / self._scales["std"]
+        outcome = torch.from_numpy(values[:, 0].copy()).float()
+        return Observations(torch.from_numpy(features).float(), outcome, names)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.stats import norm
 from torch.distributions import Normal, kl_divergence
+from torch.distributions import StudentT as TorchStudent
 
 from components.backbones.positionwise import MLP
 from components.data import DensityBatch, DensitySpec
@@ -85,6 +86,28 @@ def test_two_steps_figures_and_predictions(head, data):
     rows = [row for rows in trainer().predict(module, served) for row in rows]
     assert [row["target"] for row in rows] == batch().target[:, 0].tolist()
     assert all(row["std"] > 0 for row in rows)
+    quantiles = torch.tensor([list(row["quantiles"].values()) for row in rows])
+    assert list(rows[0]["quantiles"]) == [f"0.{k}" for k in range(1, 10)]
+    levels = distribution.cdf(quantiles.T.unsqueeze(-1))[..., 0]
+    tenths = torch.arange(1, 10).unsqueeze(-1) / 10
+    torch.testing.assert_close(levels, tenths.expand_as(levels), rtol=0, atol=1e-4)
+
+
+class StudentHead(NormalHead):
+    """Predicts a distribution of torch that has no quantiles."""
+
+    def forward(self, hidden, targets=None):
+        distribution = super().forward(hidden)
+        return TorchStudent(5.0, distribution.mean, distribution.stddev, validate_args=False)
+
+
+def test_what_has_no_quantiles_is_predicted_without_them():
+    module, given = model(StudentHead), batch()
+    given.target[3] = float("nan")  # unknown
+    batches = trainer().predict(module, FixedData(given, size=16))
+    rows = [row for rows in batches for row in rows]
+    assert set(rows[0]) == {"mean", "std", "target"}
+    assert [k for k, row in enumerate(rows) if row["target"] is None] == [3]
 
 
 class Line(FixedData):

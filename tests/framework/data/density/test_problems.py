@@ -97,3 +97,97 @@ def test_tables_that_do_not_fit(table, tmp_path):
             DensityData(Table(str(tmp_path / name), target, features)).spec  # noqa: B018
     with pytest.raises(ValueError, match=r"val=0.6 and test=0.4"):
         Table(str(path), "y", val=0.6, test=0.4)
+
+
+def ids(dataset):
+    return [dataset.identify(k)["id"] for k in range(len(dataset))]
+
+
+def test_rows_are_called_by_their_numbers_in_the_file(table):
+    path, frame = table
+    frame.loc[3, "a"] = np.nan
+    frame.to_csv(path, index=False)
+    data = DensityData(Table(str(path), "y", drop_missing=True))
+    splits = {split: data.dataset(split) for split in ("train", "val", "test", "predict")}
+    numbers = {split: np.array(ids(dataset)) for split, dataset in splits.items()}
+    every = np.concatenate([numbers[split] for split in ("train", "val", "test")])
+    assert sorted(every) == [k for k in range(1, 201) if k != 4]
+    assert list(numbers["predict"]) == list(numbers["test"])
+    for split, dataset in splits.items():
+        outcome = frame["y"].to_numpy()[numbers[split] - 1]
+        np.testing.assert_array_equal(dataset.batch.target[:, 0], outcome.astype("float32"))
+
+
+def test_a_column_of_names_is_no_feature(table):
+    path, frame = table
+    frame.insert(1, "house", [f"{k:03d}" for k in range(200)])
+    frame.to_csv(path, index=False)
+    data = DensityData(Table(str(path), "y", id="house"))
+    assert data.spec.features == 3
+    test = data.dataset("test")
+    rows = [int(name) for name in ids(test)]
+    assert ids(test) == list(frame["house"][rows])
+    outcome = frame["y"].to_numpy()[rows]
+    np.testing.assert_array_equal(test.batch.target[:, 0], outcome.astype("float32"))
+
+
+@pytest.fixture
+def unseen(table, tmp_path):
+    """Rows of another file, two without an outcome, and a function that serves them."""
+    frame = table[1].head(6).assign(y=[1.0, np.nan, 2.0, 3.0, np.nan, 4.0])
+
+    def serve(rows, **options):
+        rows.to_csv(tmp_path / "new.csv", index=False)
+        source = Table(str(table[0]), "y", predict=str(tmp_path / "new.csv"), **options)
+        return DensityData(source)
+
+    return frame, serve
+
+
+def test_rows_of_another_file_are_predicted_in_their_order(table, unseen):
+    frame, serve = unseen
+    data = serve(frame[["y", "c", "b", "a"]])  # in another order of columns
+    scales = data.source.scales()
+    found = data.dataset("predict")
+    assert ids(found) == [1, 2, 3, 4, 5, 6]
+    expected = (frame[["a", "b", "c"]] - scales["mean"]) / scales["std"]
+    np.testing.assert_allclose(found.batch.features, expected, rtol=1e-6)
+    np.testing.assert_array_equal(found.batch.target[:, 0], frame["y"])
+    assert len(data.dataset("test")) == 20
+    without = serve(frame.drop(columns="y")).dataset("predict")
+    assert without.batch.target.isnan().all()
+    assert torch.equal(without.batch.features, found.batch.features)
+
+
+def test_what_is_predicted_by_a_checkpoint_needs_no_file_of_training(table, unseen):
+    frame, serve = unseen
+    trained = DensityData(Table(str(table[0]), "y"))
+    checkpoint = {"hyper_parameters": {"spec": trained.spec}}
+    trained.store(checkpoint)
+    expected = serve(frame).dataset("predict").batch.features
+    table[0].unlink()
+    data = serve(frame)
+    data.restore(checkpoint)
+    assert data.spec == trained.spec
+    assert torch.equal(data.dataset("predict").batch.features, expected)
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "message"),
+    [
+        (lambda f: f.drop(columns="b"), {}, r"new.csv' has no column 'b'; it has a, c, y"),
+        (lambda f: f.assign(a=np.nan), {}, r"new.csv': column 'a' in row 1 is nan; correct it or"),
+        (lambda f: f.head(0), {}, r"new.csv' has no row to predict; give at least one"),
+        (lambda f: f.assign(a=np.nan), {"drop_missing": True}, "has no row to predict"),
+        (lambda f: f, {"id": "house"}, "has no column 'house'"),
+    ],
+)
+def test_rows_that_cannot_be_predicted(unseen, rows, options, message):
+    frame, serve = unseen
+    with pytest.raises(ValueError, match=message):
+        serve(rows(frame), **options).dataset("predict")
+
+
+def test_a_file_to_predict_that_is_missing(table):
+    with pytest.raises(ValueError, match=r"Table: predict='gone.csv' is not a file"):
+        DensityData(Table(str(table[0]), "y", predict="gone.csv")).dataset("predict")
