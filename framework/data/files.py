@@ -24,7 +24,9 @@ def matching_files(pattern: str, option: str) -> list[Path]:
         return [Path(pattern)]
     paths = sorted(Path(path) for path in glob(pattern, recursive=True) if Path(path).is_file())
     if not paths:
-        raise ValueError(f"{option}={pattern!r} matches no file; check the path.")
+        inside = f"is a folder; name its files, such as '{pattern.rstrip('/')}/*.txt'"
+        problem = inside if Path(pattern).is_dir() else "matches no file; check the path"
+        raise ValueError(f"{option}={pattern!r} {problem}.")
     return paths
 
 

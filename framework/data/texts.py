@@ -73,7 +73,13 @@ def read_json_lines(
         ) from error
 
 
-def json_texts(path: Path, column: str, begin: int = 0, end: int | None = None) -> Iterator[str]:
+def json_texts(
+    path: Path,
+    column: str,
+    begin: int = 0,
+    end: int | None = None,
+    hint: str = "set column to the name of the text, or rename it",
+) -> Iterator[str]:
     """Reads the texts of a file with one JSON object a line; null is an empty one.
 
     Args:
@@ -81,6 +87,7 @@ def json_texts(path: Path, column: str, begin: int = 0, end: int | None = None) 
         column: Name under which an object has its text.
         begin: Only lines that begin at this byte or later.
         end: Only lines that begin before this byte; None for all.
+        hint: What to do about texts of another name, for the error.
 
     Raises:
         ValueError: If a line is not a JSON object, or has no text of that name.
@@ -89,10 +96,7 @@ def json_texts(path: Path, column: str, begin: int = 0, end: int | None = None) 
         place = f"{str(path)!r}: {_line(number, begin)}"
         if column not in found:
             names = ", ".join(map(repr, found)) or "nothing"
-            raise ValueError(
-                f"{place} has no {column!r}, it has {names}; set column to the name of the text, "
-                "or rename it."
-            )
+            raise ValueError(f"{place} has no {column!r}, it has {names}; {hint}.")
         yield text_of(found[column], column, place)
 
 
@@ -142,7 +146,7 @@ def read_prompts(path: str, option: str = "prompts") -> list[str]:
     """
     file = existing_file(path, option)
     if file.suffix in JSON:
-        prompts = list(json_texts(file, PROMPT))
+        prompts = list(json_texts(file, PROMPT, hint=f"name the text {PROMPT!r}"))
     else:
         lines = (line.removesuffix("\r") for line in read_text(file).split("\n"))
         prompts = [line for line in lines if line.strip()]

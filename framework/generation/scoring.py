@@ -63,6 +63,10 @@ class ScoredFile:
         """Identifies them by the content of the file."""
         return fingerprint(self.column, self.path.suffix, self.path)
 
+    def called(self, split: str) -> str:
+        """Names the file."""
+        return repr(str(self.path))
+
 
 def score(
     model: TextModel, file: ScoredFile, batch_size: int, device: torch.device | None = None
@@ -78,7 +82,7 @@ def score(
     Raises:
         ValueError: If the file cannot be read, or holds no text.
     """
-    stream, size = encode(file, str(file.path), model.vocabulary)
+    stream, size = encode(file, "test", model.vocabulary)
     windows = TokenWindows(stream, model.context)
     module = model.checkpoint.module.to(device or torch.device("cpu"))
     nats = torch.zeros((), dtype=torch.float64)

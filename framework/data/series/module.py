@@ -211,10 +211,11 @@ class SeriesData(PredictiveData):
         if validation.min() < 1:
             panel, worst = self.panel, validation.argmin()
             needed = panel.length[worst] - validation[worst] + 1
+            leave_out = f"set shortest={needed} or " if panel.length.max() >= needed else ""
             raise ValueError(
                 f"SeriesData: series {str(panel.name[worst])!r} has {panel.length[worst]} "
                 f"steps, but one of past, a window to validate and windows={self.windows} "
-                f"to test take {needed}; set shortest={needed} or lower the horizon."
+                f"to test take {needed}; {leave_out}lower the horizon ({self.horizon})."
             )
         if validation.max() < 2:
             raise ValueError(

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,19 +53,37 @@ class TextCorpus(Corpus):
     def digest(self, split: str) -> str:
         """Identifies the documents of a split by their content."""
 
+    def called(self, split: str) -> str:
+        """Names the documents of a split, as the subject of an error."""
+        return f"{type(self).__name__}: the {split} split"
 
-class TextFiles(TextCorpus):
+
+class LocalText(TextCorpus):
+    """Documents in local files, `files` of each split."""
+
+    files: Mapping[str, Sequence[Path]]
+
+    def called(self, split: str) -> str:
+        """Names a split and its first file."""
+        first, *others = self.files[split]
+        more = f" and {len(others)} more" if others else ""
+        return f"{super().called(split)}, {str(first)!r}{more},"
+
+
+class TextFiles(LocalText):
     """Local text files in UTF-8, one document each.
 
     Args:
-        train: Path or glob pattern of the files, such as "books/**/*.txt".
+        train: Path or glob pattern of the files, such as "books/**/*.txt"; those that `val` or
+            `test` name, too, are left out.
         val: Path or pattern of the validation files; if not given, the last part of each training
             file is held out.
         test: Path or pattern of the test files; if not given, the validation text.
         holdout: Fraction of each training file that is held out if `val` is not given.
 
     Raises:
-        ValueError: If no file matches, or `holdout` is not between 0 and 1.
+        ValueError: If no file matches, none is left to train on, or `holdout` is not between 0
+            and 1.
     """
 
     def __init__(
@@ -76,11 +94,12 @@ class TextFiles(TextCorpus):
                 f"TextFiles: holdout={holdout} is a fraction; use one between 0 and 1."
             )
         self.holdout = holdout if val is None else 0.0
-        patterns = {"train": train, "val": val or train, "test": test or val or train}
-        self.files = {
-            split: matching_files(pattern, f"TextFiles: {split}")
-            for split, pattern in patterns.items()
-        }
+        files = matching_files(train, "TextFiles: train")
+        validated = None if val is None else matching_files(val, "TextFiles: val")
+        tested = None if test is None else matching_files(test, "TextFiles: test")
+        kept = _others(files, [*(validated or ()), *(tested or ())], f"TextFiles: train={train!r}")
+        validated = validated or kept
+        self.files = {"train": kept, "val": validated, "test": tested or validated}
         self.held_out = {"train": False, "val": val is None, "test": test is None and val is None}
 
     def documents(self, split: str) -> Iterable[str]:
@@ -96,14 +115,15 @@ class TextFiles(TextCorpus):
         return fingerprint(part, *self.files[split])
 
 
-class JsonLines(TextCorpus):
+class JsonLines(LocalText):
     """Local files with one JSON object a line, each with a document; gzipped if named `.gz`.
 
     Large corpora such as Dolma are published in this format. Files are read line by line and kept
     as tokens, so a corpus may be larger than memory.
 
     Args:
-        train: Path or glob pattern of the files, such as "dolma/*.json.gz".
+        train: Path or glob pattern of the files, such as "dolma/*.json.gz"; those that `val` or
+            `test` name, too, are left out.
         val: Path or pattern of the validation files; if not given, the last training file is held
             out, or every tenth document where there is one file.
         test: Path or pattern of the test files; if not given, the validation text.
@@ -117,16 +137,13 @@ class JsonLines(TextCorpus):
         self, train: str, val: str | None = None, test: str | None = None, column: str = "text"
     ) -> None:
         files = matching_files(train, "JsonLines: train")
+        tested = None if test is None else matching_files(test, "JsonLines: test")
+        files = _others(files, tested or (), f"JsonLines: train={train!r}")
         held_out = files[-1:] if val is None else matching_files(val, "JsonLines: val")
         self.shared = val is None and len(files) == 1
-        kept = [path for path in files if self.shared or path not in held_out]
-        if not kept:
-            raise ValueError(
-                f"JsonLines: train={train!r} leaves no file besides those for validation; give "
-                "more files, or others as val."
-            )
-        tested = held_out if test is None else matching_files(test, "JsonLines: test")
-        self.files = {"train": kept, "val": held_out, "test": tested}
+        if not self.shared:
+            files = _others(files, held_out, f"JsonLines: train={train!r}")
+        self.files = {"train": files, "val": held_out, "test": tested or held_out}
         self.column = column
 
     def documents(self, split: str) -> Iterable[str]:
@@ -145,6 +162,18 @@ class JsonLines(TextCorpus):
         """Identifies files by their contents, of which a gzipped one ends with a checksum."""
         part = f"{split == 'train'}" if self.shared else ""
         return fingerprint(self.column + part, *map(_content, self.files[split]))
+
+
+def _others(files: Sequence[Path], taken: Sequence[Path], option: str) -> list[Path]:
+    """Returns the files to train on besides those to evaluate on; there must be one."""
+    evaluated = {path.resolve() for path in taken}
+    others = [path for path in files if path.resolve() not in evaluated]
+    if not others:
+        raise ValueError(
+            f"{option} leaves no file besides those to validate or test on; give more files, or "
+            "others as val and test."
+        )
+    return others
 
 
 class TokenFiles(Corpus):

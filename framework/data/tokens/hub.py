@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from glob import escape
+from glob import escape, glob
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +55,12 @@ class HubText(TextCorpus):
         import datasets
 
         if split not in self.loaded:
+            files = self._files()
             try:
                 self.loaded[split] = datasets.load_dataset(
                     self.path,
                     self.name,
-                    data_files=self._files(),
+                    data_files=files,
                     split=self.splits[split],
                     **self._options(),
                 )
@@ -79,8 +80,24 @@ class HubText(TextCorpus):
         """Returns the files; a path that exists is taken as it is, even if it is a pattern too."""
         if self.data_files is None:
             return None
-        files = self.data_files.items()
-        return {split: escape(path) if Path(path).is_file() else path for split, path in files}
+        files = {
+            split: escape(path) if Path(path).is_file() else path
+            for split, path in self.data_files.items()
+        }
+        self._require_apart(files)
+        return files
+
+    def _require_apart(self, files: Mapping[str, str]) -> None:
+        """Refuses files of the training split that are those of another one, too."""
+        taken: dict[Path, str] = {}
+        for split, pattern in files.items():
+            for path in map(Path, glob(pattern, recursive=True)):
+                other = taken.setdefault(path.resolve(), split)
+                if other != split and self.splits["train"] in (other, split):
+                    raise ValueError(
+                        f"{type(self).__name__}: data_files give {str(path)!r} to {other} and to "
+                        f"{split}; give each file to one of them."
+                    )
 
 
 class SavedText(TextCorpus):

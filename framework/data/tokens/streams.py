@@ -109,6 +109,9 @@ class Documents(Protocol):
     def digest(self, split: str) -> str:
         """Identifies the documents of a split by their content."""
 
+    def called(self, split: str) -> str:
+        """Names the documents of a split, as the subject of an error."""
+
 
 def tokenized(text: Documents, tokenizer: Tokenizer) -> Streams:
     """Encodes a text and caches its streams; training text alone forms the vocabulary.
@@ -199,10 +202,7 @@ def _checked(text: Documents, split: str) -> Iterator[str]:
     for document in filter(None, text.documents(split)):
         yield document
     if document is None:
-        raise ValueError(
-            f"{type(text).__name__}: the {split} split holds no text; "
-            "check the files or the name of the split."
-        )
+        raise ValueError(f"{text.called(split)} holds no text; check what it is read from.")
 
 
 def _pieces(documents: Iterable[str]) -> Iterator[tuple[bool, str]]:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -41,11 +42,12 @@ def metrics_of(folder):
 def test_other_text_is_scored_in_the_tokens_of_the_checkpoint(written, tmp_path):
     """Also where it takes the place of the training text, to which the tokenizer was fitted."""
     own = TokenData(TextFiles(str(written.folder / "text.txt")), BytePairTokenizer(300), 32)
-    right = own.elsewhere(TextFiles(str(written.other), str(written.other)))
+    right = own.elsewhere(TextFiles(str(written.folder / "text.txt"), str(written.other)))
     nll, length = score(written.checkpoint, right, "test")
     wrong = TokenData(TextFiles(str(written.other)), BytePairTokenizer(300), 32)
     assert wrong.vocabulary.digest() != right.vocabulary.digest()
-    options = [f"--data.source.{split}={written.other}" for split in ("train", "test")]
+    shutil.copy(written.other, trained := tmp_path / "trained.txt")
+    options = [f"--data.source.train={trained}", f"--data.source.test={written.other}"]
     place = f"--trainer.logger.save_dir={tmp_path}"
     quiet = "--trainer.enable_progress_bar=false"
     cli.main(["test", "--ckpt_path", str(written.checkpoint), *options, place, quiet])

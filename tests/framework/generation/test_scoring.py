@@ -20,7 +20,7 @@ def model(written):
 
 def test_a_file_is_scored_as_test_does(written, model):
     found = score(model, ScoredFile(written.other), batch_size=3)
-    source = TextFiles(str(written.other), str(written.other))
+    source = TextFiles(str(written.folder / "text.txt"), str(written.other))
     data = TokenData(source, KnownVocabulary(model.vocabulary), 32)
     batch = (windows := data.dataset("test")).__getitems__(list(range(len(windows))))
     with torch.no_grad():
@@ -57,5 +57,5 @@ def test_scores_add_up():
 
 def test_a_file_without_text(model, tmp_path):
     (tmp_path / "empty.txt").touch()
-    with pytest.raises(ValueError, match=r"empty.txt.* holds no text"):
+    with pytest.raises(ValueError, match=r"^'.*empty.txt' holds no text; check"):
         score(model, ScoredFile(tmp_path / "empty.txt"), 8)

@@ -251,7 +251,8 @@ def test_short_series_can_be_left_out():
 @pytest.mark.parametrize(
     ("series", "options", "message"),
     [
-        ([range(6)], {"horizon": 3}, "series '0' has 6 steps, but .* take 7; set shortest=7"),
+        ([range(6)], {"horizon": 3}, "'0' has 6 steps, but .* take 7; lower the horizon \\(3"),
+        ([range(6), range(7)], {"horizon": 3}, "take 7; set shortest=7 or lower the horizon"),
         ([range(7)], {"horizon": 3}, "no series has a step left to train on"),
         ([range(9)], {"horizon": 2, "shortest": 10}, "no series has shortest=10 steps"),
         ([range(9)], {}, "Arrays does not set how far to forecast"),

@@ -9,6 +9,7 @@ import pytest
 from framework.data.tokens.corpora import JsonLines, TextFiles
 from framework.data.tokens.hub import HubText, SavedText
 from framework.data.tokens.module import TokenData
+from framework.data.tokens.streaming.source import StreamedText
 from framework.data.tokens.tokenizer import ByteTokenizer
 
 ROWS = {"train": ["one", "two", "three"], "validation": ["four", "", "five"]}
@@ -52,6 +53,28 @@ def test_held_out_text_is_the_end_of_each_file(tmp_path):
     assert text_of(corpus, "val") == text_of(corpus, "test") == "|bbbbBBBBB"
 
 
+@pytest.mark.parametrize("kind", [TextFiles, JsonLines])
+def test_files_to_evaluate_on_are_not_trained_on(kind, tmp_path, monkeypatch):
+    """A pattern of the training files often matches the others, too."""
+    monkeypatch.chdir(tmp_path)
+    for name in "abtv":
+        (tmp_path / f"{name}.jsonl").write_text(f'{{"text": "{name}"}}\n')
+
+    def names(**options):
+        files = kind("*.jsonl", **options).files
+        return ["".join(path.stem for path in files[split]) for split in ("train", "val", "test")]
+
+    assert names(val="v.jsonl", test=str(tmp_path / "t.jsonl")) == ["ab", "v", "t"]
+    assert names(val="v.jsonl") == ["abt", "v", "v"]
+    split = ["abv"] * 2 if kind is TextFiles else ["ab", "v"]  # parts of files, or the last one
+    assert names(test="./t.jsonl") == [*split, "t"]
+    (tmp_path / "link.jsonl").symlink_to(tmp_path / "v.jsonl")
+    assert names(val="v.jsonl") == ["abt", "v", "v"]
+    for options in ({"val": "*.jsonl"}, {"test": "*"}, {"val": "[ab]*", "test": "[tvl]*"}):
+        with pytest.raises(ValueError, match=r"train='\*.jsonl' leaves no file besides those to"):
+            names(**options)
+
+
 def test_changed_files_are_read_again(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("first text")
@@ -71,6 +94,18 @@ def test_local_files_load_like_the_hub(lines):
     assert text_of(corpus, "train") == "|one|two|three"
     assert text_of(corpus, "val") == "|four|five"
     assert text_of(HubText("text", data_files=lines, train="train[:2]"), "train") == "|one|two"
+
+
+@pytest.mark.parametrize("kind", [HubText, StreamedText])
+def test_a_file_of_two_splits_is_refused(kind, lines):
+    files = {**lines, "train": lines["train"].replace("train.txt", "*.txt")}
+    with pytest.raises(
+        ValueError, match=r"data_files give '.*validation.txt' to train and to val"
+    ):
+        list(kind("text", data_files=files).documents("train"))
+    same = {"train": lines["train"], "dev": lines["validation"], "test": lines["validation"]}
+    corpus = kind("text", data_files=same, val="dev", test="test")
+    assert list(corpus.documents("val")) == list(corpus.documents("test"))
 
 
 def test_a_script_in_place_of_data(tmp_path):
@@ -98,7 +133,7 @@ def test_a_json_object_is_a_document(shards):
     assert text_of(corpus, "train") == "|one|two|three"
     assert text_of(corpus, "val") == text_of(corpus, "test") == "|four|f\nive"
     corpus = JsonLines(str(shards / "*.gz"), str(shards / "a*"), str(shards / "b*"))
-    assert text_of(corpus, "train") == "|three|four|f\nive"
+    assert text_of(corpus, "train") == "|four|f\nive"
     assert text_of(corpus, "val") == "|one|two"
     assert text_of(corpus, "test") == "|three"
     plain = JsonLines(str(shards / "plain.jsonl"), str(shards / "a*"), column="body")
@@ -150,8 +185,6 @@ def test_every_tenth_document_of_a_single_file_is_held_out(tmp_path):
 def test_json_that_cannot_be_used(shards):
     with pytest.raises(ValueError, match=r"JsonLines: val='.*gone' matches no file"):
         JsonLines(str(shards / "*.gz"), str(shards / "gone"))
-    with pytest.raises(ValueError, match="leaves no file besides those for validation"):
-        JsonLines(str(shards / "a*"), str(shards / "a*"))
     with pytest.raises(
         ValueError, match=r"plain.jsonl': line 1 has no 'text', it has 'body'; set column"
     ):
@@ -164,6 +197,10 @@ def test_json_that_cannot_be_used(shards):
 def test_what_is_missing_is_named(saved, lines, tmp_path):
     with pytest.raises(ValueError, match=r"TextFiles: train='.*gone\*' matches no file"):
         TextFiles(str(tmp_path / "gone*"))
+    with pytest.raises(
+        ValueError, match=r"train='.*' is a folder; name its files, such as '.*/\*"
+    ):
+        TextFiles(str(tmp_path))
     with pytest.raises(ValueError, match="holdout=1"):
         TextFiles(saved + "/dataset_dict.json", holdout=1)
     with pytest.raises(ValueError, match="was not written by save_to_disk"):
@@ -183,7 +220,9 @@ def test_what_is_missing_is_named(saved, lines, tmp_path):
 def test_text_that_is_empty_or_no_text(tmp_path):
     (tmp_path / "empty.txt").touch()
     (tmp_path / "latin.txt").write_bytes("naïve".encode("latin-1"))
-    with pytest.raises(ValueError, match="TextFiles: the train split holds no text"):
+    with pytest.raises(
+        ValueError, match=r"TextFiles: the train split, '.*empty.txt', holds no text; check what"
+    ):
         text_of(TextFiles(str(tmp_path / "empty.txt")), "train")
     with pytest.raises(ValueError, match=r"latin.txt' is not UTF-8 text \(line 1, byte 2\)"):
         text_of(TextFiles(str(tmp_path / "latin.txt")), "train")
@@ -208,9 +247,9 @@ def test_local_files_of_the_hub_are_named(lines, tmp_path):
     corpus = HubText("text", data_files={**lines, "train": str(odd)})
     assert text_of(corpus, "train") == "|odd"
     odd.write_bytes(b'{"text": "good"}\n{"text": "na\xefve"}\n')
-    corpus = HubText("json", data_files={"train": str(odd), "validation": str(odd)})
+    corpus = HubText("json", data_files={"train": str(odd)}, val="train")
     with pytest.raises(ValueError, match=r"data set 'json': row 2: 'text' is not UTF-8 text"):
         text_of(corpus, "train")
     odd.write_text('{"text": "x \\ud83d y"}\n', encoding="utf-8")
     with pytest.raises(ValueError, match=r"cannot be loaded; check the names \(.*surrogate"):
-        text_of(HubText("json", data_files={"train": str(odd), "validation": str(odd)}), "train")
+        text_of(HubText("json", data_files={"train": str(odd)}, val="train"), "train")

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 from functools import partial
 
 import datasets
@@ -31,7 +32,8 @@ def source(tmp_path, monkeypatch):
         rows = [{"text": f"{number}.{row} {'é' * (row % 9)}"} for row in range(size)]
         lines = [json.dumps(row) + "\n" for row in [*rows, {"text": ""}]]
         (tmp_path / f"{number}.jsonl").write_text("".join(lines))
-    files = {"train": str(tmp_path / "[0-9].jsonl"), "validation": str(tmp_path / "1.jsonl")}
+    copy = shutil.copy(tmp_path / "1.jsonl", tmp_path / "validation.jsonl")
+    files = {"train": str(tmp_path / "[0-9].jsonl"), "validation": str(copy)}
     return StreamedText("json", data_files=files, limit=20)
 
 
