@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from framework.evaluation.forecasting import relative_score
 
-NAIVE = "seasonal-naive"
-SHOWN = (NAIVE, "chronos-t5-tiny", "chronos-t5-mini", "chronos-t5-small")
+SEASONAL_NAIVE = "seasonal-naive"
+SHOWN = (SEASONAL_NAIVE, "chronos-t5-tiny", "chronos-t5-mini", "chronos-t5-small")
 
 Scores = Mapping[str, float]
 """Errors by benchmark set."""
@@ -36,7 +36,7 @@ def beside_published(
     published = _published(metric)
     ours = {model: _ours(metric, model, scores, published) for model, scores in tested.items()}
     columns = {**{model: published[model] for model in models}, **ours}
-    naive = published[NAIVE]
+    naive = published[SEASONAL_NAIVE]
     rows = [[name, *(f"{scores[name]:.3f}" for scores in columns.values())] for name in naive]
     relative = [_relative(scores, naive) for scores in columns.values()]
     header = [metric.upper(), *columns]
@@ -53,7 +53,7 @@ def _published(metric: str) -> dict[str, dict[str, float]]:
 
 
 def _ours(metric: str, model: str, scores: Scores, published: Mapping[str, Scores]) -> Scores:
-    names = {name: f"test/{metric}/{name}" for name in published[NAIVE]}
+    names = {name: f"test/{metric}/{name}" for name in published[SEASONAL_NAIVE]}
     missing = [key for key in names.values() if key not in scores]
     if missing:
         raise ValueError(

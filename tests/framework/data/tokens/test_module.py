@@ -327,9 +327,7 @@ def test_prompts_that_cannot_be_read(files, tmp_path):
     with pytest.raises(ValueError, match=r"blank' holds no prompt; write one a line"):
         TokenData(files, prompts=str(tmp_path / "blank"))
     (tmp_path / "p.jsonl").write_text('{"text": "a"}\n')
-    with pytest.raises(
-        ValueError, match=r"no 'prompt', it has 'text'; name the text 'prompt'"
-    ):
+    with pytest.raises(ValueError, match=r"no 'prompt', it has 'text'; name the text 'prompt'"):
         TokenData(files, prompts=str(tmp_path / "p.jsonl"))
     (tmp_path / "p.jsonl").write_text('{"prompt": "a"}\n{"prompt": 5}\n')
     with pytest.raises(ValueError, match=r"p.jsonl': line 2: 'prompt' is a number, not a text"):
