@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import torch.distributed as dist
 from torch.utils.data import DataLoader
 
 from components.data import Batch
@@ -104,17 +103,22 @@ class StreamedTokenData(TokenData):
         return loader
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns how far each reader is, of all processes: each calls this."""
+        """Returns how far each reader is, of all processes: each calls this.
+
+        Where one saves alone, as after an error, it is that of its own readers; the others then
+        read from the beginning, to the same batches.
+        """
         if self._batches is None:
             return {}
         known = {
             reader: self._batches.mark(reader, self._step()) for reader in range(self.readers)
         }
         mine = {reader: mark.plain() for reader, mark in known.items() if mark is not None}
-        marks: list[Any] = [mine]
-        if self._batches.division.world > 1:
-            marks = [None] * dist.get_world_size()
-            dist.all_gather_object(marks, mine)
+        marks = [mine]
+        if self.trainer is not None and self._batches.division.world > 1:
+            # By the strategy, which knows when nobody else takes part.
+            strategy, world = self.trainer.strategy, self.trainer.world_size
+            marks = [strategy.broadcast(mine, source) for source in range(world)]
         joined = {str(reader): mark for part in marks for reader, mark in part.items()}
         return {"text": self._identity(), "bookmarks": joined}
 

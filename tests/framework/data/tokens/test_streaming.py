@@ -12,6 +12,7 @@ import torch
 
 from components.heads.linear import LinearHead
 from components.stems import TokenStem
+from framework.callbacks import Checkpoint, Interruption
 from framework.data.tokens.streaming.batches import Division, StreamedBatches
 from framework.data.tokens.streaming.module import StreamedTokenData
 from framework.data.tokens.streaming.readers import Bookmark, Reader
@@ -127,11 +128,25 @@ class Seen(LanguageModel):
         return super().training_step(batch, batch_idx)
 
 
-def fit(source, path, devices, steps, resume=None):
+class Failing(Seen):
+    """Fails on the first rank after three steps, in a micro-batch that others wait in."""
+
+    def training_step(self, batch, batch_idx):
+        if self.global_step == 3 and self.global_rank == 0 and batch_idx % 2:
+            raise MemoryError("too large")
+        return super().training_step(batch, batch_idx)
+
+
+def begin(source, devices, steps, kind=Seen, resume=None, **settings):
     data = StreamedTokenData(source, ByteTokenizer(), LENGTH, 4, BLOCK, batch_size=4, seed=1)
-    module = Seen(**options(data.spec, TokenStem, LinearHead))
-    runner = trainer(devices=devices, max_steps=steps, accumulate_grad_batches=2)
+    module = kind(**options(data.spec, TokenStem, LinearHead))
+    runner = trainer(devices=devices, max_steps=steps, accumulate_grad_batches=2, **settings)
     runner.fit(module, data, ckpt_path=resume)
+    return module, runner
+
+
+def fit(source, path, devices, steps, resume=None):
+    module, runner = begin(source, devices, steps, resume=resume)
     runner.save_checkpoint(path)
     return module.seen, {name: p.detach().numpy() for name, p in module.named_parameters()}
 
@@ -148,6 +163,29 @@ def test_a_run_goes_on_exactly_on_another_number_of_processes(source, tmp_path):
     assert joined + seen == whole
     for name, value in weights.items():
         np.testing.assert_allclose(ended[name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_a_rank_that_fails_saves_what_it_knows_without_the_others(source, tmp_path):
+    """How far its own readers are; the run goes on to the same batches."""
+
+    def keeping(name):
+        checkpoint = Checkpoint(dirpath=str(tmp_path / name))
+        return {
+            "callbacks": [checkpoint, Interruption(patience=2.0)],
+            "enable_checkpointing": True,
+        }
+
+    def fail():
+        with pytest.raises((MemoryError, RuntimeError)):
+            begin(source, 2, 12, Failing, **keeping("failed"))
+
+    run_ranks(fail, 2, timeout=30)
+    path = tmp_path / "failed" / "step=3.ckpt"
+    saved = torch.load(path, weights_only=True)["StreamedTokenData"]
+    assert saved["bookmarks"].keys() == {"0", "2"}
+    ended, _ = begin(source, 1, 12, resume=path, **keeping("ended"))
+    whole, _ = begin(source, 1, 12)
+    assert ended.seen == whole.seen[6:]
 
 
 def test_the_first_documents_are_kept_for_evaluation(source):
