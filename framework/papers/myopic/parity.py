@@ -145,10 +145,9 @@ def _rates(optimizer: Optimizer, schedule: LRScheduler, steps: int) -> Terms:
 
 
 def _served(data: PredictiveData) -> Terms:
-    """Fetches the first training batches in the order in which a run would read them."""
-    loader = data.train_dataloader()
-    order = islice(iter(loader.batch_sampler or ()), BATCHES)
-    batches = [loader.dataset.__getitems__(numbers) for numbers in order]  # type: ignore[attr-defined]  # Dataset
+    """Reads the first training batches as a run would."""
+    data.num_workers = 0  # batches do not depend on it, and workers would read far ahead
+    batches = islice(iter(data.train_dataloader()), BATCHES)
     return {
         "data.batch_size": data.batch_size,
         "the contents of a training batch": tuple(map(_digest, batches)),

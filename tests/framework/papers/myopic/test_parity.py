@@ -1,10 +1,19 @@
 """Arms are compared by what their words build: a difference ends in a sentence."""
 
+import json
+from itertools import islice
+
+import datasets
 import pytest
 import torch
 
 import cli
 from framework.console import recipes
+from framework.data.tokens.corpora import TextFiles
+from framework.data.tokens.module import TokenData
+from framework.data.tokens.streaming.module import StreamedTokenData
+from framework.data.tokens.streaming.source import StreamedText
+from framework.data.tokens.tokenizer import ByteTokenizer
 from framework.papers.myopic import parity
 
 SMALL = [
@@ -71,6 +80,40 @@ def test_every_difference_is_named(vanilla, monkeypatch):
         ValueError, match=r"'vanilla' and 'other' are not trained alike.*: the seed"
     ):
         parity.require_parity({name: name for name in ("vanilla", "other")}, "vanilla")
+
+
+@pytest.fixture
+def lines(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hf")
+    for number in range(2):
+        rows = [json.dumps({"text": f"document {row} of file {number}"}) for row in range(40)]
+        (tmp_path / f"{number}.jsonl").write_text("\n".join(rows))
+    return str(tmp_path / "*.jsonl")
+
+
+def test_text_that_is_streamed_is_compared_as_well(lines, monkeypatch):
+    """By the batches that a run reads, and without its workers."""
+    source = StreamedText("json", data_files={"train": lines, "validation": lines})
+
+    def data(seed, workers=0):
+        options = {"readers": 2, "batch_size": 4, "seed": seed, "num_workers": workers}
+        return StreamedTokenData(source, ByteTokenizer(), 8, **options)
+
+    name = "the contents of a training batch"
+    expected = tuple(map(parity._digest, islice(data(1).train_dataloader(), parity.BATCHES)))
+    assert len(set(expected)) == parity.BATCHES
+    assert parity._served(data(1))[name] == expected
+    assert parity._served(data(2))[name] != expected
+    monkeypatch.setattr(torch.multiprocessing, "Process", None)
+    assert parity._served(data(1, workers=2))[name] == expected
+
+
+def test_batches_of_a_data_set_are_its_examples_in_the_order_of_its_loader(lines):
+    data = TokenData(TextFiles(lines), ByteTokenizer(), 8, batch_size=4, num_workers=2)
+    examples, order = data.dataset("train"), data.train_dataloader().batch_sampler
+    batches = [examples.__getitems__(numbers) for numbers in islice(order, parity.BATCHES)]
+    found = parity._served(data)["the contents of a training batch"]
+    assert found == tuple(map(parity._digest, batches))
 
 
 def test_batches_of_other_contents_have_another_name():
