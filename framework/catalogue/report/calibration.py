@@ -21,6 +21,7 @@ from framework.console.checkpoint_options import CheckpointOptions, parse_option
 from framework.console.errors import UserError
 from framework.console.opened_checkpoint import OpenedCheckpoint
 from framework.modules.base import PredictiveModule
+from framework.modules.objective import counted_target
 
 BINS = 10  # of [0, 1]
 BATCH = 8  # examples that are predicted at a time: of many tokens, each has a large vocabulary
@@ -159,5 +160,5 @@ def ranks_of(module: PredictiveModule, batch: Batch) -> Tensor:
         NotImplementedError: If the predicted distribution has no cumulative one.
     """
     with torch.no_grad():
-        ranks = components_of(module(batch)).cdf(batch.target)
+        ranks = components_of(module(batch)).cdf(counted_target(batch))
     return ranks[batch.weight > 0].flatten().clamp(0, 1).cpu()

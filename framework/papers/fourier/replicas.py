@@ -14,6 +14,7 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from framework.data.module import PredictiveData
 from framework.modules.base import PredictiveModule
+from framework.modules.objective import counted_target
 from framework.schedules import ScheduleFactory
 
 
@@ -98,10 +99,10 @@ class Replicas:
 
     def losses(self, batch: Any) -> Tensor:
         """Computes the objective of each model, `[R]`."""
-        prediction, weight = self.predict(batch), batch.weight
+        prediction, weight, target = self.predict(batch), batch.weight, counted_target(batch)
         total = torch.zeros(())
         for loss in self._losses:
-            values = torch.where(weight > 0, loss(prediction, batch.target), 0) * weight
+            values = torch.where(weight > 0, loss(prediction, target), 0) * weight
             total = total + loss.weight * values.flatten(1).sum(1) / weight.flatten(1).sum(1)
         return total
 

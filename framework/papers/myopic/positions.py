@@ -13,6 +13,7 @@ from components.data import Batch
 from framework.analysis.processes import exact, largest, total
 from framework.analysis.sample import Sample
 from framework.modules.base import PredictiveModule
+from framework.modules.objective import counted_target
 
 NLL = "nll"  # is measured even if the objective has no such term
 
@@ -84,15 +85,16 @@ def measure_positions(
 
 def _loss(module: PredictiveModule, batch: Batch, term: str) -> Tensor:
     """Returns a loss at each position, `[B, T]`."""
+    target = counted_target(batch)
     if term in module.losses:
-        values: Tensor = module.losses[term](module(batch), batch.target)
+        values: Tensor = module.losses[term](module(batch), target)
         return values
     if term != NLL:
         raise ValueError(
             f"{type(module).__name__} has no term {term!r} in its objective; choose from "
             f"{', '.join({**dict.fromkeys(module.losses), NLL: None})}."
         )
-    log_prob: Tensor = module(batch).log_prob(batch.target)
+    log_prob: Tensor = module(batch).log_prob(target)
     return -log_prob
 
 

@@ -36,7 +36,7 @@ def test_ranks_are_uniform_if_outcomes_are_drawn_from_the_prediction(width):
     generator = torch.Generator().manual_seed(1)
     location = torch.randn(COUNT // 2, 1, 2, generator=generator)
     target = location + torch.randn(location.shape, generator=generator)
-    target[0] = 1e9  # which does not count
+    target[0] = torch.nan  # which does not count
     weight = torch.ones(COUNT // 2, 1)
     weight[0] = 0
     batch = SequenceBatch(features=location, target=target, weight=weight)

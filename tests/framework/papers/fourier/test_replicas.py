@@ -110,6 +110,21 @@ def test_coefficients_that_were_added_stay_zero():
             assert (half[frequencies + 1 :] == 0).all()
 
 
+@pytest.mark.parametrize("case", ["linear", "density"])
+def test_a_target_without_weight_is_not_read(case):
+    """As in training, whatever stands there."""
+    replicas = group(case).replicas(STEPS)
+    batch = next(replicas._batches)
+    weight = batch.weight.clone()
+    weight[:, ::2] = 0
+    rest = batch._replace(**{name: x[:, 1::2] for name, x in batch._asdict().items()})
+    target = torch.where(weight > 0, batch.target, torch.nan)
+    found = replicas.losses(batch._replace(weight=weight, target=target))
+    torch.testing.assert_close(found, replicas.losses(rest))
+    found.sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in replicas.parameters.values())
+
+
 def test_data_of_different_sizes_are_refused():
     other = DensityData(Synthetic(Gaussian(), size=50), batch_size=8)
     together = group("linear")

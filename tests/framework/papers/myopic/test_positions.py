@@ -59,6 +59,19 @@ def test_windows_of_several_lengths_and_positions_without_weight():
     assert losses.mean(weight).item() == (1 + 6 + 4) / 5
 
 
+@pytest.mark.parametrize("blank", [-100, 7])
+def test_what_stands_where_no_position_counts_is_not_read(blank):
+    """As in training; also where the objective has no term of that name."""
+    plain, other = Windows(23), Windows(23)
+    counts = other.batch.weight > 0
+    other.batch = other.batch._replace(target=torch.where(counts, other.batch.target, blank))
+    modules = [model(0), model(1)]
+    modules[1].losses.clear()
+    expected, _ = measure_positions(modules, Sample(plain))
+    found, _ = measure_positions(modules, Sample(other))
+    assert torch.equal(found.loss, expected.loss)
+
+
 def test_a_term_of_the_objective_is_chosen_by_its_name():
     module, sample = model(), Sample(Windows(5))
     named, _ = measure_positions([module], sample, "nll")
