@@ -120,7 +120,7 @@ class ToyTable(Study):
         trainings: The ways to train by name.
         backbone: The network between stem and head.
         losses: Terms of the objective.
-        frequencies: Numbers of frequencies of the Fourier heads, increasing.
+        frequencies: Numbers of frequencies of the Fourier heads, none of them twice.
         seeds: Seeds of data, weights and order of the examples.
         steps: Optimizer steps of every run.
         batch_size: Examples in a batch.
@@ -128,7 +128,7 @@ class ToyTable(Study):
             and metric, as it states them.
 
     Raises:
-        ValueError: If there is nothing to compare.
+        ValueError: If there is nothing to compare, or a number of frequencies is repeated.
 
     Source: Gillman et al., "Fourier Head" (arXiv:2410.22269), toy example; those with density
         heads are of a later version of the paper.
@@ -151,6 +151,11 @@ class ToyTable(Study):
                 f"ToyTable: problems={list(problems)}, trainings={list(trainings)}, "
                 f"frequencies={list(frequencies)} and seeds={list(seeds)} leave nothing to "
                 "compare; name at least one of each."
+            )
+        if len(set(frequencies)) < len(frequencies):
+            raise ValueError(
+                f"ToyTable: frequencies={list(frequencies)} names a number twice, which would "
+                "train one head as two; name each once."
             )
         self.problems, self.trainings = problems, trainings
         self.backbone, self.losses = backbone, losses
@@ -194,7 +199,7 @@ class ToyTable(Study):
             series: dict[str, HeadFactory] = {
                 f"fourier-{n}": partial(training.fourier, frequencies=n) for n in self.frequencies
             }
-            widest = list(series.values())[-1]
+            widest = series[f"fourier-{max(self.frequencies)}"]
             groups.append(self._group(f"{name}/fourier", series, self.problems, widest))
             for count in sorted({problem.components for problem in self.problems.values()}):
                 head = {"mixture": partial(training.mixture, components=count)}

@@ -133,6 +133,24 @@ def test_nothing_to_compare_is_refused():
         small(problems={})
 
 
+def test_frequencies_may_be_in_any_order():
+    """Each head keeps its own, within the shape of the widest one."""
+    training = small().trainings["way"]
+    training.heads.clear()
+    group = small(frequencies=(3, 1, 2), trainings={"way": training}).groups()[0]
+    replicas = group.replicas(2)
+    replicas.train()
+    for candidate, model in zip(group.candidates, replicas.models, strict=True):
+        frequencies = int(candidate.variant.rpartition("-")[2])
+        for half in model.head.projection.weight.chunk(2):
+            assert half.abs().sum(1).gt(0).tolist() == [k <= frequencies for k in range(4)]
+
+
+def test_a_number_of_frequencies_that_is_repeated_is_refused():
+    with pytest.raises(ValueError, match=r"frequencies=\[2, 4, 2\] names a number twice"):
+        small(frequencies=(2, 4, 2))
+
+
 def test_progress_is_printed(capsys):
     progress = Progress("a group", 1000)
     for step in range(1, 101):
