@@ -56,7 +56,7 @@ class LeastSquares:
         self._empty, self._resolution = True, DOUBLE
 
     def add(self, inputs: Tensor, outputs: Tensor) -> None:
-        """Adds rows.
+        """Adds rows, perhaps none; sums are kept on the device of the first ones.
 
         Args:
             inputs: `[n, D]`.
@@ -68,9 +68,10 @@ class LeastSquares:
         for x, y in zip(torch.split(inputs, size), torch.split(outputs, size), strict=True):
             x = exact(x)
             columns = torch.cat((x, exact(y).to(x.device).reshape(len(x), self.outputs)), 1)
-            if self._empty and len(columns):
-                self._factor, self._origin = self._factor.to(x.device), columns[0]
-                self._empty = False
+            if self._empty:
+                self._factor, self._origin = self._factor.to(x.device), self._origin.to(x.device)
+                if len(columns):
+                    self._origin, self._empty = columns[0], False
             constant = torch.ones_like(columns[:, :1])
             self._append(torch.cat((constant, columns - self._origin.to(x.device)), 1))
 
@@ -92,18 +93,22 @@ class LeastSquares:
         return whole
 
     def over_processes(self) -> LeastSquares:
-        """Returns least squares over the rows of all processes, the same in each."""
+        """Returns least squares over the rows of all processes, the same in each.
+
+        A process without rows of its own adds none, `[0, D]`, on the device of its group.
+        """
         rank, world = place()
         if world == 1:
             return self
         table = self.factor.new_zeros(world, self._width + 1, self._width)
         table[rank, :-1], table[rank, -1, 1:] = self.factor, self._origin
+        table[rank, -1, 0] = self._resolution
         several = []
         for own in total(table):
             several.append(LeastSquares(self.inputs, self.outputs))
             several[-1]._factor, several[-1]._origin = own[:-1], own[-1, 1:]
             several[-1]._empty = not own[0, 0]
-            several[-1]._resolution = self._resolution
+            several[-1]._resolution = float(own[-1, 0])
         return LeastSquares.joined(several)
 
     @property

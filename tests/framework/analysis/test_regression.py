@@ -261,6 +261,31 @@ def test_processes_join_their_rows():
         np.testing.assert_allclose(slope, expected.slope, rtol=1e-10, atol=1e-12)
 
 
+def test_processes_agree_how_exact_their_rows_are():
+    """Of two, of which one has none; columns depend on each other but for their rounding."""
+    rows, _, target = draw(400, 10)
+    rows = rows.float()
+    rows[:, 3] = rows[:, 1] / 3
+    whole = add(rows, target[:, None], 400)
+    assert whole.fit().slope.abs().max() < 10
+
+    def on_rank():
+        torch.distributed.init_process_group("gloo")
+        found = whole if torch.distributed.get_rank() else LeastSquares(10)
+        return found.over_processes().fit().slope
+
+    for slope in run_ranks(on_rank, 2):
+        np.testing.assert_allclose(slope, whole.fit().slope, rtol=0, atol=1e-9)
+
+
+def test_sums_of_no_rows_are_on_the_device_of_those_rows():
+    """Where processes exchange them; "meta" stands for an accelerator."""
+    nothing = torch.empty(0, 4, device="meta")
+    found = LeastSquares(3)
+    found.add(nothing[:, :3], nothing[:, 3])
+    assert found.factor.device.type == found._origin.device.type == "meta"
+
+
 def test_mistakes():
     rows, target = torch.randn(100, 5), torch.randn(100)
     with pytest.raises(ValueError, match=r"24 rows are too few for 5 columns.*at least 25 rows"):
