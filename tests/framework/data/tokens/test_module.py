@@ -6,14 +6,17 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer as Engine
+from tokenizers import decoders, models
 
 from components.data import TokenBatch
 from components.stems import TokenStem
 from framework.data.tokens import corpora, module, streams
 from framework.data.tokens.corpora import TextFiles, TokenFiles
 from framework.data.tokens.module import TokenData
+from framework.data.tokens.streams import Stream
 from framework.data.tokens.tokenizer import BytePairTokenizer, ByteTokenizer, KnownVocabulary
-from framework.data.tokens.vocabularies import Vocabulary
+from framework.data.tokens.vocabularies import JsonVocabulary, Vocabulary
 
 PROSE = "".join(f"Line {k} of a text — with dashes.\n" for k in range(200))
 
@@ -171,6 +174,48 @@ def test_token_files_are_read_whole_once(tmp_path, monkeypatch):
     np.save(path, np.arange(200_000) % 201)
     with pytest.raises(pytest.fail.Exception):
         TokenData(TokenFiles(path, path, 257)).spec  # noqa: B018
+
+
+def words(names, decoder):
+    engine = Engine(models.WordLevel({name: k for k, name in enumerate(names)}, names[-1]))
+    engine.decoder = decoder
+    return JsonVocabulary(engine, names[0])
+
+
+def byte_pairs():
+    return BytePairTokenizer(300).fit("prose", lambda: [PROSE])
+
+
+def words_and_bytes():
+    """As of Llama: characters without a token are bytes, a space in front of all is left out."""
+    names = ["<end>", "▁a", "b", *(f"<0x{k:02X}>" for k in range(256))]
+    parts = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    return words(names, decoders.Sequence([*parts, decoders.Strip(" ", 1, 0)]))
+
+
+def word_pieces():
+    return words(["<end>", "a", "##b", ".", "é", "##ü"], decoders.WordPiece())
+
+
+@pytest.mark.parametrize("kind", [ByteTokenizer, byte_pairs, words_and_bytes, word_pieces])
+def test_bytes_of_parts_are_those_of_the_whole(kind, tmp_path, monkeypatch):
+    """Also where parts divide a character, or tokens are not text."""
+    vocabulary = kind()
+    drawn = np.random.default_rng(0).integers(0, vocabulary.size, 3000).tolist()
+    if kind is words_and_bytes:
+        drawn[:2000] = 200 * [0, 1, 2, *(3 + byte for byte in "€".encode() + "é".encode()), 1, 2]
+    elif kind is not word_pieces:
+        drawn[:2000] = [vocabulary.end, *vocabulary.encode([PROSE])[0]][:2000]
+    np.save(tmp_path / "ids.npy", drawn)
+    expected = len(vocabulary.decode(drawn[1:]).encode()) / 2999
+    sizes, decode = [], vocabulary.decode
+    monkeypatch.setattr(vocabulary, "decode", lambda ids: sizes.append(len(ids)) or decode(ids))
+    monkeypatch.setattr(corpora, "SHARED", 50)
+    for size in (101, 102, 103):
+        monkeypatch.setattr(corpora, "DECODED", size)
+        found = corpora._length(Stream(tmp_path / "ids.npy"), vocabulary)
+        assert found["bytes"] == expected
+    assert max(sizes) == 153
 
 
 def test_token_beyond_the_vocabulary(tmp_path):
