@@ -110,17 +110,18 @@ class StreamedTokenData(TokenData):
         """
         if self._batches is None:
             return {}
-        known = {
+        found = {
             reader: self._batches.mark(reader, self._step()) for reader in range(self.readers)
         }
-        mine = {reader: mark.plain() for reader, mark in known.items() if mark is not None}
+        mine = {reader: mark.plain() for reader, mark in found.items() if mark is not None}
         marks = [mine]
         if self.trainer is not None and self._batches.division.world > 1:
             # By the strategy, which knows when nobody else takes part.
             strategy, world = self.trainer.strategy, self.trainer.world_size
             marks = [strategy.broadcast(mine, source) for source in range(world)]
-        joined = {str(reader): mark for part in marks for reader, mark in part.items()}
-        return {"text": self._identity(), "bookmarks": joined}
+        known = [(str(reader), mark) for part in marks for reader, mark in part.items()]
+        known.sort(key=lambda pair: pair[1]["windows"])  # others have old ones, of a checkpoint
+        return {"text": self._identity(), "bookmarks": dict(known)}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Takes over how far each reader was, if this is the same text, read in the same way."""

@@ -165,6 +165,16 @@ def test_a_run_goes_on_exactly_on_another_number_of_processes(source, tmp_path):
         np.testing.assert_allclose(ended[name], value, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
+def test_ranks_that_go_on_save_how_far_they_are_by_then(source, tmp_path):
+    """Not how far the checkpoint was, which each knows of the readers of the other one."""
+    path, later = tmp_path / "begun.ckpt", tmp_path / "later.ckpt"
+    run_ranks(fit, 2, source, path, 2, 7)
+    run_ranks(fit, 2, source, later, 2, 12, str(path))
+    saved = torch.load(later, weights_only=True)["StreamedTokenData"]["bookmarks"]
+    assert {number: mark["windows"] for number, mark in saved.items()} == dict.fromkeys("0123", 20)
+
+
 def test_a_rank_that_fails_saves_what_it_knows_without_the_others(source, tmp_path):
     """How far its own readers are; the run goes on to the same batches."""
 
