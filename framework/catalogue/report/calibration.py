@@ -10,6 +10,8 @@ from lightning.fabric import Fabric
 from torch import Tensor
 
 from components.data import Batch
+from components.distributions import Mixed
+from components.distributions.tensors import gather
 from components.distributions.vectors import components_of
 from components.supports import Tokens
 from framework.analysis.sample import Sample, Spread
@@ -129,7 +131,7 @@ def _require_finite(probabilities: Tensor) -> Tensor:
 
 def _of_quantities(module: PredictiveModule, sample: Sample, said: str) -> list[Block]:
     try:
-        found = torch.cat([ranks_of(module, batch) for _, batch in sample])
+        found = torch.cat([ranks_of(module, *numbered) for numbered in sample])
     except NotImplementedError:
         return [Sentence("What the run predicts has no cumulative distribution function.")]
     ranks = _require_finite(found).double()
@@ -151,14 +153,45 @@ def _of_quantities(module: PredictiveModule, sample: Sample, said: str) -> list[
     return [Sentence(said), Charts(charts)]
 
 
-def ranks_of(module: PredictiveModule, batch: Batch) -> Tensor:
-    """Returns the probability integral transform of the outcomes that count, `[N]`.
+def ranks_of(module: PredictiveModule, numbers: Tensor, batch: Batch) -> Tensor:
+    r"""Returns the probability integral transform of the outcomes that count, `[N]` in [0, 1].
 
-    Each component of a vector counts by itself.
+    Each component of a vector counts by itself. An outcome with a probability of its own, such as
+    a value that was clipped, is spread over the levels that the distribution function F jumps
+    over, so that ranks are uniform there too:
+
+    .. math:: F(y) - u \, P(y), \quad u \sim U(0, 1)
+
+    Args:
+        module: Predicts the distributions.
+        numbers: Numbers of the examples, `[B]`; u is a function of them, whatever the batches are.
+        batch: The examples, targets `[B, ...]`.
 
     Raises:
         NotImplementedError: If the predicted distribution has no cumulative one.
+
+    Source: Brockwell, "Universal residuals: A multivariate transformation" (2007).
     """
+    target = counted_target(batch)
     with torch.no_grad():
-        ranks = components_of(module(batch)).cdf(counted_target(batch))
+        distribution = components_of(module(batch))
+        ranks = distribution.cdf(target)
+        if isinstance(distribution, Mixed):
+            spread = _uniform(numbers, target.shape[1:]).to(ranks)
+            ranks = torch.where(
+                distribution.is_atom(target), _within_jump(distribution, target, spread), ranks
+            )
     return ranks[batch.weight > 0].flatten().clamp(0, 1).cpu()
+
+
+def _uniform(numbers: Tensor, shape: torch.Size) -> Tensor:
+    """Draws `[B, *shape]` from [0, 1), each example by a seed of its own."""
+    generators = (torch.Generator().manual_seed(number) for number in numbers.tolist())
+    return torch.stack([torch.rand(shape, generator=generator) for generator in generators])
+
+
+def _within_jump(distribution: Mixed, value: Tensor, spread: Tensor) -> Tensor:
+    """Returns levels within the jump at the atom nearest to each value, `spread` from its top."""
+    nearest = (value.unsqueeze(-1) - distribution.atoms).abs().argmin(-1)
+    top = distribution.cdf(distribution.atoms[nearest].to(value.dtype))
+    return top - spread * gather(distribution.atom_masses, nearest)
