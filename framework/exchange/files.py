@@ -61,10 +61,11 @@ class Published:
         """Writes the files into a folder, which is created if missing.
 
         Raises:
-            ValueError: If the folder holds a published model already.
+            ValueError: If the folder holds a published model or one of the files already.
         """
-        taken = [name for pair in LAYOUTS for name in pair if (folder / name).exists()]
-        if taken:
+        layouts = (name for pair in LAYOUTS for name in pair)
+        names = (*layouts, *self.files, *self.texts, *self.binaries)
+        if taken := [name for name in names if (folder / name).exists()]:
             raise ValueError(f"{folder} holds a {taken[0]} already; choose another directory.")
         folder.mkdir(parents=True, exist_ok=True)
         for name, tensors in self.files.items():

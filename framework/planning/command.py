@@ -14,6 +14,7 @@ from jsonargparse import Namespace
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import LightningArgumentParser
+from lightning.pytorch.utilities import rank_zero_only
 
 from framework.callbacks import StepSeed
 from framework.callbacks.parameters import count_parameters
@@ -21,6 +22,7 @@ from framework.console import recipes, verbs
 from framework.console.command import Command
 from framework.console.errors import UserError
 from framework.console.help import CommandParser
+from framework.console.outputs import require_new
 from framework.costs import ALL, states_of, step_costs
 from framework.costs.peaks import TERA, published
 from framework.costs.shapes import twin
@@ -59,11 +61,14 @@ class PlanCommand(Command):
         mfu = "Share of the peak that the run is taken to use, in place of a throughput."
         parser.add_argument("--mfu", type=float | None, help=mfu)
         parser.add_argument("--peak", type=float | str | None, help=PEAK)
-        parser.add_argument("--output", type=str | None, help="JSON file for the numbers.")
+        parser.add_argument(
+            "--output", type=str | None, help="JSON file for the numbers, a new one."
+        )
         _introduce(parser, "plan", ("throughput", "mfu", "peak", "output"))
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Makes a trainer that has the precision of the recipe, and runs nothing."""
+        _require_new(self.config[self.subcommand].output)
         warnings.filterwarnings("ignore", ".*AMP.* is not supported on CPU")
         logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # which devices there are
         return Trainer(
@@ -157,7 +162,9 @@ class BenchCommand(Command):
         parser.add_argument("--warmup", type=int, default=5, help="Steps before those measured.")
         parser.add_argument("--steps", type=int, default=20, help="Steps that are measured.")
         parser.add_argument("--peak", type=float | str | None, help=PEAK)
-        parser.add_argument("--output", type=str | None, help="JSON file for the numbers.")
+        parser.add_argument(
+            "--output", type=str | None, help="JSON file for the numbers, a new one."
+        )
         _introduce(parser, "bench", ("warmup", "steps", "peak", "output"))
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -166,6 +173,7 @@ class BenchCommand(Command):
         for name, least in {"warmup": 0, "steps": 1}.items():
             if options[name] < least:
                 raise UserError(f"--{name} {options[name]} is too small; use {least} or more.")
+        _require_new(options.output)
         peak = None if options.peak is None else peak_named(options.peak)
         self._measurement = Measurement(options.warmup, options.steps, peak)
         self.trainer_defaults = {
@@ -199,6 +207,12 @@ def _whole(checkpoint: bool | str) -> bool | None:
 
 def _monitors_validation(callback: Callback) -> bool:
     return str(getattr(callback, "monitor", "")).startswith("val")
+
+
+@rank_zero_only
+def _require_new(path: str | None) -> None:
+    if path:
+        require_new(Path(path))
 
 
 def _write(path: str | None, numbers: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from framework.catalogue.plain_parser import PlainParser
+from framework.console.outputs import require_new
 
 DESCRIPTION = (
     "Writes a JSON schema of recipes, or of studies: names of classes and options, types, "
@@ -23,13 +24,14 @@ def run(words: list[str], prog: str) -> None:
         prog: What the command is called.
 
     Raises:
-        UserError: If an option is wrong.
-        OSError: If the file cannot be written.
+        UserError: If an option is wrong, or the file exists or cannot be written.
     """
     parser = PlainParser(f"{prog} schema", DESCRIPTION)
-    parser.add_argument("--output", help="The file; without it, the schema is printed.")
+    parser.add_argument("--output", help="The file, a new one; by default it is printed.")
     parser.add_argument("--studies", action="store_true", help="Of studies in place of recipes.")
     options = parser.parse_args(words)
+    if options.output is not None:
+        require_new(Path(options.output))
     from framework.catalogue import schema  # imports torch, which the help must not
 
     text = json.dumps(schema.study_schema() if options.studies else schema.recipe_schema())

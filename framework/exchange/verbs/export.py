@@ -25,7 +25,7 @@ def run(args: list[str], prog: str) -> None:
     Raises:
         UserError: If an argument is wrong.
         ValueError: If the checkpoint cannot be read, the format has no such model, or the
-            output holds one already.
+            output holds one, or a file that would be written, already.
     """
     parser = VerbParser(
         prog=f"{prog} export",

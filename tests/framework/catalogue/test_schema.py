@@ -19,6 +19,15 @@ def schema(tmp_path_factory):
     return json.loads(path.read_text())
 
 
+def test_a_file_that_exists_is_not_overwritten(tmp_path, capsys):
+    path = tmp_path / "mine.yaml"
+    path.write_text("model:")
+    with pytest.raises(SystemExit):
+        cli.main(["schema", "--output", str(path)])
+    assert "mine.yaml exists already; choose another name" in capsys.readouterr().err
+    assert path.read_text() == "model:"
+
+
 @pytest.fixture(scope="module")
 def validator(schema):
     Draft202012Validator.check_schema(schema)

@@ -1,6 +1,7 @@
 """A model of ours that OLMo's format does not have is refused in one sentence that names why."""
 
 import re
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -92,3 +93,19 @@ def test_nothing_is_overwritten(plain, tmp_path):
     published = export(tmp_path / "x.ckpt")
     published.write(tmp_path / "a")
     assert "holds a model.pt already" in refusal(partial(published.write, tmp_path / "a"))
+
+
+@pytest.mark.parametrize("taken", ["README.md", "tokenizer.json", "tokenizer.model"])
+def test_a_file_beside_the_model_is_not_overwritten(taken, plain, tmp_path):
+    torch.save(plain, tmp_path / "x.ckpt")
+    published = export(tmp_path / "x.ckpt")
+    texts = {**published.texts, "README.md": "# A card", "tokenizer.json": "{}"}
+    binaries = {"tokenizer.model": torch.zeros(3, dtype=torch.uint8)}
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / taken).write_text("mine")
+    (folder / "other.txt").touch()
+    said = refusal(partial(replace(published, texts=texts, binaries=binaries).write, folder))
+    assert f"notes holds a {taken} already; choose another directory" in said
+    assert {path.name for path in folder.iterdir()} == {taken, "other.txt"}
+    assert (folder / taken).read_text() == "mine"

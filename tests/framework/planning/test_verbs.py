@@ -95,6 +95,8 @@ def test_bench_and_mistakes(tmp_path, capsys, monkeypatch):
     for flags, said in {
         ("bench", "--warmup", "9"): "ended after 9 steps, before any was measured",
         ("bench", "--steps", "0"): "--steps 0 is too small",
+        ("bench", "--output", "bench.json"): "bench.json exists already; choose another name",
+        ("plan", "--output", "bench.json"): "bench.json exists already; choose another name",
         ("bench", "--peak", "Voodoo"): "this GPU is not in the table",
         ("plan", "--throughput", "none.json"): "no number and no file of `bench --output`",
         ("plan", "--throughput", "-1"): "is not positive",
