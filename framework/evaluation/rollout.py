@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -96,12 +97,13 @@ def play(
     """
     require_reread("play", reread, spec.length)
     rows = list(range(len(episodes.seed)))  # the episodes that are in the window
-    environments = [environment(k) if environment else make(spec.environment) for k in rows]
     draws = [np.random.default_rng(seed) for seed in episodes.seed.tolist()]
-    try:
+    with ExitStack() as opened:
+        made = (environment(k) if environment else make(spec.environment) for k in rows)
+        environments = [opened.enter_context(closing(each)) for each in made]
         space = space_of(environments[0].action_space, spec.environment)
         starts = zip(environments, episodes.seed.tolist(), strict=True)
-        seen = [opened.reset(seed=seed)[0] for opened, seed in starts]
+        seen = [each.reset(seed=seed)[0] for each, seed in starts]
         window, filled = _empty(spec, episodes, _tensor(seen).dtype), 0
         device, asked = episodes.seed.device, episodes.return_to_go.float().cpu().numpy()
         returns, steps = np.zeros_like(asked), np.zeros(len(rows), np.int64)
@@ -129,9 +131,6 @@ def play(
                 break
         reached, taken = (torch.from_numpy(count).to(device) for count in (returns, steps))
         return Outcomes(reached, taken, [end or "horizon" for end in ends])
-    finally:
-        for opened in environments:
-            opened.close()
 
 
 def _step(environment: Any, action: Any) -> tuple[Any, float, str]:

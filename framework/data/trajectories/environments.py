@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,12 +30,11 @@ class Environment:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        made = make(name)
-        self.limit: int = made.spec.max_episode_steps or 0  # steps; 0 if episodes are never cut
-        self.modes: Sequence[str] = made.metadata.get("render_modes") or ()
-        self.observation = _shape(made.observation_space, name)
-        self.space: ActionSpace = space_of(made.action_space, name)
-        made.close()
+        with closing(make(name)) as made:
+            self.limit: int = made.spec.max_episode_steps or 0  # steps; 0: episodes are never cut
+            self.modes: Sequence[str] = made.metadata.get("render_modes") or ()
+            self.observation = _shape(made.observation_space, name)
+            self.space: ActionSpace = space_of(made.action_space, name)
 
     def random_return(self, steps: int, seed: int = 0) -> float:
         """Plays with random actions, and averages the sum of rewards.
@@ -43,17 +43,16 @@ class Environment:
             steps: Longest episode, in steps.
             seed: Seed of the environment and of the actions.
         """
-        made = make(self.name)
-        made.action_space.seed(seed)
         total = 0.0
-        for episode in range(RANDOM_EPISODES):
-            made.reset(seed=seed + episode)
-            for _ in range(steps):
-                _, reward, terminated, truncated, _ = made.step(made.action_space.sample())
-                total += float(reward)
-                if terminated or truncated:
-                    break
-        made.close()
+        with closing(make(self.name)) as made:
+            made.action_space.seed(seed)
+            for episode in range(RANDOM_EPISODES):
+                made.reset(seed=seed + episode)
+                for _ in range(steps):
+                    _, reward, terminated, truncated, _ = made.step(made.action_space.sample())
+                    total += float(reward)
+                    if terminated or truncated:
+                        break
         return total / RANDOM_EPISODES
 
     def require(self, spec: TrajectorySpec) -> None:

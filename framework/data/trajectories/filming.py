@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -44,12 +45,11 @@ class AtariEpisodes(EpisodeSource):
 
     def read(self) -> Episodes:
         """Plays, and records a frame of every step."""
-        game = make(self.environment)
-        from framework.data.trajectories.atari import Camera  # needs ale-py, as the game does
+        with closing(make(self.environment)) as game:
+            from framework.data.trajectories.atari import Camera  # needs ale-py, as the game does
 
-        camera = Camera(game)
-        episodes = self.player.play(camera)
-        camera.close()
+            camera = Camera(game)
+            episodes = self.player.play(camera)
         return episodes._replace(observation=np.stack(camera.pictures))
 
 
@@ -73,7 +73,6 @@ class RandomAtari(Played):
 
     def player(self, level: str, random: np.random.Generator) -> Callable[[Any], int]:
         """Makes a player that ignores observations."""
-        game = make(self.environment)
-        choices = int(game.action_space.n)
-        game.close()
+        with closing(make(self.environment)) as game:
+            choices = int(game.action_space.n)
         return lambda seen: int(random.integers(choices))

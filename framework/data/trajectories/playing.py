@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar, NamedTuple
 
@@ -93,10 +94,8 @@ class Played(EpisodeSource):
 
     def read(self) -> Episodes:
         """Plays."""
-        environment = make(self.environment)
-        episodes = self.play(environment)
-        environment.close()
-        return episodes
+        with closing(make(self.environment)) as environment:
+            return self.play(environment)
 
     def play(self, environment: Any) -> Episodes:
         """Plays in an environment with the observations of the player's own."""

@@ -136,6 +136,24 @@ def test_missing_environment_is_one_sentence():
         play(policy, spec, EPISODES)
 
 
+def test_environments_are_closed_where_a_later_one_cannot_be_made():
+    events = []
+
+    class Kept(gymnasium.Env):
+        def __init__(self, k):
+            if k == 2:
+                raise OSError("no licence is left")
+            self.k = k
+
+        def close(self):
+            events.append(self.k)
+
+    four = EpisodeBatch(torch.arange(4), torch.zeros(4))
+    with pytest.raises(OSError, match="no licence is left"):
+        play(policy, PENDULUM, four, environment=Kept)
+    assert sorted(events) == [0, 1]
+
+
 def one_rank():
     """Plays a short or a long episode; returns how often the policy was called, and the return."""
     torch.distributed.init_process_group("gloo")
