@@ -12,6 +12,8 @@ from components.layers.attention import ScaledDotProduct
 from components.layers.key_value import KeyValue
 from components.layers.masks import Mask
 
+BLOCK = 128  # queries, or keys, that the kernel treats at once
+
 
 class FlexAttention(ScaledDotProduct):
     """Sees documents of long texts apart without a matrix of S · S booleans, on a GPU.
@@ -72,8 +74,11 @@ def _kernel(compiled: bool) -> Any:
 def _blocks(
     documents: Tensor | None, window: int | None, length: int, device: torch.device
 ) -> Any:
-    """Finds which blocks of keys are seen: earlier ones, of the same document, in the window."""
-    from torch.nn.attention.flex_attention import create_block_mask
+    """Finds which blocks of keys are seen: earlier ones, of the same document, in the window.
+
+    As numbers of documents never fall, the ends of two blocks decide for all pairs between.
+    """
+    from torch.nn.attention.flex_attention import BlockMask
 
     def seen(example: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
         near = key <= query
@@ -83,5 +88,26 @@ def _blocks(
             return near
         return near & (documents[example, key] == documents[example, query])
 
-    size = None if documents is None else len(documents)
-    return create_block_mask(seen, size, None, length, length, device)
+    numbers = torch.zeros(1, length, device=device) if documents is None else documents
+    reach = length if window is None else window
+    start = torch.arange(0, length, BLOCK, device=device)
+    end = start + BLOCK - 1
+    first, last = numbers[:, None, start], numbers[:, None, end.clamp(max=length - 1)]  # [B, 1, N]
+    query, key = (..., slice(None), None), (..., None, slice(None))
+    earlier = start[query] > start[key]
+    some = earlier & (first[query] == last[key]) & (start[query] - end[key] < reach)
+    every = earlier & (last[query] == first[key]) & (end[query] - start[key] < reach)
+    every = every & (end < length)[query]  # [B, 1, N, N]
+    partial = (some & ~every) | (start[query] == start[key])
+    return BlockMask.from_kv_blocks(
+        *(*_listed(partial), *_listed(every)),
+        BLOCK_SIZE=BLOCK,
+        mask_mod=seen,
+        seq_lengths=(length, length),
+    )
+
+
+def _listed(chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns how many keys of each row are chosen, and their numbers before all others."""
+    order = chosen.int().argsort(dim=-1, descending=True, stable=True)
+    return chosen.sum(-1, dtype=torch.int32), order.int()
