@@ -65,23 +65,11 @@ def divide(order: Order, trainer: Any) -> Sampler[list[int]]:
         ValueError: If the data have no end but an option counts passes over them, or the last
             optimizer step of an epoch would be smaller than the others.
     """
-    options = counted(trainer)
-    if not options:
+    if not counted(trainer):
         trainer.fit_loop.min_epochs = 0  # Lightning sets 1 beside min_steps: it would never stop
         return order
-    length, limit = order.length, trainer.limit_train_batches
-    if length is None and not isinstance(limit, int):
-        name, value = next(iter(options.items()))
-        raise ValueError(
-            f"trainer.{name}={value} counts passes over the training data, which have no end; use "
-            "max_steps and val_check_interval, or say with limit_train_batches how many batches "
-            "an epoch has."
-        )
-    if isinstance(limit, int):
-        batches = limit if length is None else min(limit, length)
-    else:
-        batches = int(length * limit)
-    _check_accumulation(batches, trainer)
+    length = order.length
+    batches = batches_of_epoch(length, trainer)
     # Ours is: it begins at the step of the trainer.
     warnings.filterwarnings("ignore", ".*your dataloader is not resumable")
     _resume(trainer, batches)
@@ -89,6 +77,33 @@ def divide(order: Order, trainer: Any) -> Sampler[list[int]]:
     if trainer.overfit_batches:
         source = Repeated(order, batches, order.start)
     return source if length is None else Epochs(source, length)
+
+
+def batches_of_epoch(length: int | None, trainer: Any) -> int:
+    """Returns how many batches an epoch has, where options of the trainer count epochs.
+
+    Args:
+        length: Batches of one pass over the training data, None without end.
+        trainer: The trainer; `limit_train_batches` and `overfit_batches` make epochs shorter.
+
+    Raises:
+        ValueError: If the data have no end, or the last optimizer step of an epoch would be
+            smaller than the others.
+    """
+    limit = trainer.limit_train_batches  # Lightning sets it to overfit_batches, too
+    if isinstance(limit, int):
+        batches = limit if length is None else min(limit, length)
+    elif length is not None:
+        batches = int(length * limit)
+    else:
+        name, value = next(iter(counted(trainer).items()))
+        raise ValueError(
+            f"trainer.{name}={value} counts passes over the training data, which have no end; use "
+            "max_steps and val_check_interval, or say with limit_train_batches how many batches "
+            "an epoch has."
+        )
+    _check_accumulation(batches, trainer)
+    return batches
 
 
 def counted(trainer: Any) -> dict[str, Any]:

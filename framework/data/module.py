@@ -172,6 +172,10 @@ class PredictiveData(LightningDataModule, ABC):
         rewind(self.trainer)
         return self._loader(dataset, divide(order, self.trainer))
 
+    def batches_of_pass(self) -> int | None:
+        """Counts the batches of one pass over the training examples; None if they have no end."""
+        return self._order(self.dataset("train")).length
+
     def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
         """Makes the loader of the validation examples of this process."""
         return self._evaluation(self.dataset("val"))

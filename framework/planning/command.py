@@ -26,6 +26,7 @@ from framework.console.outputs import require_new
 from framework.costs import ALL, states_of, step_costs
 from framework.costs.peaks import TERA, published
 from framework.costs.shapes import twin
+from framework.data.epochs import batches_of_epoch
 from framework.execution import PLAIN
 from framework.planning.layout import Layout, layout_of
 from framework.planning.measurement import Measurement
@@ -39,6 +40,10 @@ NOTHING = (  # is left of a run that is measured
     "enable_progress_bar=false",
     "limit_val_batches=0",
     "num_sanity_val_steps=0",
+)
+COUNTED = (  # options that say how many steps there are
+    *("max_steps", "max_epochs", "limit_train_batches", "overfit_batches", "fast_dev_run"),
+    "accumulate_grad_batches",
 )
 
 
@@ -67,14 +72,16 @@ class PlanCommand(Command):
         _introduce(parser, "plan", ("throughput", "mfu", "peak", "output"))
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Makes a trainer that has the precision of the recipe, and runs nothing."""
+        """Makes a trainer with the precision and the end of the recipe, and runs nothing."""
         _require_new(self.config[self.subcommand].output)
         warnings.filterwarnings("ignore", ".*AMP.* is not supported on CPU")
         logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # which devices there are
+        given = self._get(self.config_init, "trainer")
         return Trainer(
             accelerator="cpu",
             devices=1,
-            precision=self._get(self.config_init, "trainer").precision,
+            precision=given.precision,
+            **{name: given[name] for name in COUNTED},
             plugins=[LightningEnvironment()],
             logger=False,
             enable_checkpointing=False,
@@ -116,7 +123,7 @@ class PlanCommand(Command):
             checkpoint=states.checkpoint,
             tensors=tensors,
             accumulate=trainer.accumulate_grad_batches,
-            steps=self._steps(trainer, layout),
+            steps=self._steps(),
             rate=_rate(self.config[self.subcommand], costs.flops_per_position, layout.ranks),
             recomputing=_whole(self.model.execution.checkpoint),
         )
@@ -132,12 +139,12 @@ class PlanCommand(Command):
         dataset = self.datamodule.dataset("train")
         return dataset.__getitems__(list(range(min(whole, len(dataset)))))
 
-    def _steps(self, trainer: Namespace, layout: Layout) -> int | None:
+    def _steps(self) -> int | None:
         """Returns the steps of the run, None if it has no end."""
+        trainer = self.trainer
         limits = [trainer.max_steps] if trainer.max_steps >= 0 else []
         if trainer.max_epochs is not None and trainer.max_epochs >= 0:
-            dataset = self.datamodule.dataset("train")
-            batches = len(dataset) // self.datamodule.batch_size
+            batches = batches_of_epoch(self.datamodule.batches_of_pass(), trainer)
             limits.append(trainer.max_epochs * -(-batches // trainer.accumulate_grad_batches))
         return min(limits, default=None)
 

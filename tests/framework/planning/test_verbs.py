@@ -23,6 +23,12 @@ RECIPES = {  # of tokens, of forecasts and of decisions, with fewer data
 FIVE = ["--trainer.max_steps", "9", "--data.batch_size", "8"]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def classes():
+    """Imports those that recipes name without a module, as the command line does."""
+    cli._import_classes()
+
+
 def printed(capsys, *words):
     cli.main(list(words))
     rows = (re.split(r"  +", line.strip()) for line in capsys.readouterr().out.splitlines())
@@ -53,6 +59,39 @@ def test_plan_of_a_run(tmp_path, capsys):
     assert plan["parameters"] <= memory["weights"] < 1.01 * plan["parameters"]  # of 4 bytes in 4
     said = refused(capsys, "plan", *words, "--trainer.devices", "3")
     assert "batch_size=8 cannot be shared equally by 3 processes" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_epochs": 3, "limit_train_batches": 2},
+        {"max_epochs": 2, "limit_train_batches": 0.5},
+        {"max_epochs": 2, "overfit_batches": 3},
+        {"max_epochs": 3, "limit_train_batches": 2, "max_steps": 5},
+        {"max_epochs": 1, "accumulate_grad_batches": 3},
+        {"fast_dev_run": 2},
+    ],
+    ids=str,
+)
+def test_plan_takes_the_steps_of_the_run(options, tmp_path, capsys):
+    path, words = tmp_path / "plan.json", ["--config", "two_peaks", "--data.batch_size", "256"]
+    options = {"max_steps": -1, **options}
+    flags = [f"--trainer.{name}={value}" for name, value in options.items()]
+    command = PlanCommand([*words, *flags, "--output", str(path)], "overtone")
+    runner = fakes.trainer(**options)
+    runner.fit(command.model, command.datamodule)
+    assert json.loads(path.read_text())["steps"] == runner.global_step > 0
+
+
+@pytest.mark.slow
+def test_plan_refuses_the_epochs_that_a_run_would(capsys):
+    epochs = ["--trainer.max_steps", "-1", "--trainer.max_epochs", "3"]
+    parts = ["--trainer.limit_train_batches", "3", "--trainer.accumulate_grad_batches", "2"]
+    said = refused(capsys, "plan", "--config", "two_peaks", *epochs, *parts)
+    assert "An epoch has 3 batches, which is no multiple of" in said
+    said = refused(capsys, "plan", "--config", "lagged_sines", *epochs)
+    assert "max_epochs=3 counts passes over the training data, which have no end" in said
 
 
 @pytest.mark.slow

@@ -102,6 +102,10 @@ class StreamedTokenData(TokenData):
         loader: DataLoader[Batch] = batches
         return loader
 
+    def batches_of_pass(self) -> int | None:
+        """Returns None: a stream has no end."""
+        return None
+
     def state_dict(self) -> dict[str, Any]:
         """Returns how far each reader is, of all processes: each calls this.
 
