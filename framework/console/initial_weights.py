@@ -7,6 +7,7 @@ from pathlib import Path
 from jsonargparse import Namespace
 
 from framework.console.errors import UserError
+from framework.importing import located
 
 WEIGHTS = "framework.exchange.Weights"  # the initialization that copies what fits
 
@@ -42,7 +43,7 @@ def start_from_checkpoint(model: Namespace) -> None:
 
 def _fresh(initialization: Namespace | None) -> Namespace | None:
     """Returns an initialization without the weights that it reads from a file."""
-    if initialization is None or not initialization.class_path.endswith(".Weights"):
+    if initialization is None or located(initialization.class_path) is not located(WEIGHTS):
         return initialization
     fresh: Namespace | None = initialization.init_args.get("fresh")
     return fresh

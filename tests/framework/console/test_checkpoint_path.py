@@ -155,5 +155,20 @@ def test_a_run_starts_from_weights_and_its_own_initialization_sets_the_rest(tmp_
     assert started.init_args.initialization.init_args.fresh == mitchell
     initial_weights.start_from_checkpoint(started)
     assert started.init_args.initialization == mitchell
+    started.init_args.initialization = chosen
+    chosen.class_path = "framework.exchange.weights.Weights"  # the same class
+    initial_weights.start_from_checkpoint(started)
+    assert started.init_args.initialization == mitchell
     with pytest.raises(UserError, match="--init_from no/such: there is no such file"):
         initial_weights.start_from(started, "no/such")
+
+
+def test_an_initialization_of_the_same_name_stays(tmp_path, monkeypatch):
+    (tmp_path / "own_of_test.py").write_text("class Weights:\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    own = Namespace(class_path="own_of_test.Weights", init_args=Namespace())
+    started = model(own)
+    initial_weights.start_from_checkpoint(started)
+    assert started.init_args.initialization == own
+    initial_weights.start_from(started, str(tmp_path))
+    assert started.init_args.initialization.init_args.fresh == own
