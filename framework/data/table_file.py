@@ -211,7 +211,7 @@ def _read_csv(path: Path, texts: Sequence[str]) -> Any:
         try:
             frame = pd.read_csv(path, **options).set_axis(names, axis=1)
         except pd.errors.ParserWarning as error:
-            other = next((mark for mark in ";\t|" if mark in names[0]), None)
+            other = next((mark for mark in SEPARATORS if mark in names[0]), None)
             hint = f"; separate the columns by commas, not by {other!r}, and write 1.5, not 1,5"
             raise ValueError(
                 f"its rows have more cells than its header{hint if other else ''}"

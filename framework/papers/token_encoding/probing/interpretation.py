@@ -26,7 +26,7 @@ def interpret(found: ProbeReport, untrained: Mapping[Target, float]) -> Iterator
     """
     yield from _self_test(found)
     yield from _tokens(found)
-    yield from _doubts(found, untrained)
+    yield from _doubts(found)
     yield from _claims(found, untrained)
 
 
@@ -57,7 +57,7 @@ def _tokens(found: ProbeReport) -> Iterator[str]:
         )
 
 
-def _doubts(found: ProbeReport, untrained: Mapping[Target, float]) -> Iterator[str]:
+def _doubts(found: ProbeReport) -> Iterator[str]:
     for name, probe in found.probes.items():
         fit = probe.regression
         if fit.condition > COLLINEAR:
