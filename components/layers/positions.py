@@ -198,7 +198,7 @@ class RelativeBias(Positions):
         dim: Width of the hidden states.
         heads: Number of attention heads.
         head_dim: Width of a head.
-        buckets: Number of buckets, even, at least 4.
+        buckets: Number of buckets, a multiple of 4.
         reach: Distance from which on all are in the last bucket, more than half of `buckets`.
 
     Raises:

@@ -78,7 +78,8 @@ class Pinball(Loss):
 
     .. math:: \max(\tau (y - q_\tau), (\tau - 1)(y - q_\tau))
 
-    In the units of the outcome. Over many levels it approaches half the CRPS.
+    In the units of the outcome, or with `knee` in scales of the prediction. Over many levels it
+    approaches half the CRPS, without `knee`.
 
     Where series of different units are trained together, `knee` measures errors of
 
@@ -115,7 +116,7 @@ class Pinball(Loss):
         self.levels, self.knee = tuple(levels), knee
 
     def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
-        """Scores targets `[B, T, *event]`: units of the outcome `[B, T]`."""
+        """Scores targets `[B, T, *event]`: units of the outcome, scales with `knee`, `[B, T]`."""
         levels = constant(self.levels, torch.float32, target.device)
         levels = levels.view(-1, *(1,) * target.dim())
         with refuse(self, prediction, "real values, which have quantiles"):

@@ -24,7 +24,7 @@ FEW_TERMS = 32  # up to here matrix products beat the FFT, 18 to 4096 points, 64
 
 
 def check(coefficients: Tensor, distribution: str) -> None:
-    """Raises a ValueError in the name of `owner` if coefficients do not come in two halves."""
+    """Raises a ValueError that names `distribution` if coefficients are not two halves."""
     length = coefficients.shape[-1] if coefficients.ndim else 0
     if length < 2 or length % 2:
         raise ValueError(

@@ -49,7 +49,7 @@ class ProductData(EndlessData, Equations):
         loss: Which tokens count in training: those of the product, or all after the first. If only
             the product counts, positions before it have no loss of their own, and no training
             signal where gradients do not reach back.
-        validation: Dataset of each cell to validate on, and as many to test on, at least 1.
+        validation: Examples of each cell to validate on, and as many to test on, at least 1.
         options: Batch sizes, workers and seed, as in `PredictiveData`.
 
     Raises:
