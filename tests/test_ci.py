@@ -24,7 +24,9 @@ def test_the_checks_run_the_command_of_the_readme():
 
 def test_every_hook_is_one_of_the_checks():
     hooks = (ROOT / ".pre-commit-config.yaml").read_text()
-    for entry in re.findall(r"entry: (.*)", hooks):
+    entries = re.findall(r"entry: (.*)", hooks)
+    assert len(entries) == hooks.count("- id: ") > 0
+    for entry in entries:
         words = [word for word in entry.split() if word not in ("--force-exclude", "--fix")]
         assert re.search(rf"^step {' '.join(words)}\b", SCRIPT, re.M), entry
 

@@ -79,7 +79,9 @@ def test_statuses_are_those_of_runs():
 
 
 def test_files_that_are_named_exist():
-    for path in re.findall(r"(?:recipes/cluster|tests|\.ci)/[\w./]*\w", PAGE):
+    paths = re.findall(r"(?:recipes/cluster|tests|\.ci)/[\w./]*\w", PAGE)
+    assert {path.partition("/")[0] for path in paths} == {"recipes", "tests", ".ci"}
+    for path in paths:
         assert (ROOT / path).exists(), path
 
 

@@ -115,20 +115,33 @@ def test_sentences_name_commands_and_options_that_exist(capsys):
     every = set().union(*flags.values())
     kinds = {kind for several in parts.kinds().values() for kind in several}
     of_parts = {"help"}.union(*(inspect.signature(kind).parameters for kind in kinds))
-    for words in SENTENCES:
+    named = [(words, OPTION.findall(" ".join(words))) for words in SENTENCES]
+    assert sum(len(options) for _, options in named) > 60
+    for words, options in named:
         there = every if words[0].startswith("--") else flags[words[1]]
-        for option in OPTION.findall(" ".join(words)):
+        for option in options:
             if option.startswith(("--data.", "--model.")):
                 assert option.rpartition(".")[2] in of_parts, words
             else:
                 assert option in there, words
 
 
+def imports(text):
+    return re.findall(r"^from (\w[\w.]*) import (.+)$", text, re.MULTILINE)
+
+
+def test_pages_show_imports():
+    shown = [
+        module for page in PAGES for text in blocks(page, "python") for module, _ in imports(text)
+    ]
+    assert {module.partition(".")[0] for module in shown} >= {"components", "framework"}
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_python_compiles_and_imports_what_there_is(page):
     for text in blocks(page, "python"):
         compile(text, page, "exec")
-        for module, names in re.findall(r"^from (\w[\w.]*) import (.+)$", text, re.MULTILINE):
+        for module, names in imports(text):
             if module != "mylaplace":
                 found = importlib.import_module(module)
                 assert all(hasattr(found, name) for name in names.split(", ")), (page, names)
