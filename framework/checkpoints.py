@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
-from framework.checksums import is_intact
+from framework.checksums import is_intact, is_part_intact
 from framework.packaged import SUFFIX, locate, read_packaged, shipped
 from framework.shards import ShardReader, whole_state
 
@@ -33,8 +33,9 @@ def read(path: str | Path) -> dict[str, Any]:
     """Reads a checkpoint file without running any code in it; tensors stay there until used.
 
     Args:
-        path: The file, or the folder of a sharded checkpoint: then all but the parameters is read;
-            or the name of a model that comes with Overtone.
+        path: The file, or the folder of a sharded checkpoint: then all but the parameters is read,
+            and only what is read is checked (`require_intact` checks all of it); or the name of a
+            model that comes with Overtone.
 
     Raises:
         ValueError: If there is no such file, it is damaged, it is no checkpoint, or it holds more
@@ -47,14 +48,24 @@ def read(path: str | Path) -> dict[str, Any]:
 
 
 def require_intact(path: str | Path) -> None:
-    """Checks a file or a folder of shards by its checksum, if it has one.
+    """Checks a file or a folder of shards by its checksums, if it has some.
+
+    All of its files are read, by this process alone.
 
     Raises:
         ValueError: If it is damaged.
     """
     if not is_intact(Path(path)):
-        damaged = f"The checkpoint {str(path)!r} is damaged, its checksum says"
-        raise DamagedCheckpoint(f"{damaged}; {_advice(Path(path))}")
+        raise DamagedCheckpoint(damage_of(Path(path)))
+
+
+def damage_of(path: Path) -> str:
+    """Returns what an error says of a damaged checkpoint: that it is, and which one to use."""
+    return f"{_damaged(path)}; {_advice(path)}"
+
+
+def _damaged(path: str | Path) -> str:
+    return f"The checkpoint {str(path)!r} is damaged, its checksum says"
 
 
 def of_run(folder: Path) -> list[Path]:
@@ -78,7 +89,7 @@ def is_usable(path: Path) -> bool:
         return False
     except ValueError:  # it is no damage that it does not suit, which whoever uses it says
         return True
-    return True
+    return is_intact(path)
 
 
 def _advice(damaged: Path) -> str:
@@ -91,14 +102,15 @@ def _read(path: str | Path) -> dict[str, Any]:
     file = locate(path)
     if file.suffix == SUFFIX and file.is_file():
         return read_packaged(file)
-    if file.is_dir():
+    is_folder = file.is_dir()
+    if is_folder:
         file = file / SHARDED
     if not file.is_file():
         names = ", ".join(shipped())
         named = f", or name a model that comes with Overtone ({names})" if names else ""
         raise ValueError(f"There is no checkpoint {str(path)!r}; check the path{named}.")
-    if not is_intact(Path(path)):
-        raise DamagedCheckpoint(f"The checkpoint {str(path)!r} is damaged, its checksum says")
+    if not (is_part_intact(file.parent, SHARDED) if is_folder else is_intact(file)):
+        raise DamagedCheckpoint(_damaged(path))
     try:
         checkpoint: dict[str, Any] = torch.load(
             file, map_location="cpu", weights_only=True, mmap=True
@@ -195,7 +207,7 @@ def load_parameters(path: Path) -> dict[str, Tensor]:
     if not path.is_dir():
         state: dict[str, Tensor] = read(path)["state_dict"]
         return state
-    read(path)  # which checks it
+    require_intact(path)
     whole: dict[str, Tensor] = whole_state(path, PREFIX).get("state_dict", {})
     return whole
 
@@ -209,7 +221,9 @@ def joined(folder: Path) -> dict[str, Any]:
     Raises:
         ValueError: If it cannot be read.
     """
-    checkpoint, state = read(folder), whole_state(folder)
+    checkpoint = read(folder)
+    require_intact(folder)
+    state = whole_state(folder)
     parameters = state.pop("state_dict")
     optimizers = [state[name] for name in sorted(state, key=lambda name: int(name[len(NTH) :]))]
     return {**checkpoint, "state_dict": parameters, "optimizer_states": optimizers}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import IO
@@ -75,37 +75,58 @@ def checksums(files: Iterable[Path]) -> dict[str, str]:
     return {path.name: _sum_of(path, path.stat().st_size).hexdigest() for path in files}
 
 
-def is_intact(path: Path) -> bool:
+def is_intact(path: Path, part: slice = slice(None)) -> bool:
     """Returns whether a file or a folder of shards is as it was written.
 
-    What has no checksum, as checkpoints of earlier versions, passes. The result is remembered as
+    What has no checksum, as checkpoints of earlier versions, passes. Checksums are remembered as
     long as the files do not change, since a command line reads a checkpoint several times.
+
+    Args:
+        path: The file or the folder.
+        part: Which files of a folder are checked, in the order of their names. Processes that
+            check a part each divide the reading.
     """
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
-    state = tuple(
-        (str(file), status.st_ino, status.st_size, status.st_mtime_ns)
-        for file in files
-        if (status := file.stat())
-    )
-    return _check(path, state)
+    if path.is_dir():
+        return _agrees(path, lambda names: names[part])
+    return _check_file(path, _state(path))
 
 
-@lru_cache(maxsize=64)
-def _check(path: Path, state: tuple[tuple[str, int, int, int], ...]) -> bool:
-    return _check_folder(path) if path.is_dir() else _check_file(path)
+def is_part_intact(folder: Path, name: str) -> bool:
+    """Returns whether one file of a folder of shards is as it was written, and none is missing.
+
+    Args:
+        folder: The folder; one without a list of checksums passes.
+        name: The file, the only one that is read.
+    """
+    return _agrees(folder, lambda names: [name])
 
 
-def _check_folder(path: Path) -> bool:
-    if not (path / LIST).exists():
+def _agrees(folder: Path, choose: Callable[[list[str]], list[str]]) -> bool:
+    """Returns whether all files of a list are there, and some have the checksums in it."""
+    if not (folder / LIST).exists():
         return True
     try:
-        expected = json.loads((path / LIST).read_text(encoding="utf-8"))
-        return bool(checksums(path / name for name in expected) == expected)
-    except (OSError, ValueError, TypeError):  # a file is gone, or the list is damaged
+        expected = json.loads((folder / LIST).read_text(encoding="utf-8"))
+        states = {name: _state(folder / name) for name in sorted(expected)}
+        return all(
+            _known_sum(folder / name, states[name]) == expected[name] for name in choose([*states])
+        )
+    except (OSError, ValueError, TypeError, KeyError):  # a file is gone, or the list is damaged
         return False
 
 
-def _check_file(path: Path) -> bool:
+def _state(file: Path) -> tuple[int, int, int]:
+    status = file.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+@lru_cache(maxsize=4096)
+def _known_sum(file: Path, state: tuple[int, int, int]) -> str:
+    return _sum_of(file, file.stat().st_size).hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _check_file(path: Path, state: tuple[int, int, int]) -> bool:
     size = path.stat().st_size
     with path.open("rb") as file:
         file.seek(max(0, size - COMMENT_AT - len(NO_COMMENT) - COMMENT))

@@ -18,8 +18,15 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.device_mesh import init_device_mesh
 
 from framework.checkpoint_files import complete_folder, remove, temporary_of
-from framework.checkpoints import compare, not_a_number, parameters, require_intact
-from framework.checksums import checksums
+from framework.checkpoints import (
+    DamagedCheckpoint,
+    compare,
+    damage_of,
+    not_a_number,
+    parameters,
+    require_intact,
+)
+from framework.checksums import checksums, is_intact
 from framework.execution import Sharding, own_shares
 from framework.replacing import replaced
 from framework.shards import load_shards
@@ -216,9 +223,9 @@ class FullyShardedStrategy(ModelParallelStrategy):
         Raises:
             ValueError: If it is damaged, of another architecture, or has parameters that are NaN.
         """
-        require_intact(self.broadcast(checkpoint_path))
-        # Lightning ends in a KeyError, and overlooks what the model lacks in a folder of shards.
         path, module = Path(self.broadcast(checkpoint_path)), self.lightning_module
+        self._require_intact(path)
+        # Lightning ends in a KeyError, and overlooks what the model lacks in a folder of shards.
         if module is None or not module.strict_loading:
             return self._load(path, weights_only)
         compare(type(module).__name__, module.state_dict(), parameters(path))
@@ -234,6 +241,18 @@ class FullyShardedStrategy(ModelParallelStrategy):
             loaded = super().load_checkpoint(path, weights_only)
         self._require_no_nan()
         return loaded
+
+    def _require_intact(self, path: Path) -> None:
+        """Refuses a damaged checkpoint; each process reads its part of the files of a folder."""
+        if not path.is_dir():
+            require_intact(path)
+            return
+        part = slice(self.global_rank, None, self.world_size)
+        intact: list[Any] = [None] * self.world_size
+        dist.all_gather_object(intact, is_intact(path, part))
+        if not all(intact):
+            said = damage_of(path) if self.is_global_zero else ""
+            raise DamagedCheckpoint(self.broadcast(said))
 
     def _require_no_nan(self) -> None:
         """Refuses parameters of which any process has a share that is NaN, on all of them."""

@@ -9,7 +9,14 @@ import torch
 
 from framework import checkpoint_files, checksums
 from framework.checkpoint_files import complete_folder, link, save, sweep, temporary_of
-from framework.checkpoints import of_run, read, require_intact
+from framework.checkpoints import (
+    is_usable,
+    joined,
+    load_parameters,
+    of_run,
+    read,
+    require_intact,
+)
 from framework.checksums import ChecksummedFile, is_intact
 from tests.processes import killed_everywhere, run_forked, tick
 
@@ -180,6 +187,55 @@ def test_damage_of_a_folder_is_noticed(tmp_path, name):
     if name != checksums.LIST:
         with pytest.raises(ValueError, match="step=2"):
             read(broken.parent)
+
+
+@pytest.fixture
+def summed(monkeypatch):
+    """The names of the files that were read to the end for their checksums."""
+    names, sum_of = [], checksums._sum_of
+    monkeypatch.setattr(
+        checksums, "_sum_of", lambda file, size: names.append(file.name) or sum_of(file, size)
+    )
+    return names
+
+
+@pytest.mark.parametrize(
+    ("part", "read_there"),
+    [
+        (slice(None), [".metadata", "__0_0.distcp", "__1_0.distcp", "meta.pt"]),
+        (slice(0, None, 3), [".metadata", "meta.pt"]),
+        (slice(1, None, 3), ["__0_0.distcp"]),
+        (slice(2, None, 3), ["__1_0.distcp"]),
+    ],
+)
+def test_processes_divide_the_files_of_a_folder(tmp_path, summed, part, read_there):
+    shards(1)(tmp_path, "a.ckpt")
+    summed.clear()
+    assert is_intact(tmp_path / "a.ckpt", part)
+    assert summed == read_there
+    assert is_intact(tmp_path / "a.ckpt", part)
+    assert len(summed) == len(read_there)  # nothing is read again that has not changed
+    for file in (tmp_path / "a.ckpt").iterdir():
+        raw = file.read_bytes()
+        if file.name != checksums.LIST:
+            file.write_bytes(bytes([raw[0] ^ 1]) + raw[1:])
+            assert is_intact(tmp_path / "a.ckpt", part) == (file.name not in read_there)
+            file.write_bytes(raw)
+
+
+def test_what_is_read_of_a_folder_is_checked(tmp_path, summed):
+    """The shards are where parameters are loaded, or where a run looks for what is whole."""
+    shards(1)(tmp_path, "a.ckpt")
+    folder = tmp_path / "a.ckpt"
+    summed.clear()
+    assert number_of(folder) == 1
+    assert summed == ["meta.pt"]
+    (folder / "__1_0.distcp").write_bytes(bytes(100))
+    assert number_of(folder) == 1
+    assert not is_usable(folder)
+    for load in (load_parameters, joined):
+        with pytest.raises(ValueError, match=r"a.ckpt' is damaged, its checksum says; use an"):
+            load(folder)
 
 
 def test_an_error_names_the_newest_whole_checkpoint_beside_it(tmp_path):

@@ -16,6 +16,7 @@ from components.data import TokenBatch, TokenSpec
 from components.heads import LinearHead
 from components.stems import TokenStem
 from components.supports import Tokens
+from framework import checksums
 from framework.callbacks import Checkpoint
 from framework.checkpoints import read
 from framework.checksums import LIST, is_intact
@@ -55,7 +56,7 @@ def steps_in(folder):
 
 
 @pytest.mark.slow
-def test_folders_are_complete_and_resumed(tmp_path):
+def test_folders_are_complete_and_resumed(tmp_path, monkeypatch):
     assert run_ranks(fit, 2, tmp_path) == [3, 3]
     assert steps_in(tmp_path) == {"last": 3, "step=2": 2, "step=3": 3}
     for path in tmp_path.iterdir():
@@ -64,11 +65,20 @@ def test_folders_are_complete_and_resumed(tmp_path):
         assert {".metadata", "meta.pt", "__0_0.distcp", "__1_0.distcp"} <= files
         assert is_intact(path)
 
+    known_sum, checked = checksums._known_sum, []
+
     def resume():
         warnings.filterwarnings("ignore", "Checkpoint directory .* is not empty")
-        return fit(tmp_path, steps=5, ckpt_path=tmp_path / "last.ckpt")
+        monkeypatch.setattr(
+            checksums,
+            "_known_sum",
+            lambda *given: checked.append(given[0].name) or known_sum(*given),
+        )
+        assert fit(tmp_path, steps=5, ckpt_path=tmp_path / "last.ckpt") == 5
+        return checked
 
-    assert run_ranks(resume, 2) == [5, 5]
+    divided = run_ranks(resume, 2)
+    assert divided == [[".metadata", "__1_0.distcp"], ["__0_0.distcp", "meta.pt"]]
     assert steps_in(tmp_path) == {"last": 5, "step=4": 4, "step=5": 5}
     shard = tmp_path / "step=5.ckpt" / "__1_0.distcp"
     raw = bytearray(shard.read_bytes())
@@ -77,10 +87,12 @@ def test_folders_are_complete_and_resumed(tmp_path):
 
     def refuse():
         warnings.filterwarnings("ignore", "Checkpoint directory .* is not empty")
-        with pytest.raises(ValueError, match=r"damaged.*use '.*step=4.ckpt', which is whole"):
+        with pytest.raises(ValueError, match=r"damaged.*use '.*step=4.ckpt', which is") as error:
             fit(tmp_path, steps=6, ckpt_path=tmp_path / "last.ckpt")
+        return str(error.value)
 
-    run_ranks(refuse, 2)
+    first, second = run_ranks(refuse, 2)
+    assert first == second
 
 
 class SaveDiverged(Callback):
