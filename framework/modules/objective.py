@@ -62,8 +62,10 @@ class Objective:
         total = batch.weight.to(terms).sum()  # bfloat16 could not count to 257
         added = torch.cat([total[None], terms.detach()])
         self._sums = added if self._sums is None else self._sums + added
-        factors = terms.new_tensor([UNIT * loss.weight for loss in self.losses.values()])
-        return terms @ factors
+        # not a product with a tensor of factors: to copy that to a device waits for the device
+        factors = [UNIT * loss.weight for loss in self.losses.values()]
+        weighted = (factor * term for factor, term in zip(factors, sums, strict=True))
+        return sum(weighted, start=terms.new_zeros(()))
 
     def _require_each(self, name: str, values: Any, weight: Tensor) -> None:
         shape = getattr(values, "shape", ())

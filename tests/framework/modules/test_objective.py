@@ -16,6 +16,7 @@ from framework.modules.objective import UNIT, Objective
 from framework.schedules import Constant
 from tests.framework.modules import fakes
 from tests.ranks import run_ranks
+from tests.waiting import Waits
 
 DESCENT = {"optimizer": partial(torch.optim.SGD, lr=1.0), "schedule": Constant}
 
@@ -162,6 +163,20 @@ def test_terms_without_weight_may_be_anything():
     mean = float(expected / batch.weight.sum())
     assert objective.means() == pytest.approx({"loss": 2 * mean, "nll": mean})
     assert objective.means() == {}
+
+
+def test_a_micro_batch_does_not_wait_for_the_device():
+    """The gradient is that of the product of the sums with a tensor of the factors, to the bit."""
+    batch, loc = fakes.examples(8), torch.zeros(8, 1, requires_grad=True)
+    distribution = torch.distributions.Normal(loc, 1.0, validate_args=False)
+    losses = {"nll": fakes.FakeNLL(weight=0.3), "squared": fakes.FakeError(weight=0.7)}
+    with Waits() as waits:
+        Objective(losses, "Test").add(distribution, batch).backward()
+    assert waits.read == waits.made == 0
+    found, loc.grad = loc.grad, None
+    sums = [(loss(distribution, batch.target) * batch.weight).sum() for loss in losses.values()]
+    (torch.stack(sums) @ torch.tensor([0.3 * UNIT, 0.7 * UNIT])).backward()
+    assert torch.equal(found, loc.grad)
 
 
 @pytest.mark.parametrize("fused", [False, True])
