@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any, Literal
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
 
 from framework.interruptions import Diverged
 
@@ -59,19 +60,20 @@ class SpikeGuard(Callback):
         self._skipped = self._in_a_row = 0
 
     def on_gradients(
-        self, trainer: Trainer, pl_module: LightningModule, loss: float, norm: float
+        self, trainer: Trainer, pl_module: LightningModule, loss: float, norm: Tensor
     ) -> None:
         """Remembers the step, or drops its gradients.
 
         Raises:
             Diverged: If the run is to stop.
         """
-        if not math.isfinite(norm) and getattr(trainer.precision_plugin, "scaler", None):
+        size = norm.item()
+        if not math.isfinite(size) and getattr(trainer.precision_plugin, "scaler", None):
             return  # float16, whose scale is being found: the scaler skips such steps itself
-        reason = self._reason(loss, norm)
+        reason = self._reason(loss, size)
         spiked = not trainer.strategy.reduce_boolean_decision(not reason)
         if not spiked:
-            self._norms.append(norm)
+            self._norms.append(size)
             self._losses.append(loss)
             self._in_a_row = 0
             return

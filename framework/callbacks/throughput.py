@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
 
 from framework.callbacks.stopwatch import Step, Stopwatch
 from framework.costs.activations import step_costs
@@ -39,7 +40,7 @@ class Throughput(Stopwatch):
         self.peak = peak
         self._flops: float | None = None  # of a position
         self._steps: list[Step] = []
-        self._norm = math.nan
+        self._norm: float | Tensor = math.nan
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Finds the peak of the device."""
@@ -56,9 +57,9 @@ class Throughput(Stopwatch):
             self._flops = flops_per_position(trainer, pl_module, batch)
 
     def on_gradients(
-        self, trainer: Trainer, pl_module: LightningModule, loss: float, norm: float
+        self, trainer: Trainer, pl_module: LightningModule, loss: float, norm: Tensor
     ) -> None:
-        """Notes the norm."""
+        """Notes the norm, which is read when it is logged."""
         self._norm = norm
 
     def on_step(self, trainer: Trainer, pl_module: LightningModule, step: Step) -> None:
@@ -77,7 +78,7 @@ class Throughput(Stopwatch):
         scalars = {"speed/positions_per_s": rate, "speed/data_wait": waited / seconds}
         if self.peak and self._flops:
             scalars["speed/mfu"] = rate * self._flops / (self.peak * TERA * world)
-        return {**scalars, "gradient_norm": self._norm}
+        return {**scalars, "gradient_norm": float(self._norm)}
 
 
 def dtype_of(trainer: Trainer) -> torch.dtype:

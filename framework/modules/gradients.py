@@ -18,7 +18,7 @@ class WatchesGradients(Protocol):
     """A callback that looks at the gradients of each step, and may drop them."""
 
     def on_gradients(
-        self, trainer: Trainer, pl_module: LightningModule, loss: float, norm: float
+        self, trainer: Trainer, pl_module: LightningModule, loss: float, norm: Tensor
     ) -> None:
         """Is called by all processes, with the same numbers.
 
@@ -26,7 +26,7 @@ class WatchesGradients(Protocol):
             trainer: The trainer.
             pl_module: The module; without gradients, the optimizer changes nothing.
             loss: The objective of the step, over all processes.
-            norm: The norm of all gradients.
+            norm: The norm of all gradients, `[]`; reading its number waits for the device.
         """
 
 
@@ -52,7 +52,7 @@ def watched(
         )
     norm = norm_of(optimizer)
     for callback in watching:
-        callback.on_gradients(trainer, module, loss, norm.item())
+        callback.on_gradients(trainer, module, loss, norm)
     return norm
 
 

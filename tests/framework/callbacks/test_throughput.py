@@ -11,6 +11,7 @@ from framework.callbacks import Throughput
 from framework.costs import step_costs
 from tests.framework.modules import fakes
 from tests.ranks import run_ranks
+from tests.waiting import Waits
 
 PEAK = 0.001  # TFLOP/s
 STRATEGIES = [fakes.fsdp2, pytest.param("ddp", marks=pytest.mark.slow)]
@@ -75,6 +76,20 @@ def test_scalars_and_the_same_weights():
     without, alone = fit()
     assert without == []
     torch.testing.assert_close(weights, alone, rtol=0, atol=0)  # clipped by the same norm
+
+
+def test_the_norm_is_read_when_it_is_logged():
+    norms = []
+
+    class Kept(Throughput):
+        def on_gradients(self, trainer, pl_module, loss, norm):
+            with Waits() as waits:
+                super().on_gradients(trainer, pl_module, loss, norm)
+            norms.append((norm, waits.read))
+
+    rows, _ = fit(Kept(PEAK), log_every_n_steps=4)
+    assert [reads for _, reads in norms] == [0, 0, 0, 0]
+    assert [row["gradient_norm"] for row in rows] == [norms[-1][0].item()]
 
 
 def test_slow_data_are_waited_for(monkeypatch):
