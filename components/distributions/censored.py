@@ -130,7 +130,8 @@ class Censored(Mixed):
     @lazy_property
     def _log_masses(self) -> Tensor:
         """Logarithms of the probabilities of both bounds, `[..., 2]`."""
-        low, high = (self.base.mean.new_tensor(bound) for bound in (self.low, self.high))
+        like = self.base.mean
+        low, high = (like.new_full((), bound) for bound in (self.low, self.high))
         below, above = log_tails(self.base, low).below, log_tails(self.base, high).above
         return torch.stack((below, above), -1)
 

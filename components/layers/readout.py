@@ -142,7 +142,9 @@ class _Nats(torch.autograd.Function):
         to_bias = logits.new(len(weight)).zero_() if ctx.needs_input_grad[2] else None
         for part in logits.parts:
             slope = logits(part).sub_(totals[part, None]).exp_()  # probabilities, less one
-            slope.scatter_add_(1, index[part, None], slope.new_tensor(-1.0).expand(len(slope), 1))
+            slope.scatter_add_(
+                1, index[part, None], slope.new_full((), -1.0).expand(len(slope), 1)
+            )
             slope = slope.mul_(gradient[part, None]).to(ctx.dtype)
             with torch.autocast(hidden.device.type, enabled=False):
                 if to_hidden is not None:

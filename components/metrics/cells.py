@@ -34,7 +34,7 @@ def nll_of_cells(distribution: Distribution, target: Tensor, bins: Bins) -> Tens
     edges = constant(bins.edges, torch.float32, target.device)
     index = bins.index(target)
     low, high = edges[index], edges[index + 1]
-    infinity = high.new_tensor(torch.inf)
+    infinity = high.new_full((), torch.inf)
     closed = torch.where(index == bins.size - 1, torch.nextafter(high, infinity), high)
     masses = log_mass_between(distribution, low, closed)
     widths = (high - low).log()

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from components.data import SeriesBatch
 from components.distributions.scores import pinball
+from components.distributions.tensors import constant
 
 LEVELS = tuple(k / 10 for k in range(1, 10))  # of the WQL, as in arXiv:2403.07815, section 5.3
 
@@ -43,7 +44,7 @@ def score(quantiles: Tensor, batch: SeriesBatch) -> dict[str, Ratio]:
     """
     weight, median = batch.weight, quantiles[..., len(LEVELS) // 2]
     target = torch.where(weight > 0, batch.target, 0.0)  # a missing one may be NaN
-    levels = torch.tensor(LEVELS, dtype=quantiles.dtype, device=quantiles.device)
+    levels = constant(LEVELS, quantiles.dtype, quantiles.device)
     scaled = absolute_scaled_error(median, target, batch.error, weight)
     counts = scaled.denominator.sum(1)
     return {

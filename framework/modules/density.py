@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from torch.distributions import Distribution
 
 from components.data import DensityBatch, DensitySpec
-from components.distributions.tensors import to_float32
+from components.distributions.tensors import constant, to_float32
 from components.metrics.densities import CELLS, grid, log_density, measure
 from components.metrics.forecasting import LEVELS
 from framework.data.protocols import KnowsMean, KnowsTruth
@@ -91,7 +91,9 @@ class DensityModel(PredictiveModule):
         prediction: Any = self(batch)
         columns = [prediction.mean, prediction.stddev, batch.target]
         with suppress(NotImplementedError):
-            levels = torch.tensor(LEVELS, device=batch.target.device).view(-1, 1, 1)
+            levels = constant(LEVELS, torch.get_default_dtype(), batch.target.device).view(
+                -1, 1, 1
+            )
             columns.extend(prediction.icdf(levels.expand(-1, *batch.target.shape)))
         rows = zip(*(to_float32(c)[:, 0].tolist() for c in columns), strict=True)
         return [

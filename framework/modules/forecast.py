@@ -12,7 +12,7 @@ from torch.distributions import Distribution
 
 from components.data import SeriesBatch, SeriesSpec
 from components.distributions import Affine
-from components.distributions.tensors import to_float32
+from components.distributions.tensors import constant, to_float32
 from components.interfaces import Head, Stem
 from components.metrics.forecasting import LEVELS, score
 from components.metrics.smoothness import smoothness_of
@@ -186,5 +186,5 @@ def _title(identity: Mapping[str, Any]) -> str:
 def _quantiles(futures: Tensor) -> Tensor:
     """Returns the quantiles `[B, H, Q]` of samples `[B, N, H]`."""
     futures = to_float32(futures)  # torch has no quantiles of bfloat16
-    levels = torch.tensor(LEVELS, dtype=futures.dtype, device=futures.device)
+    levels = constant(LEVELS, futures.dtype, futures.device)
     return futures.quantile(levels, dim=1).movedim(0, -1)
