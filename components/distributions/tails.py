@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import singledispatch
+from functools import lru_cache, singledispatch
 from typing import NamedTuple
 
 import torch
@@ -93,18 +93,29 @@ def clipped_moments(distribution: Distribution, low: float, high: float) -> tupl
     Returns:
         Mean and variance, each `[...]`.
     """
-    device = distribution.mean.device
-    corners = torch.linspace(low, high, PANELS + 1, dtype=torch.float64, device=device)
-    nodes, weights = (each.to(device) for each in gauss_legendre(NODES))
-    half = corners.diff().unsqueeze(-1) / 2
-    x = (corners[:-1].unsqueeze(-1) + half * (1 + nodes)).flatten()
-    weights = (2 * half * weights).flatten()
+    x, weights = _rule(low, high, distribution.mean.device)
     column = x.view(-1, *(1,) * len(distribution.batch_shape))
     below = distribution.cdf(column.expand(-1, *distribution.batch_shape).to(distribution.mean))
     missing = (below.movedim(0, -1) * weights).sum(-1)  # of the mean to `high`
     square = 2 * (below.movedim(0, -1) * weights * (high - x)).sum(-1)
     like = distribution.mean.dtype
     return (high - missing).to(like), (square - missing.square()).to(like)
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # torch's
+def _rule(low: float, high: float, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Returns points between the bounds and their weights, each `[512]`, as they are made once."""
+    return _made(low, high, device)
+
+
+@lru_cache(maxsize=16)
+@torch.inference_mode(False)
+def _made(low: float, high: float, device: torch.device) -> tuple[Tensor, Tensor]:
+    corners = torch.linspace(low, high, PANELS + 1, dtype=torch.float64, device="cpu")
+    nodes, weights = gauss_legendre(NODES)
+    half = corners.diff().unsqueeze(-1) / 2
+    x = (corners[:-1].unsqueeze(-1) + half * (1 + nodes)).flatten()
+    return x.to(device), (2 * half * weights).flatten().to(device)
 
 
 @clipped_moments.register

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -165,17 +166,9 @@ class TransformedFourier(Expandable):
     def _rule(self) -> tuple[Tensor, Tensor, Tensor]:
         """Values of 1 - z, the y there and weights for integrals over z from 0 to 1, each `[Q]`.
 
-        In even panels as short as the fastest wave, the last one halved again and again, for y
-        has a pole there.
+        In even panels as short as the fastest wave.
         """
-        panels = self.base.terms // 2 + 1
-        first = torch.full((HALVINGS,), 0.5, dtype=torch.float64).cumprod(0).flip(0) / panels
-        corners = torch.cat((first, torch.linspace(1 / panels, 1, panels, dtype=torch.float64)))
-        nodes, weights = gauss_legendre(NODES)
-        half = corners.diff().unsqueeze(-1) / 2
-        rest = (corners[:-1].unsqueeze(-1) + half * (1 + nodes)).flatten()
-        device = self.coefficients.device
-        rest, weights = rest.to(device), (2 * half * weights).flatten().to(device)
+        rest, weights = _rule(self.base.terms // 2 + 1, self.coefficients.device)
         return rest, self.warp.stretch(rest), weights
 
     @lazy_property
@@ -190,3 +183,22 @@ class TransformedFourier(Expandable):
 
     def _outcome(self, y: Tensor) -> Tensor:
         return self.loc + self.scale * y
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # torch's
+def _rule(panels: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Makes the values of 1 - z and their weights once; to a compiler they are constants."""
+    return _made(panels, device)
+
+
+@lru_cache(maxsize=16)
+@torch.inference_mode(False)
+def _made(panels: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Lays out even panels, the last one halved again and again, for y has a pole there."""
+    halves = torch.full((HALVINGS,), 0.5, dtype=torch.float64, device="cpu")
+    even = torch.linspace(1 / panels, 1, panels, dtype=torch.float64, device="cpu")
+    corners = torch.cat((halves.cumprod(0).flip(0) / panels, even))
+    nodes, weights = gauss_legendre(NODES)
+    half = corners.diff().unsqueeze(-1) / 2
+    rest = (corners[:-1].unsqueeze(-1) + half * (1 + nodes)).flatten()
+    return rest.to(device), (2 * half * weights).flatten().to(device)
