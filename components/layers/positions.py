@@ -285,7 +285,7 @@ def _turned(vectors: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
     """Rotates vectors `[B, H, S, E]` in two passes, over all heads of a position together."""
     rows = vectors.transpose(1, 2)  # [B, S, H, E], as linear maps write them
     angles = [table.unsqueeze(2) for table in (cosines, sines)]
-    if len(cosines) == 1:  # short loops over a head take four times as long on a CPU
+    if len(cosines) == 1 and rows.device.type == "cpu":  # slow at short loops over a head
         angles = [table.expand(1, *rows.shape[1:]).contiguous() for table in angles]
     turned = rows * angles[0]
     halves, swapped, signed = (torch.unflatten(x, -1, (2, -1)) for x in (turned, rows, angles[1]))

@@ -17,6 +17,7 @@ from components.layers.masks import Mask
 from components.layers.norms import LayerNorm, RMSNorm
 from components.layers.positions import Learned, RelativeBias, Rotary
 from components.stems.observations import Standardize
+from tests.waiting import Waits
 
 CPU = torch.device("cpu")
 
@@ -55,6 +56,19 @@ def test_rotary_turns_in_float32_also_in_half_precision():
     assert turned.dtype == torch.bfloat16
     expected = torch.tensor([math.cos(1001), math.sin(1001)]).bfloat16()
     torch.testing.assert_close(turned[0, 0, 0], expected)  # 1001 itself is no bfloat16
+
+
+def test_tables_of_rotations_are_repeated_for_each_head_on_cpus_alone():
+    copies = {}
+    for device in ("cpu", "meta"):
+        queries = torch.zeros(2, 4, 6, 8, device=device, requires_grad=True)
+        with Waits() as waits:
+            turned, _ = Rotary(32, 4, 8).rotate(
+                queries, queries, torch.arange(6, device=device)[None]
+            )
+            turned.sum().backward()
+        copies[device] = waits.counts[torch.ops.aten.clone]
+    assert copies["meta"] == 0 < copies["cpu"]
 
 
 def test_learned_positions_are_added():
