@@ -217,15 +217,18 @@ class PredictiveData(LightningDataModule, ABC):
     ) -> DataLoader[Batch]:
         # Lightning 2.6 warns of its own code whenever it is given a loader.
         warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)
-        on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
         return DataLoader(
             dataset,
             batch_sampler=sampler,
             collate_fn=_identity,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
-            pin_memory=on_gpu,
+            pin_memory=self._on_gpu(),
         )
+
+    def _on_gpu(self) -> bool:
+        """Returns whether batches go to a GPU: it copies those in pinned memory while it works."""
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
 
     def _place(self) -> tuple[int, int]:
         """Returns rank and world size among the processes that read different data."""

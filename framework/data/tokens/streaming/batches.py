@@ -51,6 +51,7 @@ class StreamedBatches:
         workers: Processes that read.
         start: Function that returns the step (micro-batch) to begin with.
         bookmarks: Places near that step, of some readers or of none.
+        pinned: Whether batches are in pinned memory, from which a GPU copies them while it works.
     """
 
     length = None  # there is no end
@@ -62,8 +63,10 @@ class StreamedBatches:
         workers: int,
         start: Callable[[], int],
         bookmarks: Mapping[int, Bookmark],
+        pinned: bool = False,
     ) -> None:
         self.reader, self.division, self.workers, self.start = reader, division, workers, start
+        self.pinned = pinned
         self.bookmarks = {number: [mark] for number, mark in bookmarks.items()}
 
     def __iter__(self) -> Iterator[TokenBatch]:
@@ -80,7 +83,9 @@ class StreamedBatches:
         while group := list(islice(loader, part)):
             self._note(group)
             ids = torch.from_numpy(np.stack([window.ids for window in group]))
-            yield TokenBatch(ids[:, :-1], ids[:, 1:], torch.ones(len(ids), ids.shape[1] - 1))
+            weight = torch.ones(len(ids), ids.shape[1] - 1)
+            fields = (x.contiguous() for x in (ids[:, :-1], ids[:, 1:], weight))
+            yield TokenBatch(*(x.pin_memory() if self.pinned else x for x in fields))
 
     def mark(self, reader: int, step: int) -> Bookmark | None:
         """Returns the last known place of a reader that is not behind a step."""

@@ -93,7 +93,12 @@ class StreamedTokenData(TokenData):
             readers=self.readers,
         )
         self._batches = StreamedBatches(
-            _Numbered(reader), division, self.num_workers, self._step, self._bookmarks
+            _Numbered(reader),
+            division,
+            self.num_workers,
+            self._step,
+            self._bookmarks,
+            pinned=self._on_gpu(),
         )
         batches: Any = self._batches  # an iterable, which Lightning takes for a loader too
         if self.trainer is not None:

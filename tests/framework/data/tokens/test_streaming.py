@@ -85,10 +85,12 @@ def test_a_reader_goes_on_from_a_bookmark(source, monkeypatch):
             assert len(counted) < 25
 
 
-def batches(source, number, rank=0, world=1, workers=0, start=0, readers=4, marks=None):
+def batches(
+    source, number, rank=0, world=1, workers=0, start=0, readers=4, marks=None, pinned=False
+):
     made = partial(_reader, source, readers)
     division = Division(readers, 4, rank, world)
-    made = StreamedBatches(made, division, workers, lambda: start, marks or {})
+    made = StreamedBatches(made, division, workers, lambda: start, marks or {}, pinned)
     return first(iter(made), number), made
 
 
@@ -107,6 +109,18 @@ def test_processes_and_workers_share_the_batches(source, world, workers):
     parts = [batches(source, 9, rank, world, workers)[0] for rank in range(world)]
     assert [rows(*shares) for shares in zip(*parts, strict=True)] == [rows(b) for b in whole]
     assert all(len(b.target) == 4 // world for part in parts for b in part)
+
+
+def test_batches_are_as_a_gpu_copies_them_while_it_works(source, monkeypatch):
+    """Contiguous, and in pinned memory, which only a machine with a GPU has."""
+    pinned = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda x: pinned.append(x) or x)
+    [batch], _ = batches(source, 1)
+    assert all(field.is_contiguous() for field in batch)
+    assert batch.target[:, :-1].equal(batch.tokens[:, 1:])
+    assert pinned == []
+    [batch], _ = batches(source, 1, pinned=True)
+    assert all(one is field for one, field in zip(pinned, batch, strict=True))
 
 
 def test_batches_go_on_at_a_step_with_and_without_bookmarks(source):
