@@ -16,6 +16,7 @@ from components.distributions.tensors import joint_shape, tiny, to_float32
 
 ITERATIONS = 300  # of the continued fraction; below 1000 degrees of freedom some 50 are used
 NEWTON_STEPS = 30  # of the quantiles; about five are used
+FIRST_LOOK = 4  # iterations of the fraction before the first look at a device that is waited for
 
 
 class StudentT(Expandable, TorchStudentT):
@@ -50,7 +51,7 @@ class StudentT(Expandable, TorchStudentT):
         """Computes the probability of at most `value`, `[...]`."""
         t = ((value - self.loc) / self.scale).double()
         held, df = t.detach(), self.df.double()
-        tail = _tail(held.abs(), df)
+        tail = _tail(held.abs(), df, Looks(df))
         below = torch.where(held > 0, 1 - tail, tail)
         slope = _log_density(held, df).exp().detach()
         return (below + slope * (t - held)).to(self.df.dtype)
@@ -62,7 +63,7 @@ class StudentT(Expandable, TorchStudentT):
         """
         t = ((value - self.loc) / self.scale).double()
         held, df = t.detach(), self.df.double()
-        outer = _log_tail(held.abs(), df)
+        outer = _log_tail(held.abs(), df, Looks(df))
         inner = torch.log1p(-outer.exp())
         log_density = _log_density(held, df).detach()
         dtype = torch.promote_types(value.dtype, self.df.dtype)
@@ -78,10 +79,32 @@ class StudentT(Expandable, TorchStudentT):
         """Computes quantiles at probabilities `[...]`: the inverse of `cdf`, differentiable."""
         shape = joint_shape(value, self.df)
         level, df = torch.minimum(value, 1 - value).double().expand(shape), self.df.double()
-        found = _upper_quantile(level.detach(), df.detach())
-        t = implicit(found, level - _tail(found, df), _log_density(found, df).exp())
+        looks = Looks(df)
+        found = _upper_quantile(level.detach(), df.detach(), looks)
+        residual = level - _tail(found, df, looks)
+        t = implicit(found, residual, _log_density(found, df).exp())
         t = torch.where(level > 0, t, math.inf).to(self.df.dtype)
         return self.loc + self.scale * torch.where(value < 0.5, -t, t)
+
+
+class Looks:
+    """When iterations look whether they have converged.
+
+    On a CPU that is after each one. Other devices are waited for at each look: there it is first
+    after as many as were enough the last time, and then after every other one.
+
+    Args:
+        like: A tensor of the device.
+    """
+
+    def __init__(self, like: Tensor) -> None:
+        self.waits = like.device.type != "cpu"
+        self.enough = FIRST_LOOK
+
+    def due(self, iteration: int) -> bool:
+        """Returns whether to look after an iteration, counted from 1."""
+        beyond = iteration - self.enough
+        return not self.waits or (beyond >= 0 and beyond % 2 == 0)
 
 
 def _log_density(t: Tensor, df: Tensor) -> Tensor:
@@ -91,19 +114,20 @@ def _log_density(t: Tensor, df: Tensor) -> Tensor:
     return peak - (df + 1) / 2 * torch.log1p(t.square() / df)
 
 
-def _tail(t: Tensor, df: Tensor) -> Tensor:
+def _tail(t: Tensor, df: Tensor, looks: Looks) -> Tensor:
     """The mass beyond t ≥ 0, standardized: half the incomplete beta function, float64."""
-    return incomplete_beta(df / 2, torch.full_like(df, 0.5), t.square() / df) / 2
+    half = torch.full_like(df, 0.5)
+    return incomplete_beta(df / 2, half, t.square() / df, looks) / 2
 
 
-def _log_tail(t: Tensor, df: Tensor) -> Tensor:
+def _log_tail(t: Tensor, df: Tensor, looks: Looks) -> Tensor:
     """Its logarithm, also where the mass itself is less than float64 holds."""
     half = torch.full_like(df, 0.5)
-    return log_incomplete_beta(df / 2, half, t.square() / df) - math.log(2)
+    return log_incomplete_beta(df / 2, half, t.square() / df, looks) - math.log(2)
 
 
 @torch.no_grad()
-def _upper_quantile(level: Tensor, df: Tensor) -> Tensor:
+def _upper_quantile(level: Tensor, df: Tensor, looks: Looks) -> Tensor:
     """Finds t ≥ 0 with the mass `level` ≤ 1/2 beyond it, by Newton's method on log t's tail.
 
     Over s = arsinh t, the logarithm of the tail is nearly straight for heavy tails and concave for
@@ -114,24 +138,27 @@ def _upper_quantile(level: Tensor, df: Tensor) -> Tensor:
     z = torch.special.ndtri(level).abs() * (8 * df + 3) / (8 * df + 1)
     start = (df * torch.expm1((z.square() / df).clamp_max(limit))).sqrt()
     s: Tensor = start.clamp_max(math.exp(limit)).asinh()
-    for _ in range(NEWTON_STEPS):
+    for number in range(NEWTON_STEPS):
         t = s.sinh()
-        tail = _tail(t, df).clamp_min(tiny(level))
+        tail = _tail(t, df, looks).clamp_min(tiny(level))
         slope = _log_density(t, df).exp() * s.cosh() / tail
         step = (tail.log() - target) / slope.clamp_min(tiny(level))
         s, before = (s + step).clamp(0, limit), s
+        if looks.waits and number == 0:  # one step is never enough
+            continue
         if not bool(((s - before).abs() > 1e-11 * s + 1e-14).any()):  # NaN is no step either
             break
     return s.sinh()
 
 
-def incomplete_beta(a: Tensor, b: Tensor, odds: Tensor) -> Tensor:
+def incomplete_beta(a: Tensor, b: Tensor, odds: Tensor, looks: Looks | None = None) -> Tensor:
     """Computes the regularized incomplete beta function I_x(a, b) at x = 1/(1 + odds).
 
     Args:
         a: First parameter, positive, float64 `[...]`; the result is differentiable in it.
         b: Second parameter, positive, float64 `[...]`; likewise.
         odds: (1 - x)/x, from 0 to infinity, `[...]`; keeps the digits of x close to 0 and to 1.
+        looks: When to look whether the iterations have converged; None begins anew.
 
     Returns:
         Values between 0 and 1, `[...]`.
@@ -139,19 +166,21 @@ def incomplete_beta(a: Tensor, b: Tensor, odds: Tensor) -> Tensor:
     Source: NIST Digital Library of Mathematical Functions, 8.17.22 (continued fraction) and
         8.17.4 (symmetry); evaluated from the front by the method of Lentz and Thompson.
     """
-    swap, a, log_power, fraction = _expand(a, b, odds)
+    swap, a, log_power, fraction = _expand(a, b, odds, looks or Looks(odds))
     value = log_power.exp() / a * fraction
     return torch.where(swap, 1 - value, value)
 
 
-def log_incomplete_beta(a: Tensor, b: Tensor, odds: Tensor) -> Tensor:
+def log_incomplete_beta(a: Tensor, b: Tensor, odds: Tensor, looks: Looks | None = None) -> Tensor:
     """Computes the logarithm of `incomplete_beta`, also of values too small for float64."""
-    swap, a, log_power, fraction = _expand(a, b, odds)
+    swap, a, log_power, fraction = _expand(a, b, odds, looks or Looks(odds))
     value = log_power - a.log() + fraction.log()
     return torch.where(swap, torch.log1p(-value.exp()), value)
 
 
-def _expand(a: Tensor, b: Tensor, odds: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _expand(
+    a: Tensor, b: Tensor, odds: Tensor, looks: Looks
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Chooses the tail whose fraction converges: whether the other one, its a, and its factors.
 
     I_x(a, b) of that tail is x^a (1 - x)^b / (a B(a, b)) times the fraction.
@@ -162,10 +191,10 @@ def _expand(a: Tensor, b: Tensor, odds: Tensor) -> tuple[Tensor, Tensor, Tensor,
     odds = torch.where(swap, 1 / odds, odds)
     log_beta = torch.lgamma(a) + torch.lgamma(b) - torch.lgamma(a + b)
     log_power = -a * torch.log1p(odds) - b * torch.log1p(1 / odds) - log_beta
-    return swap, a, log_power, _fraction(a, b, 1 / (1 + odds))
+    return swap, a, log_power, _fraction(a, b, 1 / (1 + odds), looks)
 
 
-def _fraction(a: Tensor, b: Tensor, x: Tensor) -> Tensor:
+def _fraction(a: Tensor, b: Tensor, x: Tensor, looks: Looks) -> Tensor:
     """1/(1 + d_1/(1 + d_2/(1 + …))) with the coefficients of DLMF 8.17.23."""
     c = torch.ones_like(x)
     d = 1 / _away_from_zero(1 - (a + b) * x / (a + 1))
@@ -177,7 +206,9 @@ def _fraction(a: Tensor, b: Tensor, x: Tensor) -> Tensor:
             d = 1 / _away_from_zero(1 + numerator * d)
             c = _away_from_zero(1 + numerator / c)
             value = value * (c * d)
-        if not bool(((c * d - 1).abs() >= 4e-15).any()):  # nor would NaN ever get close
+        # NaN would never get close, either
+        if looks.due(m) and not bool(((c * d - 1).abs() >= 4e-15).any()):
+            looks.enough = m
             break
     return value
 

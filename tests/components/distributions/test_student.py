@@ -6,6 +6,7 @@ import torch
 from every_distribution import tensor
 
 from components.distributions import StudentT, student
+from tests.waiting import Waits
 
 DF = tensor(0.3, 1.0, 2.1, 5.5, 30.0, 1e3).unsqueeze(-1)
 
@@ -72,3 +73,48 @@ def test_a_missing_value_costs_no_more_than_a_known_one(monkeypatch):
         distribution.icdf(torch.tensor(values))
         counts.append(len(calls))
     assert counts[1] <= counts[0]
+
+
+@pytest.fixture
+def waited_for(monkeypatch):
+    """Computes as on a device that is waited for whenever numbers are read."""
+
+    class Waiting(student.Looks):
+        def __init__(self, like):
+            super().__init__(like)
+            self.waits = True
+
+    return lambda: monkeypatch.setattr(student, "Looks", Waiting)
+
+
+def scored(df, t, level):
+    """All that is computed by iterations, and its gradient to the degrees of freedom."""
+    df = df.clone().requires_grad_()
+    distribution = StudentT(df, torch.zeros_like(df), torch.ones_like(df))
+    found = [distribution.cdf(t), distribution.icdf(level), *distribution.log_tails(t)]
+    return [*found, *torch.autograd.grad([x.sum() for x in found], df)]
+
+
+@pytest.mark.parametrize("df", [0.01, 0.3, 1.0, 2.5, 6.0, 30.0, 300.0, 3e3, 1e5])
+def test_fewer_looks_give_the_same_numbers(df, waited_for):
+    df = torch.full((1,), df, dtype=torch.float64)
+    t = torch.cat([tensor(0.0), torch.logspace(-5, 5, 401, dtype=torch.float64)]).unsqueeze(1)
+    level = torch.logspace(-12, -0.302, 200, dtype=torch.float64).unsqueeze(1)
+    expected = scored(df, t, level)
+    waited_for()
+    torch.testing.assert_close(scored(df, t, level), expected, rtol=1e-11, atol=1e-13)
+
+
+def test_a_device_is_seldom_waited_for(waited_for):
+    """And for no more work than a look after each iteration makes."""
+    df = torch.linspace(2, 12, 6).requires_grad_()
+    level = torch.linspace(0.1, 0.9, 9).unsqueeze(1)
+    reads, operations = [], []
+    for prepare in (lambda: None, waited_for):
+        prepare()
+        with Waits() as waits:
+            StudentT(df, torch.zeros(6), torch.ones(6)).icdf(level).sum().backward()
+        reads.append(waits.read)
+        operations.append(sum(waits.counts.values()))
+    assert reads[1] < reads[0] / 3
+    assert operations[1] <= 1.1 * operations[0]
