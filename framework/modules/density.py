@@ -91,9 +91,7 @@ class DensityModel(PredictiveModule):
         prediction: Any = self(batch)
         columns = [prediction.mean, prediction.stddev, batch.target]
         with suppress(NotImplementedError):
-            levels = constant(LEVELS, torch.get_default_dtype(), batch.target.device).view(
-                -1, 1, 1
-            )
+            levels = constant(LEVELS, torch.float32, batch.target.device).view(-1, 1, 1)
             columns.extend(prediction.icdf(levels.expand(-1, *batch.target.shape)))
         rows = zip(*(to_float32(c)[:, 0].tolist() for c in columns), strict=True)
         return [
