@@ -93,7 +93,7 @@ def lines(tmp_path, monkeypatch):
 
 def test_text_that_is_streamed_is_compared_as_well(lines, monkeypatch):
     """By the batches that a run reads, and without its workers."""
-    source = StreamedText("json", data_files={"train": lines, "validation": lines})
+    source = StreamedText("json", data_files={"train": lines}, val="train")
 
     def data(seed, workers=0):
         options = {"readers": 2, "batch_size": 4, "seed": seed, "num_workers": workers}
