@@ -74,7 +74,9 @@ def reading(
             _require(specials == 0, f"specials={specials} are tokens, and an Interval has none")
             _require(not (warp and even), "a warp leaves no ends to be even; drop warp or ends")
             values = _values(atoms, cells)
-            read = partial(_density, interval=cells, base=_base(cells, warp, even), atoms=values)
+            base = _base(cells, warp, even)
+            bounds = (-math.inf, math.inf) if warp else (cells.low, cells.high)
+            read = partial(_density, interval=cells, base=base, atoms=values, bounds=bounds)
             return Reading(read, _start(values))
         case Bins():
             _require(warp is None, "warp is for a density without cells; drop it or bins")
@@ -109,12 +111,13 @@ def _density(
     interval: Interval,
     base: Callable[[Tensor], Distribution],
     atoms: tuple[float, ...],
+    bounds: tuple[float, float],
 ) -> Distribution:
-    """Makes a density, with atoms if there are any."""
+    """Makes a density, with atoms if there are any; values beyond the bounds count as these."""
     coefficients, logits = _split(outputs, len(atoms) and len(atoms) + 1)
     distribution = base(coefficients)
     if atoms:
-        distribution = WithAtoms(distribution, logits, atoms, interval.low, interval.high)
+        distribution = WithAtoms(distribution, logits, atoms, *bounds)
     return joint(distribution, interval.shape)
 
 

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from components.distributions import TanhWarp
+from components.distributions import ErfWarp, TanhWarp
 from components.heads import FourierHead, MixtureHead, NormalHead, StudentTHead
 from components.supports import Bins, Interval, Tokens
+from components.testing.distributions import integrate
 
 INTERVAL = Interval(-1.0, 3.0)
 
@@ -107,6 +108,32 @@ def test_without_bins_log_prob_is_of_masses_and_of_a_density():
     torch.testing.assert_close(found(at([0.5] * 4)), weights[:, 1])
     x = at([0.7, 2.0, 3.0, 9.0])
     torch.testing.assert_close(found(x), weights[:, 2] + smooth.log_prob(x))
+
+
+@pytest.mark.parametrize("warp", [TanhWarp, ErfWarp])
+@pytest.mark.parametrize("atoms", ["bounds", [0.0], [-1.0, 0.5]])
+def test_with_a_warp_what_lies_beyond_the_interval_keeps_its_own_density(warp, atoms):
+    head = FourierHead(8, INTERVAL, 5, warp=warp, atoms=atoms)
+    raw = outputs(head)[0]
+    found = head.reading.distribution(raw)
+    smooth = FourierHead(8, INTERVAL, 5, warp=warp).reading.distribution(raw[:12])
+    x = torch.tensor([-9.0, -1.5, 3.5, 40.0], dtype=torch.float64)
+    weight = raw[12:].log_softmax(-1)[-1]
+    torch.testing.assert_close(found.log_prob(x), weight + smooth.log_prob(x))
+    assert not found.is_atom(x).any()
+    masses, jumps = found.atom_masses, found.atoms.tolist()
+    density = integrate(lambda x: found.log_prob(x).exp(), found, -60.0, 60.0, jumps=jumps)
+    assert (density + masses.sum()).item() == pytest.approx(1, abs=1e-7)
+    for end in (-1.5, 3.5):
+        below = integrate(
+            lambda x, end=end: found.log_prob(x).exp() * (x < end),
+            found,
+            -60.0,
+            60.0,
+            jumps=[*jumps, end],
+        )
+        passed = masses[found.atoms < end].sum()
+        torch.testing.assert_close(found.cdf(x.new_tensor(end)), below + passed)
 
 
 def test_atoms_cost_one_more_row_than_there_are_atoms():
