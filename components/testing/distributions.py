@@ -276,14 +276,29 @@ def integrate(
     far = torch.tensor([MISSED, 1 - MISSED], dtype=torch.float64)
     ends = torch.cat((distribution.icdf(far), corners[: len(points)]))
     low, high = ends.min(), ends.max()
+    at, weights = nodes_and_weights(low, high, corners)
+    total: Tensor = (function(at) * weights).sum()
+    return total
+
+
+def nodes_and_weights(low: Tensor, high: Tensor, corners: Tensor) -> tuple[Tensor, Tensor]:
+    """Lays out the rule of integrals from one end to another.
+
+    Args:
+        low: Where integrals begin, a scalar in float64.
+        high: Where they end, likewise.
+        corners: Where panels end besides, `[C]` in float64; those beyond the ends do not count.
+
+    Returns:
+        Places inside of panels and the weights of values there, each `[P]`.
+    """
     even = low + (high - low) * torch.linspace(0, 1, PANELS + 1, dtype=torch.float64)
     edges = torch.cat((even, corners[(corners > low) & (corners < high)]))
     edges = torch.unique(edges)
     nodes, weights = _legendre(ORDER)
     half = edges.diff().unsqueeze(-1) / 2
     at = edges[:-1].unsqueeze(-1) + half + half * nodes
-    total: Tensor = (function(at.flatten()).view_as(at) * weights * half).sum()
-    return total
+    return at.flatten(), (weights * half).flatten()
 
 
 def _integrate_and_add(

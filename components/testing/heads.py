@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent
 
+from components.distributions import Histogram, Mixed
+from components.distributions.inversion import bisect
 from components.interfaces import Head, HeadFactory
 from components.supports import Bins, Interval, Support, Tokens
+from components.testing.distributions import MISSED, nodes_and_weights
 
 DIM = 8  # width of the hidden states
 FAR = 60.0  # beyond which there is no mass at initial weights, in units of the outcome
+INEXACT = 1e-4  # of integrals of densities that jump where the law does not know
 
 
 def predicts_one_distribution_per_position(factory: HeadFactory, support: Support) -> None:
@@ -29,16 +34,22 @@ def predicts_one_distribution_per_position(factory: HeadFactory, support: Suppor
 
 
 def total_probability_is_one(factory: HeadFactory, support: Support) -> None:
-    """Tokens sum to one; a density has all its mass within 60 units of zero."""
+    """Tokens sum to one; a density has all its mass within 60 units of zero, and integrates to it.
+
+    Atoms count with their masses. Values beyond which `cdf` leaves nothing belong to no integral.
+    """
     prediction = _built(factory, support).double()(torch.randn(3, DIM, dtype=torch.float64))
     if isinstance(support, Tokens):
         every = torch.arange(support.size).unsqueeze(-1).expand(-1, 3)
-        total, tolerance = prediction.log_prob(every).exp().sum(0), 1e-6
-    else:
-        each = prediction.base_dist if isinstance(prediction, Independent) else prediction
-        ends = torch.tensor([-FAR, FAR], dtype=torch.float64)
-        total, tolerance = each.cdf(ends[1]) - each.cdf(ends[0]), 1e-5
-    torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=tolerance)
+        total = prediction.log_prob(every).exp().sum(0)
+        torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-6)
+        return
+    each = prediction.base_dist if isinstance(prediction, Independent) else prediction
+    ends = torch.tensor([-FAR, FAR], dtype=torch.float64)
+    total = each.cdf(ends[1]) - each.cdf(ends[0])
+    torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-5)
+    integral = _integral(each)
+    torch.testing.assert_close(integral, torch.ones_like(integral), rtol=0, atol=INEXACT)
 
 
 def distributions_are_float32_under_autocast(factory: HeadFactory, support: Support) -> None:
@@ -169,6 +180,30 @@ def outcomes(support: Support, *batch: int) -> Tensor:
 def _built(factory: HeadFactory, support: Support) -> Head:
     torch.manual_seed(0)
     return factory(dim=DIM, support=support)
+
+
+@torch.no_grad()
+def _integral(distribution: Distribution) -> Tensor:
+    """Integrates from where `cdf` leaves 0 to where it reaches 1, and adds atoms, `[...]`."""
+    shape = distribution.batch_shape
+    ends = torch.full(shape, FAR, dtype=torch.float64)
+
+    def beyond(values: Tensor, level: float) -> Tensor:
+        return distribution.cdf(values) - level
+
+    low = bisect(partial(beyond, level=MISSED), -ends, ends)
+    high = bisect(partial(beyond, level=1 - MISSED), -ends, ends)
+    edges = distribution.edges if isinstance(distribution, Histogram) else torch.empty(0)
+    atoms = distribution.atoms if isinstance(distribution, Mixed) else torch.empty(0)
+    corners = torch.cat((edges, atoms)).double()
+    at, weights = nodes_and_weights(low.min(), high.max(), corners)
+
+    def scored(values: Tensor) -> Tensor:
+        column = values.view(-1, *(1,) * len(shape)).expand(-1, *shape)
+        return distribution.log_prob(column).exp()
+
+    density: Tensor = torch.tensordot(weights, scored(at), 1)
+    return density + scored(atoms).sum(0)
 
 
 def _refuses(prediction: Distribution, target: Tensor) -> bool:

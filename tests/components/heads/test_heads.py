@@ -6,6 +6,7 @@ from functools import _lru_cache_wrapper
 import pytest
 import torch
 from every_head import BINS, CELLS, DIM, IDS, INTERVALS, PAIRS, REAL, TOKENS, name
+from torch.distributions import Laplace
 
 from components.heads.fan import FanHead
 from components.heads.fourier import FourierHead
@@ -14,6 +15,7 @@ from components.heads.parametric import MixtureHead, NormalHead
 from components.heads.quantile import QuantileHead
 from components.supports import Interval, Tokens
 from components.testing import HEAD_LAWS
+from components.testing.heads import total_probability_is_one
 from framework.papers.token_encoding.pruning.head import PrunedHead
 
 TABLES = [
@@ -34,6 +36,25 @@ def test_every_head(law, factory, support):
     for table in TABLES:  # which an earlier test has filled
         table.cache_clear()
     law(factory, support)
+
+
+class Off(Laplace):
+    """A density that integrates to e, with the distribution function of a proper one."""
+
+    def log_prob(self, value):
+        return super().log_prob(value) + 1
+
+
+class OffHead(NormalHead):
+    def distribution(self, raw):
+        location, scale = raw.unbind(-1)
+        return Off(self.location(location), self.scale(scale), validate_args=False)
+
+
+@pytest.mark.parametrize("support", [*INTERVALS, *BINS], ids=str)
+def test_a_density_that_does_not_integrate_to_one_breaks_the_law(support):
+    with pytest.raises(AssertionError, match="not close"):
+        total_probability_is_one(OffHead, support)
 
 
 @pytest.mark.parametrize("factory", REAL, ids=name)
