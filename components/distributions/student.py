@@ -49,12 +49,14 @@ class StudentT(Expandable, TorchStudentT):
 
     def cdf(self, value: Tensor) -> Tensor:
         """Computes the probability of at most `value`, `[...]`."""
-        t = ((value - self.loc) / self.scale).double()
+        endless = value.isinf()
+        t = ((torch.where(endless, 0.0, value) - self.loc) / self.scale).double()
         held, df = t.detach(), self.df.double()
         tail = _tail(held.abs(), df, Looks(df))
         below = torch.where(held > 0, 1 - tail, tail)
         slope = _log_density(held, df).exp().detach()
-        return (below + slope * (t - held)).to(self.df.dtype)
+        found = (below + slope * (t - held)).to(self.df.dtype)
+        return torch.where(endless, (value > 0).to(found.dtype), found)
 
     def log_tails(self, value: Tensor) -> tuple[Tensor, Tensor]:
         """Computes the logarithms of the mass below and of the mass above values, each `[...]`.
@@ -76,14 +78,18 @@ class StudentT(Expandable, TorchStudentT):
         return side(below, 1), side(above, -1)
 
     def icdf(self, value: Tensor) -> Tensor:
-        """Computes quantiles at probabilities `[...]`: the inverse of `cdf`, differentiable."""
+        """Computes quantiles at probabilities `[...]`: the inverse of `cdf`, differentiable.
+
+        They are infinite at 0 and 1, and NaN at what is no probability.
+        """
         shape = joint_shape(value, self.df)
         level, df = torch.minimum(value, 1 - value).double().expand(shape), self.df.double()
         looks = Looks(df)
         found = _upper_quantile(level.detach(), df.detach(), looks)
         residual = level - _tail(found, df, looks)
         t = implicit(found, residual, _log_density(found, df).exp())
-        t = torch.where(level > 0, t, math.inf).to(self.df.dtype)
+        end = torch.where(level == 0, math.inf, math.nan)
+        t = torch.where(level > 0, t, end).to(self.df.dtype)
         return self.loc + self.scale * torch.where(value < 0.5, -t, t)
 
 

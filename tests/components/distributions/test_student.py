@@ -5,7 +5,7 @@ import scipy.stats
 import torch
 from every_distribution import tensor
 
-from components.distributions import StudentT, student
+from components.distributions import Censored, StudentT, student
 from tests.waiting import Waits
 
 DF = tensor(0.3, 1.0, 2.1, 5.5, 30.0, 1e3).unsqueeze(-1)
@@ -44,6 +44,21 @@ def test_certain_levels_have_no_finite_quantile():
     distribution = StudentT(tensor(3.0), tensor(0.0), tensor(1.0))
     assert distribution.icdf(tensor(0.0)).isneginf().all()
     assert distribution.icdf(tensor(1.0)).isposinf().all()
+
+
+def test_all_mass_lies_between_the_infinities():
+    scale = tensor(2.0).requires_grad_()
+    found = StudentT(tensor(0.1), tensor(1.0), scale).cdf(tensor(-torch.inf, torch.inf))
+    assert found.tolist() == [0.0, 1.0]
+    found.sum().backward()
+    assert scale.grad.tolist() == [0.0]
+
+
+def test_what_is_no_probability_has_no_quantile():
+    distribution = StudentT(tensor(3.0), tensor(0.0), tensor(1.0))
+    levels = tensor(torch.nan, 1.3, -0.2, 0.5)
+    for each in (distribution, Censored(distribution, -1.0, 1.0)):
+        assert each.icdf(levels).isnan().tolist() == [True, True, True, False]
 
 
 def test_gradient_at_the_center_is_finite():
