@@ -15,6 +15,7 @@ from components.distributions.tensors import (
     choose,
     gather,
     joint_shape,
+    require_levels,
     require_numbers,
     searchsorted,
     to_float32,
@@ -82,9 +83,11 @@ class Discrete(Expandable, ABC):
     def cdf(self, value: Tensor) -> Tensor:
         """Computes the probability of an index of at most `value`, `[...]`; for ordered outcomes.
 
-        Below the first outcome it is 0.
+        Below the first outcome it is 0, and from the last one on it is 1.
         """
-        index = value.floor().long() if value.is_floating_point() else value.long()
+        if value.is_floating_point():
+            value = value.clamp(-1, self.size)  # of infinity there is no index
+        index = value.floor().long()
         below = gather(self._cumulative, index.clamp(0, self.size - 1))
         return unless_nan(value, torch.where(index < 0, 0.0, below))
 
@@ -92,7 +95,11 @@ class Discrete(Expandable, ABC):
         """Returns the first index up to which the probability is at least a level, int64 `[...]`.
 
         It is not called `icdf` because it has no gradient, which losses expect of that.
+
+        Raises:
+            ValueError: On a CPU, if a level is NaN, of which there is no index.
         """
+        require_levels(level, type(self).__name__)
         return searchsorted(self._cumulative, level).clamp_max(self.size - 1)
 
     def entropy(self) -> Tensor:

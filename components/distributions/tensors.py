@@ -124,6 +124,20 @@ def require_numbers(totals: Tensor) -> None:
         )
 
 
+def require_levels(level: Tensor, owner: str) -> None:
+    """Refuses levels `[...]` of quantiles that are NaN.
+
+    Args:
+        level: Probabilities, of any shape.
+        owner: Name of the distribution, for the message.
+
+    Raises:
+        ValueError: On a CPU; other devices, compiled code and vmap do not wait for the answer.
+    """
+    if _is_at_hand(level) and not is_fake(level) and level.isnan().any():
+        raise ValueError(f"{owner}: a level is NaN, where no quantile is; give 0 to 1.")
+
+
 def bucketize(value: Tensor, edges: Tensor) -> Tensor:
     """Finds the cell of each value, from its left edge on and up to its right one.
 
@@ -151,7 +165,8 @@ def unless_nan(value: Tensor, result: Tensor) -> Tensor:
 def within(value: Tensor, size: int, owner: str) -> tuple[Tensor, Tensor | None]:
     """Converts outcomes to indices, of which wrong ones are refused, or marked.
 
-    On a CPU a wrong outcome is an error, for two reductions of the outcomes. On other devices that
+    On a CPU a wrong outcome is an error, for two reductions of the outcomes, and one more where
+    they are no integers by dtype, as only whole numbers are outcomes. On other devices that
     would wait for all that is queued there, and an index beyond a table would end the process; nor
     can compiled code and vmap do it. There the index of a wrong outcome is one that there is, and
     the mask says whose results mean nothing.
@@ -170,11 +185,12 @@ def within(value: Tensor, size: int, owner: str) -> tuple[Tensor, Tensor | None]
     index = value.long()
     checked = value if value.is_floating_point() else index  # of NaN there is no index
     if not _is_at_hand(value):
-        inside = (checked >= 0) & (checked < size)
+        inside = _is_possible(checked, size)
         return index.clamp(0, size - 1), inside
     if checked.numel() and not is_fake(checked):  # a shape alone has no wrong outcome
         low, high = checked.aminmax()
-        if not (low >= 0 and high < size):
+        whole = checked is index or torch.equal(checked, checked.floor())
+        if not (whole and low >= 0 and high < size):
             raise _impossible(checked, size, owner)
     return index, None
 
@@ -185,8 +201,14 @@ def _is_at_hand(value: Tensor) -> bool:
     return value.device.type == "cpu" and not traced
 
 
+def _is_possible(value: Tensor, size: int) -> Tensor:
+    """Whether outcomes are among 0 .. size - 1, as booleans; numbers between these are not."""
+    inside = (value >= 0) & (value < size)
+    return inside & (value == value.floor()) if value.is_floating_point() else inside
+
+
 def _impossible(value: Tensor, size: int, owner: str) -> ValueError:
-    first = (~((value >= 0) & (value < size))).nonzero()[0].tolist()
+    first = (~_is_possible(value, size)).nonzero()[0].tolist()
     at = f" at {first}" if first else ""
     return ValueError(
         f"{owner}: the outcome {value[tuple(first)].item()}{at} is none of its {size}, which are "

@@ -40,6 +40,28 @@ def test_nan_is_no_outcome(name):
     assert discrete(name, 3).cdf(target).isnan().tolist() == [False, True, False]
 
 
+@every_discrete
+def test_a_number_between_outcomes_is_none(name, monkeypatch):
+    target = torch.tensor([1.0, 1.7, 3.0])
+    with pytest.raises(ValueError, match=r"the outcome 1\.7\d* at \[1\] is none of its 8"):
+        discrete(name, 3).log_prob(target)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    assert discrete(name, 3).log_prob(target).isnan().tolist() == [False, True, False]
+
+
+@every_discrete
+def test_all_outcomes_lie_below_what_is_beyond_them(name):
+    value = torch.tensor([-torch.inf, -1e20, 7.0, 1e20, torch.inf])
+    found = discrete(name, 5).cdf(value)
+    torch.testing.assert_close(found, torch.tensor([0.0, 0, 1, 1, 1], dtype=found.dtype))
+
+
+@every_discrete
+def test_a_level_that_is_nan_has_no_quantile(name):
+    with pytest.raises(ValueError, match=r"^\w+: a level is NaN, [^\n]*\.$"):
+        discrete(name, 3).quantile(torch.tensor([0.5, torch.nan, 0.5]))
+
+
 @pytest.mark.parametrize("name", [*REAL, *MIXED])
 @pytest.mark.parametrize("function", ["log_prob", "cdf", "crps"])
 def test_nan_is_no_value(name, function):
