@@ -54,14 +54,19 @@ class Mixture(Expandable):
         return (self.weights * below).sum(-1)
 
     def icdf(self, value: Tensor) -> Tensor:
-        """Computes quantiles at probabilities `[...]`: the inverse of `cdf`, differentiable."""
+        """Computes quantiles at probabilities `[...]`: the inverse of `cdf`, differentiable.
+
+        They are infinite at 0 and 1, and NaN at what is no probability.
+        """
         shape = joint_shape(value, self.batch_shape)
         level = value.to(self.weights.dtype).expand(shape)
         # the quantile lies between those of the components
         inside = level.clamp(tiny(level), 1 - torch.finfo(level.dtype).eps)
         each = self.loc + self.scale * torch.special.ndtri(inside).unsqueeze(-1)
         x = bisect(lambda x: self.cdf(x) - level, each.amin(-1), each.amax(-1))
-        return implicit(x, self.cdf(x) - level, self.log_prob(x).exp())
+        found = implicit(x, self.cdf(x) - level, self.log_prob(x).exp())
+        end = torch.special.ndtri(level.detach())  # what components have, where it is not finite
+        return torch.where(end.isfinite(), found, end)
 
     @property
     def mean(self) -> Tensor:

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from every_distribution import DISCRETE, MIXED, REAL, discrete, jumps, randn, real
+from every_distribution import DISCRETE, MIXED, REAL, discrete, jumps, randn, real, tensor
 from torch.distributions import Independent
 
 from components.distributions import Affine, Categorical
@@ -30,6 +30,15 @@ def test_every_real_distribution(law, name):
 @pytest.mark.parametrize("law", DISCRETE_LAWS, ids=lambda law: law.__name__)
 def test_every_discrete_distribution(law, name):
     law(partial(discrete, name))
+
+
+@pytest.mark.parametrize("name", ["Normal", "StudentT", "Mixture", "Quantiles", "Affine(Mixture)"])
+def test_on_the_line_certain_levels_have_infinite_quantiles(name):
+    levels = tensor(0.0, 1.0, 0.3, torch.nan, -0.2, 1.3).requires_grad_()
+    found = real(name).icdf(levels)
+    assert found[:2].tolist() == [-torch.inf, torch.inf]
+    assert found[2].isfinite()
+    assert found[3:].isnan().all()
 
 
 @every_real
