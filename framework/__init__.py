@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from framework.callbacks import *  # noqa: F403 # each has an `__all__`
     from framework.data import *  # noqa: F403
+    from framework.exchange import *  # noqa: F403
     from framework.forecasting import *  # noqa: F403
     from framework.generation import *  # noqa: F403
     from framework.modules import *  # noqa: F403
     from framework.playing import *  # noqa: F403
 
-FACES = ("modules", "data", "callbacks", "forecasting", "generation", "playing")
+FACES = ("modules", "data", "callbacks", "forecasting", "generation", "playing", "exchange")
 
 
 def __getattr__(name: str) -> Any:

@@ -120,12 +120,12 @@ def _read(path: str | Path) -> dict[str, Any]:
             f"The checkpoint {str(path)!r} holds objects that are not plain data; "
             "use one that was saved by Overtone."
         ) from error
-    except (RuntimeError, EOFError, OSError) as error:
+    except Exception as error:  # whatever the reader of pickles does with bytes of another format
         raise DamagedCheckpoint(
             f"The checkpoint {str(path)!r} is damaged (perhaps its writing was interrupted) or "
             "not a checkpoint"
         ) from error
-    if "pytorch-lightning_version" not in checkpoint:
+    if not isinstance(checkpoint, dict) or "pytorch-lightning_version" not in checkpoint:
         raise ValueError(
             f"The file {str(path)!r} is not the checkpoint of a run; "
             "use one that was saved by Overtone."

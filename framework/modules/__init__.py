@@ -1,10 +1,11 @@
-"""Lightning modules: one per kind of data, on one base."""
+"""Lightning modules: one per kind of data, on one base; and what loads those of checkpoints."""
 
 from framework.modules.base import PredictiveModule
 from framework.modules.decision import DecisionModel
 from framework.modules.density import DensityModel
 from framework.modules.forecast import Forecaster
 from framework.modules.language import LanguageModel
+from framework.modules.loading import load_module
 
 __all__ = [
     "DecisionModel",
@@ -12,4 +13,5 @@ __all__ = [
     "Forecaster",
     "LanguageModel",
     "PredictiveModule",
+    "load_module",
 ]

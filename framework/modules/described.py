@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -15,6 +16,9 @@ from framework.data.protocols import KeepsState
 from framework.importing import foreign
 from framework.modules.construction import describe_module
 from framework.optimization import by_name, by_number, numbering
+
+BLOCKED = r"The class '(.+)' requested by the checkpoint does not resolve to"
+"""How Lightning begins to say that a checkpoint names no class derived from the one that loads."""
 
 
 class DescribedModule(LightningModule):
@@ -81,9 +85,20 @@ class DescribedModule(LightningModule):
         Args:
             args: The path, and what else Lightning takes.
             options: Arguments of the constructor that replace those of the checkpoint.
+
+        Raises:
+            ValueError: If the checkpoint holds a module of another class.
         """
-        with foreign(), checked():
-            loaded: Self = super().load_from_checkpoint(*args, **options)
+        try:
+            with foreign(), checked():
+                loaded: Self = super().load_from_checkpoint(*args, **options)
+        except ValueError as error:
+            if (other := re.match(BLOCKED, str(error))) is None:
+                raise
+            raise ValueError(
+                f"{cls.__name__}: the checkpoint holds a module of another class, {other[1]}; "
+                "load it with framework.load_module, which finds the class."
+            ) from error
         return loaded
 
     def load_state_dict(

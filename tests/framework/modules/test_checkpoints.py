@@ -12,6 +12,7 @@ from lightning.pytorch.cli import LightningCLI
 from framework.checkpoints import read
 from framework.modules.base import PredictiveModule
 from framework.modules.construction import build_module, describe
+from framework.modules.loading import load_module
 from framework.strategies import FullyShardedStrategy
 from tests.framework.modules import fakes
 from tests.ranks import run_ranks
@@ -159,6 +160,17 @@ def test_another_architecture_is_one_sentence(tmp_path):
         PredictiveModule.load_from_checkpoint(tmp_path / "first.ckpt", backbone=deep)
 
 
+def test_another_class_is_one_sentence(tmp_path):
+    train(fakes.module(), tmp_path / "first.ckpt")
+    with pytest.raises(
+        ValueError,
+        match=r"^Sub: the checkpoint holds a module of another class, "
+        r"framework\.PredictiveModule; load it with framework\.load_module",
+    ):
+        Sub.load_from_checkpoint(tmp_path / "first.ckpt")  # fmt: skip
+    assert type(load_module(tmp_path / "first.ckpt")) is PredictiveModule
+
+
 @pytest.mark.parametrize("folder", [False, True])
 @pytest.mark.slow
 def test_another_architecture_is_one_sentence_to_shards(tmp_path, folder):
@@ -197,12 +209,17 @@ def test_unreadable_checkpoints_are_one_sentence(tmp_path):
     (tmp_path / "torn.ckpt").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "empty.ckpt").write_bytes(b"")
     (tmp_path / "text.ckpt").write_text("hello")
-    for name in ("torn.ckpt", "empty.ckpt", "text.ckpt"):
+    (tmp_path / "yaml.ckpt").write_text("epoch: 1")  # which pickle reads on until a key is missing
+    (tmp_path / "table.ckpt").write_text("id,time")
+    for name in ("torn.ckpt", "empty.ckpt", "text.ckpt", "yaml.ckpt", "table.ckpt"):
         with pytest.raises(ValueError, match=f"{name}' is damaged"):
             read(tmp_path / name)
     torch.save({"state_dict": fakes.FakeNLL()}, tmp_path / "objects.ckpt")
     with pytest.raises(ValueError, match=r"objects.ckpt' holds objects that are not plain data"):
         read(tmp_path / "objects.ckpt")
+    torch.save([1, 2], tmp_path / "list.ckpt")
+    with pytest.raises(ValueError, match=r"list.ckpt' is not the checkpoint of a run"):
+        read(tmp_path / "list.ckpt")
     assert read(tmp_path / "good.ckpt")["global_step"] == 2
 
 

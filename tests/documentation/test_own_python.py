@@ -1,0 +1,37 @@
+"""The page on checkpoints in Python does what it says, with a checkpoint that a run wrote."""
+
+import re
+
+import pytest
+import torch
+
+import cli
+from tests.documentation.shown import blocks, commands
+
+pytestmark = pytest.mark.slow  # it trains three times
+
+PAGE = "docs/own/python.md"
+STEPS = re.compile(r"max_steps=(\d+)")
+SHORT = (
+    "--config=smoke",
+    "--trainer.enable_checkpointing=true",
+    "--trainer.default_root_dir=runs/quickstart/version_0",
+)
+
+
+def test_a_checkpoint_is_loaded_trained_on_and_given_another_head(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (words,) = commands(PAGE)
+    cli.main([*words[1:], *SHORT])
+    quiet = "max_steps=4, accelerator='cpu', logger=False, limit_val_batches=1"
+    exec(STEPS.sub(quiet, "\n".join(blocks(PAGE, "python"))), shown := {})
+    series = len(shown["batch"].target)
+    assert shown["nats"].shape == shown["mean"].shape == shown["highest"].shape == (series, 18)
+    assert shown["draws"].shape == (100, series, 18)
+    assert shown["longer"].global_step == 4  # from step 2 of the checkpoint
+    assert shown["model"].head.__class__.__name__ == "FourierHead"
+    assert shown["tuning"].global_step == 4
+    assert "Parameters from runs/quickstart" in capsys.readouterr().out
+    read, tuned = (torch.nn.utils.parameters_to_vector(shown[name].backbone.parameters())
+                   for name in ("model", "changed"))  # fmt: skip
+    assert read.shape == tuned.shape
