@@ -13,7 +13,7 @@ from torch.types import _size
 
 from components.distributions.categorical import Discrete
 from components.distributions.expanding import Expandable
-from components.distributions.tensors import constant, to_float32
+from components.distributions.tensors import constant, entropies, tiny, to_float32
 
 
 class Mixed(Expandable, ABC):
@@ -128,7 +128,8 @@ class WithAtoms(Mixed):
         masses = self.atom_masses
         before = self.weight.unsqueeze(-1) * self._below + masses.cumsum(-1) - masses
         jumped = torch.minimum((level - before).clamp_min(0), masses).sum(-1)
-        rest = ((level.squeeze(-1) - jumped) / self.weight).clamp(0, 1)
+        weight = self.weight.clamp_min(tiny(self.weight))  # 0 / 0 would have no gradient
+        rest = ((level.squeeze(-1) - jumped) / weight).clamp(0, 1)
         at_atom = (before <= level) & (level <= before + masses)
         atom, hit = torch.where(at_atom, self.atoms, -torch.inf).amax(-1), at_atom.any(-1)
         level = torch.where(hit, 0.5, rest)  # at 0 and 1 a base has no finite gradient
@@ -157,7 +158,7 @@ class WithAtoms(Mixed):
 
     def entropy(self) -> Tensor:
         """Computes the entropy in nats, `[...]`: of masses, and of the density."""
-        choice = -(self._log_weights.exp() * self._log_weights).sum(-1)
+        choice = entropies(self._log_weights).sum(-1)
         return choice + self.weight * self.base.entropy()
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:

@@ -13,6 +13,7 @@ from torch.types import _size
 from components.distributions.expanding import Expandable
 from components.distributions.tensors import (
     choose,
+    entropies,
     gather,
     joint_shape,
     require_levels,
@@ -104,8 +105,7 @@ class Discrete(Expandable, ABC):
 
     def entropy(self) -> Tensor:
         """Computes the entropy in nats, `[...]`."""
-        terms: Tensor = torch.special.entr(self.probs)
-        return terms.sum(-1)
+        return entropies(self.log_probs).sum(-1)
 
     def largest(self, count: int) -> tuple[Tensor, Tensor]:
         """Finds the most probable outcomes, in no order.

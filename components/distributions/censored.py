@@ -11,7 +11,7 @@ from torch.types import _size
 from components.distributions.atoms import Mixed
 from components.distributions.inversion import levels_and_weights
 from components.distributions.tails import clipped_moments, log_tails
-from components.distributions.tensors import constant, unless_nan
+from components.distributions.tensors import constant, entropies, unless_nan
 
 
 class Censored(Mixed):
@@ -111,7 +111,7 @@ class Censored(Mixed):
 
     def entropy(self) -> Tensor:
         """Computes the entropy in nats, `[...]`: of masses, and of the density between."""
-        on_bounds: Tensor = torch.special.entr(self.atom_masses).sum(-1)
+        on_bounds = entropies(self._log_masses).sum(-1)
         levels, weights = levels_and_weights(self.atom_masses)
         shape = (-1, *(1,) * len(self.batch_shape))
         below, above = self.atom_masses.unbind(-1)

@@ -124,6 +124,15 @@ def require_numbers(totals: Tensor) -> None:
         )
 
 
+def entropies(log_probs: Tensor) -> Tensor:
+    """Computes -p log p of log-probabilities `[...]`, in nats; 0 with a gradient of 0 at p = 0.
+
+    `torch.special.entr` has an infinite gradient there, of which a chain rule makes NaN.
+    """
+    finite = log_probs.clamp_min(torch.finfo(log_probs.dtype).min)
+    return -log_probs.exp() * finite
+
+
 def require_levels(level: Tensor, owner: str) -> None:
     """Refuses levels `[...]` of quantiles that are NaN.
 

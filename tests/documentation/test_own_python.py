@@ -13,9 +13,9 @@ pytestmark = pytest.mark.slow  # it trains three times
 PAGE = "docs/own/python.md"
 STEPS = re.compile(r"max_steps=(\d+)")
 SHORT = (
-    "--config=smoke",
-    "--trainer.enable_checkpointing=true",
-    "--trainer.default_root_dir=runs/quickstart/version_0",
+    "--trainer.max_steps=2",
+    "--trainer.val_check_interval=2",
+    "--trainer.limit_val_batches=1",
 )
 
 

@@ -22,7 +22,7 @@ from components.distributions.fourier.polynomial import (
     transform,
 )
 from components.distributions.inversion import bisect, implicit
-from components.distributions.tensors import joint_shape, searchsorted, to_float32
+from components.distributions.tensors import joint_shape, searchsorted, tiny, to_float32
 
 
 class FourierDensity(Expandable):
@@ -125,7 +125,7 @@ class FourierDensity(Expandable):
     def entropy(self) -> Tensor:
         """Computes the differential entropy in nats, `[...]`, by a sum over one period."""
         power = self._grid(max(1024, 16 * self.terms))
-        relative: Tensor = torch.special.entr(power).mean(-1)
+        relative: Tensor = torch.special.entr(power.clamp_min(tiny(power))).mean(-1)
         return math.log(self.high - self.low) + relative
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:

@@ -23,7 +23,7 @@ from components.distributions.fourier.polynomial import (
     transform,
 )
 from components.distributions.inversion import bisect, implicit
-from components.distributions.tensors import joint_shape, to_float32
+from components.distributions.tensors import joint_shape, tiny, to_float32
 
 
 class EvenFourierDensity(Expandable):
@@ -127,7 +127,8 @@ class EvenFourierDensity(Expandable):
 
     def entropy(self) -> Tensor:
         """Computes the differential entropy in nats, `[...]`, by a sum over one period."""
-        relative: Tensor = torch.special.entr(self._grid(max(1024, 16 * self.terms))).mean(-1)
+        power = self._grid(max(1024, 16 * self.terms))
+        relative: Tensor = torch.special.entr(power.clamp_min(tiny(power))).mean(-1)
         return math.log(self.length) + relative
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:
