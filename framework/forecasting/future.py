@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def forecast(
     source: PanelSource,
     *,
     horizon: int | None = None,
-    levels: Sequence[float] = LEVELS,
+    levels: float | Sequence[float] | NDArray[Any] = LEVELS,
     paths: int = PATHS,
     seed: int = 0,
     scaling: Scaling | None = None,
@@ -70,8 +71,20 @@ def forecast(
             series cannot be read, a known covariate is not known as far as the horizon, or the
             model predicts NaN.
     """
+    if not isinstance(source, PanelSource):
+        raise ValueError(
+            f"forecast: source is a {type(source).__name__}, from which no series are read; give "
+            "a LongTable or WideTable with the path of a table, or Arrays with the values."
+        )
     levels = checked_levels(levels)
-    for name, value, least in (("horizon", horizon, 1), ("paths", paths, 1), ("seed", seed, 0)):
+    numbers: dict[str, tuple[Any, int]] = {
+        "horizon": (horizon, 1),
+        "paths": (paths, 1),
+        "seed": (seed, 0),
+    }
+    for name, (value, least) in numbers.items():
+        if value is not None and not isinstance(value, Integral):
+            raise ValueError(f"forecast: {name}={value} is no whole number; use one.")
         if value is not None and value < least:
             raise ValueError(f"forecast: {name}={value} is too small; use at least {least}.")
     module = _opened(model)
@@ -85,12 +98,17 @@ def forecast(
     return _table(panel, np.concatenate(list(drawn)), levels)
 
 
-def checked_levels(levels: Sequence[Any]) -> tuple[float, ...]:
+def checked_levels(levels: float | Sequence[Any] | NDArray[Any]) -> tuple[float, ...]:
     """Returns levels of quantiles in increasing order.
+
+    Args:
+        levels: Numbers, also those of an array `[Q]`, or one number.
 
     Raises:
         ValueError: If there are none, one is not between 0 and 1, or two are equal.
     """
+    several = [levels] if isinstance(levels, float) else levels
+    levels = [level.item() if isinstance(level, np.generic) else level for level in several]
     wrong = [level for level in levels if not (isinstance(level, float | int) and 0 < level < 1)]
     if wrong:
         raise ValueError(

@@ -43,6 +43,7 @@ from framework.execution import (
     sharding_of,
 )
 from framework.modules.described import DescribedModule
+from framework.modules.factories import require_factories
 from framework.modules.gradients import parameters_of, watched
 from framework.modules.hardware import warn_of_slow_bfloat16
 from framework.modules.monitors import check_monitors, check_time, check_validation
@@ -108,11 +109,7 @@ class PredictiveModule(DescribedModule):
                 f"{type(self).__name__} reads data that publish a {self.kind.__name__}, these "
                 f"publish a {type(spec).__name__}; choose the module for such data."
             )
-        if not losses:
-            raise ValueError(
-                f"{type(self).__name__}: losses={losses} leaves nothing to minimize; "
-                "name at least one term."
-            )
+        require_factories(type(self).__name__, losses, stem=stem, backbone=backbone, head=head)
         self.save_hyperparameters(logger=False)  # loggers choke on a frozen spec
         self.spec: Any = spec
         self.execution = execution

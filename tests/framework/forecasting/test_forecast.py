@@ -210,6 +210,33 @@ def test_levels_in_python_are_checked(levels):
         framework.forecast("there-is-none.ckpt", Arrays([[1.0]]), levels=levels)
 
 
+def test_levels_may_be_an_array_or_one_number(checkpoint):
+    source = Arrays([np.arange(60.0)], season=12)
+    wanted = framework.forecast(checkpoint, source, horizon=2, paths=5, levels=(0.1, 0.5))
+    levels = np.linspace(0.1, 0.5, 2)
+    given = framework.forecast(checkpoint, source, horizon=2, paths=5, levels=levels)
+    pd.testing.assert_frame_equal(given, wanted)
+    one = framework.forecast(checkpoint, source, horizon=np.int64(2), paths=5, levels=0.5)
+    pd.testing.assert_frame_equal(one, wanted.drop(columns="0.1"))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"source": pd.DataFrame({"value": [1.0]})},
+            "source is a DataFrame, from which",
+        ),
+        ({"source": "sales.csv"}, "source is a str, from which .* give a LongTable"),
+        ({"horizon": 2.5}, "horizon=2.5 is no whole number"),
+        ({"paths": "9"}, "paths=9 is no whole number"),
+    ],
+)
+def test_what_python_gives_is_checked(given, message):
+    with pytest.raises(ValueError, match=f"^forecast: {message}"):
+        framework.forecast("there-is-none.ckpt", **{"source": Arrays([[1.0]]), **given})
+
+
 def test_nothing_is_overwritten(checkpoint, tmp_path):
     for option, name in (("--output", "f.csv"), ("--plot", "f.png")):
         (tmp_path / name).write_text("kept")

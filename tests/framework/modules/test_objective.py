@@ -210,6 +210,26 @@ def test_no_term_is_an_error():
 
 
 @pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"losses": [fakes.FakeNLL]}, r"losses is a list; name each term, such as \{'nll'"),
+        ({"losses": {"loss": fakes.FakeNLL}}, "cannot be called 'loss', which is the sum of all"),
+        ({"losses": {"a.b": fakes.FakeNLL}}, "cannot be called 'a.b', which torch does not allow"),
+        ({"losses": {"keys": fakes.FakeNLL}}, "cannot be called 'keys'"),
+        (
+            {"losses": {"nll": fakes.FakeNLL()}},
+            r"\['nll'\] is a FakeNLL that is made already",
+        ),
+        ({"head": torch.nn.Linear(1, 1)}, r"head is a Linear that is .*partial\(Linear, ...\)"),
+        ({"backbone": None}, "backbone is None, which makes no part"),
+    ],
+)
+def test_what_is_no_factory_is_one_sentence(options, message):
+    with pytest.raises(ValueError, match=f"^PredictiveModule: .*{message}"):
+        PredictiveModule(**fakes.options(**options))
+
+
+@pytest.mark.parametrize(
     ("head", "nothing"),
     [
         (partial(LinearHead, support=Tokens(5)), -100),
