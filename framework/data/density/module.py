@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from framework.data.module import DataOptions
 
 
+SCALES = "scales"  # where a checkpoint keeps how features were scaled
+
+
 class Named(InMemory):
     """Observations that go by the names of their source, if it has any.
 
@@ -36,9 +39,6 @@ class Named(InMemory):
     def identify(self, index: int) -> dict[str, Any]:
         """Returns the name of an observation as `id`, its number if it has none."""
         return {"id": self.names[index]} if self.names else super().identify(index)
-
-
-SCALES = "scales"  # where a checkpoint keeps how features were scaled
 
 
 class DensityData(PredictiveData):

@@ -182,6 +182,7 @@ class Table(Problem):
             return None
         table = self._table(self.predict, "predict")
         columns = list(self.scales()["columns"])
+        self._require_features(self.features or columns)
         kept, features = self._complete(table, columns)
         if not len(kept):
             raise ValueError(
@@ -211,18 +212,21 @@ class Table(Problem):
 
     def _require_same(self, names: Sequence[str], split: Sequence[Any]) -> None:
         """Refuses other features than those of a checkpoint, and rows of one file split anew."""
-        trained = self._scales["columns"]
-        if list(names) != trained:
-            raise ValueError(
-                f"Table: the features of {str(self.path)!r} are {', '.join(names)}, those of the "
-                f"model {', '.join(trained)}; name the same ones with features."
-            )
+        self._require_features(names)
         file, *options = self._scales["rows"]
         if file == split[0] and options != list(split[1:]):
             raise ValueError(
                 f"Table: the rows of {str(self.path)!r} were split by val, test, seed = "
                 f"{', '.join(map(str, options))} in training, and rows of training would be "
                 "tested; drop these options."
+            )
+
+    def _require_features(self, names: Sequence[str]) -> None:
+        trained = self._scales["columns"]
+        if list(names) != trained:
+            raise ValueError(
+                f"Table: the features of {str(self.path)!r} are {', '.join(names)}, those of the "
+                f"model {', '.join(trained)}; name the same ones with features."
             )
 
     def _table(self, path: Path, option: str) -> TableFile:

@@ -170,6 +170,8 @@ def test_what_is_predicted_by_a_checkpoint_needs_no_file_of_training(table, unse
     data.restore(checkpoint)
     assert data.spec == trained.spec
     assert torch.equal(data.dataset("predict").batch.features, expected)
+    with pytest.raises(ValueError, match="are c, a, those of the model a, b, c; name the same"):
+        serve(frame, features=["c", "a"]).restore(checkpoint)
 
 
 @pytest.mark.parametrize(
