@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -12,8 +11,8 @@ from torch.types import _size
 
 from components.distributions.categorical import Categorical
 from components.distributions.expanding import Expandable
-from components.distributions.fourier.histogram import gauss_legendre
 from components.distributions.inversion import bisect, implicit
+from components.distributions.quadrature import panels
 from components.distributions.tensors import entropies, gather, joint_shape, tiny, to_float32
 
 SIDE, STEPS = 9.0, 24  # standard deviations on either side of a mean, and panels between
@@ -112,11 +111,8 @@ class Mixture(Expandable):
         """Places `[P, ...]`, float64, and weights of integrals over the line."""
         steps = torch.linspace(-SIDE, SIDE, STEPS + 1, dtype=torch.float64, device=self.loc.device)
         ends = self.loc.double().unsqueeze(-1) + self.scale.double().unsqueeze(-1) * steps
-        ends = ends.flatten(-2).sort(-1).values
-        nodes, weights = _rule(ends.device)
-        half = ends.diff().unsqueeze(-1) / 2
-        x = ends[..., :-1, None] + half * (1 + nodes)
-        return x.flatten(-2).movedim(-1, 0), (2 * half * weights).flatten(-2).movedim(-1, 0)
+        x, weights = panels(ends.flatten(-2).sort(-1).values, NODES)
+        return x.movedim(-1, 0), weights.movedim(-1, 0)
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:
         """Draws values `[*sample_shape, ...]`, with the implicit gradient."""
@@ -135,16 +131,3 @@ class Mixture(Expandable):
 
     def _standardize(self, value: Tensor) -> Tensor:
         return (value.unsqueeze(-1) - self.loc) / self.scale
-
-
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # torch's
-def _rule(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Returns nodes in [-1, 1] and weights of sum 1, each `[8]`, as they are made once."""
-    return _made(device)
-
-
-@lru_cache(maxsize=16)
-@torch.inference_mode(False)
-def _made(device: torch.device) -> tuple[Tensor, Tensor]:
-    nodes, weights = gauss_legendre(NODES)
-    return nodes.to(device), weights.to(device)

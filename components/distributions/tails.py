@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import lru_cache, singledispatch
+from functools import singledispatch
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, Normal
 
-from components.distributions.fourier.histogram import gauss_legendre
 from components.distributions.mixture import Mixture
+from components.distributions.quadrature import made_once, panels
 from components.distributions.student import StudentT
 from components.distributions.tensors import tiny
 
@@ -102,20 +102,12 @@ def clipped_moments(distribution: Distribution, low: float, high: float) -> tupl
     return (high - missing).to(like), (square - missing.square()).to(like)
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # torch's
+@made_once
 def _rule(low: float, high: float, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Returns points between the bounds and their weights, each `[512]`, as they are made once."""
-    return _made(low, high, device)
-
-
-@lru_cache(maxsize=16)
-@torch.inference_mode(False)
-def _made(low: float, high: float, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Lays out points between the bounds and their weights, each `[512]`."""
     corners = torch.linspace(low, high, PANELS + 1, dtype=torch.float64, device="cpu")
-    nodes, weights = gauss_legendre(NODES)
-    half = corners.diff().unsqueeze(-1) / 2
-    x = (corners[:-1].unsqueeze(-1) + half * (1 + nodes)).flatten()
-    return x.to(device), (2 * half * weights).flatten().to(device)
+    x, weights = panels(corners, NODES)
+    return x.to(device), weights.to(device)
 
 
 @clipped_moments.register

@@ -14,12 +14,14 @@ from framework.data.series.recorded import Competition, FppTable
 from framework.data.series.scaling import LastScaling, MeanScaling, Scaling, StandardScaling
 from framework.data.series.tables import LongTable, WideTable
 from framework.data.tokens.bundled import PythonFiles, PythonLibrary, StateOfTheUnion
-from framework.data.tokens.corpora import Corpus, JsonLines, TextCorpus, TextFiles, TokenFiles
+from framework.data.tokens.corpora import Corpus, TextCorpus
 from framework.data.tokens.hub import HubText, SavedText
 from framework.data.tokens.module import TokenData
 from framework.data.tokens.shards.source import TokenShards
 from framework.data.tokens.streaming.module import StreamedTokenData
 from framework.data.tokens.streaming.source import StreamedText
+from framework.data.tokens.text_files import JsonLines, TextFiles
+from framework.data.tokens.token_files import TokenFiles
 from framework.data.tokens.tokenizer import (
     BytePairTokenizer,
     ByteTokenizer,

@@ -107,7 +107,7 @@ def checked_levels(levels: float | Sequence[Any] | NDArray[Any]) -> tuple[float,
     Raises:
         ValueError: If there are none, one is not between 0 and 1, or two are equal.
     """
-    several = [levels] if isinstance(levels, float) else levels
+    several = [levels] if isinstance(levels, float | int) else levels
     levels = [level.item() if isinstance(level, np.generic) else level for level in several]
     wrong = [level for level in levels if not (isinstance(level, float | int) and 0 < level < 1)]
     if wrong:

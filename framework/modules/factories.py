@@ -31,7 +31,7 @@ def require_factories(owner: str, losses: Any, **parts: Any) -> None:
             f"{owner}: losses={losses} leaves nothing to minimize; name at least one term."
         )
     for name in losses:
-        if name == TOTAL or "." in name or hasattr(nn.ModuleDict, name):
+        if name in (TOTAL, "") or "." in name or hasattr(nn.ModuleDict, name):
             raise ValueError(
                 f"{owner}: a term of losses cannot be called {name!r}, which "
                 f"{'is the sum of all terms' if name == TOTAL else 'torch does not allow'}; "

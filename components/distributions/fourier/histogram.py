@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -19,6 +18,7 @@ from components.distributions.fourier.polynomial import (
     powers,
     transform,
 )
+from components.distributions.quadrature import gauss_legendre, made_once
 
 EVEN = 1e-9  # cells whose widths differ by less than this fraction count as equal
 ANGLES = 65  # at which the error of a quadrature is measured
@@ -91,15 +91,8 @@ class _Rule(NamedTuple):
     even: bool  # whether all cells are equally wide
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # torch's
+@made_once
 def _rule(edges: tuple[float, ...], frequencies: int, eps: float, device: torch.device) -> _Rule:
-    """Finds the rule once; to a compiler it is a constant."""
-    return _found(edges, frequencies, eps, device)
-
-
-@lru_cache(maxsize=16)
-@torch.inference_mode(False)
-def _found(edges: tuple[float, ...], frequencies: int, eps: float, device: torch.device) -> _Rule:
     borders = torch.tensor(edges, dtype=torch.float64, device="cpu")
     if not bool((borders.diff() > 0).all()):
         raise ValueError(
@@ -125,16 +118,3 @@ def _nodes(angle: float, eps: float) -> tuple[Tensor, Tensor]:
         if error <= max(eps, 1e-14):  # eigenvectors are not more exact than that
             return nodes, weights
         order += 1
-
-
-def gauss_legendre(order: int) -> tuple[Tensor, Tensor]:
-    """Makes nodes in [-1, 1] and weights of sum 1, each float64 `[order]`.
-
-    Source: Golub and Welsch, "Calculation of Gauss Quadrature Rules" (1969): eigenvalues and
-        eigenvectors of a small matrix.
-    """
-    k = torch.arange(1, order, dtype=torch.float64, device="cpu")
-    beside = k / (4 * k.square() - 1).sqrt()
-    matrix = torch.diag(beside, 1) + torch.diag(beside, -1)
-    nodes, vectors = torch.linalg.eigh(matrix)
-    return nodes, vectors[0].square()

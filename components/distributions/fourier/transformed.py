@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -12,9 +11,9 @@ from torch.types import _size
 
 from components.distributions.expanding import Expandable
 from components.distributions.fourier.density import FourierDensity
-from components.distributions.fourier.histogram import gauss_legendre
 from components.distributions.fourier.polynomial import correlate
 from components.distributions.fourier.warps import Warp
+from components.distributions.quadrature import made_once, panels
 from components.distributions.tensors import unless_nan
 
 NODES = 16  # of the quadrature in each panel
@@ -168,7 +167,7 @@ class TransformedFourier(Expandable):
 
         In even panels as short as the fastest wave.
         """
-        rest, weights = _rule(self.base.terms // 2 + 1, self.coefficients.device)
+        rest, weights = _between(self.base.terms // 2 + 1, self.coefficients.device)
         return rest, self.warp.stretch(rest), weights
 
     @lazy_property
@@ -185,20 +184,10 @@ class TransformedFourier(Expandable):
         return self.loc + self.scale * y
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # torch's
-def _rule(panels: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Makes the values of 1 - z and their weights once; to a compiler they are constants."""
-    return _made(panels, device)
-
-
-@lru_cache(maxsize=16)
-@torch.inference_mode(False)
-def _made(panels: int, device: torch.device) -> tuple[Tensor, Tensor]:
+@made_once
+def _between(count: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Lays out even panels, the last one halved again and again, for y has a pole there."""
     halves = torch.full((HALVINGS,), 0.5, dtype=torch.float64, device="cpu")
-    even = torch.linspace(1 / panels, 1, panels, dtype=torch.float64, device="cpu")
-    corners = torch.cat((halves.cumprod(0).flip(0) / panels, even))
-    nodes, weights = gauss_legendre(NODES)
-    half = corners.diff().unsqueeze(-1) / 2
-    rest = (corners[:-1].unsqueeze(-1) + half * (1 + nodes)).flatten()
-    return rest.to(device), (2 * half * weights).flatten().to(device)
+    even = torch.linspace(1 / count, 1, count, dtype=torch.float64, device="cpu")
+    rest, weights = panels(torch.cat((halves.cumprod(0).flip(0) / count, even)), NODES)
+    return rest.to(device), weights.to(device)

@@ -8,7 +8,7 @@ import torch
 from every_distribution import randn
 
 from components.distributions import FourierCategorical, FourierDensity, FourierHistogram
-from components.distributions.fourier.histogram import gauss_legendre
+from components.distributions.quadrature import gauss_legendre
 
 EVEN = tuple(k / 40 for k in range(41))
 FINE_AND_COARSE = (0.0, 1.0, 1.001, 1.5, 1.51, 4.0, 9.0, 10.0)

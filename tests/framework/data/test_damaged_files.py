@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 import framework
 from framework.data.series.tables import LongTable, WideTable
-from framework.data.tokens.corpora import JsonLines, TextFiles, TokenFiles
+from framework.data.tokens.text_files import JsonLines, TextFiles
+from framework.data.tokens.token_files import TokenFiles
 from framework.data.trajectories.arrays import NpzEpisodes
 from framework.data.trajectories.recordings import TableEpisodes
 

@@ -8,8 +8,8 @@ import torch
 from lightning.pytorch import Callback
 
 from framework.data import sketch
-from framework.data.tokens.corpora import TokenFiles
 from framework.data.tokens.module import TokenData
+from framework.data.tokens.token_files import TokenFiles
 from tests.framework.modules import fakes
 from tests.ranks import run_ranks
 

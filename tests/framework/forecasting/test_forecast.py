@@ -204,7 +204,7 @@ def test_what_is_wrong_is_said_before_the_work(checkpoint, option, monkeypatch):
     assert WRONG[option] in str(error.value)
 
 
-@pytest.mark.parametrize("levels", [[0.0], [1], [2.0], ["low"], [float("nan")], [], [0.5, 0.5]])
+@pytest.mark.parametrize("levels", [[0.0], [1], 1, 2.0, ["low"], [float("nan")], [], [0.5, 0.5]])
 def test_levels_in_python_are_checked(levels):
     with pytest.raises(ValueError, match=r"^forecast: .* use (one|some) such as .*\.$"):
         framework.forecast("there-is-none.ckpt", Arrays([[1.0]]), levels=levels)

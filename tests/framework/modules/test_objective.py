@@ -216,6 +216,7 @@ def test_no_term_is_an_error():
         ({"losses": {"loss": fakes.FakeNLL}}, "cannot be called 'loss', which is the sum of all"),
         ({"losses": {"a.b": fakes.FakeNLL}}, "cannot be called 'a.b', which torch does not allow"),
         ({"losses": {"keys": fakes.FakeNLL}}, "cannot be called 'keys'"),
+        ({"losses": {"": fakes.FakeNLL}}, "cannot be called '', which torch does not allow"),
         (
             {"losses": {"nll": fakes.FakeNLL()}},
             r"\['nll'\] is a FakeNLL that is made already",

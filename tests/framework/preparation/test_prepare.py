@@ -13,10 +13,11 @@ import torch
 
 import cli
 from framework.console.errors import UserError
-from framework.data.tokens.corpora import JsonLines, TokenFiles
 from framework.data.tokens.module import TokenData
 from framework.data.tokens.shards.index import INDEX, read_index
 from framework.data.tokens.shards.source import TokenShards
+from framework.data.tokens.text_files import JsonLines
+from framework.data.tokens.token_files import TokenFiles
 from framework.data.tokens.tokenizer import BytePairTokenizer, ByteTokenizer, FileTokenizer
 from framework.preparation import preparing
 from framework.preparation.inputs import parts_of, units_of

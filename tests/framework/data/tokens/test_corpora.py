@@ -6,10 +6,10 @@ import json
 import datasets
 import pytest
 
-from framework.data.tokens.corpora import JsonLines, TextFiles
 from framework.data.tokens.hub import HubText, SavedText
 from framework.data.tokens.module import TokenData
 from framework.data.tokens.streaming.source import StreamedText
+from framework.data.tokens.text_files import JsonLines, TextFiles
 from framework.data.tokens.tokenizer import ByteTokenizer
 
 ROWS = {"train": ["one", "two", "three"], "validation": ["four", "", "five"]}

@@ -11,10 +11,11 @@ from tokenizers import decoders, models
 
 from components.data import TokenBatch
 from components.stems import TokenStem
-from framework.data.tokens import corpora, module, streams
-from framework.data.tokens.corpora import TextFiles, TokenFiles
+from framework.data.tokens import module, streams, token_files
 from framework.data.tokens.module import TokenData
 from framework.data.tokens.streams import Stream
+from framework.data.tokens.text_files import TextFiles
+from framework.data.tokens.token_files import TokenFiles
 from framework.data.tokens.tokenizer import BytePairTokenizer, ByteTokenizer, KnownVocabulary
 from framework.data.tokens.vocabularies import JsonVocabulary, Vocabulary
 
@@ -167,7 +168,7 @@ def test_token_files_are_read_whole_once(tmp_path, monkeypatch):
     data = TokenData(TokenFiles(path, path, 257), ByteTokenizer())
     measured = data.spec
     for name in ("_range", "_length"):
-        monkeypatch.setattr(corpora, name, lambda *_, **__: pytest.fail("read"))
+        monkeypatch.setattr(token_files, name, lambda *_, **__: pytest.fail("read"))
     assert TokenData(TokenFiles(path, path, 257), ByteTokenizer()).spec == measured
     with pytest.raises(ValueError, match=r"token 199 of .* is 199, beyond vocab_size=199"):
         TokenData(TokenFiles(path, path, 199)).spec  # noqa: B018
@@ -210,10 +211,10 @@ def test_bytes_of_parts_are_those_of_the_whole(kind, tmp_path, monkeypatch):
     expected = len(vocabulary.decode(drawn[1:]).encode()) / 2999
     sizes, decode = [], vocabulary.decode
     monkeypatch.setattr(vocabulary, "decode", lambda ids: sizes.append(len(ids)) or decode(ids))
-    monkeypatch.setattr(corpora, "SHARED", 50)
+    monkeypatch.setattr(token_files, "SHARED", 50)
     for size in (101, 102, 103):
-        monkeypatch.setattr(corpora, "DECODED", size)
-        found = corpora._length(Stream(tmp_path / "ids.npy"), vocabulary)
+        monkeypatch.setattr(token_files, "DECODED", size)
+        found = token_files._length(Stream(tmp_path / "ids.npy"), vocabulary)
         assert found["bytes"] == expected
     assert max(sizes) == 153
 

@@ -9,10 +9,10 @@ import torch
 
 import cli
 from framework.console import recipes
-from framework.data.tokens.corpora import TextFiles
 from framework.data.tokens.module import TokenData
 from framework.data.tokens.streaming.module import StreamedTokenData
 from framework.data.tokens.streaming.source import StreamedText
+from framework.data.tokens.text_files import TextFiles
 from framework.data.tokens.tokenizer import ByteTokenizer
 from framework.papers.myopic import parity
 
