@@ -44,7 +44,8 @@ class Rotation(Entry):
 
     Args:
         theta: Base where a configuration does not say.
-        fraction: Fraction of a head where it does not say.
+        fraction: Fraction of a head where it does not say; 1 if models of the kind rotate whole
+            heads, whatever is said.
         theta_key: The older key of the base.
         fraction_key: The older key of the fraction.
         near_key: The older key of the base in blocks with a window.
@@ -129,10 +130,16 @@ class Rotation(Entry):
                 f"{config.path} says {unknown[0]}: {stated[unknown[0]]} for rope_type: {kind}, "
                 "which is unknown; only models without it can be imported."
             )
+        fraction = inner.number("partial_rotary_factor", self.fraction)
+        if self.fraction == 1 != fraction:
+            raise ValueError(
+                f"{config.path} says partial_rotary_factor: {fraction}, which transformers does "
+                "not apply in models of this kind; remove the key if whole heads were rotated."
+            )
         found: Options = {
             path: Rotary,
             f"{path}.theta": inner.number("rope_theta", theta),
-            f"{path}.fraction": inner.number("partial_rotary_factor", self.fraction),
+            f"{path}.fraction": fraction,
         }
         return found | _scaling(inner, f"{path}.scaling", kind, known)
 

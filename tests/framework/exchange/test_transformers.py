@@ -245,11 +245,14 @@ def test_older_configurations_mean_the_same(name, changes, dropped, tmp_path):
     assert import_directory(tmp_path).checkpoint["hyper_parameters"] == expected
 
 
+PARTIAL = "partial_rotary_factor: 0.5, which transformers does not apply"
+WHOLE = ("Llama", "Mistral", "Qwen2", "Qwen3", "OLMo", "OLMo 2", "OLMo 3", "Gemma", "Gemma 3")
 REFUSED = [
     (llama, "rope_scaling", {"rope_type": "longrope", "factor": 2.0}, "rope_type: longrope"),
     (llama, "rope_scaling", {"type": "dynamic", "factor": 2.0}, "type: dynamic"),
     (llama, "rope_parameters", {"rope_type": "llama3", "factor": 8.0}, "without low_freq_factor"),
     (llama, "rope_parameters", {"rope_type": "default", "twist": 8.0}, "twist: 8.0 for rope_type"),
+    *((MODELS[x], "rope_parameters", rope(partial_rotary_factor=0.5), PARTIAL) for x in WHOLE),
     (llama, "attention_bias", True, r"k_proj\.bias is missing"),
     (llama, "mlp_bias", True, r"down_proj\.bias is missing"),
     (llama, "hidden_act", "gelu", "hidden_act: gelu"),
