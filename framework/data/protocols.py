@@ -6,7 +6,7 @@ them is left out (a metric, a curve in a figure), or refused where nothing works
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
@@ -45,11 +45,11 @@ class MeasuresBytes(Protocol):
 
 @runtime_checkable
 class EndsDocuments(Protocol):
-    """Data of tokens, one of which stands between documents."""
+    """Data of tokens, some of which end documents."""
 
     @property
-    def end_token(self) -> int | None:
-        """Its id; None if it is not known."""
+    def end_tokens(self) -> Collection[int]:
+        """Their ids; empty if they are not known."""
 
 
 @runtime_checkable

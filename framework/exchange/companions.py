@@ -10,73 +10,108 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from framework.data.tokens.text import TOKENIZER
 from framework.data.tokens.tokenizer import END
-from framework.data.tokens.vocabularies import Bytes, restore
+from framework.data.tokens.vocabularies import Bytes, JsonVocabulary, restore
+from framework.evaluation.generation import SAMPLING
+from framework.exchange.conversion import ORIGIN
+from framework.exchange.files import parse
+from framework.exchange.tokenizer import CONFIG, FILE, GENERATION, SPECIALS, token_name
 
-ENGINE, ENGINE_OPTIONS = "tokenizer.json", "tokenizer_config.json"
-GENERATION = "generation_config.json"
+BEGIN, ENDS, PADDING = "bos_token_id", "eos_token_id", "pad_token_id"
 
 
 def tokenizer_files(checkpoint: Mapping[str, Any]) -> dict[str, str]:
     """Writes the tokenizer of a checkpoint as transformers reads it.
 
     Args:
-        checkpoint: The checkpoint.
+        checkpoint: The checkpoint. If its tokenizer was imported, so were files beside it, which
+            are written as they were.
 
     Returns:
         Texts of files by name; none where the checkpoint holds no tokenizer of text.
     """
     match checkpoint.get(TOKENIZER):
-        case {"kind": "json", "json": str(text), "end": str(end)}:
-            return _tokenizer(text, end, checkpoint)
+        case {"kind": "json", "json": str(text), "end": str(end), **more}:
+            names = {"bos_token": more.get("begin", end), "eos_token": end}
         case {"kind": "bytes"}:
-            return _tokenizer(_bytes().to_str(), END, checkpoint)
+            text, names = _bytes().to_str(), {"bos_token": END, "eos_token": END}
         case _:
             return {}
-
-
-def _tokenizer(text: str, end: str, checkpoint: Mapping[str, Any]) -> dict[str, str]:
     options = {
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": end,
-        "eos_token": end,
+        **names,
         "model_max_length": checkpoint["hyper_parameters"]["spec"].length,
         "clean_up_tokenization_spaces": False,
     }
-    return {ENGINE: text, ENGINE_OPTIONS: _json(options)}
+    came = {name: x for name, x in _came(checkpoint).items() if name != GENERATION}
+    return {FILE: text, CONFIG: _json(options), **came}
 
 
 def generation_file(checkpoint: Mapping[str, Any]) -> dict[str, str]:
     """Writes how texts are continued, as transformers reads it.
 
     Args:
-        checkpoint: The checkpoint, whose model has options of sampling.
+        checkpoint: The checkpoint, whose model has options of sampling, unless it was imported
+            only. If such a file was imported with its tokenizer, and its options are the defaults,
+            the file is written as it was.
     """
-    sampling = {"temperature": 1.0, "top_k": None, "top_p": 1.0, "length": 64}
-    sampling |= _options(checkpoint.get("hyper_parameters", {}).get("sampling"))
+    stated = _options(checkpoint.get("hyper_parameters", {}).get("sampling"))
+    sampling = {**vars(SAMPLING), **stated}
+    came = _came(checkpoint)
+    if GENERATION in came and sampling == vars(SAMPLING):
+        return {GENERATION: came[GENERATION]}
+    if not stated:
+        return {GENERATION: _json(token_ids(checkpoint))}
     greedy = sampling["temperature"] == 0
     chosen: dict[str, Any] = {"do_sample": not greedy, "max_new_tokens": sampling["length"]}
     if not greedy:
         chosen |= {name: sampling[name] for name in ("temperature", "top_p")}
         chosen["top_k"] = sampling["top_k"] or 0  # 0 turns it off there, whose default is 50
-    end = _end(checkpoint)
-    if end is not None:
-        chosen |= {"bos_token_id": end, "eos_token_id": end}
-    return {GENERATION: _json(chosen)}
+    return {GENERATION: _json({**chosen, **token_ids(checkpoint)})}
+
+
+def token_ids(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the ids of the tokens that begin, end and pad texts, by their keys in transformers.
+
+    Args:
+        checkpoint: The checkpoint; what it was imported from says it first, then its tokenizer.
+    """
+    described = checkpoint.get(TOKENIZER)
+    known = isinstance(described, Mapping) and described.get("kind") in ("json", "bytes")
+    vocabulary = restore(described) if known and isinstance(described, Mapping) else None
+    found: dict[str, Any] = {}
+    if vocabulary is not None:
+        ends = vocabulary.ends
+        found = {BEGIN: vocabulary.begin, ENDS: ends[0] if len(ends) == 1 else list(ends)}
+    if isinstance(vocabulary, JsonVocabulary):
+        found |= _padding(vocabulary)
+    origin = checkpoint.get(ORIGIN, {})
+    read = parse(origin["config"], origin["texts"][origin["config"]]) if origin else {}
+    model = read.get("model")  # in a file of OLMo's own code
+    stated = model if isinstance(model, Mapping) else read
+    keys = (key for key in (BEGIN, ENDS, PADDING) if stated.get(key) is not None)
+    return found | {key: stated[key] for key in keys}
+
+
+def _padding(vocabulary: JsonVocabulary) -> dict[str, int]:
+    """Returns the token that fills up texts, where a file that came along names it."""
+    for name in (CONFIG, SPECIALS):
+        token = token_name(parse(name, vocabulary.files.get(name, "{}")).get("pad_token"))
+        found = vocabulary.id_of(token)
+        if found is not None:
+            return {PADDING: found}
+    return {}
+
+
+def _came(checkpoint: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the files that were imported with the tokenizer of a checkpoint."""
+    described = checkpoint.get(TOKENIZER)
+    return dict(described.get("files", {})) if isinstance(described, Mapping) else {}
 
 
 def _options(described: Any) -> dict[str, Any]:
     if not isinstance(described, Mapping):
         return {} if described is None else dict(vars(described))
     return dict(described.get("init_args", described))
-
-
-def _end(checkpoint: Mapping[str, Any]) -> int | None:
-    """Returns the id of the token between documents, None where there is none that is known."""
-    description = checkpoint.get(TOKENIZER)
-    if not isinstance(description, Mapping) or description.get("kind") not in ("json", "bytes"):
-        return None
-    vocabulary = restore(description)
-    return None if vocabulary is None else vocabulary.end
 
 
 def _bytes() -> Tokenizer:

@@ -49,7 +49,7 @@ class Imported:
     dtypes: tuple[str, ...]
 
 
-def import_directory(folder: Path) -> Imported:
+def import_directory(folder: Path, end: str | None = None) -> Imported:
     """Reads a published model as a checkpoint, of a `LanguageModel` unless it is one of series.
 
     Tensors keep their type. Dropout and the state of the optimizer are not read. A tokenizer is,
@@ -57,6 +57,7 @@ def import_directory(folder: Path) -> Imported:
 
     Args:
         folder: The directory.
+        end: Name of the token that ends a text, in place of those that its files name.
 
     Raises:
         ValueError: If a file is missing or damaged, the format is unknown, configuration and
@@ -81,8 +82,12 @@ def import_directory(folder: Path) -> Imported:
         ORIGIN: _origin(form, published, {x for one in plan.tensors for x in one.theirs}),
     }
     if isinstance(plan.spec, TokenSpec):
-        tokenizer = describe_tokenizer(folder, plan.spec.support.size)
+        tokenizer = describe_tokenizer(folder, plan.spec.support.size, end)
         checkpoint |= {} if tokenizer is None else {TOKENIZER: tokenizer}
+    elif end is not None:
+        raise ValueError(
+            f"{folder} holds a model of series, which no token {end!r} ends; drop it."
+        )
     count = sum(tensor.numel() for tensor in tensors.values())
     dtypes = tuple(sorted({_type(tensor) for tensor in tensors.values()}))
     return Imported(form, plan, checkpoint, count, dtypes)

@@ -12,7 +12,7 @@ from torch import Tensor
 from framework import checkpoints
 from framework.checkpoints import load_parameters
 from framework.exchange.card import CARD, card
-from framework.exchange.companions import generation_file, tokenizer_files
+from framework.exchange.companions import generation_file, token_ids, tokenizer_files
 from framework.exchange.conversion import FORMATS, ORIGIN
 from framework.exchange.files import COMPANIONS, Published, parse
 from framework.exchange.formats import Format
@@ -69,7 +69,8 @@ def export(path: Path, form: Format | None = None, licence: str | None = None) -
     if isinstance(source, OlmoFormat) and isinstance(form, OlmoFormat):
         return _translated(source, form, origin, tensors)
     metadata = {form.weights: {"format": "pt"}} if form.weights.endswith(".safetensors") else {}
-    texts = {form.config: written.text, **_companions(path, checkpoint, form, tensors, licence)}
+    config = form.with_tokens(written.text, token_ids(checkpoint))
+    texts = {form.config: config, **_companions(path, checkpoint, form, tensors, licence)}
     texts |= {name: x for name, x in origin.get("texts", {}).items() if name in COMPANIONS}
     binaries = dict(origin.get("binaries", {}))
     return Published(form.config, texts, {form.weights: tensors}, metadata, binaries)

@@ -175,6 +175,15 @@ class Format(ABC):
             ValueError: If the format has no such model.
         """
 
+    def with_tokens(self, text: str, tokens: Mapping[str, Any]) -> str:
+        """Adds to a configuration which tokens begin, end and pad texts; here nothing.
+
+        Args:
+            text: The configuration.
+            tokens: Their ids by their keys, of `eos_token_id` several if there are.
+        """
+        return text
+
     def is_constant(self, name: str) -> bool:
         """Returns whether a tensor is no parameter, though files have it."""
         return False

@@ -22,8 +22,9 @@ class Harness:
     It is a base of a class whose other base is `lm_eval.api.model.TemplateLM`, as the package may
     be missing.
 
-    Texts are encoded without a token in front; where nothing precedes what is scored, the token
-    between documents does.
+    Texts are encoded as the published tokenizer does: behind a token that begins a text where it
+    puts one there, without where it does not, and with special tokens where a text spells them.
+    Where nothing precedes what is scored, the token that begins a document does.
 
     Args:
         model: The model.
@@ -43,8 +44,13 @@ class Harness:
 
     @property
     def eot_token_id(self) -> int:
-        """The token between documents."""
+        """The token that ends a document."""
         return self.model.vocabulary.end
+
+    @property
+    def prefix_token_id(self) -> int:
+        """The token that begins a document."""
+        return self.model.vocabulary.begin
 
     @property
     def tokenizer_name(self) -> str:
@@ -54,9 +60,20 @@ class Harness:
     def tok_encode(
         self, string: str, add_special_tokens: bool | None = None, **_: Any
     ) -> list[int]:
-        """Encodes a text, without tokens that stand for none."""
-        [tokens] = self.model.vocabulary.encode([string])
-        return tokens
+        """Encodes a text.
+
+        Args:
+            string: The text.
+            add_special_tokens: False for what goes on with another text; None or true for a whole
+                one.
+        """
+        vocabulary = self.model.vocabulary
+        [bare] = vocabulary.encode_as_published([string], around=False)
+        begun = bare[:1] == [vocabulary.begin]  # the text spells the token that begins one
+        if add_special_tokens is False or (add_special_tokens is None and begun):
+            return bare
+        [whole] = vocabulary.encode_as_published([string])
+        return whole
 
     def loglikelihood_rolling(
         self, requests: Sequence[Any], disable_tqdm: bool = False
@@ -67,7 +84,7 @@ class Harness:
         windows: list[Scored] = []
         for index, request in enumerate(requests):
             tokens = self.tok_encode(request.args[0])
-            rolling = get_rolling_token_windows(tokens, self.eot_token_id, self.max_length, 1)
+            rolling = get_rolling_token_windows(tokens, self.prefix_token_id, self.max_length, 1)
             windows += [(index, *make_disjoint_window(pair)) for pair in rolling]
         totals, scores = [0.0] * len(requests), self._loglikelihood_tokens(windows)
         for (index, *_), (nats, _) in zip(windows, scores, strict=True):
@@ -138,10 +155,10 @@ class Harness:
         """
         sampling = self._sampling(options)
         room = self.max_length - sampling.length
-        end = [self.eot_token_id]
-        given = [self.tok_encode(prompt)[-room:] or end for prompt in prompts]
+        vocabulary, begin = self.model.vocabulary, [self.prefix_token_id]
+        given = [self.tok_encode(prompt)[-room:] or begin for prompt in prompts]
         ends = [stop for stop in options["until"] if stop]
-        streams = [TextStream(self.model.vocabulary.decode, tokens) for tokens in given]
+        streams = [TextStream(vocabulary.decode, runs=vocabulary.runs) for _ in given]
         texts, open_rows = [""] * len(prompts), set(range(len(prompts)))
         for row, token in self.model.tokens(given, [0] * len(given), sampling, self.where):
             texts[row] += streams[row].add(token)

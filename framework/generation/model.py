@@ -62,7 +62,7 @@ class TextModel:
             )
 
     def encode(self, prompts: Sequence[str]) -> list[list[int]]:
-        """Encodes prompts as the beginnings of documents, behind the token between documents."""
+        """Encodes prompts as the beginnings of documents, behind the token that begins one."""
         return beginnings(self.vocabulary, prompts)
 
     def write(
@@ -115,7 +115,7 @@ class TextModel:
             device: Where to compute; the CPU if not given.
         """
         [tokens] = self.encode([prompt])
-        stream = TextStream(self.vocabulary.decode, tokens)
+        stream = TextStream(self.vocabulary.decode, tokens, self.vocabulary.runs)
         for _, token in self.tokens([tokens], [0], sampling, device):
             yield stream.add(token)
         yield stream.finish()
@@ -144,7 +144,7 @@ class TextModel:
         open_rows = set(range(len(rows)))
         for new in continuations(*parts, rows, sampling, *options, guesses=True):
             for row, token in enumerate(new.tolist()):
-                if token == self.vocabulary.end:
+                if token in self.vocabulary.ends:
                     open_rows.discard(row)
                 elif row in open_rows:
                     yield row, token

@@ -73,6 +73,8 @@ def score(
 ) -> Score:
     """Scores a file in windows without overlap, as `test` does.
 
+    What begins a document is given rather than predicted, where another token ends the one before.
+
     Args:
         model: The model.
         file: The text.
@@ -85,9 +87,14 @@ def score(
     stream, size = encode(file, "test", model.vocabulary)
     windows = TokenWindows(stream, model.context)
     module = model.checkpoint.module.to(device or torch.device("cpu"))
-    nats = torch.zeros((), dtype=torch.float64)
+    nats, tokens = torch.zeros((), dtype=torch.float64), 0
+    *ends, begin = model.vocabulary.between
     for _, batch in Sample(windows, None, batch_size, device):
         with torch.no_grad():
             found = module(batch).log_prob(batch.target)
-        nats -= torch.where(batch.weight > 0, found, 0).sum().double().cpu()
-    return Score(len(stream) - 1, size, nats.item())
+        counted = batch.weight > 0
+        if ends:
+            counted &= batch.target != begin
+        nats -= torch.where(counted, found, 0).sum().double().cpu()
+        tokens += int(counted.sum())
+    return Score(tokens, size, nats.item())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 Decode = Callable[[Sequence[int]], str]
 INCOMPLETE = "\N{REPLACEMENT CHARACTER}"  # what decoders write for bytes that are no character yet
@@ -12,12 +12,15 @@ class TextStream:
     """Turns tokens into text one by one.
 
     What a token adds is shown once no later token can change it: the end of a text that may be
-    part of a character waits for the rest of it.
+    part of a character waits for the rest of it. All pieces together are the text of all tokens.
 
     Args:
         decode: Converts token ids to text.
         given: Tokens before the first one, which are not shown; some decoders treat the beginning
             of a text in a special way.
+        runs: Tokens of which a row is decoded as a whole, and those left out that do not end it.
+            Rows of single bytes beside words are of this kind: a byte that is no text makes all of
+            its row U+FFFD. They wait for the end of the row.
 
     Example:
         >>> stream = TextStream(lambda ids: bytes(ids).decode(errors="replace"))
@@ -25,14 +28,18 @@ class TextStream:
         ['a', '', 'é']
     """
 
-    def __init__(self, decode: Decode, given: Sequence[int] = ()) -> None:
-        self._decode, self._given = decode, given
+    def __init__(
+        self, decode: Decode, given: Sequence[int] = (), runs: Collection[int] = frozenset()
+    ) -> None:
+        self._decode, self._given, self._runs = decode, given, runs
         self._tokens: list[int] = []
         self._shown = 0
 
     def add(self, token: int) -> str:
         """Adds a token; returns the text that it completes."""
         self._tokens.append(token)
+        if token in self._runs:
+            return ""
         return self._next(self._text().rstrip(INCOMPLETE))
 
     def finish(self) -> str:

@@ -116,8 +116,9 @@ class LanguageModel(PredictiveModule):
 
     def _document(self, tokens: list[int]) -> list[int]:
         """Cuts tokens where the document ends; what follows belongs to another one."""
-        end = self.data.end_token if isinstance(self.data, EndsDocuments) else None
-        return tokens[: tokens.index(end)] if end in tokens else tokens
+        ends = self.data.end_tokens if isinstance(self.data, EndsDocuments) else ()
+        stops = (place for place, token in enumerate(tokens) if token in ends)
+        return tokens[: next(stops, len(tokens))]
 
     def _prompts(self, batch: TokenBatch | PromptBatch | PairBatch) -> list[Tensor]:
         """Returns what is to be continued, without padding: all of prompts, parts of windows."""

@@ -16,8 +16,8 @@ from framework.pretrained.directory import tokenizer
 class PretrainedTokenizer(Tokenizer):
     """The tokenizer of a pretrained language model.
 
-    The token between documents is the one that begins a text or, if there is none, the one that
-    ends it.
+    Documents begin with the token that begins a text and end with the one that ends it; where
+    there is only one of the two, it stands between documents.
 
     Args:
         path: Directory written by `save_pretrained` of transformers, or the name of a model on the
@@ -29,16 +29,19 @@ class PretrainedTokenizer(Tokenizer):
 
     def __init__(self, path: str) -> None:
         engine = tokenizer("PretrainedTokenizer", path)
-        end = engine.eos_token if engine.bos_token is None else engine.bos_token
+        begin = engine.eos_token if engine.bos_token is None else engine.bos_token
+        end = begin if engine.eos_token is None else engine.eos_token
         if end is None:
             raise ValueError(
                 f"PretrainedTokenizer: path={path!r} has no token for the beginning or the end of "
                 "a text; set bos_token in its tokenizer_config.json."
             )
         self.vocabulary: Vocabulary = (
-            JsonVocabulary(Engine.from_str(engine.backend_tokenizer.to_str()), str(end))
+            JsonVocabulary(
+                Engine.from_str(engine.backend_tokenizer.to_str()), str(end), begin=str(begin)
+            )
             if engine.is_fast
-            else PythonVocabulary(engine, str(end))
+            else PythonVocabulary(engine, str(end), str(begin))
         )
 
     def fit(self, digest: str, documents: Callable[[], Iterable[str]]) -> Vocabulary:
@@ -55,17 +58,30 @@ class PythonVocabulary(Vocabulary):
 
     Args:
         engine: The tokenizer.
-        end: Name of the token that stands between documents.
+        end: Name of the token that ends a document.
+        begin: Name of the token that begins one.
     """
 
-    def __init__(self, engine: Any, end: str) -> None:
+    def __init__(self, engine: Any, end: str, begin: str) -> None:
         self._engine = engine
-        self.end, self.size = engine.convert_tokens_to_ids(end), len(engine)
+        self.end: int = engine.convert_tokens_to_ids(end)
+        self._begin: int = engine.convert_tokens_to_ids(begin)
+        self.size = len(engine)
+
+    @property
+    def begin(self) -> int:
+        """Id of the token in front of each document."""
+        return self._begin
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Encodes each text as token ids."""
         options = {"add_special_tokens": False, "split_special_tokens": True}
         ids: list[list[int]] = self._engine(list(texts), **options)["input_ids"]
+        return ids
+
+    def encode_as_published(self, texts: Sequence[str], around: bool = True) -> list[list[int]]:
+        """Encodes each text with the special tokens around it and in it."""
+        ids: list[list[int]] = self._engine(list(texts), add_special_tokens=around)["input_ids"]
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -76,4 +92,5 @@ class PythonVocabulary(Vocabulary):
     def digest(self) -> str:
         """Returns a fingerprint of the vocabulary."""
         words = sorted(self._engine.get_vocab().items(), key=lambda pair: pair[1])
-        return fingerprint("special tokens are text", repr(words), str(self.end))
+        between = map(str, self.between[::-1])
+        return fingerprint("special tokens are text", repr(words), *between)

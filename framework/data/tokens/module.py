@@ -31,7 +31,8 @@ COUNTED = 1 << 24  # tokens that are counted at once
 class TokenData(TextData):
     """Serves a corpus as packed windows of tokens, which follow each other without gap or overlap.
 
-    A separate token stands between documents. Training windows are reshuffled every epoch.
+    A separate token stands between documents, or two where one ends and another begins them.
+    Training windows are reshuffled every epoch.
     Validation windows cover every token once; the last one is padded with positions of weight 0.
 
     Args:
@@ -85,13 +86,13 @@ class TokenData(TextData):
         return TokenSpec(Tokens(size), self.length, self.bytes_per_token("val"), self._separator())
 
     def _separator(self) -> int | None:
-        """Returns the token between documents, where they are kept apart."""
-        if self.separate_documents and self.end_token is None:
+        """Returns the token that begins a document, where they are kept apart."""
+        if self.separate_documents and self.begin_token is None:
             raise ValueError(
                 "TokenData: separate_documents needs the token between documents, which ids "
                 "without a tokenizer do not name; give tokenizer, or drop separate_documents."
             )
-        return self.end_token if self.separate_documents else None
+        return self.begin_token if self.separate_documents else None
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -116,8 +116,9 @@ class Documents(Protocol):
 def tokenized(text: Documents, tokenizer: Tokenizer) -> Streams:
     """Encodes a text and caches its streams; training text alone forms the vocabulary.
 
-    In a stream the token between documents precedes every document, so that every token of a text
-    is predicted once, including its first.
+    In a stream a token that begins it precedes every document, so that every token of a text is
+    predicted once, including its first. The same token ends the document before it, or another one
+    between the two does.
 
     Raises:
         ValueError: If a split holds no text.
@@ -138,8 +139,8 @@ def encode(text: Documents, split: str, vocabulary: Vocabulary) -> tuple[Stream,
     """Encodes a split and caches its stream.
 
     Returns:
-        The stream, in which the token between documents precedes every document, and the length of
-        the documents in bytes.
+        The stream, in which documents are told apart as in `tokenized`, and the length of the
+        documents in bytes.
 
     Raises:
         ValueError: If the split holds no text.
@@ -168,7 +169,7 @@ def _write(folder: Path, documents: Iterable[str], vocabulary: Vocabulary, dtype
 class EncodedPiece(NamedTuple):
     """A document, or a part of a long one, as token ids."""
 
-    ids: NDArray[Any]  # the token between documents is in front of a document
+    ids: NDArray[Any]  # the tokens between documents are in front of all but the first
     bytes: int  # length of the text
     opens: bool  # whether a document begins with it
 
@@ -183,12 +184,13 @@ def encoded_pieces(
         vocabulary: Encodes them.
         dtype: Type of the ids, see `dtype_of`.
     """
-    pieces = _pieces(documents)
+    pieces, opening = _pieces(documents), [vocabulary.begin]
     while group := list(islice(pieces, GROUP)):
         encoded = vocabulary.encode([piece for _, piece in group])
         for (first, piece), ids in zip(group, encoded, strict=True):
-            row = [vocabulary.end, *ids] if first else ids
+            row = [*opening, *ids] if first else ids
             yield EncodedPiece(np.asarray(row, dtype), len(piece.encode()), first)
+            opening = vocabulary.between
 
 
 def dtype_of(vocabulary: Vocabulary) -> str:

@@ -39,9 +39,14 @@ class TextData(PredictiveData):
         """The vocabulary of the texts; read text to make it only once `restore` was called."""
 
     @property
-    def end_token(self) -> int | None:
-        """Id of the token between documents; None if the meaning of the ids is not known."""
-        return None if isinstance(self.vocabulary, Numerals) else self.vocabulary.end
+    def begin_token(self) -> int | None:
+        """Id of the token in front of a document; None if the meaning of the ids is not known."""
+        return None if isinstance(self.vocabulary, Numerals) else self.vocabulary.begin
+
+    @property
+    def end_tokens(self) -> tuple[int, ...]:
+        """Ids of the tokens that end a document; none if the meaning of the ids is not known."""
+        return () if isinstance(self.vocabulary, Numerals) else self.vocabulary.ends
 
     def encode(self, text: str) -> list[int]:
         """Converts a text to token ids."""
@@ -126,5 +131,5 @@ class RecognizedTokenizer(Tokenizer):
 
 
 def beginnings(vocabulary: Vocabulary, prompts: Sequence[str]) -> list[list[int]]:
-    """Encodes texts as the beginnings of documents, behind the token between documents."""
-    return [[vocabulary.end, *ids] for ids in vocabulary.encode(prompts)]
+    """Encodes texts as the beginnings of documents, behind the token that begins one."""
+    return [[vocabulary.begin, *ids] for ids in vocabulary.encode(prompts)]

@@ -86,30 +86,23 @@ class FileTokenizer(Tokenizer, JsonVocabulary):
 
     Args:
         path: The file.
-        end: Name of the token that stands between documents.
+        end: Name of the token that ends a document, and stands between two of them.
+        begin: Name of another token that begins a document, such as '<s>' where '</s>' ends it;
+            both then stand between two of them. The token that ends one if not given.
 
     Raises:
         ValueError: If the file is missing or is not a tokenizer, or has no such token.
     """
 
-    def __init__(self, path: str, end: str = END) -> None:
-        if not Path(path).is_file():
-            raise ValueError(
-                f"FileTokenizer: there is no file path={path!r}; give a tokenizer.json."
-            )
-        try:
-            engine = Engine.from_file(path)
-        except Exception as error:  # the library raises a bare Exception
-            raise ValueError(
-                f"FileTokenizer: path={path!r} is not a file of the tokenizers library; "
-                f"give a tokenizer.json ({error})."
-            ) from error
-        if engine.token_to_id(end) is None:
-            raise ValueError(
-                f"FileTokenizer: the tokenizer {path!r} has no token end={end!r}; "
-                "set end to the token that it puts between documents, such as '</s>'."
-            )
-        super().__init__(engine, end)
+    def __init__(self, path: str, end: str = END, begin: str | None = None) -> None:
+        engine = read_engine(path, "FileTokenizer")
+        for option, name in (("end", end), ("begin", begin)):
+            if name is not None and engine.token_to_id(name) is None:
+                raise ValueError(
+                    f"FileTokenizer: the tokenizer {path!r} has no token {option}={name!r}; "
+                    f"set {option} to the token that {option}s a document, such as '</s>'."
+                )
+        super().__init__(engine, end, begin=begin)
         self.path = Path(path)
 
     def fit(self, digest: str, documents: Callable[[], Iterable[str]]) -> Vocabulary:
@@ -119,6 +112,27 @@ class FileTokenizer(Tokenizer, JsonVocabulary):
     def known(self) -> Vocabulary:
         """Returns itself: the vocabulary is in the file."""
         return self
+
+
+def read_engine(path: str, owner: str) -> Engine:
+    """Reads a file of the `tokenizers` library.
+
+    Args:
+        path: The file.
+        owner: Who needs it, for messages.
+
+    Raises:
+        ValueError: If it is missing or is not a tokenizer.
+    """
+    if not Path(path).is_file():
+        raise ValueError(f"{owner}: there is no file path={path!r}; give a tokenizer.json.")
+    try:
+        return Engine.from_file(path)
+    except Exception as error:  # the library raises a bare Exception
+        raise ValueError(
+            f"{owner}: path={path!r} is not a file of the tokenizers library; "
+            f"give a tokenizer.json ({error})."
+        ) from error
 
 
 class BytePairTokenizer(Tokenizer):

@@ -150,6 +150,12 @@ class Family(Format):
         text = json.dumps({**values, **self.fixed, **self.stated}, indent=2) + "\n"
         return Written(text, self._maps(known, names), self._twins(known["tied"], names))
 
+    def with_tokens(self, text: str, tokens: Mapping[str, Any]) -> str:
+        """Adds ids of tokens to a configuration; see `Format.with_tokens`."""
+        if not self.continues:
+            return text
+        return json.dumps({**json.loads(text), **tokens}, indent=2) + "\n"
+
     def _twins(self, tied: bool, names: Collection[str]) -> dict[str, str]:
         """Returns names of tensors that may repeat the embedding, whose name stands behind."""
         copies = [*self.names.copies, *([self.names.head(names)] if tied else [])]

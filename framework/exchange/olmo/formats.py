@@ -69,6 +69,13 @@ class OlmoFormat(Format):
         of_embedding = ConfigNode(owner, "the stem", model["stem"]).options["dropout"]
         return Written(self.text(values(sizes, dropout, of_embedding)), self.tensors(sizes))
 
+    def with_tokens(self, text: str, tokens: Mapping[str, Any]) -> str:
+        """Adds ids of tokens to a configuration, which has one that ends a text, and no first."""
+        read = yaml.safe_load(text)
+        ends = tokens.get("eos_token_id")
+        one = {"eos_token_id": ends[0]} if isinstance(ends, list) else {}
+        return self.text({**read.get("model", read), **tokens, **one})
+
     def tensors(self, model: Architecture) -> list[TensorMap]:
         """Lists the tensors of a model in the order in which OLMo's own code saves them."""
         return model.tensors(self.prefix)

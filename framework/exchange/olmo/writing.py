@@ -98,7 +98,7 @@ def architecture_of(
 
 
 def values(model: Architecture, dropout: float, embedding_dropout: float) -> dict[str, Any]:
-    """Returns the configuration of a model; which tokens end and pad a text it cannot know.
+    """Returns the configuration of a model, without the tokens that end and pad a text.
 
     Args:
         model: The model.

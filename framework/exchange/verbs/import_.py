@@ -35,12 +35,18 @@ def run(args: list[str], prog: str) -> None:
     )
     parser.add_argument("directory", type=Path, help="Folder of its tensors and configuration.")
     parser.add_argument("checkpoint", type=Path, help="File to write; its recipe goes beside it.")
+    parser.add_argument(
+        "--end",
+        type=str | None,
+        help="The token at which texts end, such as '</s>'; null: those that the files beside the "
+        "model name.",
+    )
     given = parser.parse(args)
     target: Path = given.checkpoint
     recipe = target.with_suffix(".yaml")
     for path in (target, recipe):
         require_new(path)
-    imported = import_directory(given.directory)
+    imported = import_directory(given.directory, given.end)
     target.parent.mkdir(parents=True, exist_ok=True)
     recipe.write_text(_recipe(imported, target), encoding="utf-8")
     save({**imported.checkpoint, NOTE: recipe.name}, target)

@@ -9,6 +9,7 @@ from framework import Sampling, TextModel, generate
 from framework.exchange.conversion import import_directory
 from framework.exchange.tokenizer import describe_tokenizer
 from framework.pretrained.tiny import write
+from tests.framework.exchange import spoken
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +46,29 @@ def test_a_tokenizer_beside_a_model(folder, tmp_path):
         assert describe_tokenizer(tmp_path, 257)["end"] == "a"
     with pytest.raises(ValueError, match=r"tokenizer.json has 257 tokens, more than the 200 of"):
         describe_tokenizer(tmp_path, 200)
+
+
+@pytest.mark.parametrize("kind", spoken.KINDS)
+def test_texts_stop_where_those_of_transformers_do(kind, tmp_path):
+    """At any of several tokens: here that which comes sixth, besides the one of the tokenizer."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder, prompt = spoken.write(tmp_path / "model", kind), "🙂 the sky"
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    read = tokenizer(prompt, return_tensors="pt")
+    options = {"max_new_tokens": 12, "do_sample": False}
+    free = AutoModelForCausalLM.from_pretrained(folder).generate(**read, **options)
+    given = read["input_ids"].shape[1]
+    spoken.state(folder, "generation_config.json", eos_token_id=[2, int(free[0, given + 5])])
+    found = AutoModelForCausalLM.from_pretrained(folder).generate(**read, **options)[0].tolist()
+    new = found[given:-1]
+    assert len(new) == free[0, given:].tolist().index(found[-1])
+    torch.save(import_directory(folder).checkpoint, tmp_path / "model.ckpt")
+    [text] = generate(tmp_path / "model.ckpt", prompt, Sampling(length=12, temperature=0.0))
+    assert text.tokens == len(new)
+    model = TextModel(tmp_path / "model.ckpt")
+    assert model.encode([prompt]) == read["input_ids"].tolist()
+    assert model.vocabulary.begin == 1
+    assert "".join(model.stream(prompt, Sampling(length=12, temperature=0.0))) == text.text
+    expected = tokenizer.decode(found[:-1], skip_special_tokens=True)
+    assert prompt + text.text == expected

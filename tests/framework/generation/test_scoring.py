@@ -8,9 +8,11 @@ import torch
 
 from framework.data import TextFiles, TokenData
 from framework.data.tokens.tokenizer import KnownVocabulary
+from framework.exchange.conversion import import_directory
 from framework.generation import TextModel
 from framework.generation.scoring import Score, ScoredFile, score
 from tests.framework.conftest import OTHER, TEXT
+from tests.framework.exchange import spoken
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +48,25 @@ def test_documents_of_json_lines_each_have_a_beginning(model, tmp_path):
     assert found.tokens == sum(map(len, ids)) + 1
     with pytest.raises(ValueError, match=r"line 1 has no 'body', it has 'text'"):
         score(model, ScoredFile(path, "body"), 8)
+
+
+def test_what_begins_a_document_is_given_where_another_token_ends_the_one_before(tmp_path):
+    """As transformers scores documents that begin with one token and end with another."""
+    transformers = pytest.importorskip("transformers")
+    folder, path = spoken.write(tmp_path / "model"), tmp_path / "rows.jsonl"
+    torch.save(import_directory(folder).checkpoint, tmp_path / "one.ckpt")
+    path.write_text("".join(json.dumps({"text": row}) + "\n" for row in ("the sky", "is the")))
+    found = score(TextModel(tmp_path / "one.ckpt"), ScoredFile(path), 8)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    one, two = (tokenizer.encode(text) for text in ("the sky", "is the"))
+    assert one[0] == two[0] == tokenizer.bos_token_id
+    ids = torch.tensor([[*one, tokenizer.eos_token_id, *two]])
+    labels = ids.where(ids != tokenizer.bos_token_id, -100)
+    with torch.no_grad():
+        model = transformers.AutoModelForCausalLM.from_pretrained(folder)
+        expected = model(ids, labels=labels).loss.item()
+    assert found.tokens == ids.shape[1] - 2
+    assert found.metrics["nll"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_scores_add_up():

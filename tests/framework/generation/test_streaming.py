@@ -5,7 +5,9 @@ import random
 import pytest
 
 from framework.data.tokens.tokenizer import BytePairTokenizer, ByteTokenizer
+from framework.data.tokens.vocabularies import JsonVocabulary
 from framework.generation.streaming import TextStream, text_after
+from tests.framework.exchange import spoken
 
 TEXT = "naïve — 😀 text, 日本語 and \N{REPLACEMENT CHARACTER} itself."
 
@@ -21,14 +23,28 @@ def test_text_is_shown_character_by_character(tokenizer):
     assert sum(map(bool, pieces)) > 10
 
 
-def test_bytes_that_are_no_text_give_what_decoding_gives():
+ODD = [0x41, 0x0A, 0xC3, 0xA9, 0xE2, 0x82, 0xF0, 0x9F, 0xFF, 0x80]
+NAMES = ("▁", "▁the", "a", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in ODD))
+FALLBACK = JsonVocabulary(spoken.engine(), "</s>", begin="<s>")  # bytes beside words
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "ids"),
+    [
+        (ByteTokenizer(), [*ODD, 256]),
+        (FALLBACK, [*map(FALLBACK.id_of, NAMES)]),
+    ],
+)
+@pytest.mark.parametrize("prompt", ["", "the é"])
+def test_bytes_that_are_no_text_give_what_decoding_gives(vocabulary, ids, prompt):
     """Whatever a model writes, all pieces together are the text of all tokens."""
     numbers = random.Random(0)
+    given = [vocabulary.begin, *vocabulary.encode([prompt])[0]]
     for _ in range(200):
-        ids = numbers.choices([0x41, 0xC3, 0xA9, 0xE2, 0x82, 0xF0, 0x9F, 0xFF, 0x80, 256], k=12)
-        stream = TextStream(ByteTokenizer().decode)
-        pieces = [*map(stream.add, ids), stream.finish()]
-        assert "".join(pieces) == ByteTokenizer().decode(ids)
+        new = numbers.choices(ids, k=12)
+        stream = TextStream(vocabulary.decode, given, vocabulary.runs)
+        pieces = [*map(stream.add, new), stream.finish()]
+        assert "".join(pieces) == text_after(vocabulary.decode, given, new)
 
 
 def test_a_decoder_that_drops_the_first_space():

@@ -16,6 +16,7 @@ from framework.generation.harness import Harness
 from framework.generation.tasks import measure
 from framework.generation.verbs import evaluate
 from framework.pretrained.tiny import write
+from tests.framework.exchange import spoken
 
 ROWS = [
     {"text": "The sky is", "choices": [" blue", " a number", "green "], "answer": 0},
@@ -76,6 +77,14 @@ def llama(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """A model whose tokenizer puts a token in front of every text, and ends texts with others."""
+    folder = spoken.write(tmp_path_factory.mktemp("begun"), eos_token_id=[2, 4])
+    torch.save(import_directory(folder).checkpoint, folder / "llama.ckpt")
+    return folder
+
+
 def theirs(folder, llama):
     from lm_eval.evaluator import simple_evaluate
     from lm_eval.models.huggingface import HFLM
@@ -94,7 +103,9 @@ def theirs(folder, llama):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of theirs
-def test_scores_are_those_of_transformers(folder, llama):
+@pytest.mark.parametrize("model", ["llama", "begun"])
+def test_scores_are_those_of_transformers(folder, model, request):
+    llama = request.getfixturevalue(model)
     found = measure(TextModel(llama / "llama.ckpt"), [*TASKS], folder, batch_size=2)
     numbers = {(one.task, one.metric): one.value for one in found}
     expected = theirs(folder, llama)
@@ -119,6 +130,20 @@ def test_tasks_are_measured_on_the_terminal(folder, llama, capsys):
 
 def asked(*args):
     return SimpleNamespace(args=args)
+
+
+def test_texts_are_read_as_transformers_reads_them(begun):
+    """As its class for lm-eval does: with a token in front, but for one that is spelled."""
+    from transformers import AutoTokenizer
+
+    read, harness = AutoTokenizer.from_pretrained(begun), Harness(TextModel(begun / "llama.ckpt"))
+    for text in ("the sky", "a <s> b </s>", "<s> the sky", ""):
+        spelled = text.startswith("<s>")
+        assert harness.tok_encode(text) == read.encode(text, add_special_tokens=not spelled)
+        for add in (True, False):
+            assert harness.tok_encode(text, add) == read.encode(text, add_special_tokens=add)
+    assert harness.prefix_token_id == read.bos_token_id
+    assert harness.eot_token_id == read.eos_token_id
 
 
 @torch.no_grad()

@@ -20,7 +20,7 @@ FORMAT = 1
 class Shard:
     """A file of raw little-endian token ids, and what it holds.
 
-    The token between documents precedes each document, so that a shard begins with it.
+    The token that begins a document precedes each, so that a shard begins with it.
 
     Args:
         name: Name of the file in the folder.
@@ -88,6 +88,7 @@ def write_index(index: Index, folder: Path) -> None:
         "vocabulary": vocabulary,
         "vocabulary_digest": index.vocabulary.digest(),
         "vocabulary_size": index.vocabulary.size,
+        "begin_token": index.vocabulary.begin,
         "end_token": index.vocabulary.end,
         "tokens": index.tokens,
         "documents": index.documents,

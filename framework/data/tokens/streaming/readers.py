@@ -46,7 +46,7 @@ class Window(NamedTuple):
 class Tokens(NamedTuple):
     """A document as tokens."""
 
-    ids: list[int]  # the token between documents is in front
+    ids: list[int]  # the token that begins it is in front; that which ends it, if another, behind
     before: State
 
 
@@ -136,5 +136,6 @@ class Reader:
 
     def _encoded(self, group: list[Read]) -> Iterator[Tokens]:
         rows = self.vocabulary.encode([one.text for one in group]) if group else []
+        *ends, begin = self.vocabulary.between
         for one, ids in zip(group, rows, strict=True):
-            yield Tokens([self.vocabulary.end, *ids], one.before)
+            yield Tokens([begin, *ids, *ends], one.before)

@@ -18,6 +18,7 @@ from framework.data.tokens.text_files import TextFiles
 from framework.data.tokens.token_files import TokenFiles
 from framework.data.tokens.tokenizer import BytePairTokenizer, ByteTokenizer, KnownVocabulary
 from framework.data.tokens.vocabularies import JsonVocabulary, Vocabulary
+from tests.framework.exchange import spoken
 
 PROSE = "".join(f"Line {k} of a text — with dashes.\n" for k in range(200))
 
@@ -332,6 +333,15 @@ def test_elsewhere_is_another_text_in_the_same_tokens(files, others):
     assert data.decode(batch.target[0].tolist()) in text
     own = TokenData(others, BytePairTokenizer(300), 16)
     assert own.encode(text) != data.encode(text)
+
+
+def test_documents_begin_with_one_token_and_end_with_another(files):
+    vocabulary = JsonVocabulary(spoken.engine(), "</s>", begin="<s>")
+    data = TokenData(files, KnownVocabulary(vocabulary), 16, separate_documents=True)
+    one, two = vocabulary.encode([PROSE, PROSE.upper()])
+    assert data._streams.streams["train"].ids.tolist() == [1, *one, 2, 1, *two]
+    assert (data.spec.separator, data.end_tokens) == (1, (2,))
+    assert data.begin(["the"]) == [[1, *vocabulary.encode(["the"])[0]]]
 
 
 def test_documents_are_marked_by_the_token_between_them(files, tmp_path):

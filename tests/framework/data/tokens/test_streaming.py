@@ -18,7 +18,9 @@ from framework.data.tokens.streaming.module import StreamedTokenData
 from framework.data.tokens.streaming.readers import Bookmark, Reader
 from framework.data.tokens.streaming.source import StreamedText
 from framework.data.tokens.tokenizer import ByteTokenizer
+from framework.data.tokens.vocabularies import JsonVocabulary
 from framework.modules import LanguageModel
+from tests.framework.exchange import spoken
 from tests.framework.modules.parts import options, trainer
 from tests.ranks import run_ranks
 
@@ -49,6 +51,14 @@ def reader(source, number=0, readers=4, block=BLOCK, seed=1):
 
 def first(iterable, number):
     return list(itertools.islice(iterable, number))
+
+
+def test_documents_end_with_a_token_of_their_own(source):
+    vocabulary = JsonVocabulary(spoken.engine(), "</s>", begin="<s>")
+    window = next(Reader(source, vocabulary, 200, 1, 1, 1, 4).windows(0))
+    one, two, three = vocabulary.encode([f"1.{row} {'é' * row}" for row in range(3)])
+    expected = [1, *one, 2, 1, *two, 2, 1, *three, 2]
+    assert window.ids.tolist()[: len(expected)] == expected
 
 
 @pytest.mark.parametrize("number", [0, 1])

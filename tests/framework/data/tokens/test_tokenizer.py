@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tokenizers import Tokenizer, models
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from framework.data.tokens.tokenizer import (
     END,
@@ -11,7 +11,8 @@ from framework.data.tokens.tokenizer import (
     ByteTokenizer,
     FileTokenizer,
 )
-from framework.data.tokens.vocabularies import Numerals, restore
+from framework.data.tokens.vocabularies import JsonVocabulary, Numerals, restore
+from tests.framework.exchange import spoken
 
 TEXT = "It was the best of times,\n\nit was the worst of times … naïve 😀\n" * 20
 
@@ -117,6 +118,49 @@ def test_text_that_spells_a_special_token_is_text(tmp_path, special):
         [ids] = each.encode([text])
         assert each.end not in ids
         assert each.decode([each.end, *ids]) == text
+
+
+PIECES = {"<unk>": 0.0, "<s>": 0.0, "</s>": 0.0, "▁": -2.0, "a": -3.0, "▁a": -2.5}
+PIECES |= dict.fromkeys("<s>/unk", -4.0)
+UNIGRAM = Tokenizer(models.Unigram([*PIECES.items()], 0))
+UNIGRAM.pre_tokenizer, UNIGRAM.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+WORDS = Tokenizer(models.WordLevel({"<unk>": 0, "<s>": 1, "</s>": 2, "a": 3}, "<unk>"))
+WORDS.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+
+
+@pytest.mark.parametrize("engine", [UNIGRAM, WORDS, spoken.engine()])
+def test_words_of_a_model_that_are_special_tokens_are_text_too(engine):
+    """In a vocabulary of sentencepiece special tokens are words, which it finds in any text."""
+    engine.add_special_tokens(["<unk>", "<s>", "</s>"])
+    vocabulary = JsonVocabulary(Tokenizer.from_str(engine.to_str()), "</s>", begin="<s>")
+    again = restore(json.loads(json.dumps(vocabulary.describe())))
+    for text in ("a <s> a", "<s>", "a</s>a <unk>"):
+        [ids] = vocabulary.encode([text])
+        assert not {vocabulary.begin, *vocabulary.ends} & {*ids}
+        assert engine is WORDS or vocabulary.decode(ids) == text
+        assert again.encode([text]) == [ids]
+    assert again.digest() == vocabulary.digest()
+    assert vocabulary.encode(["a a"])[0] == engine.encode("a a", add_special_tokens=False).ids
+    published = engine.encode("a <s> a").ids
+    assert vocabulary.encode_as_published(["a <s> a"]) == [published]
+    assert vocabulary.begin in published
+
+
+def test_a_document_may_begin_with_one_token_and_end_with_another(tmp_path):
+    spoken.engine().save(str(tmp_path / "tokenizer.json"))
+    two = FileTokenizer(str(tmp_path / "tokenizer.json"), end="</s>", begin="<s>")
+    one = FileTokenizer(str(tmp_path / "tokenizer.json"), end="</s>")
+    assert (two.begin, two.end, two.ends, two.between) == (1, 2, (2,), [2, 1])
+    assert (one.begin, one.end, one.ends, one.between) == (2, 2, (2,), [2])
+    assert one.digest() != two.digest()
+    with pytest.raises(ValueError, match=r"has no token begin='<b>'; set begin to"):
+        FileTokenizer(str(tmp_path / "tokenizer.json"), end="</s>", begin="<b>")
+    held = {**two.describe(), "ends": [4, 2], "files": {"a.json": "{}"}}
+    restored = restore(held)
+    assert (restored.ends, restored.files) == ((2, 4), {"a.json": "{}"})
+    assert restored.digest() == two.digest()
+    earlier = {name: held[name] for name in ("kind", "json", "end", "requested")}
+    assert restore(earlier).digest() == one.digest()
 
 
 @pytest.mark.parametrize("tokenizer", [ByteTokenizer(), BytePairTokenizer(300)])
