@@ -76,14 +76,8 @@ def token_ids(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
         checkpoint: The checkpoint; what it was imported from says it first, then its tokenizer.
     """
     described = checkpoint.get(TOKENIZER)
-    known = isinstance(described, Mapping) and described.get("kind") in ("json", "bytes")
-    vocabulary = restore(described) if known and isinstance(described, Mapping) else None
-    found: dict[str, Any] = {}
-    if vocabulary is not None:
-        ends = vocabulary.ends
-        found = {BEGIN: vocabulary.begin, ENDS: ends[0] if len(ends) == 1 else list(ends)}
-    if isinstance(vocabulary, JsonVocabulary):
-        found |= _padding(vocabulary)
+    vocabulary = restore(described) if isinstance(described, Mapping) else None
+    found = _of_vocabulary(vocabulary) if isinstance(vocabulary, (JsonVocabulary, Bytes)) else {}
     origin = checkpoint.get(ORIGIN, {})
     read = parse(origin["config"], origin["texts"][origin["config"]]) if origin else {}
     model = read.get("model")  # in a file of OLMo's own code
@@ -92,14 +86,30 @@ def token_ids(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     return found | {key: stated[key] for key in keys}
 
 
-def _padding(vocabulary: JsonVocabulary) -> dict[str, int]:
-    """Returns the token that fills up texts, where a file that came along names it."""
-    for name in (CONFIG, SPECIALS):
-        token = token_name(parse(name, vocabulary.files.get(name, "{}")).get("pad_token"))
-        found = vocabulary.id_of(token)
-        if found is not None:
-            return {PADDING: found}
-    return {}
+def _of_vocabulary(vocabulary: JsonVocabulary | Bytes) -> dict[str, Any]:
+    """Returns the ids that a vocabulary knows.
+
+    Where files came along that name no token in front of a text, there is none in transformers.
+    """
+    begin, ends = vocabulary.begin, list(vocabulary.ends)
+    known = {BEGIN: begin, ENDS: ends if len(ends) > 1 else ends[0]}
+    if not isinstance(vocabulary, JsonVocabulary) or not vocabulary.files:
+        return known
+    named = _named(vocabulary, {BEGIN: "bos_token", PADDING: "pad_token"})
+    if begin == vocabulary.end and BEGIN not in named:
+        del known[BEGIN]
+    return {**named, **known}
+
+
+def _named(vocabulary: JsonVocabulary, keys: Mapping[str, str]) -> dict[str, int]:
+    """Returns the ids of tokens that the files beside a tokenizer name, as far as it has them."""
+    found: dict[str, int] = {}
+    for file in (SPECIALS, CONFIG):
+        values = parse(file, vocabulary.files.get(file, "{}"))
+        for key, name in keys.items():
+            token = vocabulary.id_of(token_name(values.get(name)))
+            found |= {} if token is None else {key: token}
+    return found
 
 
 def _came(checkpoint: Mapping[str, Any]) -> dict[str, str]:

@@ -6,11 +6,13 @@ import pytest
 import torch
 
 import cli
+from framework.data.tokens.tokenizer import FileTokenizer
 from framework.data.tokens.vocabularies import restore
 from framework.exchange.conversion import FORMATS, import_directory
 from framework.exchange.exporting import export
 from framework.exchange.tokenizer import describe_tokenizer
 from framework.generation import TextModel
+from framework.pretrained import PretrainedTokenizer
 from tests.framework.exchange import spoken
 from tests.framework.exchange.published import refusal
 
@@ -150,3 +152,11 @@ def test_a_model_that_was_trained_further_keeps_what_came_with_its_tokenizer(
     theirs = pytest.importorskip("transformers").AutoTokenizer.from_pretrained(tmp_path / "again")
     assert (theirs.pad_token, theirs.unk_token, theirs.padding_side) == ("<pad>", "<unk>", "left")
     assert theirs.chat_template == spoken.CHAT
+
+
+def test_a_tokenizer_is_the_same_however_it_is_named(folder):
+    found = restore(describe_tokenizer(folder, 400))
+    path = str(folder / "tokenizer.json")
+    for other in (FileTokenizer(path, "</s>", "<s>"), PretrainedTokenizer(str(folder))):
+        assert other.known().digest() == found.digest()
+        assert other.known().between == found.between == [2, 1]

@@ -46,7 +46,8 @@ class TokenShards(Corpus):
         """Maps the shards.
 
         Args:
-            tokenizer: None, or the one that the shards were made with.
+            tokenizer: None, or the one that the shards were made with. That of a checkpoint may
+                know more of it than the shards: what came with a published model.
 
         Raises:
             ValueError: If the folders or `tokenizer` are of other vocabularies, an id lies beyond
@@ -71,7 +72,7 @@ class TokenShards(Corpus):
             split: sum(shard.bytes for shard in parts[split]) / max(1, len(streams[split]) - 1)
             for split in ("val", "test")
         }
-        return Streams(streams, vocabulary, lengths)
+        return Streams(streams, vocabulary if given is None else given, lengths)
 
     def _part(self, split: str) -> tuple[Shard, ...]:
         """Returns the shards that belong to a split."""
