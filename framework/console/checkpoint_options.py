@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 from lightning.fabric import Fabric
 
+from framework.console.devices import fabric_on
 from framework.console.errors import UserError
 from framework.console.opened_checkpoint import OpenedCheckpoint
 from framework.console.parsing import VerbParser
@@ -60,7 +61,7 @@ class CheckpointOptions:
 
     def launch(self) -> Fabric:
         """Starts the processes that share the work."""
-        fabric = Fabric(accelerator=self.accelerator, devices=self.devices)
+        fabric = fabric_on(self.accelerator, self.devices)
         fabric.launch()
         return fabric
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,25 @@ def require_new(path: Path, suffixes: Sequence[str] = ()) -> None:
     except OSError as error:
         raise UserError(
             f"{path} cannot be written there ({error.strerror}); choose another folder."
+        ) from error
+
+
+@contextmanager
+def written(path: Path) -> Iterator[None]:
+    """Names a file, or a folder, that cannot be written, as on a full disk.
+
+    Args:
+        path: What is written inside the `with` statement.
+
+    Raises:
+        UserError: In place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{path} could not be written ({error.strerror or error}); make room for it, or "
+            "choose another place."
         ) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -13,8 +14,10 @@ from typing import Any
 import torch
 import yaml
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
+
+from framework.checkpoint_files import TEMPORARY, remove
+from framework.tensor_files import write_pickled, write_safetensors
 
 INDEX = ".index.json"  # suffix of a file that lists the shards
 LAYOUTS = (  # a file of tensors and its configuration
@@ -30,6 +33,7 @@ COMPANIONS = (  # what may lie beside a model and goes along with it
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     *("vocab.json", "merges.txt", "vocab.txt", "chat_template.jinja", "chat_template.json"),
 )
+WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*" + INDEX)  # files of tensors, and their lists
 BINARIES = ("tokenizer.model", "spiece.model")  # of sentencepiece
 
 
@@ -58,21 +62,39 @@ class Published:
         return {name: tensor for held in self.files.values() for name, tensor in held.items()}
 
     def write(self, folder: Path) -> None:
-        """Writes the files into a folder, which is created if missing.
+        """Writes the files into a folder, which is created if missing, once all are complete.
 
         Raises:
-            ValueError: If the folder holds a published model or one of the files already.
+            ValueError: If the folder holds a published model, tensors of one that was not
+                completed, or one of the files already.
+            OSError: If they cannot be written; the folder is as it was then.
         """
+        self._require_free(folder)
+        is_new = not folder.exists()
+        remove(temporary := folder / TEMPORARY)  # which a process that was killed has left
+        temporary.mkdir(parents=True)
+        try:
+            self._write(temporary)
+            for name in (*self.binaries, *self.files, *self.texts):
+                os.replace(temporary / name, folder / name)
+            remove(temporary)
+        except BaseException:
+            remove(folder if is_new else temporary)
+            raise
+
+    def _require_free(self, folder: Path) -> None:
         layouts = (name for pair in LAYOUTS for name in pair)
         names = (*layouts, *self.files, *self.texts, *self.binaries)
-        if taken := [name for name in names if (folder / name).exists()]:
+        weights = (path.name for pattern in WEIGHTS for path in folder.glob(pattern))
+        if taken := [name for name in (*names, *weights) if (folder / name).exists()]:
             raise ValueError(f"{folder} holds a {taken[0]} already; choose another directory.")
-        folder.mkdir(parents=True, exist_ok=True)
+
+    def _write(self, folder: Path) -> None:
         for name, tensors in self.files.items():
             if name.endswith(".safetensors"):
-                save_file(tensors, folder / name, self.metadata.get(name))
+                write_safetensors(folder / name, tensors, self.metadata.get(name))
             else:
-                torch.save(tensors, folder / name)
+                write_pickled(folder / name, tensors)
         for name, text in self.texts.items():
             (folder / name).write_text(text, encoding="utf-8", newline="")
         for name, content in self.binaries.items():

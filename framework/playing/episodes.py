@@ -11,10 +11,10 @@ from typing import Any
 
 import pandas as pd
 import torch
-from lightning.fabric import Fabric
 
 from components.data import EpisodeBatch, TrajectorySpec
 from components.metrics.returns import RANDOM, named_scores
+from framework.console.devices import fabric_on
 from framework.console.outputs import TABLES, require_new, write_table
 from framework.data.trajectories.environments import Environment
 from framework.data.trajectories.making import make
@@ -88,7 +88,7 @@ def play(
     place.try_out(pictures=bool(films))
     spec = _spec_in(place, module.spec)
     references = _references(place, spec, module.spec, expert)
-    module = module.to(Fabric(accelerator=accelerator, devices=1).device)
+    module = module.to(fabric_on(accelerator).device)
     for path in films.values():
         path.parent.mkdir(parents=True, exist_ok=True)
     tasks = [(target, seed + k) for target in targets for k in range(episodes)]

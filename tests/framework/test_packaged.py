@@ -4,16 +4,17 @@ import json
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from cli import main
 from components.data import SeriesSpec
 from components.supports import Interval
-from framework import forecast, packaged
+from framework import forecast, packaged, tensor_files
 from framework.checkpoints import load_parameters, read
 from framework.data import Arrays
 from framework.modules.loading import load_module
-from framework.packaged import KEY, locate, read_packaged, write_packaged
+from framework.packaged import KEY, LONG, locate, read_packaged, write_packaged
 
 SERIES = Arrays([[float(x % 4) + 0.1 * x for x in range(30)] for _ in range(3)], season=12)
 
@@ -64,6 +65,37 @@ def test_specs_come_back_as_they_were(tmp_path):
         "spec": spec,
         "list": [1, [2]],
     }
+
+
+def test_what_else_a_checkpoint_holds_comes_back(tmp_path):
+    notes = {"tokenizer": {"json": "é" * (LONG + 1), "end": "é"}, "scales": {"mean": [0.1, 3.0]}}
+    tensors = {"mask": torch.ones(2, 3), "bytes": torch.zeros(0, dtype=torch.uint8)}
+    state = {"weight": torch.ones(2)}
+    path = tmp_path / "a.safetensors"
+    write_packaged(path, {"dim": 2}, state, notes | {"published": tensors})
+    found = read(path)
+    assert {name: found[name] for name in notes} == notes
+    for name, value in tensors.items():
+        assert torch.equal(found["published"][name], value)
+        assert found["published"][name].dtype == value.dtype
+    assert found["state_dict"].keys() == state.keys()
+    assert found["hyper_parameters"] == {"dim": 2}
+
+
+def test_what_is_no_plain_data_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"cannot \(.*set is not JSON serializable\); use the ch"):
+        write_packaged(tmp_path / "a.safetensors", {}, {}, {"x": {1}})
+
+
+def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
+    def fail(tensors, path, metadata):
+        path.touch()
+        raise SafetensorError("Error: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(tensor_files, "save_file", fail)
+    with pytest.raises(OSError, match="No space left on device"):
+        write_packaged(tmp_path / "a.safetensors", {}, {"x": torch.ones(1)})
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,7 @@ def test_what_cannot_be_joined_is_one_sentence(tmp_path):
     folder = str(written(tmp_path / "folder"))
     (tmp_path / "there.ckpt").touch()
     for words, sentence in (
-        ((folder, "out.bin"), r"out.bin is neither a file \*.safetensors nor a file \*.ckpt"),
+        ((folder, "out.bin"), r"out.bin must end in \.safetensors or \.ckpt; rename it"),
         ((folder, str(tmp_path / "there.ckpt")), "exists already"),
         ((str(tmp_path / "there.ckpt"), str(tmp_path / "b.ckpt")), "is one file already"),
         ((str(tmp_path / "gone"), str(tmp_path / "b.ckpt")), "There is no checkpoint"),

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor
 
 from components.data import Batch
@@ -20,6 +19,7 @@ from framework.catalogue.report.charts import bar_chart, diagonal_chart
 from framework.checkpoints import of_run
 from framework.console import import_path
 from framework.console.checkpoint_options import CheckpointOptions, parse_options
+from framework.console.devices import fabric_on
 from framework.console.errors import UserError
 from framework.console.opened_checkpoint import OpenedCheckpoint
 from framework.modules.base import PredictiveModule
@@ -91,7 +91,7 @@ def measure(folder: Path, examples: int) -> list[Block]:
     import_path.extend([str(found[0])])
     options = parse_options(CheckpointOptions, "report", "", checkpoint, [])
     checkpoint.require_data(options.data)
-    device = Fabric(accelerator=options.accelerator, devices=1).device
+    device = fabric_on(options.accelerator).device
     module, split = checkpoint.module.to(device), Spread(options.data.dataset("val"), examples)
     sample = Sample(split, batch_size=BATCH, device=device)
     said = f"Of {checkpoint.path.name}, on {sample.size:,} examples of validation."

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from framework.checkpoint_files import save
-from framework.checkpoints import joined, load_parameters, read
+from framework.checkpoints import joined
 from framework.console.errors import UserError
+from framework.console.outputs import require_new, written
 from framework.console.parsing import VerbParser
-from framework.packaged import SUFFIX, write_packaged
+from framework.exchange.packaging import package
+from framework.packaged import SUFFIX
 
 CHECKPOINT = ".ckpt"
 
@@ -33,21 +35,17 @@ def run(args: list[str], prog: str) -> None:
     parser.add_argument(
         "output",
         type=Path,
-        help="A file MODEL.safetensors for the parameters alone, which all verbs read; or "
+        help="A file MODEL.safetensors for the model alone, which all verbs read; or "
         "MODEL.ckpt for all of the checkpoint, with which a run can go on.",
     )
     given = parser.parse(args)
-    if given.output.suffix not in (SUFFIX, CHECKPOINT):
-        raise UserError(
-            f"{given.output} is neither a file *{SUFFIX} nor a file *{CHECKPOINT}; name one."
-        )
-    if given.output.exists():
-        raise UserError(f"{given.output} exists already; choose another name, or delete it.")
     if given.folder.is_file():
         raise UserError(f"{given.folder} is one file already, which all verbs read.")
+    require_new(given.output, (SUFFIX, CHECKPOINT))
     if given.output.suffix == SUFFIX:
-        options = read(given.folder).get("hyper_parameters", {})
-        write_packaged(given.output, options, load_parameters(given.folder))
+        package(given.folder, given.output)
     else:
-        save(joined(given.folder), given.output)
+        whole = joined(given.folder)
+        with written(given.output):
+            save(whole, given.output)
     print(given.output)

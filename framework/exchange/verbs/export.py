@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from framework.checkpoints import load_parameters, read
 from framework.console.errors import UserError
+from framework.console.outputs import require_new, written
 from framework.console.parsing import VerbParser
 from framework.exchange.conversion import FORMATS
 from framework.exchange.exporting import export
-from framework.packaged import SUFFIX, write_packaged
+from framework.exchange.packaging import package
+from framework.packaged import SUFFIX
 
 NAMES: Any = Literal[tuple(FORMATS)]
 
@@ -58,10 +59,11 @@ def run(args: list[str], prog: str) -> None:
                     f"--{name} {given[name]} is that of a directory; drop it, or name a directory "
                     f"in place of {given.output}."
                 )
-        options = read(given.checkpoint).get("hyper_parameters", {})
-        write_packaged(given.output, options, load_parameters(given.checkpoint))
+        require_new(given.output)
+        package(given.checkpoint, given.output)
         print(given.output)
         return
     published = export(given.checkpoint, FORMATS.get(given.format), given.licence)
-    published.write(given.output)
+    with written(given.output):
+        published.write(given.output)
     print("\n".join(str(given.output / name) for name in (*published.files, *published.texts)))

@@ -9,12 +9,14 @@ import yaml
 from components.data import TokenSpec
 from framework.checkpoint_files import save
 from framework.checkpoints import NOTE
-from framework.console.outputs import require_new
+from framework.console.outputs import require_new, written
 from framework.console.parsing import VerbParser
 from framework.data.tokens.text import TOKENIZER
 from framework.exchange.conversion import FORMATS, Imported, import_directory
 from framework.tables import table
+from framework.whole_files import write_text
 
+CHECKPOINT = ".ckpt"
 INTERNAL = ("_class_path", "_instantiator", "spec")  # hyper-parameters that are no options
 
 
@@ -26,7 +28,7 @@ def run(args: list[str], prog: str) -> None:
         prog: Name of the program.
 
     Raises:
-        UserError: If an argument is wrong or the checkpoint exists already.
+        UserError: If an argument is wrong, or a file exists already or cannot be written.
         ValueError: If the directory cannot be read, or no model of ours computes the same.
     """
     parser = VerbParser(
@@ -34,7 +36,9 @@ def run(args: list[str], prog: str) -> None:
         description=f"Makes a checkpoint of a published model: {', '.join(FORMATS)}.",
     )
     parser.add_argument("directory", type=Path, help="Folder of its tensors and configuration.")
-    parser.add_argument("checkpoint", type=Path, help="File to write; its recipe goes beside it.")
+    parser.add_argument(
+        "checkpoint", type=Path, help="File MODEL.ckpt to write; its recipe goes beside it."
+    )
     parser.add_argument(
         "--end",
         type=str | None,
@@ -43,17 +47,25 @@ def run(args: list[str], prog: str) -> None:
     )
     given = parser.parse(args)
     target: Path = given.checkpoint
-    recipe = target.with_suffix(".yaml")
-    for path in (target, recipe):
-        require_new(path)
+    require_new(target, (CHECKPOINT,))
+    require_new(recipe := target.with_suffix(".yaml"))
     imported = import_directory(given.directory, given.end)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    recipe.write_text(_recipe(imported, target), encoding="utf-8")
-    save({**imported.checkpoint, NOTE: recipe.name}, target)
+    with written(target):
+        _write(imported, target, recipe)
     print(_summary(imported, given.directory))
     print(f"\nCheckpoint: {target}\nRecipe of its model: {recipe}")
     if TOKENIZER in imported.checkpoint:
         print("The checkpoint holds the tokenizer of the model.")
+
+
+def _write(imported: Imported, target: Path, recipe: Path) -> None:
+    """Writes both files, or none: a rerun would find the one that is there already."""
+    save({**imported.checkpoint, NOTE: recipe.name}, target)
+    try:
+        write_text(recipe, _recipe(imported, target))
+    except BaseException:
+        target.unlink()
+        raise
 
 
 def _summary(imported: Imported, directory: Path) -> str:

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning.fabric import Fabric
-
 from framework.console.checkpoint_options import HELP
+from framework.console.devices import fabric_on
 from framework.console.errors import UserError
 from framework.console.opened_checkpoint import OpenedCheckpoint
 from framework.console.outputs import TABLES, require_new, write_table
@@ -59,7 +58,7 @@ def run(words: list[str], prog: str) -> None:
     for path, suffixes in ((output, TABLES), (plot, PICTURES)):
         if path is not None:
             require_new(path, suffixes)
-    fabric = Fabric(accelerator=given.accelerator, devices=1)
+    fabric = fabric_on(given.accelerator)
     module = OpenedCheckpoint(given.checkpoint).module.to(fabric.device)
     frame = forecast(
         module,  # type: ignore[arg-type]  # which has been checked

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from lightning.fabric import Fabric
-
 from framework.console.checkpoint_options import leading
+from framework.console.devices import fabric_on
 from framework.console.errors import UserError
 from framework.console.parsing import VerbParser
 from framework.data.files import existing_file
@@ -92,7 +91,7 @@ def run(words: list[str], prog: str) -> None:
         ScoredFile(existing_file(name, "evaluate: file"), options.column) for name in named[1:]
     ]
     model = TextModel(named[0], options.tokenizer)
-    device = Fabric(accelerator=options.accelerator, devices=1).device
+    device = fabric_on(options.accelerator).device
     scores = {str(file.path): score(model, file, options.batch_size, device) for file in files}
     if len(scores) > 1:
         scores["all"] = sum(scores.values(), Score(0, 0, 0.0))
@@ -112,7 +111,7 @@ def _measure(named: Sequence[str], options: EvaluateOptions, tasks: str) -> None
         options.shots,
         options.limit,
         options.batch_size,
-        Fabric(accelerator=options.accelerator, devices=1).device,
+        fabric_on(options.accelerator).device,
     )
     rows = [["task", "metric", "value", "standard error"]]
     for one in found:

@@ -10,8 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import IO
 
-from lightning.fabric import Fabric
-
+from framework.console.devices import fabric_on
 from framework.console.errors import UserError
 from framework.console.outputs import require_new
 from framework.console.parsing import VerbParser
@@ -105,7 +104,7 @@ def run(words: list[str], prog: str) -> None:
     checkpoint, options, sampling = parse(words, prog)
     prompts = options.read()
     model = TextModel(checkpoint, options.tokenizer)
-    device = Fabric(accelerator=options.accelerator, devices=1).device
+    device = fabric_on(options.accelerator).device
     _warn(model, prompts)
     if len(prompts) == options.samples == 1 and options.output is None:
         print(prompts[0], end="", flush=True)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import cli
+from framework.generation import generate
 from framework.modules.language import LanguageModel
 from tests.framework.exchange.published import (
     GOLDEN,
@@ -97,6 +98,68 @@ def test_an_export_gives_the_files_back(golden_model, capsys):
         assert (golden_model / "again" / name).read_bytes() == (
             golden_model / "model" / name
         ).read_bytes()
+
+
+def test_one_file_gives_the_files_back_as_well(golden_model):
+    cli.main(["import", "model", "model.ckpt"])
+    cli.main(["export", "model.ckpt", "model.safetensors"])
+    cli.main(["export", "model.safetensors", "again"])
+    for name in ("model.pt", "config.yaml"):
+        again, before = (golden_model / folder / name for folder in ("again", "model"))
+        assert again.read_bytes() == before.read_bytes()
+
+
+def test_one_file_writes_the_texts_of_its_checkpoint(written, tmp_path):
+    file = tmp_path / "model.safetensors"
+    cli.main(["export", str(written.checkpoint), str(file)])
+    assert generate(file, ["The license"]) == generate(written.checkpoint, ["The license"])
+
+
+@pytest.mark.parametrize("name", ["x.yaml", "x.safetensors", "llama-3.1"])
+def test_an_import_writes_a_checkpoint(golden_model, name, capsys):
+    """Its recipe beside it has the same name but for the suffix."""
+    assert f"{name} must end in .ckpt; rename it" in told(capsys, "import", "model", name)
+
+
+def fail(path, *_):
+    """Writes as a full disk lets it."""
+    path.touch()
+    raise OSError(28, "No space left on device")
+
+
+def test_an_import_that_fails_can_be_repeated(golden_model, capsys, monkeypatch):
+    with monkeypatch.context() as full:
+        full.setattr("framework.whole_files.os.fsync", lambda file: fail(golden_model / "model"))
+        said = told(capsys, "import", "model", "x.ckpt")
+        assert "x.ckpt could not be written (No space left on device); make room" in said
+    with monkeypatch.context() as full:
+        full.setattr("framework.exchange.verbs.import_.write_text", lambda *_: fail(golden_model))
+        told(capsys, "import", "model", "x.ckpt")
+    assert {path.name for path in golden_model.iterdir()} == {"model", "text.npy"}
+    cli.main(["import", "model", "x.ckpt"])
+
+
+def test_an_export_that_fails_can_be_repeated(golden_model, capsys, monkeypatch):
+    cli.main(["import", "model", "x.ckpt"])
+    capsys.readouterr()
+    with monkeypatch.context() as full:
+        full.setattr("framework.exchange.files.write_pickled", fail)
+        assert "y could not be written (No space" in told(capsys, "export", "x.ckpt", "y")
+    assert not (golden_model / "y").exists()
+    (golden_model / "y" / ".tmp").mkdir(parents=True)  # as of a process that was killed
+    cli.main(["export", "x.ckpt", "y"])
+    assert {path.name for path in (golden_model / "y").iterdir()} == {"config.yaml", "model.pt"}
+
+
+def test_tensors_of_an_export_that_was_not_completed_are_not_mixed_with_others(
+    golden_model, capsys
+):
+    cli.main(["import", "model", "x.ckpt"])
+    capsys.readouterr()
+    (golden_model / "y").mkdir()
+    (golden_model / "y" / "model-00001-of-00003.safetensors").touch()
+    said = told(capsys, "export", "x.ckpt", "y")
+    assert "y holds a model-00001-of-00003.safetensors already; choose another dir" in said
 
 
 def test_mistakes(golden_model, capsys):
