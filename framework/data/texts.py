@@ -20,17 +20,18 @@ KINDS = {
     dict: "an object",
 }
 PROMPT = "prompt"  # name of a text to continue
+AS_THEY_ARE = "line ends of the file"  # how `read_text` reads, for digests of what it has read
 MESSAGE = {"role", "content"}  # keys of a message of a chat
 
 
 def read_text(path: Path) -> str:
-    """Reads a text file in UTF-8.
+    """Reads a text file in UTF-8; its lines end as they do there, CR LF for example.
 
     Raises:
         ValueError: If it is in another encoding.
     """
     try:
-        return path.read_text(encoding=ENCODING)
+        return path.read_bytes().decode(ENCODING)
     except UnicodeDecodeError as error:
         row = error.object[: error.start].count(b"\n") + 1
         raise ValueError(

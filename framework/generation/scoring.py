@@ -10,7 +10,7 @@ import torch
 
 from framework.analysis.sample import Sample
 from framework.data.cache import fingerprint
-from framework.data.texts import JSON, json_texts, read_text
+from framework.data.texts import AS_THEY_ARE, JSON, json_texts, read_text
 from framework.data.tokens.module import TokenWindows
 from framework.data.tokens.streams import encode
 from framework.generation.model import TextModel
@@ -61,7 +61,7 @@ class ScoredFile:
 
     def digest(self, split: str) -> str:
         """Identifies them by the content of the file."""
-        return fingerprint(self.column, self.path.suffix, self.path)
+        return fingerprint(AS_THEY_ARE, self.column, self.path.suffix, self.path)
 
     def called(self, split: str) -> str:
         """Names the file."""
@@ -74,6 +74,7 @@ def score(
     """Scores a file in windows without overlap, as `test` does.
 
     What begins a document is given rather than predicted, where another token ends the one before.
+    A batch is as long as its longest window, which may be the short one at the end of the text.
 
     Args:
         model: The model.
@@ -90,6 +91,8 @@ def score(
     nats, tokens = torch.zeros((), dtype=torch.float64), 0
     *ends, begin = model.vocabulary.between
     for _, batch in Sample(windows, None, batch_size, device):
+        length = int((batch.weight > 0).sum(1).max())
+        batch = type(batch)(*(part[:, :length] for part in batch))
         with torch.no_grad():
             found = module(batch).log_prob(batch.target)
         counted = batch.weight > 0

@@ -10,7 +10,7 @@ from typing import Any
 
 from framework.data.cache import fingerprint
 from framework.data.files import matching_files
-from framework.data.texts import JSON, json_texts, read_text, text_of
+from framework.data.texts import AS_THEY_ARE, JSON, json_texts, read_text, text_of
 
 PARQUET = ".parquet"
 GZIPPED = ".gz"
@@ -48,6 +48,10 @@ class TextPart(Part):
     def documents(self) -> Iterable[str]:
         """Reads the document."""
         return [read_text(self.path)]
+
+    def digest(self) -> str:
+        """Identifies the part by its file, and by how that is read."""
+        return fingerprint(AS_THEY_ARE, super().digest())
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from framework.data.cache import fingerprint
 from framework.data.files import matching_files
-from framework.data.texts import json_texts, read_text
+from framework.data.texts import AS_THEY_ARE, json_texts, read_text
 from framework.data.tokens.corpora import TextCorpus
 from framework.data.tokens.facts import ends_of, found_once
 
@@ -68,7 +68,7 @@ class TextFiles(LocalText):
     def digest(self, split: str) -> str:
         """Identifies the documents of a split by the content of the files."""
         part = f"{self.holdout} {self.held_out[split]} {split == 'train'}"
-        return fingerprint(part, *self.files[split])
+        return fingerprint(AS_THEY_ARE + part, *self.files[split])
 
 
 class JsonLines(LocalText):

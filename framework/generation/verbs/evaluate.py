@@ -87,15 +87,24 @@ def run(words: list[str], prog: str) -> None:
     if options.tasks is not None:
         _measure(named, options, options.tasks)
         return
-    files = [
-        ScoredFile(existing_file(name, "evaluate: file"), options.column) for name in named[1:]
-    ]
+    files = [ScoredFile(path, options.column) for path in _files(named[1:])]
     model = TextModel(named[0], options.tokenizer)
     device = fabric_on(options.accelerator).device
     scores = {str(file.path): score(model, file, options.batch_size, device) for file in files}
     if len(scores) > 1:
         scores["all"] = sum(scores.values(), Score(0, 0, 0.0))
     print(table(f"Texts as {named[0]} predicts them", _rows(scores)))
+
+
+def _files(names: Sequence[str]) -> list[Path]:
+    """Returns the files, each of which must exist and be named once."""
+    files: dict[Path, Path] = {}
+    for name in names:
+        path = existing_file(name, "evaluate: file")
+        if path.resolve() in files:
+            raise UserError(f"evaluate: file {name} is named twice, and counts once; drop one.")
+        files[path.resolve()] = path
+    return [*files.values()]
 
 
 def _measure(named: Sequence[str], options: EvaluateOptions, tasks: str) -> None:

@@ -5,7 +5,9 @@ import json
 
 import pytest
 
+from framework.data import TextFiles
 from framework.data.texts import json_texts, read_json_lines, read_text, text_of
+from framework.preparation.inputs import TextPart
 
 
 def rows(tmp_path, content, name="x.jsonl"):
@@ -19,6 +21,18 @@ def test_blank_lines_are_skipped(tmp_path):
     assert rows(tmp_path, gzip.compress(content), "x.json.gz") == ["a", "", "b\nc"]
     path = tmp_path / "x.jsonl"
     assert [number for number, _ in read_json_lines(path)] == [1, 4, 5]
+
+
+def test_lines_end_as_in_the_file(tmp_path):
+    """Here, where a language model reads them, and where they are prepared for one."""
+    content = "é\r\nb\rc\n\r\n"
+    path = tmp_path / "dos.txt"
+    path.write_bytes(content.encode())
+    assert read_text(path) == content
+    (tmp_path / "train.txt").touch()
+    source = TextFiles(str(tmp_path / "train.txt"), str(path))
+    assert [*source.documents("test")] == [content]
+    assert [*TextPart(path, len(content)).documents()] == [content]
 
 
 WRONG = {

@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+from components.data import TokenBatch
 from framework.data import TextFiles, TokenData
 from framework.data.tokens.tokenizer import KnownVocabulary
 from framework.exchange.conversion import import_directory
@@ -67,6 +68,30 @@ def test_what_begins_a_document_is_given_where_another_token_ends_the_one_before
         expected = model(ids, labels=labels).loss.item()
     assert found.tokens == ids.shape[1] - 2
     assert found.metrics["nll"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_short_text_costs_no_more_than_its_tokens(model, tmp_path):
+    """The same numbers as from a window that is filled up."""
+    (tmp_path / "short.txt").write_text(OTHER[:20], encoding="utf-8")
+    module, read = model.checkpoint.module, []
+    handle = module.register_forward_pre_hook(lambda _, given: read.append(given[0]))
+    found = score(model, ScoredFile(tmp_path / "short.txt"), 8)
+    handle.remove()
+    [batch] = read
+    assert batch.tokens.shape == (1, found.tokens)
+    whole = TokenBatch(*(torch.nn.functional.pad(x, (0, 32 - found.tokens)) for x in batch))
+    with torch.no_grad():
+        log_prob = module(whole).log_prob(whole.target)[whole.weight > 0]
+    assert found.tokens < 32
+    assert found.nats == pytest.approx(-log_prob.double().sum().item(), rel=1e-6)
+
+
+def test_bytes_are_those_of_the_file(model, tmp_path):
+    content = TEXT.replace("\n", "\r\n").encode() * 3
+    (tmp_path / "dos.txt").write_bytes(content)
+    found = score(model, ScoredFile(tmp_path / "dos.txt"), 8)
+    assert found.bytes == len(content)
+    assert found.tokens == len(model.vocabulary.encode([content.decode()])[0])
 
 
 def test_scores_add_up():

@@ -95,6 +95,12 @@ def test_files_are_evaluated(written, capsys):
     assert lines[4].split()[2] == f"{written.other.stat().st_size:,}"
 
 
+def test_a_file_is_evaluated_once(written):
+    twice = [str(written.other), f"{written.folder}/../{written.folder.name}/other.txt"]
+    with pytest.raises(UserError, match=r"other.txt is named twice, and counts once; drop one"):
+        evaluate.run([str(written.checkpoint), *twice], "overtone")
+
+
 def test_evaluate_needs_files(written):
     with pytest.raises(UserError, match="evaluate needs a checkpoint and files"):
         evaluate.run([str(written.checkpoint)], "overtone")
