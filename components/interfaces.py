@@ -9,6 +9,7 @@ width (`dim`).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor, nn
@@ -226,8 +227,13 @@ class Initialization(ABC):
     """
 
     @abstractmethod
-    def apply(self, stem: Stem, backbone: Backbone, head: Head) -> None:
-        """Sets parameters in place; on the meta device it must do nothing, and not fail."""
+    def apply(self, stem: Stem, backbone: Backbone, head: Head) -> Collection[str] | None:
+        """Sets parameters in place; on the meta device it must do nothing, and not fail.
+
+        Returns:
+            Names of the parameters that were copied from a trained model, such as
+            `head.projection.weight`; None where nothing is copied.
+        """
 
 
 class Adaptation(ABC):

@@ -8,7 +8,7 @@ import re
 import sys
 import warnings
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,9 @@ SEED = 1  # of a run that sets none
 INIT_FROM = (
     "Checkpoint, or directory of a published model, from which all parameters that fit are copied "
     "before training; the head may be another one. A table says what was loaded."
+)
+INIT_PARTS = (
+    "Parts that --init_from copies, of stem, backbone and head, separated by commas; null: all."
 )
 
 
@@ -110,6 +113,7 @@ class Command(LightningCLI):
         parser.add_lightning_class_args(Checkpoint, "checkpoint")
         if self._verbs == ["fit"]:
             parser.add_argument("--init_from", type=str | None, help=INIT_FROM)
+            parser.add_argument("--init_parts", type=str | None, help=INIT_PARTS)
             parser.add_argument("--resume", type=str | None, help=resumption.HELP)
         parser.link_arguments(
             "data", "model.init_args.spec", compute_fn=self._spec, apply_on="instantiate"
@@ -142,6 +146,9 @@ class Command(LightningCLI):
         config = self.config[verb]
         resumed = resumption.resolve(config)
         init_from = config.pop("init_from", None)  # the recipe that is saved says it with Weights
+        init_parts = config.pop("init_parts", None)
+        if init_parts is not None and not init_from:
+            raise UserError(f"--init_parts {init_parts} is for --init_from; name a model there.")
         if resumed:
             config.ckpt_path, init_from = resumed, None
         if config.ckpt_path and init_from:
@@ -158,15 +165,24 @@ class Command(LightningCLI):
                 resume.check(verb, path, config.model.init_args.as_dict())
                 resume.check_folder(path, config.trainer.as_dict())
         elif init_from:
-            initial_weights.start_from(config.model, init_from)
+            initial_weights.start_from(config.model, init_from, init_parts)
+        if not path:
+            initial_weights.tell_of_frozen(config.model)
 
     def _spec(self, data: PredictiveData) -> Spec:
         """Returns the facts of the data, once these have what the checkpoint holds for them."""
         config = self.config[self.config.subcommand]
-        checkpoint, whole = resume.origin(config.ckpt_path, config.model.init_args.as_dict())
-        # Another tokenizer is a choice where parameters are only a start: what fits is copied.
-        with nullcontext() if whole else suppress(ValueError):
+        checkpoint, binding = resume.origin(config.ckpt_path, config.model.init_args.as_dict())
+        try:
             data.restore(checkpoint)
+        except ValueError as error:
+            if config.ckpt_path:
+                raise
+            if binding:
+                raise UserError(
+                    f"{str(error).rstrip('.')}, or copy what does not depend on it with "
+                    "--init_from PATH --init_parts backbone."
+                ) from error
         return data.spec
 
     def _dump_config(self) -> None:

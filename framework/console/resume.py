@@ -9,7 +9,8 @@ from typing import Any
 
 from lightning.pytorch.strategies import Strategy, StrategyRegistry
 
-from framework.checkpoints import SHARDED, class_name, part_classes, read
+from framework.checkpoints import class_name, part_classes, read
+from framework.console import initial_weights
 from framework.console.checkpoint_path import KEYWORDS
 from framework.importing import located
 from framework.strategies import FullyShardedStrategy
@@ -102,16 +103,11 @@ def origin(path: str | None, model: Mapping[str, Any]) -> tuple[Mapping[str, Any
         model: Options of the recipe's model, which may start from one (`initialization`).
 
     Returns:
-        The checkpoint, empty if there is none, and whether all of its parameters are used.
+        The checkpoint, empty if there is none, and whether the data must agree with it.
 
     Raises:
-        ValueError: If the checkpoint to resume or to evaluate cannot be read.
+        ValueError: If the checkpoint cannot be read.
     """
     if path:
         return ({}, False) if path in KEYWORDS else (read(path), True)
-    initialization = model.get("initialization") or {}
-    named = (initialization.get("init_args") or {}).get("path")
-    start = Path(named or "").expanduser()
-    if not (start.is_file() or (start / SHARDED).is_file()):
-        return {}, False
-    return read(start), False
+    return initial_weights.source(model.get("initialization"))

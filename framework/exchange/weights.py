@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, nn
 
+from components.data import TokenSpec
 from components.interfaces import Backbone, Head, Initialization, Stem
-from framework.checkpoints import load_parameters, part_classes, read, require_no_nan
+from framework.checkpoints import (
+    PARTS,
+    SHARDED,
+    load_parameters,
+    part_classes,
+    read,
+    require_no_nan,
+)
+from framework.data.tokens.text import TOKENIZER
 from framework.exchange.conversion import import_directory
+from framework.exchange.tokenizer import describe_tokenizer
 from framework.tables import table
 
 NAMED = 12  # tensors of a part that are named in the table, at most
@@ -31,13 +43,45 @@ class Weights(Initialization):
         path: A checkpoint of ours, a file or a folder of shards; or the directory of a published
             model that `overtone import` can read.
         fresh: Sets the parameters that do not fit; None leaves each part its own.
+        parts: Parts that are copied, of stem, backbone and head; None for all. The backbone alone
+            may be that of a model with another tokenizer.
+
+    Raises:
+        ValueError: If there is no such part.
     """
 
     path: str
     fresh: Initialization | None = None
+    parts: Sequence[str] | None = None
 
-    def apply(self, stem: Stem, backbone: Backbone, head: Head) -> None:
-        """Copies the parameters and buffers that fit.
+    def __post_init__(self) -> None:
+        """Checks the names of parts."""
+        wrong = [part for part in self.parts or () if part not in PARTS]
+        if wrong or (self.parts is not None and not self.parts):
+            raise ValueError(
+                f"Weights: parts={self.parts} names {wrong[0] if wrong else 'no part'}; choose "
+                f"among {', '.join(PARTS)}, or null for all."
+            )
+
+    @property
+    def reads_data(self) -> bool:
+        """Whether a part is copied whose parameters belong to what the data mean: no backbone."""
+        return self.parts is None or set(self.parts) != {"backbone"}
+
+    def source(self) -> Mapping[str, Any]:
+        """Returns what the source holds besides parameters: of a directory the tokenizer alone.
+
+        Raises:
+            ValueError: If it cannot be read.
+        """
+        location = Path(self.path).expanduser()
+        if not _is_published(location):
+            return read(location) if location.exists() else {}
+        tokenizer = describe_tokenizer(location, sys.maxsize)  # of no more tokens than the model
+        return {} if tokenizer is None else {TOKENIZER: tokenizer}
+
+    def apply(self, stem: Stem, backbone: Backbone, head: Head) -> Collection[str] | None:
+        """Copies the parameters and buffers that fit; returns their names.
 
         Raises:
             ValueError: If the path cannot be read, nothing in it fits, or what fits is NaN.
@@ -47,8 +91,9 @@ class Weights(Initialization):
         parts = nn.ModuleDict({"stem": stem, "backbone": backbone, "head": head})
         expected = parts.state_dict()
         if any(tensor.is_meta for tensor in expected.values()):
-            return
-        found, classes = _read(self.path)
+            return None
+        checkpoint = _read(self.path)
+        found, classes = self._chosen(checkpoint["state_dict"]), part_classes(checkpoint)
         built = {name: type(part).__name__ for name, part in parts.items()}
         foreign = {name: kind for name, kind in classes.items() if kind != built[name]}
         comparison = Comparison(expected, found, foreign)
@@ -59,7 +104,22 @@ class Weights(Initialization):
             )
         require_no_nan("Weights", comparison.fitting)
         parts.load_state_dict(comparison.fitting, strict=False)
-        _report(self.path, comparison)
+        _report(self.path, comparison, self._doubt(checkpoint))
+        return comparison.fitting.keys()
+
+    def _chosen(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {x: value for x, value in state.items() if _part(x) in (self.parts or PARTS)}
+
+    def _doubt(self, checkpoint: Mapping[str, Any]) -> str:
+        """Says that nothing tells whether ids mean what they mean in the data, or ""."""
+        spec = checkpoint.get("hyper_parameters", {}).get("spec")
+        kind = (checkpoint.get(TOKENIZER) or {}).get("kind", "numerals")
+        if not (isinstance(spec, TokenSpec) and kind == "numerals" and self.reads_data):
+            return ""
+        return (
+            f"{self.path} holds no tokenizer: that its token ids mean what they mean in the data "
+            "cannot be checked."
+        )
 
 
 @dataclass(frozen=True)
@@ -135,19 +195,24 @@ def _size(tensors: Mapping[str, Tensor]) -> int:
 
 
 @rank_zero_only
-def _report(path: str, comparison: Comparison) -> None:
+def _report(path: str, comparison: Comparison, doubt: str) -> None:
     print(table(f"Parameters from {path}", comparison.rows()), flush=True)
+    if doubt:
+        print(doubt, flush=True)
 
 
-def _read(path: str) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Reads parameters by name, and the classes of stem, backbone and head if they are known."""
+def _is_published(location: Path) -> bool:
+    return location.is_dir() and not (location / SHARDED).is_file()
+
+
+def _read(path: str) -> Mapping[str, Any]:
+    """Reads a checkpoint, or a published model as one, with all its parameters by name."""
     location = Path(path).expanduser()
     if not location.exists():
         raise ValueError(
             f"Weights: there is no path={path!r}; check it, or choose initialization=null where a "
             "checkpoint is loaded anyway."
         )
-    if location.is_dir() and not (location / "meta.pt").is_file():
-        checkpoint = import_directory(location).checkpoint
-        return checkpoint["state_dict"], part_classes(checkpoint)
-    return load_parameters(location), part_classes(read(location))
+    if _is_published(location):
+        return import_directory(location).checkpoint
+    return {**read(location), "state_dict": load_parameters(location)}

@@ -44,6 +44,7 @@ from framework.execution import (
 )
 from framework.modules.described import DescribedModule
 from framework.modules.factories import require_factories
+from framework.modules.frozen import require_copied
 from framework.modules.gradients import parameters_of, watched
 from framework.modules.hardware import warn_of_slow_bfloat16
 from framework.modules.monitors import check_monitors, check_time, check_validation
@@ -164,12 +165,15 @@ class PredictiveModule(DescribedModule):
             )
         head = self._head(dim=backbone.dim, support=self.spec.support)
         self._join(stem, head)
+        parts, copied = nn.ModuleDict({"stem": stem, "backbone": backbone, "head": head}), None
         if self._initialization is not None:
-            self._initialization.apply(stem, backbone, head)
+            copied = self._initialization.apply(stem, backbone, head)
         if self._adaptation is not None:
             self._adaptation.apply(stem, backbone, head)
+            if copied is not None:
+                require_copied(parts, copied)
         losses = nn.ModuleDict({name: loss() for name, loss in self._losses.items()})
-        return nn.ModuleDict({"stem": stem, "backbone": backbone, "head": head, "losses": losses})
+        return nn.ModuleDict({**parts, "losses": losses})
 
     def _join(self, stem: Stem, head: Head) -> None:
         """Lets parts share parameters before they are initialized; does nothing here."""

@@ -70,6 +70,32 @@ def test_a_run_on_other_text_keeps_the_tokenizer(written, tmp_path):
     assert read(last)["tokenizer"] == read(written.checkpoint)["tokenizer"]
 
 
+@pytest.mark.parametrize("published", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_run_on_other_tokens_starts_from_a_backbone_only(written, published, tmp_path, capsys):
+    """Rows of embedding and read-out would be those of other tokens, where shapes agree."""
+    recipe = written.checkpoint.parent.parent / "config.yaml"
+    start = written.checkpoint
+    if published:
+        own = read(start)["tokenizer"]
+        (start := tmp_path / "model").mkdir()
+        (start / "tokenizer.json").write_text(own["json"])
+    words = [
+        *("fit", "--config", str(recipe), "--init_from", str(start)),
+        *("--data.tokenizer", "ByteTokenizer", "--data.multiple", "300", "--trainer.max_steps=1"),
+        *("--trainer.limit_val_batches=0", "--trainer.logger=false"),
+        f"--trainer.default_root_dir={tmp_path}",
+    ]
+    with pytest.raises(SystemExit):
+        cli.main(words)
+    said = capsys.readouterr().err
+    assert "ByteTokenizer: this is not the tokenizer that the model was trained with" in said
+    assert "drop tokenizer to use that, or copy what does not depend on it with --init_fr" in said
+    if not published:
+        cli.main([*words, "--init_parts", "backbone"])
+        lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+        assert next(line for line in lines if line[:1] == ["stem"])[1] == "0", "none is loaded"
+
+
 def restored(written, source, tokenizer=None):
     data = TokenData(source, tokenizer, 32)
     data.restore(read(written.checkpoint))
@@ -189,9 +215,12 @@ def test_the_origin_of_parameters_is_what_a_run_resumes_or_starts_from(written, 
 
     for found, _ in (origin(path, {}), origin(path, start("gone")), origin(None, start(path))):
         assert found["tokenizer"] == tokenizer
-    assert [origin(path, {})[1], origin(None, start(path))[1]] == [True, False]
+    assert [origin(path, {})[1], origin(None, start(path))[1]] == [True, True]
+    backbone = start(path)
+    backbone["initialization"]["init_args"]["parts"] = ["backbone"]
+    assert not origin(None, backbone)[1], "whose tokens may be others"
     for model in ({}, {"initialization": None}, start("gone"), start(str(tmp_path))):
-        assert origin(None, model) == ({}, False)
+        assert origin(None, model)[0] == {}
     assert origin("hpc", start(path)) == ({}, False)
     with pytest.raises(ValueError, match=r"There is no checkpoint 'gone.ckpt'"):
         origin("gone.ckpt", {})

@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 import torch
 
+from components import LowRankAdaptation
 from components.backbones import Decoder
 from components.data import TokenBatch, TokenSpec
 from components.heads import LinearHead
@@ -106,6 +107,40 @@ def test_a_part_of_another_class_is_fresh_though_shapes_agree(published, tmp_pat
     built = module(Weights(str(tmp_path / "fourier.ckpt")), tied=False)
     built.configure_model()
     assert not (built.state_dict()["head.projection.weight"] == 9.0).any()
+
+
+def test_parts_are_chosen(published, capsys):
+    built, untouched = module(Weights(str(published), parts=["backbone"])), module(None)
+    for model in (built, untouched):
+        torch.manual_seed(3)
+        model.configure_model()
+    held = import_directory(published).checkpoint["state_dict"]
+    for name, value in built.state_dict().items():
+        is_copied = name.startswith("backbone.")
+        expected = held[name].float() if is_copied else untouched.state_dict()[name]
+        assert torch.equal(value, expected), name
+    assert "holds no tokenizer" not in capsys.readouterr().out
+    for parts, said in ((["body"], "names body; choose among stem, backbone"), ([], "no part")):
+        with pytest.raises(ValueError, match=said):
+            Weights(str(published), parts=parts)
+
+
+def test_a_model_without_a_tokenizer_says_so(published, capsys):
+    module(Weights(str(published))).configure_model()
+    assert "model holds no tokenizer: that its token ids mean" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("trained", [(), ("head",)])
+def test_what_is_new_is_not_frozen(published, trained):
+    built = module(Weights(str(published)), tied=False)
+    built._adaptation = LowRankAdaptation(targets=["out"], trained=trained)
+    if trained:
+        built.configure_model()
+        assert built.head.projection.weight.requires_grad
+        return
+    said = r"head.projection.weight is not that of .* let adaptation.trained name the head, or"
+    with pytest.raises(ValueError, match=said):
+        built.configure_model()
 
 
 def test_another_initialization_sets_what_does_not_fit(published):
