@@ -14,7 +14,7 @@ from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
 from framework.checksums import is_intact, is_part_intact
 from framework.packaged import SUFFIX, locate, read_packaged, shipped
-from framework.shards import ShardReader, whole_state
+from framework.shards import ShardReader, shard_lengths, whole_state
 
 S = TypeVar("S")
 PREFIX = "state_dict."  # of the names of parameters in a folder of shards
@@ -90,6 +90,29 @@ def is_usable(path: Path) -> bool:
     except ValueError:  # it is no damage that it does not suit, which whoever uses it says
         return True
     return is_intact(path)
+
+
+def is_complete(path: Path) -> bool:
+    """Returns whether a checkpoint is whole, or of a folder, whether no byte of it is missing.
+
+    Of a folder the small files are read alone, as each of many processes asks: the content of the
+    shards is checked by those who load them, each a part.
+    """
+    if not path.is_dir():
+        return is_usable(path)
+    if not all((path / name).is_file() for name in (SHARDED, SHARDS)):
+        return False
+    try:
+        _read(path)
+        if not is_part_intact(path, SHARDS):
+            return False
+        lengths = shard_lengths(path)
+    except DamagedCheckpoint:
+        return False
+    except ValueError:  # as in `is_usable`
+        return True
+    files = [(path / name, length) for name, length in lengths.items()]
+    return all(file.is_file() and file.stat().st_size >= length for file, length in files)
 
 
 def _advice(damaged: Path) -> str:

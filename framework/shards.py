@@ -146,6 +146,22 @@ def whole_state(path: Path, prefix: str = "") -> dict[str, Any]:
     return state
 
 
+def shard_lengths(path: Path) -> dict[str, int]:
+    """Returns the least length in bytes of each file of a folder of shards, as its list says.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        ValueError: If the list is damaged, or holds more than torch writes there.
+    """
+    lengths: dict[str, int] = {}
+    for stored in ShardReader(path).read_metadata().storage_data.values():
+        end = stored.offset + stored.length
+        lengths[stored.relative_path] = max(end, lengths.get(stored.relative_path, 0))
+    return lengths
+
+
 class _List(pickle.Unpickler):
     """Unpickles a list of shards."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -31,10 +32,13 @@ class Report(NamedTuple):
     def write(self, folder: Path) -> list[Path]:
         """Writes numbers, metrics and picture into a folder, and returns the files.
 
-        TensorBoard shows metrics and picture, too, of whatever folder this one is in.
+        Files of an earlier analysis are replaced, which a line on stderr says. TensorBoard shows
+        metrics and picture, too, of whatever folder this one is in.
         """
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"{self.name}{suffix}" for suffix in (".csv", ".json", ".png")]
+        if replaced := [str(path) for path in paths if path.exists()]:
+            print(f"Replaced, from an earlier analysis: {', '.join(replaced)}", file=sys.stderr)
         with paths[0].open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerows([_written(cell) for cell in row] for row in self.numbers)

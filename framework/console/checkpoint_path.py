@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from framework.checkpoints import is_usable, of_run, read, recipe_of
+from framework.checkpoints import is_complete, of_run, read, recipe_of
 from framework.console.errors import UserError
 from framework.packaged import locate
 
@@ -124,7 +124,7 @@ def usable(found: Sequence[Path]) -> Path | None:
     """
     damaged: list[Path] = []
     for path in sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True):
-        if is_usable(path):
+        if is_complete(path):
             if damaged:
                 names = " and ".join(map(str, damaged))
                 print(f"Damaged: {names}; the one before is used.", file=sys.stderr)

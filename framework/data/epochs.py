@@ -87,14 +87,20 @@ def batches_of_epoch(length: int | None, trainer: Any) -> int:
         trainer: The trainer; `limit_train_batches` and `overfit_batches` make epochs shorter.
 
     Raises:
-        ValueError: If the data have no end, or the last optimizer step of an epoch would be
-            smaller than the others.
+        ValueError: If the data have no end, an epoch would have no batch though it is to have a
+            part of them, or its last optimizer step would be smaller than the others.
     """
     limit = trainer.limit_train_batches  # Lightning sets it to overfit_batches, too
     if isinstance(limit, int):
         batches = limit if length is None else min(limit, length)
     elif length is not None:
         batches = int(length * limit)
+        if limit and not batches:
+            name = "overfit_batches" if trainer.overfit_batches else "limit_train_batches"
+            raise ValueError(
+                f"trainer.{name}={limit:g} of the {length} batches of an epoch is less than one; "
+                "use a larger share, or a whole number of batches."
+            )
     else:
         name, value = next(iter(counted(trainer).items()))
         raise ValueError(
@@ -130,6 +136,7 @@ def rewind(trainer: Trainer) -> None:
     count within the accumulation window and step too early; the order serves the whole window
     again, so Lightning's counters must be reset to match.
     """
+    require_accumulation(trainer)
     progress = trainer.fit_loop.epoch_loop.batch_progress
     surplus = progress.current.ready % trainer.accumulate_grad_batches
     if surplus == 0 or not trainer.fit_loop.restarting:
@@ -165,6 +172,19 @@ def _resume(trainer: Any, length: int) -> None:
 
 def _set(counts: Any, number: int) -> None:
     counts.load_state_dict(dict.fromkeys(counts.state_dict(), number))
+
+
+def require_accumulation(trainer: Trainer) -> None:
+    """Checks that batches make optimizer steps.
+
+    Raises:
+        ValueError: If a step would take none.
+    """
+    if trainer.accumulate_grad_batches < 1:
+        raise ValueError(
+            f"trainer.accumulate_grad_batches={trainer.accumulate_grad_batches} makes no step; "
+            "use at least 1."
+        )
 
 
 def _check_accumulation(batches: int, trainer: Trainer) -> None:

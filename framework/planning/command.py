@@ -26,7 +26,7 @@ from framework.console.outputs import require_new
 from framework.costs import ALL, states_of, step_costs
 from framework.costs.peaks import TERA, published
 from framework.costs.shapes import twin
-from framework.data.epochs import batches_of_epoch
+from framework.data.epochs import batches_of_epoch, counted, require_accumulation
 from framework.execution import PLAIN
 from framework.planning.layout import Layout, layout_of
 from framework.planning.measurement import Measurement
@@ -142,11 +142,14 @@ class PlanCommand(Command):
     def _steps(self) -> int | None:
         """Returns the steps of the run, None if it has no end."""
         trainer = self.trainer
+        require_accumulation(trainer)
         limits = [trainer.max_steps] if trainer.max_steps >= 0 else []
+        if not counted(trainer).keys() & COUNTED:
+            return min(limits, default=None)
+        batches = batches_of_epoch(self.datamodule.batches_of_pass(), trainer)
         if trainer.max_epochs is not None and trainer.max_epochs >= 0:
-            batches = batches_of_epoch(self.datamodule.batches_of_pass(), trainer)
             limits.append(trainer.max_epochs * -(-batches // trainer.accumulate_grad_batches))
-        return min(limits, default=None)
+        return min(limits, default=None) if batches else 0
 
 
 class BenchCommand(Command):

@@ -13,9 +13,17 @@ from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.state_dict_loader import load
 
 import framework.strategies
+from framework import checksums
 from framework.checkpoint_io import DurableCheckpointIO
-from framework.checkpoints import SHARDED, load_parameters, parameters, read
-from framework.checksums import LIST
+from framework.checkpoints import (
+    SHARDED,
+    is_complete,
+    is_usable,
+    load_parameters,
+    parameters,
+    read,
+)
+from framework.checksums import LIST, seal_folder
 from framework.console.errors import UserError
 from framework.exchange import Weights
 from framework.exchange.verbs.consolidate import run as consolidate
@@ -64,6 +72,27 @@ def test_what_was_written_is_read(tmp_path):
     optimizer = {"optimizer": {"rate": 0.0}}
     load_shards(optimizer, folder, no_dist=True)
     assert optimizer == {"optimizer": {"rate": 0.125}}
+
+
+def test_a_search_reads_the_small_files_of_a_folder(tmp_path, monkeypatch):
+    """Each process of a run searches: it sees that bytes are missing, not that some differ."""
+    folder = written(tmp_path / "folder")
+    seal_folder(folder, checksums.checksums(folder.iterdir()))
+    names, sum_of = [], checksums._sum_of
+    monkeypatch.setattr(
+        checksums, "_sum_of", lambda file, size: names.append(file.name) or sum_of(file, size)
+    )
+    assert is_complete(folder)
+    assert sorted(names) == [".metadata", SHARDED]
+    [shard] = folder.glob("*.distcp")
+    raw = shard.read_bytes()
+    shard.write_bytes(bytes([raw[0] ^ 1]) + raw[1:])
+    assert is_complete(folder)
+    assert not is_usable(folder)
+    shard.write_bytes(raw[:-1])
+    assert not is_complete(folder)
+    shard.unlink()
+    assert not is_complete(folder)
 
 
 def test_a_malicious_list_is_not_run(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,8 @@ def run(words: list[str], prog: str) -> None:
     report = _report(folder, examples)
     from framework.catalogue.report.page import html
 
+    if output.exists():  # only that of the default name
+        print(f"Replaced, an earlier report: {output}", file=sys.stderr)
     output.write_text(html(report), encoding="utf-8", errors="xmlcharrefreplace")
     print(output)
 

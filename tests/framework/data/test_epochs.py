@@ -207,6 +207,19 @@ def test_an_epoch_must_be_whole_steps():
         fit(max_epochs=2, accumulate_grad_batches=4, limit_train_batches=3)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"limit_train_batches": 0.1}, r"limit_train_batches=0.1 of the 6 batches of an epoch is"),
+        ({"overfit_batches": 0.1}, r"overfit_batches=0.1 of the 6 batches of an epoch is less"),
+        ({"accumulate_grad_batches": 0}, "accumulate_grad_batches=0 makes no step; use at least"),
+    ],
+)
+def test_an_epoch_without_a_step_is_refused(options, said):
+    with pytest.raises(ValueError, match=said):
+        fit(max_steps=3, **options)
+
+
 def test_one_is_one_batch_not_all_of_them(order):
     with pytest.raises(ValueError, match=r"An epoch has 1 batches, .*=2; lower it\.$"):
         fit(max_steps=3, accumulate_grad_batches=2, limit_train_batches=1, limit_val_batches=0)

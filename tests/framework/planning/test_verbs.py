@@ -92,6 +92,12 @@ def test_plan_refuses_the_epochs_that_a_run_would(capsys):
     assert "An epoch has 3 batches, which is no multiple of" in said
     said = refused(capsys, "plan", "--config", "lagged_sines", *epochs)
     assert "max_epochs=3 counts passes over the training data, which have no end" in said
+    for option, problem in (
+        ("limit_train_batches=0.001", "=0.001 of the 62 batches of an epoch is less than one"),
+        ("accumulate_grad_batches=0", "=0 makes no step; use at least 1"),
+    ):
+        said = refused(capsys, "plan", "--config", "two_peaks", f"--trainer.{option}")
+        assert problem in said
 
 
 @pytest.mark.slow

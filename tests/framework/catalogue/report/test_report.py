@@ -24,7 +24,9 @@ def reported(folder, *words):
 
 def test_a_run_is_shown_with_all_it_left(run, capsys):
     page = reported(run)
-    assert capsys.readouterr().out.strip() == str(run / "report.html")
+    assert capsys.readouterr() == (f"{run / 'report.html'}\n", "")
+    reported(run)
+    assert capsys.readouterr().err == f"Replaced, an earlier report: {run / 'report.html'}\n"
     assert page.texts["h1"] == [f"{EVIL.replace('/', '')}/version_0"]
     assert [title.strip() for title in page.texts["h2"]] == [
         "Metrics", "Curves", "Predictions", "Throughput",
