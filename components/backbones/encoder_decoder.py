@@ -123,7 +123,8 @@ class EncoderDecoder(Backbone):
                 "EncoderDecoder got another context with a cache that has one; "
                 "give the context with the first call only."
                 if started
-                else "EncoderDecoder has no context to encode; choose Decoder for such data."
+                else "EncoderDecoder has no context to encode, as it continues or scores no text "
+                "alone; give pairs of source and target, or choose Decoder for such data."
             )
         if context is not None:
             context = self._encode(context, context_mask)

@@ -50,7 +50,7 @@ def card(
             }
         ),
         "## Data",
-        _block(recipe.get("data")) or "No recipe was saved beside the checkpoint, which says it.",
+        _data(recipe),
         "## Measured",
         _measured(path),
         "## Recipe",
@@ -60,6 +60,15 @@ def card(
         licence or "Not stated: ask whoever trained it, and mind the licence of the data.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _data(recipe: Mapping[str, Any]) -> str:
+    """Writes the data of a recipe, or why they are not known."""
+    if "data" in recipe:
+        return _block(recipe["data"])
+    if recipe:  # as that of an imported model
+        return "Not stated: the recipe beside the checkpoint names no data."
+    return "Not stated: no recipe was saved beside the checkpoint."
 
 
 def _reads(spec: TokenSpec | SeriesSpec) -> dict[str, str]:

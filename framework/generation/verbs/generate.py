@@ -107,8 +107,9 @@ def run(words: list[str], prog: str) -> None:
     device = fabric_on(options.accelerator).device
     _warn(model, prompts)
     if len(prompts) == options.samples == 1 and options.output is None:
-        print(prompts[0], end="", flush=True)
-        for piece in model.stream(prompts[0], sampling, device):
+        pieces = model.stream(prompts[0], sampling, device)
+        print(prompts[0] + next(pieces), end="", flush=True)  # nothing where it cannot write
+        for piece in pieces:
             print(piece, end="", flush=True)
         print()
         return

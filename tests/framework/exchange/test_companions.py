@@ -67,10 +67,17 @@ def test_the_card(run, tmp_path):
     assert yaml.safe_load(head)["license"] == "mit"
     for line in ("| optimizer steps | 1,234 |", "| val/nll | 1.25 |", "class_path: TokenData"):
         assert line in body
+    assert "Not stated" not in body
+    of_model = {"model": RECIPE["model"]}  # as an import writes it
+    (run.parent.parent / "config.yaml").write_text(yaml.safe_dump(of_model))
+    text = (written(run, tmp_path / "c", ByteTokenizer()) / "README.md").read_text()
+    assert "the recipe beside the checkpoint names no data" in text
+    assert "class_path: LanguageModel" in text
     (run.parent.parent / "metrics.json").unlink()
     (run.parent.parent / "config.yaml").unlink()
     text = (written(run, tmp_path / "b", ByteTokenizer()) / "README.md").read_text()
     assert "license: unknown" in text
+    assert "no recipe was saved beside the checkpoint" in text
     assert "No numbers were saved beside the checkpoint" in text
     assert "class_path: components.Decoder" in text
 

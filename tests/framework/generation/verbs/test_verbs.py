@@ -21,6 +21,17 @@ def test_a_prompt_is_continued_on_the_terminal(written, capsys):
     assert "window" not in said.err
 
 
+def test_nothing_is_printed_of_a_text_that_cannot_be_written(written, capsys, monkeypatch):
+    def fail(*_):
+        raise ValueError("no context to encode")
+        yield
+
+    monkeypatch.setattr(TextModel, "stream", fail)
+    with pytest.raises(ValueError, match="no context"):
+        run([str(written.checkpoint), "--prompt", "The", "--accelerator", "cpu"], "overtone")
+    assert not capsys.readouterr().out
+
+
 def test_prompts_of_a_file_are_rows(written, tmp_path, capsys):
     prompts = ["The license", "to use " * 30, "no"]
     (tmp_path / "prompts.txt").write_text("\n".join(["The license", "to use " * 30, "", "no", ""]))
