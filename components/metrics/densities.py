@@ -25,6 +25,7 @@ class Cells(NamedTuple):
     """Probabilities of cells."""
 
     centers: Tensor  # [G]
+    widths: Tensor  # [G], in the units of the centers
     log_masses: Tensor  # [..., G]
 
 
@@ -35,7 +36,8 @@ def measure(
 
     `kl` is the divergence of densities and compares between all heads. `kl_cells` is what the
     Fourier head's authors report: the divergence on the distribution's own cells, or on 1000 cells
-    of a density, from the truth at their centers, with 1e-10 added to every probability.
+    of a density, from the truth at their centers, with 1e-10 added to every probability. Where
+    cells are not equally wide, a true probability is the density at the center times the width.
 
     Args:
         prediction: The predicted distribution, batch shape `[...]`.
@@ -82,11 +84,11 @@ def divergence_of_cells(truth: Distribution, cells: Cells) -> Tensor:
     r"""Computes the KL divergence :math:`\sum_j p_j \log(p_j / (q_j + 10^{-10}))`, in nats.
 
     Args:
-        truth: The true distribution, batch shape `[...]`; its density at the centers gives the
-            probabilities p.
+        truth: The true distribution, batch shape `[...]`; its density at the centers, times the
+            widths, gives the probabilities p up to a factor, with which their sum is 1.
         cells: The predicted probabilities q.
     """
-    true = log_density(truth, cells.centers).log_softmax(-1)
+    true = (log_density(truth, cells.centers) + cells.widths.log()).log_softmax(-1)
     floor = true.new_full((), math.log(FLOOR))
     return (true.exp() * (true - torch.logaddexp(cells.log_masses, floor))).sum(-1)
 
@@ -116,12 +118,13 @@ def total_variation(first: Tensor, second: Tensor) -> Tensor:
 def read_cells(distribution: Distribution, interval: Interval) -> Cells:
     """Returns masses of cells: its own, or 1000 of the interval, density times width."""
     values, width = grid(interval, FINE, distribution.mean.device)
-    return Cells(values, log_density(distribution, values) + math.log(width))
+    widths = torch.full_like(values, width)
+    return Cells(values, widths, log_density(distribution, values) + math.log(width))
 
 
 @read_cells.register
 def _(distribution: Histogram, interval: Interval) -> Cells:
-    return Cells(distribution.midpoints, distribution.cells.log_probs)
+    return Cells(distribution.midpoints, distribution.widths, distribution.cells.log_probs)
 
 
 @singledispatch

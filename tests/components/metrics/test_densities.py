@@ -67,6 +67,17 @@ def test_divergence_of_cells_is_the_relative_entropy_of_scipy(name, cells):
     np.testing.assert_allclose(found.detach(), expected, rtol=1e-5)
 
 
+def test_divergence_of_unequal_cells_is_that_of_their_masses():
+    """Against integrals of the true density over the cells, by the distribution function."""
+    edges = torch.cat((torch.linspace(-1, 0, 301)[:-1], torch.linspace(0, 1, 91))).double()
+    torch.manual_seed(0)
+    prediction = Histogram(Categorical(torch.randn(3, 2, 390, dtype=torch.float64)), edges)
+    cdf = scipy.stats.norm(TRUTH.mean.numpy()[..., None], 0.1).cdf(edges.numpy())
+    expected = scipy.stats.entropy(np.diff(cdf), prediction.cells.probs.numpy(), axis=-1)
+    found = divergence_of_cells(TRUTH, read_cells(prediction, INTERVAL))
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
 def test_a_density_is_read_in_a_thousand_cells():
     p = scipy.stats.norm(TRUTH.mean.numpy()[..., None], 0.1)
     q = scipy.stats.norm(0.1, 0.3)
