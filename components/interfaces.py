@@ -8,6 +8,7 @@ width (`dim`).
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from typing import Any, NamedTuple, Protocol
@@ -19,6 +20,7 @@ from components.data import Spec
 from components.layers.cache import Cache
 from components.layers.plan import TensorPlan
 from components.layers.spreading import Exchange
+from components.numbers import number
 from components.supports import Support
 
 
@@ -203,17 +205,17 @@ class Loss(nn.Module, ABC):
         weight: Factor of this term in the objective, at least 0. Logged values do not contain it.
 
     Raises:
-        ValueError: If `weight` is negative.
+        ValueError: If `weight` is negative or not finite.
     """
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()
-        if not weight >= 0:
+        self.weight = number(weight, f"{type(self).__name__}: weight")
+        if not 0 <= self.weight < math.inf:
             raise ValueError(
-                f"{type(self).__name__}: weight={weight} is negative; a term is minimized, "
-                "use a weight of at least 0."
+                f"{type(self).__name__}: weight={weight} is the factor of a term that is "
+                "minimized; use a finite one of at least 0."
             )
-        self.weight = weight
 
     @abstractmethod
     def forward(self, prediction: Distribution, target: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from components.distributions.categorical import Discrete
 from components.distributions.histogram import Histogram
 from components.distributions.tensors import bucketize, constant
 from components.distributions.vectors import joint
+from components.numbers import count, number, numbers
 
 DEFAULT_BINS = 256  # resolution of a histogram head by default
 
@@ -34,6 +36,7 @@ class Tokens:
     size: int
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "size", count(self.size, "Tokens: size"))
         if self.size < 1:
             raise ValueError(f"Tokens need at least one outcome, got size={self.size}.")
 
@@ -95,6 +98,9 @@ class Interval:
     shape: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "low", number(self.low, "Interval: low"))
+        object.__setattr__(self, "high", number(self.high, "Interval: high"))
+        object.__setattr__(self, "shape", _shape(self.shape, "Interval"))
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
             raise ValueError(
                 f"An Interval needs finite bounds with low < high, got [{self.low}, {self.high}]."
@@ -125,9 +131,8 @@ class Interval:
         """Divides the interval into `bins` equal cells (by default 256), or by a binning."""
         if isinstance(bins, Binning):
             return bins.divide(self)
-        return Bins.uniform(
-            self.low, self.high, DEFAULT_BINS if bins is None else bins, self.shape
-        )
+        size = DEFAULT_BINS if bins is None else bins
+        return Bins.uniform(self.low, self.high, size, self.shape)
 
 
 class Binning(ABC):
@@ -158,6 +163,8 @@ class Bins:
     shape: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "edges", numbers(self.edges, "Bins: edges"))
+        object.__setattr__(self, "shape", _shape(self.shape, "Bins"))
         edges = torch.tensor(self.edges, dtype=torch.float32, device="cpu").tolist()
         if len(edges) < 2 or any(not a < b for a, b in pairwise(edges)):
             raise ValueError(
@@ -172,6 +179,7 @@ class Bins:
         Raises:
             ValueError: If `size` is not positive.
         """
+        size = count(size, "Bins: bins")
         if size < 1:
             raise ValueError(f"Bins need at least one cell, got bins={size}.")
         step = (high - low) / size
@@ -206,7 +214,9 @@ class Bins:
         Raises:
             ValueError: If another resolution is given.
         """
-        if bins not in (None, self.size):
+        if bins is None:
+            return self
+        if isinstance(bins, Binning) or count(bins, "Bins: bins") != self.size:
             raise ValueError(
                 f"The data are divided into {self.size} bins already; drop bins={bins}."
             )
@@ -225,6 +235,12 @@ class Bins:
         """Makes a density of outcomes, `[...]`, of a categorical `[..., *shape]` over cells."""
         histogram = Histogram(categorical, constant(self.edges, torch.float32, device))
         return joint(histogram, self.shape)
+
+
+def _shape(shape: Any, owner: str) -> tuple[int, ...]:
+    """Returns a shape as plain numbers; a single one is that of a vector."""
+    option = f"{owner}: shape"
+    return tuple(count(axis, option) for axis in numbers(shape, option))
 
 
 Support = Tokens | Interval | Bins

@@ -14,6 +14,7 @@ from components.distributions.tensors import to_float32
 from components.distributions.vectors import joint
 from components.heads.parametric import FLOOR, real_interval
 from components.interfaces import Head
+from components.numbers import count
 from components.supports import Support
 
 EPS = 1e-5  # added to the density before its logarithm becomes a logit
@@ -50,10 +51,13 @@ class EvenMixtureHead(Head):
         self, dim: int, support: Support, components: int = 2, bins: int | None = None
     ) -> None:
         super().__init__()
+        components = count(components, "EvenMixtureHead: components")
         if components < 1:
             raise ValueError(f"EvenMixtureHead: components={components}; use at least 1.")
         interval = real_interval(support, type(self).__name__)
         self.support = support
+        if bins is not None:
+            bins = count(bins, "EvenMixtureHead: bins")
         self.cells = None if bins is None else support.divide(bins)
         self.low, self.high = interval.low, interval.high
         start = math.log(2 if bins is None else 2 / bins)

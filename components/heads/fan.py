@@ -7,6 +7,7 @@ from torch import nn
 from components.heads.linear import LogitsHead, number_of_logits
 from components.layers.fan import FanLayer
 from components.layers.feedforward import ActivationFactory
+from components.numbers import count, number
 from components.supports import Binning, Support
 
 
@@ -55,16 +56,17 @@ class FanHead(LogitsHead):
         p_bias: bool = True,
         bias: bool = True,
     ) -> None:
+        layers = count(layers, "FanHead: layers")
         if layers < 1:
             raise ValueError(
                 f"FanHead: layers={layers}; it needs at least 1; use LinearHead for none."
             )
-        width = dim if hidden is None else hidden
+        width = dim if hidden is None else count(hidden, "FanHead: hidden")
         if width < 1:
             raise ValueError(f"FanHead: hidden={hidden}; it needs at least 1 feature.")
         cells = support.divide(bins)
         features = [
-            FanLayer(inputs, width, p, activation, gated, p_bias)
+            FanLayer(inputs, width, number(p, "FanHead: p"), activation, gated, p_bias)
             for inputs in (dim, *(width,) * (layers - 1))
         ]
         projection = nn.Sequential(*features, nn.Linear(width, number_of_logits(cells), bias))

@@ -15,6 +15,7 @@ from components.heads.fourier_reading import reading
 from components.interfaces import Head
 from components.layers.feedforward import ProjectionFactory
 from components.layers.linear import PresetLinear
+from components.numbers import count
 from components.supports import Binning, Interval, Support
 
 OFFICIAL_NAME = "fc_extract_autocorrelation_params."  # of the authors' linear map
@@ -102,6 +103,7 @@ class FourierHead(Head):
         atoms: Literal["bounds"] | Sequence[float] | None = None,
     ) -> None:
         super().__init__()
+        frequencies = count(frequencies, "FourierHead: frequencies")
         if frequencies < 1:
             raise ValueError(
                 f"FourierHead: frequencies={frequencies}; it needs at least 1 beside the constant."

@@ -27,6 +27,7 @@ from components.distributions import (
 )
 from components.distributions.fourier.warps import WarpFactory
 from components.distributions.vectors import joint
+from components.numbers import count, number, numbers
 from components.supports import Bins, Interval, Support, Tokens
 
 Atoms = str | Sequence[float] | None
@@ -65,7 +66,9 @@ def reading(
     """
     _require(mass in ("center", "exact"), f"mass={mass!r} is neither 'center' nor 'exact'")
     _require(ends in ("periodic", "even"), f"ends={ends!r} is neither 'periodic' nor 'even'")
-    _require(eps >= 0, f"eps={eps} is added to probabilities; use 0 or more")
+    eps = number(eps, "FourierHead: eps")
+    _require(0 <= eps < math.inf, f"eps={eps} is added to probabilities; use 0 or more")
+    specials = count(specials, "FourierHead: specials")
     even = ends == "even"
     match cells:
         case Interval():
@@ -173,7 +176,7 @@ def _start(atoms: tuple[float, ...]) -> tuple[float, ...]:
 
 def _values(atoms: Atoms, interval: Interval) -> tuple[float, ...]:
     """Returns the values of the atoms of a density."""
-    values = (interval.low, interval.high) if atoms == "bounds" else _listed(atoms)
+    values = (interval.low, interval.high) if _are_bounds(atoms) else _listed(atoms)
     bad = [value for value in values if not interval.low <= value <= interval.high]
     _require(not bad, f"atoms={bad} lie outside [{interval.low}, {interval.high}]; drop them")
     return values
@@ -188,7 +191,7 @@ def _places(atoms: Atoms, cells: Tokens | Bins, specials: int) -> tuple[int, ...
             index = cells.index(torch.tensor(values, dtype=torch.float32, device="cpu"))
             found = tuple(index.tolist())
         case Tokens():
-            tokens = (specials, cells.size - 1) if atoms == "bounds" else _listed(atoms)
+            tokens = (specials, cells.size - 1) if _are_bounds(atoms) else _listed(atoms)
             bad = [t for t in tokens if not specials <= t < cells.size or t != int(t)]
             _require(
                 not bad,
@@ -204,12 +207,16 @@ def _places(atoms: Atoms, cells: Tokens | Bins, specials: int) -> tuple[int, ...
     return found
 
 
+def _are_bounds(atoms: Atoms) -> bool:
+    return isinstance(atoms, str) and atoms == "bounds"
+
+
 def _listed(atoms: Atoms) -> tuple[float, ...]:
     """Returns outcomes that are listed, increasing; none where `atoms` is None."""
     if atoms is None:
         return ()
     _require(not isinstance(atoms, str), f"atoms={atoms!r} is neither 'bounds' nor a list")
-    values = tuple(map(float, atoms))
+    values = tuple(map(float, numbers(atoms, "FourierHead: atoms")))
     _require(bool(values), "atoms=[] names no outcome; drop it, or use atoms=bounds")
     increasing = all(a < b for a, b in pairwise(values))
     _require(increasing, f"atoms={list(values)} do not increase; sort them, each once")

@@ -13,6 +13,7 @@ from torch.distributions import Distribution
 from components.distributions import Categorical, LinearCategorical
 from components.interfaces import Head, OutputEmbedding
 from components.layers.readout import Readout, Scaled, TiedLinear
+from components.numbers import number
 from components.supports import Binning, Bins, Support, Tokens
 
 HELD = 3  # tensors of logits in float32 that a training step holds at once
@@ -117,10 +118,12 @@ class LinearHead(LogitsHead):
         scale: float = 1.0,
         cap: float | None = None,
     ) -> None:
+        scale = number(scale, "LinearHead: scale")
         if not 0 < scale < math.inf:
             raise ValueError(f"LinearHead: scale={scale} is not positive; use 1 for no scaling.")
-        if cap is not None and not cap > 0:
-            raise ValueError(f"LinearHead: cap={cap} is not positive; use null for none.")
+        cap = None if cap is None else number(cap, "LinearHead: cap")
+        if cap is not None and not 0 < cap < math.inf:
+            raise ValueError(f"LinearHead: cap={cap} is no positive bound; use null for none.")
         if chunked and cap is not None:
             raise ValueError(
                 f"LinearHead: chunked={chunked} makes logits chunk by chunk, where they have no "

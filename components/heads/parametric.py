@@ -20,6 +20,7 @@ from components.distributions.tensors import to_float32
 from components.distributions.vectors import joint
 from components.interfaces import Head
 from components.layers.linear import PresetLinear
+from components.numbers import count
 from components.supports import Bins, Interval, Support, Tokens
 
 SPREAD = 1 / math.sqrt(12)  # standard deviation of the uniform distribution on [0, 1]
@@ -147,6 +148,7 @@ class MixtureHead(ParametricHead):
     def __init__(
         self, dim: int, support: Support, components: int = 8, censored: bool = False
     ) -> None:
+        components = count(components, "MixtureHead: components")
         if components < 1:
             raise ValueError(
                 f"MixtureHead: components={components}; it needs at least 1 normal distribution."

@@ -12,6 +12,7 @@ from components.distributions.tensors import to_float32
 from components.distributions.vectors import joint
 from components.heads.parametric import SPREAD, real_interval
 from components.interfaces import Head
+from components.numbers import number
 from components.supports import Support
 
 
@@ -37,8 +38,9 @@ class PointHead(Head):
         self, dim: int, support: Support, std: float | None = None, unit: float | None = None
     ) -> None:
         super().__init__()
-        std = SPREAD if std is None else std
-        if not std > 0:
+        std = SPREAD if std is None else number(std, "PointHead: std")
+        unit = None if unit is None else number(unit, "PointHead: unit")
+        if not 0 < std < math.inf:
             raise ValueError(f"PointHead: std={std} is not positive; a distribution has a width.")
         if unit is not None and not 0 < unit < math.inf:
             raise ValueError(f"PointHead: unit={unit} is not positive; use a positive one.")

@@ -13,6 +13,7 @@ from torch.nn.functional import softplus
 from components.distributions import Quantiles
 from components.distributions.tensors import constant
 from components.heads.parametric import FLOOR, ParametricHead, inverse_softplus
+from components.numbers import numbers
 from components.supports import Support
 
 DECILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -34,6 +35,7 @@ class QuantileHead(ParametricHead):
     """
 
     def __init__(self, dim: int, support: Support, levels: Sequence[float] = DECILES) -> None:
+        levels = numbers(levels, "QuantileHead: levels")
         bounds = (0.0, *levels, 1.0)
         if len(levels) < 2 or any(not a < b for a, b in pairwise(bounds)):
             raise ValueError(
@@ -42,7 +44,7 @@ class QuantileHead(ParametricHead):
             )
         steps = (b - a for a, b in pairwise(levels))
         super().__init__(dim, support, (levels[0], *map(inverse_softplus, steps)))
-        self.levels = tuple(levels)
+        self.levels = levels
 
     def distribution(self, raw: Tensor) -> Distribution:
         """Reads the lowest quantile and the steps."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
@@ -11,6 +13,7 @@ from components.distributions import Histogram
 from components.distributions.dispatch import functional
 from components.interfaces import Loss
 from components.losses.refusal import refuse
+from components.numbers import number
 
 
 class HLGauss(Loss):
@@ -34,7 +37,7 @@ class HLGauss(Loss):
         weight: Factor of this term in the objective, at least 0.
 
     Raises:
-        ValueError: If `sigma` is not positive.
+        ValueError: If `sigma` is not positive, or not finite.
 
     Source: Imani & White, "Improving Regression Performance with Distributional Losses"
         (arXiv:1806.04613); Farebrother et al., "Stop Regressing" (arXiv:2403.03950), section 3.1
@@ -44,12 +47,12 @@ class HLGauss(Loss):
 
     def __init__(self, sigma: float = 0.75, weight: float = 1.0) -> None:
         super().__init__(weight)
-        if not sigma > 0:
+        self.sigma = number(sigma, "HLGauss: sigma")
+        if not 0 < self.sigma < math.inf:
             raise ValueError(
                 f"HLGauss: sigma={sigma} is the width of the label in cells; choose a positive "
                 "one such as .75, or NegativeLogLikelihood for none."
             )
-        self.sigma = sigma
 
     def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
         """Scores targets `[B, T, *event]`: nats `[B, T]`."""

@@ -10,6 +10,7 @@ from components.distributions.dispatch import functional
 from components.distributions.scores import crps
 from components.interfaces import Loss
 from components.losses.refusal import refuse
+from components.numbers import number
 
 
 class NegativeLogLikelihood(Loss):
@@ -50,12 +51,12 @@ class LabelSmoothing(Loss):
 
     def __init__(self, smoothing: float = 0.1, weight: float = 1.0) -> None:
         super().__init__(weight)
-        if not 0 <= smoothing <= 1:
+        self.smoothing = number(smoothing, "LabelSmoothing: smoothing")
+        if not 0 <= self.smoothing <= 1:
             raise ValueError(
                 f"LabelSmoothing: smoothing={smoothing} is the weight of the uniform "
                 "distribution; choose it between 0 and 1."
             )
-        self.smoothing = smoothing
 
     def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
         """Scores targets `[B, T, *event]`: nats `[B, T]`."""

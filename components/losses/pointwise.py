@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -15,6 +16,7 @@ from components.distributions.tensors import constant
 from components.distributions.vectors import add_components, components_of
 from components.interfaces import Loss
 from components.losses.refusal import refuse
+from components.numbers import number, numbers
 
 
 class SquaredError(Loss):
@@ -56,12 +58,12 @@ class Huber(Loss):
 
     def __init__(self, delta: float = 1.0, weight: float = 1.0) -> None:
         super().__init__(weight)
-        if not delta > 0:
+        self.delta = number(delta, "Huber: delta")
+        if not self.delta > 0:
             raise ValueError(
                 f"Huber: delta={delta} is the error from which on the loss is linear; "
                 "use a positive one."
             )
-        self.delta = delta
 
     def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
         """Scores targets `[B, T, *event]`: squared units `[B, T]`."""
@@ -107,13 +109,14 @@ class Pinball(Loss):
         weight: float = 1.0,
     ) -> None:
         super().__init__(weight)
-        if not levels or not all(0 < level < 1 for level in levels):
+        self.levels = numbers(levels, "Pinball: levels")
+        if not self.levels or not all(0 < level < 1 for level in self.levels):
             raise ValueError(
-                f"Pinball: levels={list(levels)}; it needs one or more, each between 0 and 1."
+                f"Pinball: levels={list(self.levels)}; it needs one or more, each between 0 and 1."
             )
-        if knee is not None and not knee > 0:
+        self.knee = None if knee is None else number(knee, "Pinball: knee")
+        if self.knee is not None and not 0 < self.knee < math.inf:
             raise ValueError(f"Pinball: knee={knee} is a distance in scales; use a positive one.")
-        self.levels, self.knee = tuple(levels), knee
 
     def forward(self, prediction: Distribution, target: Tensor) -> Tensor:
         """Scores targets `[B, T, *event]`: units of the outcome, scales with `knee`, `[B, T]`."""

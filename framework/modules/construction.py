@@ -25,7 +25,7 @@ INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
 
 
 def describe(value: Any) -> Any:
-    """Turns factories into class paths and options, wherever they are nested; leaves data alone.
+    """Turns factories into class paths and options, and arrays into lists, wherever they are.
 
     Args:
         value: A class, a `functools.partial` of one, a dataclass of options, plain or one of those
@@ -61,6 +61,8 @@ def describe(value: Any) -> Any:
             return {"class_path": path, "init_args": options} if chosen else options
         case _ if isclass(value) or isroutine(value):
             return {"class_path": import_path(value)}
+        case _ if hasattr(value, "tolist"):  # an array or a tensor, which no checkpoint reads
+            return value.tolist()
         case _:
             return value
 

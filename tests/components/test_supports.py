@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -47,11 +48,26 @@ def test_a_uniform_distribution_on_cells_has_the_density_of_the_interval():
         (lambda: Bins((0.0, 1.0, 1.0)), "got 3 that begin"),
         (lambda: Bins((0.0, math.nan)), "got 2 that begin"),
         (lambda: Bins((0.0, 1.0)).divide(3), "drop bins=3"),
+        (lambda: Tokens("5"), "size='5' is not a number"),
+        (lambda: Tokens(2.5), "size=2.5 is not a whole number"),
+        (lambda: Interval(None, 1), "low=None is not a number"),
+        (lambda: Interval(0, 1).divide(2.5), "bins=2.5 is not a whole number"),
+        (lambda: Interval(0, 1, ("a",)), "shape='a' is not a number"),
     ],
 )
 def test_mistakes_end_in_one_sentence(make, said):
     with pytest.raises(ValueError, match=said + r"[^\n]*\.$"):
         make()
+
+
+def test_numbers_of_arrays_become_plain():
+    """A checkpoint holds them, which is read without the classes of numpy."""
+    values = np.linspace(0, 1, 3)
+    support, bins = Interval(values.min(), torch.tensor(1.0), np.array([2])), Bins(values)
+    assert (support, bins) == (Interval(0.0, 1.0, (2,)), Bins((0.0, 0.5, 1.0)))
+    plain = (support.low, support.high, *bins.edges)
+    assert {type(value) for value in plain} == {float}
+    assert {type(value) for value in (*support.shape, Tokens(np.int64(4)).size)} == {int}
 
 
 def test_cells_that_float32_cannot_tell_apart_are_refused():

@@ -3,6 +3,7 @@
 import gc
 from functools import _lru_cache_wrapper
 
+import numpy as np
 import pytest
 import torch
 from every_head import BINS, CELLS, DIM, IDS, INTERVALS, PAIRS, REAL, TOKENS, name
@@ -12,6 +13,7 @@ from components.heads.fan import FanHead
 from components.heads.fourier import FourierHead
 from components.heads.linear import LinearHead
 from components.heads.parametric import MixtureHead, NormalHead
+from components.heads.point import PointHead
 from components.heads.quantile import QuantileHead
 from components.supports import Interval, Tokens
 from components.testing import HEAD_LAWS
@@ -91,7 +93,29 @@ BAD = [
     (QuantileHead, {"levels": [0.0, 0.5]}, r"levels=\[0.0, 0.5\]"),
     (QuantileHead, {"levels": [0.5, 1.5]}, r"levels=\[0.5, 1.5\]"),
     (QuantileHead, {"levels": [0.5]}, r"levels=\[0.5\]"),
+    (QuantileHead, {"levels": 0.5}, r"levels=\[0.5\]"),
+    (QuantileHead, {"levels": "deciles"}, "levels='deciles' is not a number"),
+    (FanHead, {"p": None}, "p=None is not a number"),
+    (FanHead, {"layers": 1.5}, "layers=1.5 is not a whole number"),
+    (LinearHead, {"bins": "many"}, "bins='many' is not a number"),
+    (LinearHead, {"scale": []}, r"scale=\[\] is not a number"),
+    (LinearHead, {"cap": float("inf")}, "cap=inf"),
+    (FourierHead, {"frequencies": 2.5}, "frequencies=2.5 is not a whole number"),
+    (FourierHead, {"bins": 5, "eps": float("inf")}, "eps=inf"),
+    (FourierHead, {"atoms": [None]}, "atoms=None is not a number"),
+    (MixtureHead, {"components": 2.5}, "components=2.5 is not a whole number"),
+    (PointHead, {"std": float("inf")}, "std=inf"),
 ]
+
+
+@pytest.mark.parametrize("as_array", [np.array, torch.tensor], ids=["numpy", "torch"])
+def test_options_may_be_arrays(as_array):
+    """They are those of the lists, and plain numbers within."""
+    support, hidden = Interval(0.0, 1.0), torch.randn(3, DIM)
+    atoms = FourierHead(DIM, support, frequencies=2, atoms=as_array([0.25, 0.75]))
+    assert atoms(hidden).atoms.tolist() == [0.25, 0.75]
+    assert QuantileHead(DIM, support, as_array([0.25, 0.75])).levels == (0.25, 0.75)
+    assert LinearHead(DIM, support, bins=as_array(3))(hidden).cells.size == 3
 
 
 @pytest.mark.parametrize(("head", "options", "said"), BAD)

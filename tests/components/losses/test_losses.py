@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from every_prediction import PREDICTIONS, TOKENS, B, K, T, raw_for, target_for
@@ -274,8 +275,30 @@ def test_entropy_of_known_distributions():
         (Huber, {"delta": 0.0}, "delta=0.0"),
         (Pinball, {"levels": []}, r"levels=\[\]"),
         (Pinball, {"levels": [0.0, 0.5]}, r"levels=\[0.0, 0.5\]"),
+        (Pinball, {"levels": "0.5"}, "levels='0.5' is not a number"),
+        (Pinball, {"levels": [[0.5]]}, r"levels=\[0.5\] is not a number"),
+        (Pinball, {"levels": None}, "levels=None is not a number"),
+        (Pinball, {"knee": math.inf}, "knee=inf"),
+        (HLGauss, {"sigma": math.inf}, "sigma=inf"),
+        (HLGauss, {"sigma": np.ones(2)}, r"sigma=array\(\[1., 1.\]\) is not a number"),
+        (CRPS, {"weight": math.nan}, "weight=nan"),
+        (CRPS, {"weight": math.inf}, "weight=inf"),
     ],
 )
 def test_options_out_of_range_end_in_one_sentence(loss, options, said):
     with pytest.raises(ValueError, match=said + r"[^\n]*\.$"):
         loss(**options)
+
+
+@pytest.mark.parametrize(
+    ("levels", "plain"),
+    [
+        (np.array([0.25, 0.5]), (0.25, 0.5)),
+        (torch.tensor([0.25, 0.5]), (0.25, 0.5)),
+        (0.5, (0.5,)),
+        (torch.tensor(0.5), (0.5,)),
+    ],
+)
+def test_levels_may_be_arrays_or_a_number(levels, plain):
+    assert Pinball(levels).levels == plain
+    assert all(type(level) is float for level in Pinball(levels).levels)

@@ -4,6 +4,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer, seed_everything
@@ -135,6 +136,13 @@ def test_resuming_keeps_the_recipe_of_this_run(tmp_path):
     runner.save_checkpoint(tmp_path / "second.ckpt")
     saved = read(tmp_path / "second.ckpt")["hyper_parameters"]
     assert saved["optimizer"]["init_args"] == {"lr": 0.125}
+
+
+def test_arrays_of_options_are_stored_as_lists():
+    """Numbers of numpy could not be read where weights alone are."""
+    made = describe({"loss": partial(fakes.FakeNLL, weight=np.float64(2), levels=np.ones(2))})
+    assert made["loss"]["init_args"] == {"weight": 2.0, "levels": [1.0, 1.0]}
+    assert type(made["loss"]["init_args"]["weight"]) is float
 
 
 @pytest.mark.filterwarnings("ignore:Attribute 'head' removed from hparams")  # Lightning's, before
