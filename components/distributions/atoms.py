@@ -216,13 +216,13 @@ class CategoricalWithAtoms(Discrete):
         hits = index.unsqueeze(-1) == self._index
         atom = torch.where(hits, self._log_weights[..., :-1], 0.0).sum(-1)
         smooth = self._log_weights[..., -1] + self.ordered.log_prob(index)
-        return torch.where(hits.any(-1), torch.logaddexp(smooth, atom), smooth)
+        return torch.where(hits.any(-1), _add(smooth, atom), smooth)
 
     @lazy_property
     def log_probs(self) -> Tensor:
         """Normalized log-probabilities of all cells, `[..., size]`."""
         smooth, index = self._log_weights[..., -1:] + self.ordered.log_probs, self._index
-        both = torch.logaddexp(smooth[..., index], self._log_weights[..., :-1])
+        both = _add(smooth[..., index], self._log_weights[..., :-1])
         return smooth.index_copy(-1, index, both)
 
     @property
@@ -233,6 +233,13 @@ class CategoricalWithAtoms(Discrete):
     @property
     def _index(self) -> Tensor:
         return constant(self.places, torch.int64, self._log_weights.device)
+
+
+def _add(log_mass: Tensor, other: Tensor) -> Tensor:
+    """The logarithm of a sum of masses, with gradients of 0 where both are 0."""
+    none = torch.maximum(log_mass, other) == -torch.inf  # there `logaddexp` has NaN
+    held = (torch.where(none, 0.0, each) for each in (log_mass, other))
+    return torch.where(none, -torch.inf, torch.logaddexp(*held))
 
 
 def _check(owner: str, atoms: tuple[float, ...], logits: Tensor) -> None:

@@ -9,8 +9,7 @@ from torch.distributions.utils import lazy_property
 from torch.types import _size
 
 from components.distributions.atoms import Mixed
-from components.distributions.inversion import levels_and_weights
-from components.distributions.tails import clipped_moments, log_tails
+from components.distributions.tails import clipped_moments, entropy_between, log_tails
 from components.distributions.tensors import constant, entropies, unless_nan
 
 
@@ -112,12 +111,7 @@ class Censored(Mixed):
     def entropy(self) -> Tensor:
         """Computes the entropy in nats, `[...]`: of masses, and of the density between."""
         on_bounds = entropies(self._log_masses).sum(-1)
-        levels, weights = levels_and_weights(self.atom_masses)
-        shape = (-1, *(1,) * len(self.batch_shape))
-        below, above = self.atom_masses.unbind(-1)
-        between = 1 - below - above
-        x = self.icdf(below + between * levels.view(shape))
-        return on_bounds - between * (weights.view(shape) * self.base.log_prob(x)).sum(0)
+        return on_bounds + entropy_between(self.base, self.low, self.high)
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:
         """Draws values `[*sample_shape, ...]`, differentiable between the bounds."""

@@ -98,20 +98,24 @@ class Mixture(Expandable):
         return gather(peaks.movedim(0, -1), self.log_prob(peaks).argmax(0))
 
     def entropy(self) -> Tensor:
-        """Computes the differential entropy in nats, `[...]`, by Gauss-Legendre quadrature.
+        """Computes the differential entropy in nats, `[...]`; see `entropy_between`."""
+        return self.entropy_between(-math.inf, math.inf)
 
-        Panels end at even steps around every component, so that none is missed, however narrow it
-        is and wherever it lies.
+    def entropy_between(self, low: float, high: float) -> Tensor:
+        r"""Computes :math:`-\int p \log p` between two bounds, in nats, `[...]`.
+
+        By Gauss-Legendre quadrature. Panels end at even steps around every component, so that none
+        is missed, however narrow it is and wherever it lies.
         """
-        x, weights = self._panels()
+        x, weights = self._panels(low, high)
         return (weights * entropies(self.log_prob(x))).sum(0).to(self.loc.dtype)
 
     @torch.no_grad()
-    def _panels(self) -> tuple[Tensor, Tensor]:
-        """Places `[P, ...]`, float64, and weights of integrals over the line."""
+    def _panels(self, low: float, high: float) -> tuple[Tensor, Tensor]:
+        """Places `[P, ...]`, float64, and weights of integrals; panels beyond bounds are empty."""
         steps = torch.linspace(-SIDE, SIDE, STEPS + 1, dtype=torch.float64, device=self.loc.device)
         ends = self.loc.double().unsqueeze(-1) + self.scale.double().unsqueeze(-1) * steps
-        x, weights = panels(ends.flatten(-2).sort(-1).values, NODES)
+        x, weights = panels(ends.flatten(-2).sort(-1).values.clamp(low, high), NODES)
         return x.movedim(-1, 0), weights.movedim(-1, 0)
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:

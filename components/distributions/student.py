@@ -14,7 +14,8 @@ from components.distributions.expanding import Expandable
 from components.distributions.inversion import implicit
 from components.distributions.tensors import joint_shape, tiny, to_float32
 
-ITERATIONS = 300  # of the continued fraction; below 1000 degrees of freedom some 50 are used
+ITERATIONS = 300  # of the continued fraction; some 50 are used
+MANY = 1000.0  # degrees of freedom, beyond which a series is as exact as the fraction, and faster
 NEWTON_STEPS = 30  # of the quantiles; about five are used
 FIRST_LOOK = 4  # iterations of the fraction before the first look at a device that is waited for
 
@@ -63,7 +64,8 @@ class StudentT(Expandable, TorchStudentT):
 
         They keep their digits however small the mass is, and are once differentiable.
         """
-        t = ((value - self.loc) / self.scale).double()
+        endless = value.isinf()
+        t = ((torch.where(endless, 0.0, value) - self.loc) / self.scale).double()
         held, df = t.detach(), self.df.double()
         outer = _log_tail(held.abs(), df, Looks(df))
         inner = torch.log1p(-outer.exp())
@@ -72,7 +74,8 @@ class StudentT(Expandable, TorchStudentT):
 
         def side(log_mass: Tensor, sign: int) -> Tensor:
             slope = sign * (log_density - log_mass.detach()).exp()
-            return (log_mass + slope * (t - held)).to(dtype)
+            found = (log_mass + slope * (t - held)).to(dtype)
+            return torch.where(endless, torch.where(sign * value > 0, 0.0, -math.inf), found)
 
         below, above = torch.where(held > 0, inner, outer), torch.where(held > 0, outer, inner)
         return side(below, 1), side(above, -1)
@@ -122,14 +125,31 @@ def _log_density(t: Tensor, df: Tensor) -> Tensor:
 
 def _tail(t: Tensor, df: Tensor, looks: Looks) -> Tensor:
     """The mass beyond t ≥ 0, standardized: half the incomplete beta function, float64."""
-    half = torch.full_like(df, 0.5)
-    return incomplete_beta(df / 2, half, t.square() / df, looks) / 2
+    few, half = df.clamp_max(MANY), torch.full_like(df, 0.5)
+    tail = incomplete_beta(few / 2, half, t.square() / few, looks) / 2
+    return torch.where(df > MANY, torch.erfc(_normal(t, df) / math.sqrt(2)) / 2, tail)
 
 
 def _log_tail(t: Tensor, df: Tensor, looks: Looks) -> Tensor:
     """Its logarithm, also where the mass itself is less than float64 holds."""
-    half = torch.full_like(df, 0.5)
-    return log_incomplete_beta(df / 2, half, t.square() / df, looks) - math.log(2)
+    few, half = df.clamp_max(MANY), torch.full_like(df, 0.5)
+    tail = log_incomplete_beta(few / 2, half, t.square() / few, looks) - math.log(2)
+    return torch.where(df > MANY, torch.special.log_ndtr(-_normal(t, df)), tail)
+
+
+def _normal(t: Tensor, df: Tensor) -> Tensor:
+    """Finds the normal deviate beyond which as much lies as beyond t ≥ 0, of many degrees.
+
+    From 1000 degrees of freedom on, the logarithm of the mass so has a relative error of at most
+    1e-13 up to t = 15, and of 3e-8 up to 100.
+
+    Source: Hill, "Algorithm 395: Student's t-distribution" (1970).
+    """
+    a = df.clamp_min(MANY) - 0.5
+    b = 48 * a.square()
+    y = (a * torch.log1p(t.square() / df)).clamp_min(tiny(t))  # at 0 the root has no gradient
+    series = ((-0.4 * y - 3.3) * y - 24) * y - 85.5
+    return ((series / (0.8 * y.square() + 100 + b) + y + 3) / b + 1) * y.sqrt()
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""What lies beyond a value: logarithms of tails far out, and moments of clipped values."""
+"""What lies beyond a value: logarithms of tails far out, moments and entropies up to bounds."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Normal
 
+from components.distributions.inversion import levels_and_weights
 from components.distributions.mixture import Mixture
 from components.distributions.quadrature import made_once, panels
 from components.distributions.student import StudentT
@@ -75,7 +76,7 @@ def log_ndtr(z: Tensor) -> Tensor:
     held = z.detach()
     value: Tensor = torch.special.log_ndtr(held)
     hazard: Tensor = math.sqrt(2 / math.pi) / torch.special.erfcx(-held / math.sqrt(2))
-    return value + hazard * (z - held)
+    return torch.where(held.isinf(), value, value + hazard * (z - held))
 
 
 @singledispatch
@@ -141,6 +142,42 @@ def _(distribution: StudentT, low: float, high: float) -> tuple[Tensor, Tensor]:
 
     first, second = _clip(primitives, loc, scale, low, high)
     return _mean_and_variance(first, second, low, high, distribution.df.dtype)
+
+
+@singledispatch
+def entropy_between(distribution: Distribution, low: float, high: float) -> Tensor:
+    r"""Computes :math:`-\int p \log p` between two bounds, over the quantiles there.
+
+    Of normal distributions and mixtures by panels around every component.
+
+    Args:
+        distribution: A distribution with a density, batch shape `[...]`.
+        low: Lower bound.
+        high: Upper bound.
+
+    Returns:
+        Nats, `[...]`.
+    """
+    ends = distribution.mean.new_tensor((low, high))
+    levels, weights = levels_and_weights(ends)
+    shape = (-1, *(1,) * len(distribution.batch_shape))
+    below, reached = (distribution.cdf(end.expand(distribution.batch_shape)) for end in ends)
+    between = reached - below
+    level = below + between * levels.view(shape)
+    inside = (level > 0) & (level < 1)  # at 0 and 1 there is no finite gradient
+    log_prob = distribution.log_prob(distribution.icdf(torch.where(inside, level, 0.5)))
+    return -between * (weights.view(shape) * torch.where(inside, log_prob, 0.0)).sum(0)
+
+
+@entropy_between.register
+def _(distribution: Mixture, low: float, high: float) -> Tensor:
+    return distribution.entropy_between(low, high)
+
+
+@entropy_between.register
+def _(distribution: Normal, low: float, high: float) -> Tensor:
+    loc, scale = distribution.loc.unsqueeze(-1), distribution.scale.unsqueeze(-1)
+    return Mixture(torch.zeros_like(loc), loc, scale).entropy_between(low, high)
 
 
 def _of_normals(loc: Tensor, scale: Tensor, low: float, high: float) -> tuple[Tensor, Tensor]:

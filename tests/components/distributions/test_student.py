@@ -4,11 +4,13 @@ import pytest
 import scipy.stats
 import torch
 from every_distribution import tensor
+from torch.distributions import Normal
 
-from components.distributions import Censored, StudentT, student
+from components.distributions import Censored, Mixture, StudentT, student
+from components.distributions.tails import log_tails
 from tests.waiting import Waits
 
-DF = tensor(0.3, 1.0, 2.1, 5.5, 30.0, 1e3).unsqueeze(-1)
+DF = tensor(0.3, 1.0, 2.1, 5.5, 30.0, 1e3, 3e3, 1e6).unsqueeze(-1)
 
 
 def standard(dtype=torch.float64):
@@ -52,6 +54,22 @@ def test_all_mass_lies_between_the_infinities():
     assert found.tolist() == [0.0, 1.0]
     found.sum().backward()
     assert scale.grad.tolist() == [0.0]
+
+
+@pytest.mark.parametrize(
+    "distribution",
+    [
+        StudentT(tensor(3.0), tensor(1.0), tensor(2.0)),
+        Normal(tensor(1.0), tensor(2.0)),
+        Mixture(tensor(0.0, 1.0), tensor(0.0, 1.0), tensor(1.0, 2.0)).expand((1,)),
+    ],
+    ids=lambda distribution: type(distribution).__name__,
+)
+def test_logarithms_of_tails_reach_to_the_infinities(distribution):
+    ends = tensor(-torch.inf, torch.inf).unsqueeze(-1)
+    below, above = log_tails(distribution, ends)
+    assert below.flatten().tolist() == [-torch.inf, 0.0]
+    assert above.flatten().tolist() == [0.0, -torch.inf]
 
 
 def test_what_is_no_probability_has_no_quantile():
