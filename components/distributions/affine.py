@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
+from torch.distributions import Distribution, constraints
 from torch.types import _size
 
 from components.distributions.atoms import has_atoms
 from components.distributions.expanding import Expandable
-from components.distributions.tensors import joint_shape
+from components.distributions.tensors import joint_shape, require_positive
 
 
 class Affine(Expandable):
@@ -26,7 +28,8 @@ class Affine(Expandable):
 
     Raises:
         ValueError: If `loc` or `scale` have more elements than there are distributions to scale,
-            or the base has point masses, which have no units to convert.
+            the base has point masses, which have no units to convert, or, on a CPU, a scale is
+            not positive.
     """
 
     arg_constraints = {}  # noqa: RUF012 - torch's declaration; checks are off per object
@@ -45,6 +48,7 @@ class Affine(Expandable):
                 "Affine: the distribution to scale has point masses, which a value in other units "
                 "misses by rounding; give the head bins, or use data without scaling."
             )
+        require_positive(scale, "Affine: scale")
         self.base = base
         self.loc = loc
         self.scale = scale
@@ -54,6 +58,11 @@ class Affine(Expandable):
     def has_rsample(self) -> bool:  # type: ignore[override] # torch declares a plain attribute
         """Whether the base can be sampled with gradients."""
         return self.base.has_rsample
+
+    @property
+    def support(self) -> constraints.Constraint:
+        """The values that are possible: those of the base, in the other units."""
+        return self._moved(self.base.support)
 
     @property
     def log_scale(self) -> Tensor:
@@ -107,3 +116,14 @@ class Affine(Expandable):
 
     def _move(self, value: Tensor) -> Tensor:
         return self.loc + self.scale * value
+
+    def _moved(self, support: Any) -> constraints.Constraint:
+        """Returns the values that those of a support of the base become."""
+        match support:
+            case constraints.independent(base_constraint=each, reinterpreted_batch_ndims=axes):
+                return constraints.independent(self._moved(each), axes)  # type: ignore[no-untyped-call]  # torch's
+            case constraints.interval(lower_bound=low, upper_bound=high):
+                return constraints.interval(self._move(low), self._move(high))  # type: ignore[no-untyped-call]  # torch's
+            case constraints.Constraint() if support is constraints.real:
+                return support
+        raise NotImplementedError(f"Affine: there is no rule how {support} is scaled.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -89,6 +90,11 @@ class WithAtoms(Mixed):
         self.base, self.values, self.low, self.high = base, values, low, high
         self._log_weights = to_float32(logits).log_softmax(-1)
         super().__init__(base.batch_shape, validate_args=False)
+
+    @property
+    def support(self) -> Any:
+        """The values that are possible: those of the base, among which atoms are."""
+        return self.base.support
 
     @property
     def atoms(self) -> Tensor:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
+from torch.distributions.constraints import Constraint, integer_interval
 from torch.distributions.utils import lazy_property
 from torch.nn.functional import cross_entropy
 from torch.types import _size
@@ -34,6 +35,11 @@ class Discrete(Expandable, ABC):
 
     arg_constraints = {}  # noqa: RUF012 - torch's declaration; checks are off per object
     size: int
+
+    @property
+    def support(self) -> Constraint:
+        """The outcomes that are possible: 0 .. size - 1."""
+        return integer_interval(0, self.size - 1)  # type: ignore[no-untyped-call]  # torch's
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Computes the log-probability of outcomes `[...]` (any integer dtype), `[...]`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
+from torch.distributions.constraints import Constraint, interval
 from torch.distributions.utils import lazy_property
 from torch.types import _size
 
@@ -47,6 +48,11 @@ class Censored(Mixed):
     def has_rsample(self) -> bool:  # type: ignore[override] # torch declares a plain attribute
         """Whether the base can be sampled with gradients."""
         return self.base.has_rsample
+
+    @property
+    def support(self) -> Constraint:
+        """The values that are possible: those between the bounds, and these."""
+        return interval(self.low, self.high)  # type: ignore[no-untyped-call]  # torch's
 
     @property
     def atoms(self) -> Tensor:

@@ -15,9 +15,21 @@ class Expandable(Distribution):
 
     `rows` names the attributes, tensors or distributions, whose first axes are the batch; all
     others are the same for all rows, but for what properties have kept.
+
+    torch validates what its distributions are made of, and waits for a GPU to do so; so ours are
+    made without `validate_args`, also by heads, at every step. In its place, scales and levels
+    that none can be are an error on a CPU, as outcomes are that are not possible; other devices
+    and compiled code do not wait for that. NaN is none: what a row of NaN gives is NaN.
     """
 
     rows: ClassVar[tuple[str, ...]] = ()
+
+    def __repr__(self) -> str:
+        """Returns the class and the shapes, with what it is made of where that has its own."""
+        parts = (getattr(self, name) for name in self.rows)
+        inner = [repr(part) for part in parts if isinstance(part, Distribution)]
+        shapes = [f"batch_shape: {self.batch_shape}", f"event_shape: {self.event_shape}"]
+        return f"{type(self).__name__}({', '.join([*inner, *shapes])})"
 
     def expand(self, batch_shape: _size, _instance: Any = None) -> Self:
         """Makes the same distribution of a batch shape to which its own can be broadcast.

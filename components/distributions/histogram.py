@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.distributions.constraints import Constraint, interval
 from torch.distributions.utils import lazy_property
 from torch.nn.functional import pad
 from torch.types import _size
 
 from components.distributions.categorical import Discrete
 from components.distributions.expanding import Expandable
-from components.distributions.tensors import bucketize, gather, searchsorted, tiny, unless_nan
+from components.distributions.tensors import (
+    bucketize,
+    gather,
+    require_increasing,
+    searchsorted,
+    tiny,
+    unless_nan,
+)
 
 
 class Histogram(Expandable):
@@ -29,7 +37,8 @@ class Histogram(Expandable):
         edges: Borders of the cells, increasing, `[K + 1]`.
 
     Raises:
-        ValueError: If `edges` do not make as many cells as the distribution has.
+        ValueError: If `edges` do not make as many cells as the distribution has, or, on a CPU, do
+            not increase.
     """
 
     arg_constraints = {}  # noqa: RUF012 - torch's declaration; checks are off per object
@@ -43,9 +52,15 @@ class Histogram(Expandable):
                 f"Histogram: {cells.size} cells have {cells.size + 1} edges, "
                 f"got edges of shape {tuple(edges.shape)}."
             )
+        require_increasing(edges, "Histogram: edges")
         self.cells = cells
         self.edges = edges
         super().__init__(cells.batch_shape, validate_args=False)
+
+    @property
+    def support(self) -> Constraint:
+        """The values that are possible: those between the outer edges."""
+        return interval(self.edges[0], self.edges[-1])  # type: ignore[no-untyped-call]  # torch's
 
     @property
     def widths(self) -> Tensor:

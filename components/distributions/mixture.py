@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.distributions import constraints
 from torch.distributions.utils import lazy_property
 from torch.types import _size
 
@@ -13,7 +14,14 @@ from components.distributions.categorical import Categorical
 from components.distributions.expanding import Expandable
 from components.distributions.inversion import bisect, implicit
 from components.distributions.quadrature import panels
-from components.distributions.tensors import entropies, gather, joint_shape, tiny, to_float32
+from components.distributions.tensors import (
+    entropies,
+    gather,
+    joint_shape,
+    require_positive,
+    tiny,
+    to_float32,
+)
 
 SIDE, STEPS = 9.0, 24  # standard deviations on either side of a mean, and panels between
 NODES = 8  # in each panel
@@ -27,15 +35,20 @@ class Mixture(Expandable):
         logits: Logarithms of the weights up to a constant, `[..., K]`.
         loc: Means of the components, `[..., K]`, in the units of the outcome.
         scale: Standard deviations of the components, positive, `[..., K]`, in the same units.
+
+    Raises:
+        ValueError: On a CPU, if a scale is not positive.
     """
 
     arg_constraints = {}  # noqa: RUF012 - torch's declaration; checks are off per object
     has_rsample = True
+    support = constraints.real
 
     rows = ("log_weights", "loc", "scale")
 
     def __init__(self, logits: Tensor, loc: Tensor, scale: Tensor) -> None:
         logits, loc, scale = (to_float32(t) for t in (logits, loc, scale))
+        require_positive(scale, "Mixture: scale")
         shape = joint_shape(logits, loc, scale)
         self.log_weights = logits.log_softmax(-1).expand(shape)
         self.loc = loc.expand(shape)

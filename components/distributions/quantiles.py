@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.distributions import constraints
 from torch.distributions.utils import lazy_property
 from torch.types import _size
 
 from components.distributions.expanding import Expandable
-from components.distributions.tensors import gather, searchsorted, tiny, to_float32
+from components.distributions.tensors import (
+    gather,
+    require_increasing,
+    searchsorted,
+    tiny,
+    to_float32,
+)
 
 
 class Quantiles(Expandable):
@@ -24,11 +31,13 @@ class Quantiles(Expandable):
         levels: Their probabilities, increasing between 0 and 1, `[Q]`, at least two.
 
     Raises:
-        ValueError: If there are fewer than two levels or not as many as values.
+        ValueError: If there are fewer than two levels or not as many as values, or, on a CPU, they
+            do not increase between 0 and 1.
     """
 
     arg_constraints = {}  # noqa: RUF012 - torch's declaration; checks are off per object
     has_rsample = True
+    support = constraints.real
 
     rows = ("values",)
 
@@ -38,6 +47,7 @@ class Quantiles(Expandable):
                 f"Quantiles: levels {tuple(levels.shape)} must be two or more in one row, one for "
                 f"each of the values {tuple(values.shape)}."
             )
+        require_increasing(levels, "Quantiles: levels", 0.0, 1.0)
         self.values = to_float32(values).sort(-1).values
         self.levels = levels.to(self.values.dtype)
         super().__init__(values.shape[:-1], validate_args=False)

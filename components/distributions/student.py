@@ -12,7 +12,7 @@ from torch.distributions.utils import broadcast_all, lazy_property
 
 from components.distributions.expanding import Expandable
 from components.distributions.inversion import implicit
-from components.distributions.tensors import joint_shape, tiny, to_float32
+from components.distributions.tensors import joint_shape, require_positive, tiny, to_float32
 
 ITERATIONS = 300  # of the continued fraction; some 50 are used
 MANY = 1000.0  # degrees of freedom, beyond which a series is as exact as the fraction, and faster
@@ -30,12 +30,17 @@ class StudentT(Expandable, TorchStudentT):
         df: Degrees of freedom, positive. The mean exists above 1, the variance above 2.
         loc: Location, in the units of the outcome.
         scale: Scale, positive, in the same units.
+
+    Raises:
+        ValueError: On a CPU, if `df` or `scale` is not positive.
     """
 
     rows = ("df", "loc", "scale")
 
     def __init__(self, df: Tensor, loc: Tensor, scale: Tensor) -> None:
         self.df, self.loc, self.scale = (to_float32(t) for t in broadcast_all(df, loc, scale))
+        require_positive(self.df, "StudentT: df")
+        require_positive(self.scale, "StudentT: scale")
         # not torch's constructor: its chi-squared distribution would look at every value of `df`
         Distribution.__init__(self, self.df.shape, validate_args=False)
 

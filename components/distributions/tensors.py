@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
+from reprlib import repr as shortened
 
 import torch
 from torch import Tensor
@@ -117,7 +118,7 @@ def require_numbers(totals: Tensor) -> None:
     Raises:
         ValueError: On a CPU; other devices, compiled code and vmap do not wait for the answer.
     """
-    if _is_at_hand(totals) and not is_fake(totals) and totals.isnan().any():
+    if _can_be_read(totals) and totals.isnan().any():
         raise ValueError(
             "There are no probabilities to draw an outcome by: they are NaN, as what a model "
             "predicts from NaN, or after its training diverged."
@@ -133,6 +134,43 @@ def entropies(log_probs: Tensor) -> Tensor:
     return -log_probs.exp() * finite
 
 
+def require_positive(values: Tensor, option: str) -> None:
+    """Refuses parameters `[...]` that are 0 or negative; NaN passes.
+
+    Args:
+        values: Scales, or other parameters that are positive.
+        option: Owner and name of the parameter, for the message.
+
+    Raises:
+        ValueError: On a CPU; other devices, compiled code and vmap do not wait for the answer.
+    """
+    if _can_be_read(values) and (values <= 0).any():
+        raise ValueError(f"{option}={values.min().item()} is not positive; give positive ones.")
+
+
+def require_increasing(
+    values: Tensor, option: str, low: float = -torch.inf, high: float = torch.inf
+) -> None:
+    """Refuses numbers `[K]` that do not increase from one to the next, or are NaN.
+
+    Args:
+        values: Levels or edges.
+        option: Owner and name of the parameter, for the message.
+        low: What all are greater than.
+        high: What all are less than.
+
+    Raises:
+        ValueError: On a CPU; other devices, compiled code and vmap do not wait for the answer.
+    """
+    if not _can_be_read(values):
+        return
+    rising = bool((values.diff() > 0).all())
+    if not (rising and low < values[0].item() and values[-1].item() < high):
+        raise ValueError(
+            f"{option}={shortened(values.tolist())} must increase between {low} and {high}."
+        )
+
+
 def require_levels(level: Tensor, owner: str) -> None:
     """Refuses levels `[...]` of quantiles that are NaN.
 
@@ -143,7 +181,7 @@ def require_levels(level: Tensor, owner: str) -> None:
     Raises:
         ValueError: On a CPU; other devices, compiled code and vmap do not wait for the answer.
     """
-    if _is_at_hand(level) and not is_fake(level) and level.isnan().any():
+    if _can_be_read(level) and level.isnan().any():
         raise ValueError(f"{owner}: a level is NaN, where no quantile is; give 0 to 1.")
 
 
@@ -208,6 +246,11 @@ def _is_at_hand(value: Tensor) -> bool:
     """Whether numbers can be read at once: not on a GPU, in compiled code or under vmap."""
     traced = torch.compiler.is_compiling() or is_functorch_wrapped_tensor(value)
     return value.device.type == "cpu" and not traced
+
+
+def _can_be_read(value: Tensor) -> bool:
+    """Whether numbers can be read at once, and there are some: not those of a shape alone."""
+    return _is_at_hand(value) and not is_fake(value)
 
 
 def _is_possible(value: Tensor, size: int) -> Tensor:

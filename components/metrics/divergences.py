@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
+from torch.distributions import Distribution, register_kl
 
 from components.distributions import Histogram
 from components.distributions.categorical import Discrete
+from components.distributions.expanding import Expandable
 from components.distributions.vectors import add_components, components_of
 from components.metrics.densities import CELLS, log_density
 
@@ -24,7 +25,8 @@ def kl(truth: Distribution, prediction: Distribution) -> Tensor:
     entropy of the truth. Of choices it is a sum; of quantities that are truly equally likely
     within cells, the prediction may be any density, which is read at 512 or more values. That is
     exact where it is constant between them, as a histogram over the same cells is. Of
-    vectors, the components' divergences are added.
+    vectors, the components' divergences are added. `torch.distributions.kl_divergence` gives the
+    same.
 
     Args:
         truth: The true distribution p, over choices or over cells, batch shape `[...]`.
@@ -38,6 +40,10 @@ def kl(truth: Distribution, prediction: Distribution) -> Tensor:
     """
     nats = _of_each(components_of(truth), components_of(prediction))
     return add_components(nats, truth)
+
+
+# so `torch.distributions.kl_divergence` finds it
+register_kl(Expandable, Distribution)(kl)  # type: ignore[no-untyped-call]  # torch's
 
 
 @singledispatch

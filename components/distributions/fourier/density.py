@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.distributions.constraints import Constraint, interval
 from torch.distributions.utils import lazy_property
 from torch.types import _size
 
@@ -61,6 +62,11 @@ class FourierDensity(Expandable):
         self.low = low
         self.high = high
         super().__init__(coefficients.shape[:-1], validate_args=False)
+
+    @property
+    def support(self) -> Constraint:
+        """The values that are possible: those between the bounds."""
+        return interval(self.low, self.high)  # type: ignore[no-untyped-call]  # torch's
 
     @property
     def half_width(self) -> float:

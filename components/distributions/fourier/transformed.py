@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.distributions import constraints
 from torch.distributions.utils import lazy_property
 from torch.types import _size
 
@@ -45,6 +46,7 @@ class TransformedFourier(Expandable):
 
     arg_constraints = {}  # noqa: RUF012 - torch's declaration; checks are off per object
     has_rsample = True
+    support = constraints.real
 
     rows = ("base",)
 
