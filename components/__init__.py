@@ -1,12 +1,35 @@
 """Parts of models in pure PyTorch, and what a part of one's own needs.
 
 Every class that a recipe may name by its short name, the supports that say what can be predicted,
-the interfaces of the parts, and the predictive distributions.
+the interfaces of the parts, specs and batches of data, the predictive distributions, and functions
+of these for metrics.
 """
 
 from components.adaptations import LowRankAdaptation
 from components.backbones import MLP, Decoder, EncoderDecoder, FanNetwork, Perceptron
 from components.binnings import MixedBins
+from components.data import (
+    Batch,
+    Benchmark,
+    Covariate,
+    CovariateBatch,
+    DensityBatch,
+    DensitySpec,
+    EpisodeBatch,
+    KnownTrajectoryBatch,
+    PairBatch,
+    PromptBatch,
+    PromptSpec,
+    SequenceBatch,
+    SequenceSpec,
+    SeriesBatch,
+    SeriesSpec,
+    Spec,
+    TokenBatch,
+    TokenSpec,
+    TrajectoryBatch,
+    TrajectorySpec,
+)
 from components.distributions import (
     Affine,
     Categorical,
@@ -30,6 +53,8 @@ from components.distributions import (
     Warp,
     WithAtoms,
 )
+from components.distributions.roughness import roughness
+from components.distributions.scores import crps, pinball
 from components.heads import (
     EvenMixtureHead,
     FanHead,
@@ -45,6 +70,7 @@ from components.initializations import Mitchell, NormalMatrices
 from components.interfaces import Adaptation, Backbone, Embedded, Head, Initialization, Loss, Stem
 from components.layers.attention import ScaledDotProduct
 from components.layers.block import ParallelBlock, PostNormBlock, PreNormBlock, SandwichBlock
+from components.layers.cache import Cache
 from components.layers.fan import FanFeedForward, FanLayer
 from components.layers.feedforward import FeedForward, SwiGLU
 from components.layers.flex import FlexAttention
@@ -65,6 +91,8 @@ from components.losses import (
     SquaredError,
     ZLoss,
 )
+from components.metrics.cells import nll_of_cells
+from components.metrics.divergences import kl
 from components.stems import (
     Asinh,
     BinnedSeriesStem,
@@ -88,10 +116,13 @@ __all__ = [
     "Affine",
     "Asinh",
     "Backbone",
+    "Batch",
+    "Benchmark",
     "Bigram",
     "BinnedSeriesStem",
     "Binning",
     "Bins",
+    "Cache",
     "Categorical",
     "CategoricalWithAtoms",
     "CategoricalWithSpecials",
@@ -99,11 +130,16 @@ __all__ = [
     "Censored",
     "CoefficientPenalty",
     "ConvObservation",
+    "Covariate",
+    "CovariateBatch",
     "Decoder",
+    "DensityBatch",
+    "DensitySpec",
     "Discrete",
     "Embedded",
     "EncoderDecoder",
     "Entropy",
+    "EpisodeBatch",
     "ErfWarp",
     "EvenFourierCells",
     "EvenFourierDensity",
@@ -127,6 +163,7 @@ __all__ = [
     "Huber",
     "Initialization",
     "Interval",
+    "KnownTrajectoryBatch",
     "LabelSmoothing",
     "LayerNorm",
     "Learned",
@@ -145,6 +182,7 @@ __all__ = [
     "NoPositions",
     "NormalHead",
     "NormalMatrices",
+    "PairBatch",
     "PairStem",
     "ParallelBlock",
     "PatchStem",
@@ -153,6 +191,8 @@ __all__ = [
     "PointHead",
     "PostNormBlock",
     "PreNormBlock",
+    "PromptBatch",
+    "PromptSpec",
     "QuantileHead",
     "Quantiles",
     "RMSNorm",
@@ -161,15 +201,24 @@ __all__ = [
     "Roughness",
     "SandwichBlock",
     "ScaledDotProduct",
+    "SequenceBatch",
+    "SequenceSpec",
+    "SeriesBatch",
+    "SeriesSpec",
     "SeriesStem",
+    "Spec",
     "SquaredError",
     "Stem",
     "StudentT",
     "StudentTHead",
     "SwiGLU",
     "TanhWarp",
+    "TokenBatch",
+    "TokenSpec",
     "TokenStem",
     "Tokens",
+    "TrajectoryBatch",
+    "TrajectorySpec",
     "TrajectoryStem",
     "TransformedFourier",
     "Unscaled",
@@ -177,4 +226,9 @@ __all__ = [
     "WithAtoms",
     "YarnScaling",
     "ZLoss",
+    "crps",
+    "kl",
+    "nll_of_cells",
+    "pinball",
+    "roughness",
 ]

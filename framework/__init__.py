@@ -29,6 +29,8 @@ def __getattr__(name: str) -> Any:
     Raises:
         AttributeError: If there is none of that name.
     """
+    if name == "__all__":  # what `from framework import *` reads
+        return __dir__()
     if name in FACES:
         return import_module(f"framework.{name}")
     if not name.startswith("_"):

@@ -5,11 +5,11 @@ command line can name them.
 """
 
 from framework.data.density.module import DensityData
-from framework.data.density.problems import Problem, Table
+from framework.data.density.problems import Observations, Problem, Table
 from framework.data.module import Dataset, InMemory, PredictiveData
 from framework.data.series.classical import ETS, LocalMethod, Theta
 from framework.data.series.module import SeriesData
-from framework.data.series.panels import Arrays, PanelSource
+from framework.data.series.panels import Arrays, Panel, PanelSource
 from framework.data.series.recorded import Competition, FppTable
 from framework.data.series.scaling import LastScaling, MeanScaling, Scaling, StandardScaling
 from framework.data.series.tables import LongTable, WideTable
@@ -30,7 +30,7 @@ from framework.data.tokens.tokenizer import (
 )
 from framework.data.trajectories.arrays import NpzEpisodes
 from framework.data.trajectories.controllers import CartPole, Hopper, Pendulum
-from framework.data.trajectories.episodes import EpisodeSource
+from framework.data.trajectories.episodes import Episodes, EpisodeSource
 from framework.data.trajectories.filming import AtariEpisodes, RandomAtari
 from framework.data.trajectories.hdf5 import Hdf5Episodes
 from framework.data.trajectories.module import TrajectoryData
@@ -54,6 +54,7 @@ __all__ = [
     "DensityData",
     "DqnReplay",
     "EpisodeSource",
+    "Episodes",
     "FileTokenizer",
     "FppTable",
     "Hdf5Episodes",
@@ -67,6 +68,8 @@ __all__ = [
     "MeanScaling",
     "MinariEpisodes",
     "NpzEpisodes",
+    "Observations",
+    "Panel",
     "PanelSource",
     "Pendulum",
     "PredictiveData",

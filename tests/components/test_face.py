@@ -10,7 +10,7 @@ from pkgutil import walk_packages
 from torch.distributions import Distribution
 
 import components
-from components import Backbone, Head, Initialization, Interval, LinearHead, Loss, Stem
+from components import Backbone, Head, Initialization, Interval, LinearHead, Loss, Stem, data
 from framework.modules.construction import describe
 
 ROLES = (Head, Stem, Backbone, Loss, Initialization)
@@ -29,9 +29,14 @@ def defined(role: type) -> set[type]:
     return {kind for kind in found if not kind.__name__.startswith("_")}
 
 
-def test_names_are_classes():
+def test_names_are_those_of_what_they_name():
     for name in components.__all__:
-        assert inspect.isclass(getattr(components, name))
+        assert getattr(components, name).__name__ == name
+
+
+def test_every_kind_of_data_is_there():
+    kinds = {name for name in vars(data) if name.endswith(("Spec", "Batch"))}
+    assert kinds <= set(components.__all__)
 
 
 def test_every_part_is_there():

@@ -25,6 +25,12 @@ def test_names_are_listed_once():
     assert {*names, *framework.FACES} == set(dir(framework))
 
 
+def test_a_star_imports_all_of_them():
+    imported = {}
+    exec("from framework import *", imported)
+    assert {name for _, name in PUBLIC} <= set(imported)
+
+
 def test_an_unknown_name_gets_a_hint():
     with pytest.raises(AttributeError, match=r"'LanguageModl'; did you mean LanguageModel\?"):
         _ = framework.LanguageModl
