@@ -50,7 +50,8 @@ def forecast(
     Futures are drawn path by path; beyond the horizon of training each path continues from its own
     values. A series that is shorter than the context of the model is padded. A model with
     covariates reads those that the source has behind the last value of each series. The same seed
-    draws the same paths of the same series.
+    draws the same paths of the same series in the same order; those of a series alone are others
+    than those of it among others, as series are drawn together.
 
     Args:
         model: A trained forecaster, or the path of its checkpoint.

@@ -146,6 +146,7 @@ class PredictiveModule(DescribedModule):
         with torch.device("meta") if later else nullcontext():
             for name, part in self._build().items():
                 self.add_module(name, part)
+                self._kinds[name] = type(part)
         self._matrices = matrices(self, self._decay_embeddings)
         # Buffers are constants: without this, DDP sends them around before every forward pass.
         self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]

@@ -24,11 +24,15 @@ BLOCKED = r"The class '(.+)' requested by the checkpoint does not resolve to"
 class DescribedModule(LightningModule):
     """Stores in checkpoints how it was made and what its data are, and checks what it loads.
 
-    A class derived from it saves its arguments as hyper-parameters, and sets `_matrices` when its
-    parameters are there.
+    A class derived from it saves its arguments as hyper-parameters, and sets `_matrices` and
+    `_kinds` when its parameters are there.
     """
 
     _matrices: frozenset[str]  # names of the parameters to which weight decay is applied
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kinds: dict[str, type] = {}  # of the parts that were built, by name
 
     @property
     def data(self) -> Any:
@@ -39,10 +43,24 @@ class DescribedModule(LightningModule):
         """Describes a module that was built in Python, for its checkpoints.
 
         Raises:
-            ValueError: If a factory has no name that a checkpoint could hold.
+            ValueError: If a factory has no name that a checkpoint could hold, or another part is
+                to be trained than was built.
         """
+        if stage == "fit":
+            self._require_built_parts()
         if "_instantiator" not in self.hparams:
             self.save_hyperparameters(self.described(), logger=False)
+
+    def _require_built_parts(self) -> None:
+        """Refuses parts that were put in the place of others, which a checkpoint does not name."""
+        for name, kind in self._kinds.items():
+            if not isinstance(part := getattr(self, name), kind):
+                owner, other = type(self).__name__, type(part).__name__
+                raise ValueError(
+                    f"{owner}: its {name} is a {other} in the place of the {kind.__name__} that "
+                    f"it was built with, so that its checkpoints could not be loaded; make a new "
+                    f"{owner} with {name}={other} and initialization=Weights(checkpoint)."
+                )
 
     def described(self) -> Mapping[str, Any]:
         """Returns the class and the options that a checkpoint holds, as plain data."""

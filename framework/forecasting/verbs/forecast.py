@@ -99,7 +99,7 @@ def _parser(prog: str) -> VerbParser:
         help="Levels of the quantiles, separated by commas.",
     )
     parser.add_argument("--paths", type=int, default=PATHS, help="Futures drawn of each series.")
-    parser.add_argument("--seed", type=int, default=0, help="Seed of the draws.")
+    parser.add_argument("--seed", type=int, default=0, help="Seed of the draws of all series.")
     parser.add_argument("--output", type=Path | None, help="Table to write: .parquet or .csv.")
     parser.add_argument("--plot", type=Path | None, help="Fan charts to draw: .png, .pdf or .svg.")
     parser.add_argument("--accelerator", type=str, default="auto", help="Device, as of trainers.")

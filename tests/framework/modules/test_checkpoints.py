@@ -154,6 +154,16 @@ def test_factories_without_a_name_are_refused_before_training():
         describe(partial(fakes.FakeNLL, 2.0))
 
 
+def test_parts_that_are_replaced_by_hand_are_refused_before_training(tmp_path):
+    """The checkpoint would name the old one."""
+    train(fakes.module(), tmp_path / "first.ckpt")
+    model = load_module(tmp_path / "first.ckpt")
+    model.head = torch.nn.Linear(3, 3)
+    said = r"its head is a Linear in the place of the FakeHead .* make a new PredictiveModule with"
+    with pytest.raises(ValueError, match=said):
+        fakes.trainer().fit(model.train(), fakes.data())
+
+
 def test_another_architecture_is_one_sentence(tmp_path):
     train(fakes.module(), tmp_path / "first.ckpt")
     other = (
