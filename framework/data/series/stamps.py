@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ TRIED = 32  # series whose time stamps are inspected to find the frequency
 DIGITS = {6: "%Y%m", 8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 """Formats of whole numbers that spell dates, by their number of digits."""
 YEARS = (1800, 2199)  # of dates spelled by whole numbers
+UNIX = (10**9, 4 * 10**9)  # seconds since 1970 of the years 2001 to 2096
+PARTS = (1, 10**3, 10**6, 10**9)  # of a second, that Unix times count
 MISTAKES = 0.1  # of numbers at most, or else they are not meant as dates
 OFFSET = r"(?:T|\s|:)\d{2}(?:[.,]\d+)?\s?(?:Z|[+-]\d{2}(?::?\d{2})?)\s*$"
 """The end of a time stamp with a UTC offset."""
@@ -60,6 +63,7 @@ def read_times(time: Any, name: Any, frequency: str | None, origin: str) -> Time
     if dates is not None:
         _require(dates.notna(), time, origin, f"is not a date, as others are; {FORMAT}.")
     if dates is None and frequency is None:
+        _warn_of_unix_times(numbers, origin)
         return _numbered(numbers, name.to_numpy())
     if dates is None:
         dates = _years(numbers, frequency, origin)
@@ -121,6 +125,19 @@ def _years(numbers: NDArray[np.int64], frequency: str | None, origin: str) -> An
             f"({numbers[0]} in row 1) that spell no dates; {FORMAT}, or drop the frequency."
         )
     return pd.to_datetime(pd.Series(numbers.astype(str)), format="%Y").pipe(pd.DatetimeIndex)
+
+
+def _warn_of_unix_times(numbers: NDArray[np.int64], origin: str) -> None:
+    """Warns of numbers that may be seconds since 1970, or milli-, micro- or nanoseconds."""
+    for parts in PARTS:
+        if len(numbers) and UNIX[0] <= numbers.min() // parts and numbers.max() // parts < UNIX[1]:
+            stamp = np.datetime64(int(numbers[0]) // parts, "s")
+            warnings.warn(
+                f"{origin}: the time column holds numbers such as {numbers[0]}, which number the "
+                f"steps; if they are Unix times, write time stamps ({stamp}), which have a season.",
+                stacklevel=2,
+            )
+            return
 
 
 def _numbered(numbers: NDArray[np.int64], name: NDArray[Any]) -> TimeColumn:

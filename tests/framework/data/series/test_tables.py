@@ -60,6 +60,17 @@ def test_columns_have_the_names_that_are_given(tmp_path):
     np.testing.assert_array_equal(series_of(source.read())["b"], WANTED["b"])
 
 
+@pytest.mark.parametrize("parts", [1, 10**3, 10**9])
+def test_numbers_that_may_be_unix_times_are_warned_of(tmp_path, parts):
+    """They step by the hour, but nothing says that a day has 24 of these."""
+    times = (1735689600 + 3600 * np.arange(6)) * parts
+    table = pd.DataFrame({"id": "a", "time": times, "value": np.arange(6.0)})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.warns(UserWarning, match=r"if they are Unix times, .* \(2025-01-01T00:00:00\)"):
+        panel = LongTable(str(tmp_path / "t.csv")).read()
+    assert (panel.season, panel.length.tolist()) == (1, [6])
+
+
 def test_numbered_time_steps_by_the_greatest_common_divisor(tmp_path):
     frame = pd.DataFrame({"id": 1, "time": [1990, 2000, 1996, 1992], "value": [0.0, 5, 3, 1]})
     frame = pd.concat([frame, frame.assign(id=2, time=frame.time + 1)])
