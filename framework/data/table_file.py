@@ -8,6 +8,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,47 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import feather, parquet
 
+from framework.data.cache import cached, fingerprint
 from framework.data.files import ENCODING
 from framework.data.precision import LARGEST
 
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zip", ".zst")
 SEPARATORS = (";", "\t", "|")  # of columns, in place of commas
 UNNAMED = r"Unnamed: \d+"  # what pandas calls columns without a name
+FRAME = "DataFrame.parquet"  # a table that was given in memory
 SHOWN = 12  # columns that an error lists
 DAMAGED = (ValueError, OSError, EOFError, zlib.error, pa.ArrowException)  # what readers raise
+
+
+def table_path(table: Any, option: str) -> Path:
+    """Returns the path of a table; one in memory is written to the cache as Parquet.
+
+    Args:
+        table: A path, a data frame of pandas, or what has `to_pandas`, as polars and Arrow have.
+        option: What the user set to it, for the error: class and argument.
+
+    Raises:
+        ValueError: If it is neither, or the data frame cannot be written.
+    """
+    if isinstance(table, str | PathLike):
+        return Path(table)
+    frame = table.to_pandas() if hasattr(table, "to_pandas") else table
+    if not isinstance(frame, pd.DataFrame):
+        raise ValueError(
+            f"{option} is a {type(table).__name__}; give the path of a table, or a data frame."
+        )
+    try:
+        content = frame.to_parquet()
+    except (ValueError, TypeError, pa.ArrowException) as error:
+        raise ValueError(
+            f"{option}: the data frame cannot be written as Parquet "
+            f"({error.args[0]}); give columns of one type each, named by texts."
+        ) from error
+
+    def write(folder: Path) -> None:
+        (folder / FRAME).write_bytes(content)
+
+    return cached("frames", {"frame": fingerprint(content)}, write) / FRAME
 
 
 class TableFile:

@@ -75,7 +75,7 @@ def forecast(
     if not isinstance(source, PanelSource):
         raise ValueError(
             f"forecast: source is a {type(source).__name__}, from which no series are read; give "
-            "a LongTable or WideTable with the path of a table, or Arrays with the values."
+            "a LongTable or WideTable with a table or its path, or Arrays with the values."
         )
     levels = checked_levels(levels)
     numbers: dict[str, tuple[Any, int]] = {

@@ -17,7 +17,7 @@ from components.supports import Interval
 from framework.data.cache import fingerprint
 from framework.data.files import existing_file
 from framework.data.precision import too_coarse
-from framework.data.table_file import TableFile
+from framework.data.table_file import TableFile, table_path
 
 
 class Observations(NamedTuple):
@@ -80,7 +80,7 @@ class Table(Problem):
 
     Args:
         path: A `.csv` (also compressed, such as `.csv.gz`), `.parquet`, `.arrow` or `.feather`
-            file.
+            file; in Python a pandas `DataFrame`, too.
         target: Column of the outcome.
         features: Columns of the features; all other columns if not given.
         val: Fraction of the rows for validation.
@@ -120,10 +120,11 @@ class Table(Problem):
                 f"Table: val={val} and test={test} are fractions of the rows; "
                 "use positive ones that leave rows for training."
             )
-        self.path, self.target, self.features = Path(path), target, features
+        self.path = table_path(path, "Table: path")
+        self.target, self.features = target, features
         self.fractions, self.seed, self.range = (val, test), seed, (low, high)
         self.drop_missing, self.id = drop_missing, id
-        self.predict = None if predict is None else Path(predict)
+        self.predict = None if predict is None else table_path(predict, "Table: predict")
         self._scales: dict[str, list[Any]] = {}
 
     def scales(self) -> dict[str, list[Any]]:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from components.numbers import count
 from framework.data.cache import cached, fingerprint
 from framework.data.precision import LARGEST, too_coarse
 
@@ -139,13 +140,25 @@ class Arrays(PanelSource):
     """Series given as lists of numbers.
 
     Args:
-        values: One sequence of numbers per series; NaN (`.nan` in YAML) where a value is missing.
+        values: One sequence of numbers per series, in Python also arrays or tensors; NaN (`.nan`
+            in YAML) where a value is missing.
         season: Steps in a season, 1 where there is none.
+
+    Raises:
+        ValueError: If these are no series of numbers, or the season is no number of steps.
     """
 
     def __init__(self, values: Sequence[Sequence[float]], season: int = 1) -> None:
-        self.values = [np.array(series, dtype=np.float64) for series in values]
-        self.season = season
+        named = isinstance(values, str | Mapping) or hasattr(values, "columns")
+        if named or not isinstance(values, Iterable):
+            raise ValueError(
+                f"Arrays: values is a {type(values).__name__}; give a list of series, which are "
+                "lists of numbers."
+            )
+        self.values = [_numbers(series, k) for k, series in enumerate(values)]
+        self.season = count(season, "Arrays: season")
+        if self.season < 1:
+            raise ValueError(f"Arrays: season={season} is no number of steps; use 1 for none.")
 
     def key(self) -> dict[str, object]:
         """Digests the values."""
@@ -213,6 +226,25 @@ def read_spans(path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         first.append(begin + offsets[:-1])
         length.append(np.diff(offsets))
     return np.concatenate(first), np.concatenate(length)
+
+
+def _numbers(series: Any, number: int) -> NDArray[np.float64]:
+    """Returns a series as an array; tensors may be on any device, and of any type."""
+    plain = type(series) is np.ndarray and series.dtype.kind in "iuf"
+    listed = series.tolist() if hasattr(series, "tolist") and not plain else series
+    try:
+        values = np.array(listed, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"Arrays: series {number} is no list of numbers ({error}); give one, NaN where a "
+            "value is missing."
+        ) from error
+    if values.ndim != 1:
+        raise ValueError(
+            f"Arrays: series {number} is {'a number' if not values.ndim else 'a list of lists'}; "
+            "give a list of series, which are lists of numbers."
+        )
+    return values
 
 
 def _observed(name: str, values: NDArray[np.float64]) -> slice:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -21,7 +19,7 @@ from framework.data.series.grids import (
 )
 from framework.data.series.panels import Panel, PanelSource, compress
 from framework.data.series.stamps import read_times, spell_dates
-from framework.data.table_file import TableFile
+from framework.data.table_file import TableFile, table_path
 
 DATES = 3  # columns named by dates make a table that is transposed
 READING: dict[str, object] = {"reading": 2}
@@ -36,7 +34,7 @@ class LongTable(PanelSource):
 
     Args:
         path: A `.csv` (also compressed, such as `.csv.gz`), `.parquet`, `.arrow` or `.feather`
-            file.
+            file; in Python a pandas `DataFrame`, too.
         id: Column that names the series.
         time: Column with time stamps (ISO 8601), or with whole numbers: those that all spell
             dates, such as 201501 or 20240131, are dates, others number the steps. Of time
@@ -66,7 +64,8 @@ class LongTable(PanelSource):
         past: str | list[str] | None = None,
         static: str | list[str] | None = None,
     ) -> None:
-        self.path, self.id, self.time, self.value = Path(path), id, time, value
+        self.path, self.id = table_path(path, "LongTable: path"), id
+        self.time, self.value = time, value
         self.frequency = frequency
         self.beside = check_columns(
             "LongTable", {"known": known, "past": past, "static": static}, (id, time, value)
@@ -111,7 +110,7 @@ class WideTable(PanelSource):
 
     Args:
         path: A `.csv` (also compressed, such as `.csv.gz`), `.parquet`, `.arrow` or `.feather`
-            file.
+            file; in Python a pandas `DataFrame`, too.
         time: Column with time stamps (ISO 8601), or with whole numbers: those that all spell
             dates, such as 201501 or 20240131, are dates, others number the steps. Of time
             stamps with UTC offsets, steps within a day count in UTC, others in local dates.
@@ -131,7 +130,8 @@ class WideTable(PanelSource):
         columns: list[str] | None = None,
         frequency: str | None = None,
     ) -> None:
-        self.path, self.time, self.columns, self.frequency = Path(path), time, columns, frequency
+        self.path = table_path(path, "WideTable: path")
+        self.time, self.columns, self.frequency = time, columns, frequency
 
     def key(self) -> dict[str, object]:
         """Digests the file, and names the columns."""

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from framework.data.series.tables import LongTable, WideTable
@@ -85,6 +86,29 @@ def test_names_of_any_type_are_text(tmp_path, times, value):
     panel = LongTable(str(tmp_path / "p.parquet")).read()
     assert (panel.name.tolist(), panel.season) == ([value], 7)
     np.testing.assert_array_equal(panel.values, np.arange(9))
+
+
+def test_a_data_frame_is_read_as_its_file_is(tmp_path):
+    """Also with the times as its index, and as a table of Arrow."""
+    times = pd.date_range("2020-01-01", periods=5, freq="D", tz="Europe/Vienna")
+    frame = pd.DataFrame({"id": ["007", "7"] * 5, "time": times.repeat(2), "value": range(10)})
+    path = tmp_path / "t.parquet"
+    frame.to_parquet(path)
+    given = (path, frame, frame.set_index("time"), pa.Table.from_pandas(frame))
+    expected, *others = [LongTable(table).read() for table in given]
+    assert expected.name.tolist() == ["007", "7"]
+    for panel in others:
+        for one, other in zip(panel, expected, strict=True):
+            assert np.array_equal(one, other)
+    wide = WideTable(pd.DataFrame({"time": [1, 2, 3], "a": [1.0, 2.0, 3.0]})).read()
+    assert wide.values.tolist() == [1.0, 2.0, 3.0]
+
+
+def test_what_is_no_table_is_refused():
+    with pytest.raises(ValueError, match=r"^LongTable: path is a list; give the path of a table"):
+        LongTable([1, 2])
+    with pytest.raises(ValueError, match=r"^LongTable: path: the data frame cannot be written"):
+        LongTable(pd.DataFrame({"value": [1, "a"]}))
 
 
 def test_zeros_before_a_number_make_another_name(tmp_path):

@@ -1,8 +1,10 @@
 """Panels on disk: what is written is what is read, in place, by any Arrow tool."""
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
+import torch
 
 from framework.data.mapped import MappedArray
 from framework.data.series.module import SeriesData
@@ -23,6 +25,45 @@ def panels(count=3):
         series = {f"s{k}{n}": rng.normal(size=rng.integers(1, 9)) for n in range(k + 1)}
         series[f"s{k}0"] = np.array([1.0, np.nan, k])
         yield Panel.of(series, season=7, horizon=2)
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        [[1, None, 3]],
+        np.array([[1, np.nan, 3]], dtype=np.float16),
+        np.ma.masked_array([[1.0, 2.0, 3.0]], mask=[[False, True, False]]),
+        torch.tensor([[1.0, torch.nan, 3.0]], dtype=torch.bfloat16, requires_grad=True),
+        [pd.Series([1, pd.NA, 3], dtype="Float64").astype(float)],
+    ],
+    ids=["list", "half", "masked", "tensor", "pandas"],
+)
+def test_numbers_of_any_kind_are_series(series):
+    (values,) = Arrays(series).read().series()
+    np.testing.assert_array_equal(values, [1, np.nan, 3])
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([1.0, 2.0], "series 0 is a number; give a list of series"),
+        ([[[1.0]]], "series 0 is a list of lists"),
+        ([[1.0], ["a"]], r"series 1 is no list of numbers \(could not convert"),
+        ([np.array(["2020-01-01"], dtype="M8[D]")], "series 0 is no list of numbers"),
+        ({"a": [1.0]}, "values is a dict; give a list"),
+        (pd.DataFrame({"a": [1.0]}), "values is a DataFrame; give a list"),
+        (3.0, "values is a float; give a list"),
+    ],
+)
+def test_what_are_no_series_is_refused(values, said):
+    with pytest.raises(ValueError, match=rf"^Arrays: {said}[^\n]*\.$"):
+        Arrays(values)
+
+
+def test_seasons_that_are_none_are_refused():
+    for season in (0, 1.5, None):
+        with pytest.raises(ValueError, match=rf"^Arrays: season={season} is no"):
+            Arrays([[1.0]], season=season)
 
 
 def test_pieces_make_one_panel(tmp_path):
