@@ -19,7 +19,7 @@ class Expandable(Distribution):
     torch validates what its distributions are made of, and waits for a GPU to do so; so ours are
     made without `validate_args`, also by heads, at every step. In its place, scales and levels
     that none can be are an error on a CPU, as outcomes are that are not possible; other devices
-    and compiled code do not wait for that. NaN is none: what a row of NaN gives is NaN.
+    and compiled code do not wait for that. NaN passes: what a row of NaN gives is NaN.
     """
 
     rows: ClassVar[tuple[str, ...]] = ()

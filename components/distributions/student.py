@@ -24,7 +24,8 @@ class StudentT(Expandable, TorchStudentT):
     """One peak, and tails that fall like the power -(df + 1) of the distance.
 
     Distribution function and quantiles are computed in float64 and have a relative error of the
-    order of the resolution of the parameters' dtype, far in the tails too.
+    order of the resolution of the parameters' dtype, far in the tails too; of more than 1000
+    degrees of freedom, tails of less than 1e-100 have eight digits.
 
     Args:
         df: Degrees of freedom, positive. The mean exists above 1, the variance above 2.

@@ -15,7 +15,7 @@ from components.distributions.inversion import levels_and_weights
 from components.distributions.mixture import Mixture
 from components.distributions.quadrature import made_once, panels
 from components.distributions.student import StudentT
-from components.distributions.tensors import tiny
+from components.distributions.tensors import constant, tiny
 
 PANELS, NODES = 32, 16  # of the quadrature of distributions without a closed form
 
@@ -158,8 +158,9 @@ def entropy_between(distribution: Distribution, low: float, high: float) -> Tens
     Returns:
         Nats, `[...]`.
     """
-    ends = distribution.mean.new_tensor((low, high))
-    levels, weights = levels_and_weights(ends)
+    like = distribution.mean
+    ends = constant((low, high), like.dtype, like.device)
+    levels, weights = levels_and_weights(like)
     shape = (-1, *(1,) * len(distribution.batch_shape))
     below, reached = (distribution.cdf(end.expand(distribution.batch_shape)) for end in ends)
     between = reached - below

@@ -61,7 +61,9 @@ def describe(value: Any) -> Any:
             return {"class_path": path, "init_args": options} if chosen else options
         case _ if isclass(value) or isroutine(value):
             return {"class_path": import_path(value)}
-        case _ if hasattr(value, "tolist"):  # an array or a tensor, which no checkpoint reads
+        case _ if hasattr(
+            value, "tolist"
+        ):  # arrays and tensors; checkpoints are read without numpy
             return value.tolist()
         case _:
             return value

@@ -134,7 +134,7 @@ def _warn_of_unix_times(numbers: NDArray[np.int64], origin: str) -> None:
             stamp = np.datetime64(int(numbers[0]) // parts, "s")
             warnings.warn(
                 f"{origin}: the time column holds numbers such as {numbers[0]}, which number the "
-                f"steps; if they are Unix times, write time stamps, here {stamp}, of a season.",
+                f"steps; if they are Unix times, write time stamps, such as {stamp}.",
                 stacklevel=2,
             )
             return
