@@ -213,8 +213,8 @@ class Loss(nn.Module, ABC):
         self.weight = number(weight, f"{type(self).__name__}: weight")
         if not 0 <= self.weight < math.inf:
             raise ValueError(
-                f"{type(self).__name__}: weight={weight} is the factor of a term that is "
-                "minimized; use a finite one of at least 0."
+                f"{type(self).__name__}: weight={weight} is negative or not finite; a term is "
+                "minimized, use a weight of at least 0."
             )
 
     @abstractmethod
