@@ -93,7 +93,7 @@ def test_t5_says_the_same_here_and_is_given_back(name, tmp_path):
     model.save_pretrained(tmp_path / "model")
     expected, imported = answers(model), import_directory(tmp_path / "model")
     found = module_of(imported)(pairs()).logits
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)  # logits of up to 5 in size
     path = saved(tmp_path / "model", tmp_path / "one.ckpt")
     export(path).write(tmp_path / "same")
     assert_same_files(tmp_path / "model", tmp_path / "same")
