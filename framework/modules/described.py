@@ -54,7 +54,8 @@ class DescribedModule(LightningModule):
     def _require_built_parts(self) -> None:
         """Refuses parts that were put in the place of others, which a checkpoint does not name."""
         for name, kind in self._kinds.items():
-            if not isinstance(part := getattr(self, name), kind):
+            part = self._modules.get(name)  # None where a plan took it away: it is built again
+            if part is not None and not isinstance(part, kind):
                 owner, other = type(self).__name__, type(part).__name__
                 raise ValueError(
                     f"{owner}: its {name} is a {other} in the place of the {kind.__name__} that "
