@@ -17,6 +17,7 @@ from jsonargparse import _typehints as typehints
 from jsonargparse._util import NestedArg, import_object, parse_value_or_config
 
 from framework.class_checks import checked
+from framework.console import lookups
 from framework.console.remembered import Remembered
 from framework.replacing import replaced
 from framework.signatures import parameters
@@ -33,7 +34,7 @@ def corrected() -> Iterator[None]:
         (typehints, "parse_value_or_config", scalars.parse),
         (typehints, "adapt_class_type", scalars.adapt),
     )
-    with checked(), replaced(*changed):
+    with checked(), replaced(*changed), lookups.remembered():
         yield
 
 
