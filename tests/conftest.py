@@ -71,9 +71,16 @@ def pytest_runtest_protocol() -> Iterator[None]:
 
 
 @pytest.fixture
-def unsaved_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets runs draw their pictures and save none, which takes a third of two steps."""
-    monkeypatch.setattr("framework.callbacks.report.save", lambda *_: None)
+def unsaved_pictures(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """Lets runs draw their pictures and save none, which takes a third of two steps.
+
+    Returns:
+        Pictures by name, of each run that ended.
+    """
+    drawn: list[dict[str, object]] = []
+    save = "framework.callbacks.report.save"
+    monkeypatch.setattr(save, lambda _, figures: drawn.append(dict(figures)))
+    return drawn
 
 
 @pytest.fixture(scope="session")

@@ -161,7 +161,7 @@ def test_a_wrong_recipe_ends_in_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr("framework.console.command.Command", ParseOnly)
 
     @settings(
-        max_examples=200,
+        max_examples=100,
         deadline=None,
         derandomize=True,
         database=None,

@@ -62,7 +62,8 @@ SMALLER = {  # data and sizes, by recipe, where its own take longer than two ste
         *("--data.source.player.skills", RANDOM, "--data.source.player.steps", "1500"),
         *("--data.horizon", "20"),
     ],
-    **dict.fromkeys(("chronos", "chronos_small", "zero_shot"), ZERO_SHOT),
+    **dict.fromkeys(("chronos_small", "zero_shot"), ZERO_SHOT),
+    "chronos": [*ZERO_SHOT, "--model.backbone.dim", "128", "--model.backbone.heads", "2"],
     **dict.fromkeys(("gpt2", "pythia"), BYTES),
     "hopper": ["--data.source.steps", "2000", "--data.horizon", "20"],
     "lagged_sines_paper": ["--data.num_workers", "0"],
@@ -75,6 +76,8 @@ SMALLER = {  # data and sizes, by recipe, where its own take longer than two ste
         *("--data.source.skills", RANDOM, "--data.source.steps", "1500"),
         *("--data.horizon", "20"),
     ],
+    "small": ["--data.batch_size", "4", "--data.eval_batch_size", "4"],
+    "written_numbers": ["--data.batch_size", "4"],
 }
 
 
@@ -192,10 +195,13 @@ def test_a_head_is_swapped_by_flag_overlay_or_edit(recipe, head, tmp_path, capsy
         ]
     ),
 )
-def test_two_steps_and_a_picture_in_bfloat16(recipe, precision, tmp_path, capsys):
+def test_two_steps_and_a_picture_in_bfloat16(
+    recipe, precision, tmp_path, capsys, unsaved_pictures
+):
     two_steps(recipe, tmp_path, f"precision/{precision}")
     assert re.search(OBJECTIVE, capsys.readouterr().out, re.MULTILINE)
-    assert len(list(tmp_path.glob("figures/*.png"))) == 1
+    (pictures,) = unsaved_pictures
+    assert len(pictures) == 1
 
 
 @pytest.mark.parametrize("recipe", RECIPE_FILES + STUDIES, ids=lambda path: path.stem)
