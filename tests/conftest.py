@@ -19,6 +19,8 @@ REMEMBERED: list = []  # one: what command lines of all tests of a worker read o
 
 # Before torch is imported, here and in processes that tests start: a worker has one core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Compiled code that is scalar: the compiler would try out all kinds of vectors, for ten seconds.
+os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "0")
 for name in [name for name in os.environ if name.startswith("SLURM_")]:
     del os.environ[name]  # inside a job, Lightning would take the tests for its ranks
 

@@ -9,11 +9,14 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
+import framework
+
 CHANGES = ("open", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink")
 
 
 def run_forked(function: Callable[[], Any]) -> int:
     """Calls a function in a forked process; returns its status, -9 if it was killed."""
+    dir(framework)  # imported here once: a checkpoint's names would have each process do so
     process = multiprocessing.get_context("fork").Process(target=_call, args=(function,))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside idle threads

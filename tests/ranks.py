@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+import framework
+
 
 def run_ranks(
     function: Callable[..., Any],
@@ -28,6 +30,7 @@ def run_ranks(
     itself. Results are sent back by pickle (tensors by value); an error on any rank is raised here
     with its traceback.
     """
+    dir(framework)  # imported here once: a checkpoint's names would have each rank do so
     context = multiprocessing.get_context("fork")
     results = context.Queue()
     port = _free_port()

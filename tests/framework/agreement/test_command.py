@@ -44,6 +44,8 @@ def validate(checkpoint):
 @pytest.mark.filterwarnings("ignore")  # of forking workers
 def test_ranks_train_by_the_same_words_or_not_at_all(tmp_path, capfd):
     other = ("--model.optimizer.lr=0.5", "--trainer.max_steps=3")
+    run("fit", *TINY, "--print_config")  # classes are read here, not by each rank again
+    capfd.readouterr()
     assert run_ranks(fit, 2, tmp_path, (), other) == [2, 2]
     said = capfd.readouterr().err.splitlines()
     assert [line for line in said if "error" in line] == 2 * [

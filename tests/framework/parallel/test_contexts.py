@@ -14,7 +14,14 @@ from components.layers.myopic.attention import Myopic
 from components.layers.positions import RelativeBias
 from components.layers.spreading import Spread
 from framework.execution import Execution
-from tests.framework.parallel.training import FANFORMER, GPT, same, train
+from tests.framework.parallel.training import (
+    FANFORMER,
+    FANFORMER_BLOCK,
+    GPT,
+    GPT_BLOCK,
+    same,
+    train,
+)
 from tests.ranks import run_ranks
 
 TWO = {"context_parallel_size": 2}
@@ -77,20 +84,25 @@ def test_attention_of_own_queries_is_that_of_all(number, cap):
 
 @pytest.mark.slow
 def test_two_processes_that_divide_positions_train_as_one():
-    same(2, TWO, execution=Execution(checkpoint="selective"))
+    windows = partial(FANFORMER, window=[3, None])
+    same(2, TWO, backbone=windows, execution=Execution(checkpoint="selective"))
 
 
-WINDOWS = partial(FANFORMER, window=[3, None])
+WINDOW = partial(FANFORMER_BLOCK, window=3)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("processes", "options", "changes"),
     [
-        (4, {"context_parallel_size": 4}, {"backbone": GPT, "execution": Execution(meta=True)}),
-        (4, TWO, {"execution": Execution(checkpoint=True), "backbone": WINDOWS}),
-        (4, {**TWO, "replicas": 2}, {"backbone": partial(GPT, positions=RelativeBias)}),
-        (4, {**TWO, "tensor_parallel_size": 2}, {}),
+        (
+            4,
+            {"context_parallel_size": 4},
+            {"backbone": GPT_BLOCK, "execution": Execution(meta=True)},
+        ),
+        (4, TWO, {"backbone": WINDOW, "execution": Execution(checkpoint=True)}),
+        (4, {**TWO, "replicas": 2}, {"backbone": partial(GPT_BLOCK, positions=RelativeBias)}),
+        (4, {**TWO, "tensor_parallel_size": 2}, {"backbone": FANFORMER_BLOCK}),
     ],
     ids=["4 of GPT", "2 x 2 of windows", "2 replicas of 2", "2 positions x 2 layers"],
 )

@@ -16,7 +16,15 @@ from components.layers.positions import RelativeBias
 from framework.checkpoints import load_parameters
 from framework.execution import Execution
 from framework.parallel.tensors import divide, regrouped
-from tests.framework.parallel.training import FANFORMER, GPT, close, same, train
+from tests.framework.parallel.training import (
+    FANFORMER,
+    FANFORMER_BLOCK,
+    GPT,
+    GPT_BLOCK,
+    close,
+    same,
+    train,
+)
 from tests.ranks import run_ranks
 
 
@@ -33,9 +41,9 @@ TWO = {"tensor_parallel_size": 2}
     ("processes", "options", "changes"),
     [
         (2, TWO, {"backbone": GPT, "execution": Execution(meta=True)}),
-        (4, TWO, {"execution": Execution(checkpoint=True)}),
-        (4, {**TWO, "replicas": 2}, {"backbone": GPT}),
-        (4, {"replicas": 2}, {"execution": Execution(meta=True)}),
+        (4, TWO, {"backbone": FANFORMER_BLOCK, "execution": Execution(checkpoint=True)}),
+        (4, {**TWO, "replicas": 2}, {"backbone": GPT_BLOCK}),
+        (4, {"replicas": 2}, {"backbone": FANFORMER_BLOCK, "execution": Execution(meta=True)}),
         (2, {"offload": True}, {"execution": Execution(meta=True)}),
     ],
     ids=["2 of GPT", "2 x 2 of FANformer", "2 replicas of 2", "2 replicas of 2 shards", "offload"],
@@ -46,16 +54,17 @@ def test_parallel_training_is_that_of_one_process(processes, options, changes):
 
 @pytest.mark.slow
 def test_one_process_goes_on_where_divided_layers_were_saved(tmp_path):
-    (through,) = run_ranks(lambda: train(steps=4), 1)
-    run_ranks(lambda: train(4, 2, tmp_path, **TWO), 4)
+    block = {"backbone": FANFORMER_BLOCK}
+    (through,) = run_ranks(lambda: train(steps=4, changes=block), 1)
+    run_ranks(lambda: train(4, 2, tmp_path, changes=block, **TWO), 4)
     folder, file = (tmp_path / name for name in ("folder", "file.ckpt"))
     found, expected = load_parameters(folder), load_parameters(file)
     assert found.keys() == expected.keys()
     assert all(torch.equal(found[name], expected[name]) for name in found)
     for path in (folder, file):
-        (again,) = run_ranks(lambda path=path: train(steps=4, ckpt_path=path), 1)
+        (again,) = run_ranks(lambda path=path: train(1, 4, ckpt_path=path, changes=block), 1)
         close(again, through)
-    for again in run_ranks(lambda: train(2, 4, ckpt_path=folder, **TWO), 2):
+    for again in run_ranks(lambda: train(2, 4, None, folder, block, **TWO), 2):
         close(again, through)
 
 
