@@ -8,7 +8,8 @@ import pytest
 
 import cli
 
-pytestmark = pytest.mark.slow  # each runs a verb on a model that was trained
+# Each runs a verb on a model that was trained.
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("undrawn")]
 
 ROOT = Path(cli.__file__).parent
 PAGES = (
