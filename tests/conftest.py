@@ -72,8 +72,9 @@ def pytest_runtest_protocol() -> Iterator[None]:
 
 @pytest.fixture
 def unsaved_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets runs draw their pictures and save none, which takes a third of two steps."""
-    monkeypatch.setattr("framework.callbacks.report.save", lambda *_: None)
+    """Lets runs compose their pictures and render none, which takes a third of two steps."""
+    for name in ("save", "show"):
+        monkeypatch.setattr(f"framework.callbacks.report.{name}", lambda *_: None)
 
 
 @pytest.fixture(scope="session")
