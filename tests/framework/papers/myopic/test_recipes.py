@@ -124,8 +124,6 @@ def test_an_overlay_changes_the_attention_alone(name):
         ("lagged_sines", "hidden"),
         ("quickstart", "bigram"),
         ("planning", "hidden"),
-        ("planning", "bigram"),
-        ("quickstart", "hidden"),
         ("pendulum", "keys"),
         ("fanformer/tiny", "keys"),
     ],
