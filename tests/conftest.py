@@ -74,14 +74,15 @@ def pytest_runtest_protocol() -> Iterator[None]:
 
 @pytest.fixture
 def unsaved_pictures(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
-    """Lets runs draw their pictures and save none, which takes a third of two steps.
+    """Lets runs compose their pictures and render none, which takes a third of two steps.
 
     Returns:
         Pictures by name, of each run that ended.
     """
     drawn: list[dict[str, object]] = []
-    save = "framework.callbacks.report.save"
-    monkeypatch.setattr(save, lambda _, figures: drawn.append(dict(figures)))
+    report = "framework.callbacks.report"
+    monkeypatch.setattr(f"{report}.save", lambda _, figures: drawn.append(dict(figures)))
+    monkeypatch.setattr(f"{report}.show", lambda *_: None)
     return drawn
 
 

@@ -39,10 +39,17 @@ STUDIES = {
 ARMS = [("heads", "hl-gauss"), ("heads", "fourier-density"), ("changes", "real-input")]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    """Series that all arms read."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OVERTONE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.mark.parametrize(("study", "arm"), ARMS)
 @pytest.mark.slow
-def test_an_arm_has_the_metrics_of_its_study(study, arm, tmp_path, monkeypatch):
-    monkeypatch.setenv("OVERTONE_CACHE", str(tmp_path / "cache"))
+def test_an_arm_has_the_metrics_of_its_study(study, arm, tmp_path):
     options, place = STUDIES[study], f"--trainer.default_root_dir={tmp_path}"
     cli.main(["fit", *options["recipe"], *options["variants"][arm], *SMALL, place])
     (checkpoint,) = tmp_path.rglob("last.ckpt")

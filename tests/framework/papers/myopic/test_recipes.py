@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from lightning.pytorch.cli import instantiate_module
 
 import cli
 from components.data import TokenSpec
@@ -17,6 +16,7 @@ from framework.console import recipes
 from framework.exchange.configuration import Configuration
 from framework.exchange.conversion import FORMATS
 from framework.modules import LanguageModel
+from tests.framework.modules.described import instantiate
 from tests.test_recipes import OBJECTIVE, two_steps
 
 pytestmark = pytest.mark.usefixtures("unsaved_pictures")
@@ -34,7 +34,7 @@ def unbuilt(recipe, overlay=None, spec=PILE, **changes):
         backbone.update(over["backbone"]["init_args"])
     backbone.update(changes)
     path = {"_class_path": "framework.modules.LanguageModel", "spec": spec}
-    return instantiate_module(LanguageModel, {**path, **options})
+    return instantiate(LanguageModel, {**path, **options})
 
 
 def model(*recipe, **changes):
@@ -124,8 +124,6 @@ def test_an_overlay_changes_the_attention_alone(name):
         ("lagged_sines", "hidden"),
         ("quickstart", "bigram"),
         ("planning", "hidden"),
-        ("planning", "bigram"),
-        ("quickstart", "hidden"),
         ("pendulum", "keys"),
         ("fanformer/tiny", "keys"),
     ],

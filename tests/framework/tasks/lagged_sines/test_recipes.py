@@ -7,13 +7,13 @@ from io import StringIO
 import pytest
 import torch
 import yaml
-from lightning.pytorch.cli import instantiate_module
 
 import cli
 from framework.modules.base import PredictiveModule
 from framework.optimization import groups
 from framework.tasks.arithmetic import Multiplication, ProductData
 from framework.tasks.lagged_sines import LaggedSines, SequenceData
+from tests.framework.modules.described import instantiate
 
 pytestmark = pytest.mark.usefixtures("unsaved_pictures")
 
@@ -33,7 +33,7 @@ def printed(name, *words):
 def built(config, spec, device="cpu"):
     model = config["model"]
     options = {"_class_path": model["class_path"], "spec": spec, **model["init_args"]}
-    module = instantiate_module(PredictiveModule, options)
+    module = instantiate(PredictiveModule, options)
     with torch.device(device):
         module.configure_model()
     return module
@@ -74,7 +74,7 @@ def test_data_and_optimizers_are_those_published(name, data, steps, batch, lr, w
     assert vars(given) == vars(data.source)
     assert config["data"]["init_args"]["batch_size"] == batch
     assert config["trainer"]["max_steps"] == steps
-    module = built(config, data.spec)
+    module = built(config, data.spec, device="meta")
     optimizer = module._optimizer(groups(module, module._matrices))
     schedule = module._schedule(optimizer=optimizer, steps=steps)
     decayed, plain = optimizer.param_groups

@@ -10,7 +10,7 @@ from framework.analysis import Sample
 from framework.analysis.sample import Spread
 from framework.checkpoints import read
 from framework.modules.loading import load_module
-from framework.papers.token_encoding import states
+from framework.papers.token_encoding import Contexts, states
 from framework.papers.token_encoding.editing.directions import DIRECTIONS, Known, applicable
 from framework.papers.token_encoding.editing.effects import measure, measured, warnings
 from framework.papers.token_encoding.editing.rules import EditRequest, Rule, rules
@@ -29,11 +29,15 @@ def known(trained):
     return Known(*moments, lambda: regression.slope, fit.positions, torch.float32)
 
 
+def fourth(contexts):
+    return Contexts(contexts.hidden[::4], contexts.target[::4])
+
+
 @pytest.fixture(scope="module")
 def trials(trained, known):
     """Trials of 60 tokens by direction, calibrated or not, split and scale."""
     directions = {name: DIRECTIONS[name](known) for name in ("whiten", "mlr", "hbar")}
-    splits = {"fit": trained.fit.contexts, "val": trained.held_out.contexts}
+    splits = {"fit": fourth(trained.fit.contexts), "val": fourth(trained.held_out.contexts)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(edit_study, "SCALES", SCALES)
         found = list(try_edits(trained.readout, directions, strata(trained.fit.alpha), splits))

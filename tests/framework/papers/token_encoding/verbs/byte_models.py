@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 import cli
 
 MODELS = {  # options by name
@@ -25,5 +27,8 @@ def fit(folder: Path, *options: str) -> Path:
     quiet = ["--trainer.enable_progress_bar=false", "--model.tied=false"]
     quiet += ["--trainer.callbacks=[]"]
     words = [*sizes, *text, *limits, *place, *quiet, *options]
-    cli.main(["fit", "--config", "token_encoding/small", *words])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("framework.callbacks.report.show", lambda *_: None)
+        patch.setattr("framework.callbacks.report.save", lambda *_: None)
+        cli.main(["fit", "--config", "token_encoding/small", *words])
     return next(folder.glob("*/version_0/checkpoints/last.ckpt"))

@@ -4,9 +4,20 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.framework.papers.token_encoding.verbs.byte_models import MODELS, fit
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets verbs compose their pictures and write a black dot: to draw takes half of their time.
+
+    Of what a test does itself; fixtures of a module are made before this one.
+    """
+    dot = np.zeros((1, 1, 3), dtype=np.uint8)
+    monkeypatch.setattr("framework.analysis.report.pixels", lambda *_: dot)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ import cli
 from framework.checkpoints import read
 from framework.modules.loading import load_module
 
-pytestmark = pytest.mark.slow  # each runs the verb on a model that was trained
+# Each runs the verb on a model that was trained.
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("undrawn")]
 
 QUICK = ["--accelerator=cpu", "--sequences=12", "--contexts=300"]
 TOKENS = ["--tokens", '{"e": 1.4, " ": 0.8}']

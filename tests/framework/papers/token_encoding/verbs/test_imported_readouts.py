@@ -11,7 +11,8 @@ from components.data import TokenBatch
 from framework.checkpoints import read
 from framework.modules.loading import load_module
 
-pytestmark = pytest.mark.slow  # each trains a model or more, and runs verbs on it
+# Each trains a model or more, and runs verbs on it.
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("undrawn")]
 
 BYTES = [
     *("--data", "TokenData", "--data.source", "PythonLibrary", "--data.source.limit", "40000"),

@@ -91,6 +91,7 @@ def test_what_is_told_is_left_beside_the_checkpoint(path, probed):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_controls_stand_in_the_table(path, tmp_path, capsys):
     ask(path, f"--folder={tmp_path}", "--target=alpha")
     said = capsys.readouterr().out
@@ -103,6 +104,7 @@ def test_controls_stand_in_the_table(path, tmp_path, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_statistics_are_read_instead_of_gathered(path, probed, tmp_path, capsys):
     said, first = probed
     file = first / "statistics.safetensors"
@@ -120,6 +122,7 @@ def test_statistics_are_read_instead_of_gathered(path, probed, tmp_path, capsys)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_options_change_the_distribution(path, tmp_path):
     """Ridge and folds are those of `probe`; the self-test has no ridge."""
     ask(path, f"--folder={tmp_path}", "--ridge=0.5", "--folds=3", "--target=frequency")
@@ -145,6 +148,7 @@ def test_the_self_test_alone(path, tmp_path, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_a_model_that_cannot_be_drawn_has_no_such_control(path, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("framework.papers.token_encoding.verbs.probe.untrained", lambda path: None)
     ask(path, f"--folder={tmp_path}")

@@ -3,6 +3,8 @@
 import csv
 import json
 import re
+from contextlib import redirect_stdout
+from io import StringIO
 
 import numpy as np
 import pytest
@@ -15,7 +17,8 @@ from framework.console.checkpoint_options import leading
 from framework.modules.loading import load_module
 from framework.papers.token_encoding.pruning.head import PrunedHead
 
-pytestmark = pytest.mark.slow  # each runs the verb on a model that was trained
+# Each runs the verb on a model that was trained.
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("undrawn")]
 
 QUICK = ["--accelerator=cpu", "--sequences=12", "--contexts=150", "--measured=100"]
 MATRIX = "head.projection.weight"
@@ -42,14 +45,20 @@ def forward(said):
     return float(measured), float(computed)
 
 
-def test_a_sweep_is_told_and_left_beside_the_checkpoint(path, capsys):
-    prune(path)
-    said = capsys.readouterr().out
+@pytest.fixture(scope="module")
+def swept(path):
+    """What the verb says of all orders."""
+    with redirect_stdout(StringIO()) as out:
+        prune(path)
+    return out.getvalue()
+
+
+def test_a_sweep_is_told_and_left_beside_the_checkpoint(path, swept):
     for name in ("absA_sd", "random 0", "random 1", "random 2", "reverse", "rotated"):
-        assert len(re.findall(rf"^{name} ", said, re.MULTILINE)) == 4  # measures
-    assert "The paper says that more than 30% of dimensions" in said
+        assert len(re.findall(rf"^{name} ", swept, re.MULTILINE)) == 4  # measures
+    assert "The paper says that more than 30% of dimensions" in swept
     folder = path.parent / "last-prune"
-    assert str(folder / "pruning.png") in said
+    assert str(folder / "pruning.png") in swept
     assert imread(folder / "pruning.png").std() > 0
     with (folder / "pruning.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

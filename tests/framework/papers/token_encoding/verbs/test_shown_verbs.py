@@ -8,7 +8,8 @@ import pytest
 
 import cli
 
-pytestmark = pytest.mark.slow  # each runs a verb on a model that was trained
+# Each runs a verb on a model that was trained.
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("undrawn")]
 
 ROOT = Path(cli.__file__).parent
 PAGES = (
@@ -17,13 +18,13 @@ PAGES = (
     "recipes/language/token_encoding/README.md",
 )
 QUICK = ["--accelerator=cpu", "--sequences=12", "--contexts=150"]
-SHOWN = [
-    line
+SHOWN = {  # each once, however many pages show it
+    line: None
     for page in PAGES
     for block in re.findall(r"```bash\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
     for line in block.splitlines()
     if re.match(r"overtone (probe|edit|prune) ", line)
-]
+}
 
 
 @pytest.mark.parametrize("line", SHOWN)
