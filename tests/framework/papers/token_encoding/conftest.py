@@ -18,14 +18,14 @@ from framework.modules.construction import build_module
 from framework.modules.loading import load_module
 from framework.papers.token_encoding import Readout, Statistics, gather, readout
 
-STEPS = 160
+STEPS = 192
 DIM, SIZE = 64, 2048  # half of the width of the recipe, and of its tokens
 LIMIT = 2_000_000  # bytes of text
 
 
 @dataclass
 class Trained:
-    """The model of `token_encoding/small`, untied and smaller, after 160 steps on code."""
+    """The model of `token_encoding/small`, untied and smaller, after 192 steps on code."""
 
     path: Path  # checkpoint
     folder: Path  # of the run
