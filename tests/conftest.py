@@ -72,6 +72,15 @@ def pytest_runtest_protocol() -> Iterator[None]:
     return done
 
 
+def leave_out(patch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """Lets runs render no picture; returns those that they would save."""
+    drawn: list[dict[str, object]] = []
+    report = "framework.callbacks.report"
+    patch.setattr(f"{report}.save", lambda _, figures: drawn.append(dict(figures)))
+    patch.setattr(f"{report}.show", lambda *_: None)
+    return drawn
+
+
 @pytest.fixture
 def unsaved_pictures(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
     """Lets runs compose their pictures and render none, which takes a third of two steps.
@@ -79,11 +88,7 @@ def unsaved_pictures(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]
     Returns:
         Pictures by name, of each run that ended.
     """
-    drawn: list[dict[str, object]] = []
-    report = "framework.callbacks.report"
-    monkeypatch.setattr(f"{report}.save", lambda _, figures: drawn.append(dict(figures)))
-    monkeypatch.setattr(f"{report}.show", lambda *_: None)
-    return drawn
+    return leave_out(monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -83,9 +83,7 @@ def test_slow_tests_are_left_out_unless_they_are_asked_for(chosen, expected, tmp
         "import pytest\n@pytest.mark.slow\ndef test_slow(): pass\ndef test_quick(): pass\n"
     )
     environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
-    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = (
-        "1"  # most of the time goes into importing them
-    )
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # they take most of the time
     settings = ("-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path), "-p", "xdist")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *settings, "-n", "0", "-vv", *chosen, "test_it.py"],

@@ -34,7 +34,7 @@ def corrected() -> Iterator[None]:
         (typehints, "parse_value_or_config", scalars.parse),
         (typehints, "adapt_class_type", scalars.adapt),
     )
-    with checked(), replaced(*changed), lookups.remembered():
+    with checked(), replaced(*changed), lookups.once():
         yield
 
 

@@ -17,21 +17,21 @@ from framework.replacing import replaced
 
 FIND: Any = _subcommands.find_action_and_subcommand
 PATH: Any = _util.get_import_path
-FINDERS = (_core, _subcommands)  # which name the first
+FINDERS = (_core, _subcommands)  # modules that call the first by that name
 NAMERS = (_typehints, _util, typing)  # and the second
 
 
 @contextmanager
-def remembered() -> Iterator[None]:
-    """Remembers inside a `with` statement, from its start."""
-    found, path = _found(), _path()
-    options = [(owner, "find_action_and_subcommand", found) for owner in FINDERS]
-    paths = [(owner, "get_import_path", path) for owner in NAMERS]
+def once() -> Iterator[None]:
+    """Remembers what is found inside a `with` statement, to its end."""
+    find, name = _finder(), _namer()
+    options = [(owner, "find_action_and_subcommand", find) for owner in FINDERS]
+    paths = [(owner, "get_import_path", name) for owner in NAMERS]
     with replaced(*options, *paths):
         yield
 
 
-def _found() -> Callable[..., Any]:
+def _finder() -> Callable[..., Any]:
     """Remembers by parser, number of its options, and key; options are only ever added."""
     known = cache(lambda parser, _, key, exclude: FIND(parser, key, exclude=exclude))
 
@@ -41,7 +41,7 @@ def _found() -> Callable[..., Any]:
     return find
 
 
-def _path() -> Callable[[Any], Any]:
+def _namer() -> Callable[[Any], Any]:
     """Remembers by class; what is no class, of which there may be equal ones, is looked up."""
     known = cache(PATH)
     return lambda value: known(value) if isinstance(value, type) else PATH(value)

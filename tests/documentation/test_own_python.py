@@ -25,7 +25,7 @@ def test_a_checkpoint_is_loaded_trained_on_and_given_another_head(tmp_path, monk
     (words,) = commands(PAGE)
     cli.main([*words[1:], *SHORT])
     quiet = "max_steps=4, accelerator='cpu', logger=False, limit_val_batches=1"
-    quiet = f"{quiet}, num_sanity_val_steps=0"
+    quiet += ", num_sanity_val_steps=0"
     exec(STEPS.sub(quiet, "\n".join(blocks(PAGE, "python"))), shown := {})
     series = len(shown["batch"].target)
     assert shown["nats"].shape == shown["mean"].shape == shown["highest"].shape == (series, 18)

@@ -10,7 +10,7 @@ from framework.console import lookups
 
 def test_an_option_is_found_once_it_is_added():
     parser = ArgumentParser()
-    with lookups.remembered():
+    with lookups.once():
         assert _subcommands.find_action(parser, "dim") is None
         option = parser.add_argument("--dim", type=int)
         assert _subcommands.find_action(parser, "dim") is option
@@ -19,7 +19,7 @@ def test_an_option_is_found_once_it_is_added():
 
 
 def test_a_class_and_its_methods_keep_their_paths():
-    with lookups.remembered():
+    with lookups.once():
         for _ in range(2):
             assert _util.get_import_path(FourierHead) == "components.FourierHead"
             assert _util.get_import_path(Path.cwd) == "pathlib.Path.cwd"

@@ -19,7 +19,7 @@ from components.supports import Interval
 from framework.modules import Forecaster
 from framework.modules.construction import describe
 
-pytestmark = pytest.mark.usefixtures("unsaved_pictures")
+pytestmark = pytest.mark.usefixtures("unsaved_pictures", "own_cache")
 
 RECIPES = Path(cli.__file__).parent / "recipes"
 CELLS = 4096  # vectors of the table that the published numbers count
@@ -36,13 +36,6 @@ SHORT = [
     *("--data.batch_size", "2", "--trainer.max_steps", "1", "--trainer.val_check_interval", "1"),
     *("--model.paths.samples", "3", "--trainer.accelerator", "cpu", "--trainer.devices", "1"),
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OVERTONE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 def backbone(*files, device="meta"):

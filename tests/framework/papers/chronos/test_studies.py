@@ -13,7 +13,7 @@ from framework.console import recipes
 from framework.data.series.baselines import NAIVE
 from framework.run_files import BASELINES
 
-pytestmark = pytest.mark.usefixtures("unsaved_pictures")
+pytestmark = pytest.mark.usefixtures("unsaved_pictures", "own_cache")
 
 CORPUS = {
     "few": {"source": {"class_path": "KernelSynth", "init_args": {"number": 20, "length": 64}}}
@@ -37,14 +37,6 @@ STUDIES = {
     if path.parent.name == "chronos"
 }
 ARMS = [("heads", "hl-gauss"), ("heads", "fourier-density"), ("changes", "real-input")]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    """Series that all arms read."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OVERTONE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.mark.parametrize(("study", "arm"), ARMS)

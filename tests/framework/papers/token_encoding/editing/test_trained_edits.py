@@ -30,6 +30,7 @@ def known(trained):
 
 
 def fourth(contexts):
+    """Every fourth context."""
     return Contexts(contexts.hidden[::4], contexts.target[::4])
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import cli
+from tests.conftest import leave_out
 
 MODELS = {  # options by name
     "own": [],  # a read-out of its own
@@ -28,7 +29,6 @@ def fit(folder: Path, *options: str) -> Path:
     quiet += ["--trainer.callbacks=[]"]
     words = [*sizes, *text, *limits, *place, *quiet, *options]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("framework.callbacks.report.show", lambda *_: None)
-        patch.setattr("framework.callbacks.report.save", lambda *_: None)
+        leave_out(patch)
         cli.main(["fit", "--config", "token_encoding/small", *words])
     return next(folder.glob("*/version_0/checkpoints/last.ckpt"))
