@@ -1,4 +1,4 @@
-"""What draws of tokens, norms, rotations and large vocabularies cost, relative to their formulas.
+"""What tokens, norms, rotations and large vocabularies cost, relative to their formulas.
 
 Both sides take turns in one process on one thread; a figure is the median over rounds of the ratio
 of their processor times. Memory is the most that a process of its own gets beyond its start, in
@@ -22,6 +22,7 @@ from benchmarks.scoreboard import Figure, report
 from components import LinearHead
 from components.layers.norms import RMSNorm
 from components.layers.positions import Rotary
+from components.layouts import lay_out_by_columns
 from components.supports import Tokens
 from framework.evaluation.generation import Sampling
 
@@ -137,6 +138,15 @@ def send_peak(chunked: bool, sender: multiprocessing.connection.Connection) -> N
     sender.send(more / (POSITIONS * VOCABULARY * 4 / MIB))
 
 
+def logits_of_one() -> float:
+    """Compares logits of one position, read column by column, with those of rows."""
+    heads = [LinearHead(DIM, Tokens(VOCABULARY), bias=False) for _ in range(2)]
+    lay_out_by_columns(heads[0])
+    hidden = torch.randn(1, DIM)
+    with torch.inference_mode():
+        return ratio(lambda: heads[0].logits(hidden), lambda: heads[1].logits(hidden), 5 * ROUNDS)
+
+
 def figures() -> Iterator[Figure]:
     """Measures time and memory."""
     torch.set_num_threads(1)
@@ -144,6 +154,7 @@ def figures() -> Iterator[Figure]:
     yield Figure("greedy_over_ordered_draw", draws(temperature=0.0), "<=", 0.1)
     yield Figure("top_k_over_ordered_draw", draws(top_k=50), "<=", 0.15)
     yield Figure("plain_over_ordered_draw", draws(), "<=", 0.4)
+    yield Figure("logits_by_columns_over_rows", logits_of_one(), "<=", 0.7)
     yield Figure("norm_over_torch", norms(), "<=", 0.7)
     yield Figure("rotation_over_formula", rotations(), "<=", 0.7)
     yield Figure("logits_held", peak(chunked=False), ">=", 2)

@@ -54,9 +54,14 @@ class TiedLinear(nn.Module):
         self.bias, self.rows = bias, rows
 
     @property
+    def table(self) -> nn.Embedding:
+        """The embedding."""
+        return self._tables[0]
+
+    @property
     def weight(self) -> Tensor:
         """The shared matrix `[size, dim]`."""
-        weight = self._tables[0].weight
+        weight = self.table.weight
         return weight if self.rows in (None, len(weight)) else weight[: self.rows]
 
     def forward(self, hidden: Tensor, index: Tensor | None = None) -> Tensor:

@@ -69,6 +69,14 @@ def test_a_text_ends_with_its_document(model, monkeypatch):
     assert rows[0].index(end) > 2
 
 
+def test_one_text_is_written_by_columns_of_the_matrices(written):
+    model = TextModel(written.checkpoint)
+    for count, some in ((3, False), (1, True)):
+        list(model.write(PROMPTS[:count], Sampling(1)))
+        whole = [matrix.is_contiguous() for matrix in model.checkpoint.module.parameters()]
+        assert all(whole) != some
+
+
 def test_python_needs_one_function(written, model):
     texts = generate(written.checkpoint, PROMPTS[0], GREEDY)
     assert texts == list(model.write(PROMPTS[:1], GREEDY))
