@@ -141,7 +141,7 @@ def send_peak(chunked: bool, sender: multiprocessing.connection.Connection) -> N
 def logits_of_one() -> float:
     """Compares logits of one position, read column by column, with those of rows."""
     heads = [LinearHead(DIM, Tokens(VOCABULARY), bias=False) for _ in range(2)]
-    lay_out_by_columns(heads[0])
+    lay_out_by_columns(heads[0], examples=1)
     hidden = torch.randn(1, DIM)
     with torch.inference_mode():
         return ratio(lambda: heads[0].logits(hidden), lambda: heads[1].logits(hidden), 5 * ROUNDS)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 
 from components.data import TokenSpec
-from components.layouts import FEW, lay_out_by_columns
+from components.layouts import lay_out_by_columns
 from framework.console.opened_checkpoint import OpenedCheckpoint
 from framework.data.tokens.text import TOKENIZER, beginnings
 from framework.data.tokens.tokenizer import Tokenizer
@@ -138,8 +138,7 @@ class TextModel:
         """
         where = device or torch.device("cpu")
         module = self.checkpoint.module.to(where)
-        if len(prompts) <= FEW:
-            lay_out_by_columns(module)
+        lay_out_by_columns(module, len(prompts))
         rows = [torch.tensor(prompt, device=where) for prompt in prompts]
         uniform = draws(prompts, samples, sampling)
         parts = module.stem, module.backbone, module.head

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from components.data import EpisodeBatch, TrajectorySpec
-from components.layouts import FEW, lay_out_by_columns
+from components.layouts import lay_out_by_columns
 from components.metrics.returns import RANDOM, named_scores
 from framework.console.devices import fabric_on
 from framework.console.outputs import TABLES, require_new, write_table
@@ -90,11 +90,10 @@ def play(
     spec = _spec_in(place, module.spec)
     references = _references(place, spec, module.spec, expert)
     module = module.to(fabric_on(accelerator).device)
-    if min(batch_size, len(targets) * episodes) <= FEW:
-        lay_out_by_columns(module)
     for path in films.values():
         path.parent.mkdir(parents=True, exist_ok=True)
     tasks = [(target, seed + k) for target in targets for k in range(episodes)]
+    lay_out_by_columns(module, min(batch_size, len(tasks)))
     rows: list[dict[str, Any]] = []
     try:
         for start in range(0, len(tasks), batch_size):

@@ -39,8 +39,8 @@ def test_values_stay_and_wide_matrices_turn(tied):
     parts = made(LinearHead, tied)
     before = copy.deepcopy(parts.state_dict())
     expected = logits(parts)
-    lay_out_by_columns(parts)
-    lay_out_by_columns(parts)  # once more changes nothing
+    lay_out_by_columns(parts, 1)
+    lay_out_by_columns(parts, 1)  # once more changes nothing
     stem, backbone, head = parts
     torch.testing.assert_close(parts.state_dict(), before, rtol=0, atol=0)
     torch.testing.assert_close(logits(parts), expected)
@@ -54,15 +54,17 @@ def test_values_stay_and_wide_matrices_turn(tied):
 def test_the_matrix_of_a_fan_layer_turns_too():
     parts = made(FanHead, False)
     expected = logits(parts)
-    lay_out_by_columns(parts)
+    lay_out_by_columns(parts, 1)
     wide = [m for m in parts[2].parameters() if m.ndim == 2 and m.shape[0] > m.shape[1]]
     assert wide
     assert all(map(by_column, wide))
     torch.testing.assert_close(logits(parts), expected)
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
-def test_other_types_stay(dtype):
+@pytest.mark.parametrize(
+    ("dtype", "examples"), [(torch.float64, 1), (torch.bfloat16, 1), (torch.float32, 3)]
+)
+def test_other_types_and_batches_stay(dtype, examples):
     parts = made(LinearHead, False).to(dtype)
-    lay_out_by_columns(parts)
+    lay_out_by_columns(parts, examples)
     assert all(parameter.is_contiguous() for parameter in parts.parameters())

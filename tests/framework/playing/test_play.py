@@ -89,6 +89,14 @@ def test_episodes_do_not_depend_on_the_batch(checkpoint):
     pd.testing.assert_frame_equal(whole, single)
 
 
+def test_one_episode_is_played_by_columns_of_the_matrices(checkpoint, monkeypatch):
+    for episodes, some in ((3, False), (1, True)):
+        module = load_module(checkpoint)
+        monkeypatch.setattr("framework.playing.episodes.load_module", lambda *_, m=module: m)
+        framework.play(checkpoint, returns=30, episodes=episodes)
+        assert all(matrix.is_contiguous() for matrix in module.parameters()) != some
+
+
 @pytest.mark.parametrize("options", [{}, {"reread": 3}])
 def test_episodes_are_those_of_the_model(checkpoint, options):
     module = model(CARTPOLE)
