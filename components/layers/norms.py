@@ -53,8 +53,7 @@ class RMSNorm(Norm):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Normalizes the last axis of `[..., dim]`."""
-        wide = torch.promote_types(hidden.dtype, torch.float32)
-        states, gain = hidden.to(wide), self.weight.to(wide)
+        states, gain = _widened(hidden, hidden), _widened(self.weight, hidden)
         gain = gain + self.offset if self.offset else gain
         if hidden.device.type != "cpu" or is_transformed(states, gain):
             normed = rms_norm(states, gain.shape, gain, self.eps)
@@ -62,7 +61,7 @@ class RMSNorm(Norm):
             normed = _RootMeanSquare.apply(states, gain, self.eps)  # type: ignore[no-untyped-call] # torch's
         else:  # a step of a generation calls it tens of times, and a function of autograd is dear
             normed, _ = _normalize(states, gain, self.eps)
-        return normed.to(hidden.dtype)
+        return normed if states is hidden else normed.to(hidden.dtype)
 
 
 class LayerNorm(Norm):
@@ -95,10 +94,11 @@ class LayerNorm(Norm):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Normalizes the last axis of `[..., dim]`."""
-        wide = torch.promote_types(hidden.dtype, torch.float32)
-        gain = None if self.weight is None else self.weight.to(wide)
-        bias = None if self.bias is None else self.bias.to(wide)
-        return layer_norm(hidden.to(wide), (self.dim,), gain, bias, self.eps).to(hidden.dtype)
+        states = _widened(hidden, hidden)
+        gain = None if self.weight is None else _widened(self.weight, hidden)
+        bias = None if self.bias is None else _widened(self.bias, hidden)
+        normed = layer_norm(states, (self.dim,), gain, bias, self.eps)
+        return normed if states is hidden else normed.to(hidden.dtype)
 
 
 class _RootMeanSquare(torch.autograd.Function):
@@ -134,6 +134,15 @@ class _RootMeanSquare(torch.autograd.Function):
             to_rows.addcmul_(torch.mv(slope, gain / len(gain)).unsqueeze(1), scale)
             to_rows = to_rows.view_as(states)
         return to_rows, to_gain, None
+
+
+def _widened(tensor: Tensor, hidden: Tensor) -> Tensor:
+    """Brings a tensor into the precision in which hidden states are normalized.
+
+    A step of a generation asks for it tens of times, where almost always nothing is to be done.
+    """
+    wide = torch.promote_types(hidden.dtype, torch.float32)
+    return tensor if tensor.dtype == wide else tensor.to(wide)
 
 
 def _normalize(states: Tensor, gain: Tensor, eps: float) -> tuple[Tensor, Tensor]:
