@@ -23,6 +23,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "0")
 for name in [name for name in os.environ if name.startswith("SLURM_")]:
     del os.environ[name]  # inside a job, Lightning would take the tests for its ranks
+gc.disable()  # until all tests are collected: so far nothing is garbage, and a quarter of the time
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -46,6 +47,7 @@ def pytest_collection_finish() -> None:
 
     gc.collect()
     gc.freeze()
+    gc.enable()
     if not torch.accelerator.is_available():
         torch.manual_seed = torch.default_generator.manual_seed
     fresh = class_options.Remembered
