@@ -23,7 +23,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "0")
 for name in [name for name in os.environ if name.startswith("SLURM_")]:
     del os.environ[name]  # inside a job, Lightning would take the tests for its ranks
-gc.disable()  # until all tests are collected: so far nothing is garbage, and a quarter of the time
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -31,6 +30,16 @@ def pytest_xdist_auto_num_workers() -> int:
     affinity = getattr(os, "sched_getaffinity", None)  # which macOS does not have
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     return min(cores, MOST_WORKERS)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Looks for no garbage while tests are collected, which would take a quarter of that time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_finish() -> None:
@@ -47,7 +56,6 @@ def pytest_collection_finish() -> None:
 
     gc.collect()
     gc.freeze()
-    gc.enable()
     if not torch.accelerator.is_available():
         torch.manual_seed = torch.default_generator.manual_seed
     fresh = class_options.Remembered

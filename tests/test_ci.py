@@ -40,10 +40,14 @@ def test_what_needs_a_cluster_is_run_by_a_script_of_its_own():
 
 
 def test_what_needs_more_packages_is_run_once_they_are_there():
-    _, after = SCRIPT.split(" -c constraints.txt -e '.[docs,lm-eval,wandb]'\n")
-    assert "tests/framework/generation/test_tasks.py" in after
-    assert "tests/framework/test_loggers.py" in after
-    (names,) = re.findall(r"tests/documentation/test_\{(\S+)\}\.py", after)
+    install = "step pip install --no-build-isolation -c constraints.txt"
+    _, after = SCRIPT.split(f"{install} -e '.[docs,lm-eval,wandb]'\n")
+    listed = r"^extras=\(\n(.*?)^\)\nstep pytest .*-m '' \"\$\{extras"
+    (extras,) = re.findall(listed, after, re.M | re.S)
+    assert "tests/framework/generation/test_tasks.py\n" in extras
+    ((file, name),) = re.findall(r"(tests/framework/test_loggers\.py)::(\w+)", extras)
+    assert f"def {name}(" in (ROOT / file).read_text()
+    (names,) = re.findall(r"tests/documentation/test_\{(\S+)\}\.py", extras)
     tests = (ROOT / "tests" / "documentation").glob("test_*.py")
     skipped = {path.stem for path in tests if "importorskip" in path.read_text()}
     assert {f"test_{name}" for name in names.split(",")} == skipped

@@ -53,7 +53,8 @@ class RMSNorm(Norm):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Normalizes the last axis of `[..., dim]`."""
-        states, gain = _widened(hidden, hidden), _widened(self.weight, hidden)
+        wide = torch.promote_types(hidden.dtype, torch.float32)
+        states, gain = _as(wide, hidden), _as(wide, self.weight)
         gain = gain + self.offset if self.offset else gain
         if hidden.device.type != "cpu" or is_transformed(states, gain):
             normed = rms_norm(states, gain.shape, gain, self.eps)
@@ -61,7 +62,7 @@ class RMSNorm(Norm):
             normed = _RootMeanSquare.apply(states, gain, self.eps)  # type: ignore[no-untyped-call] # torch's
         else:  # a step of a generation calls it tens of times, and a function of autograd is dear
             normed, _ = _normalize(states, gain, self.eps)
-        return normed if states is hidden else normed.to(hidden.dtype)
+        return _as(hidden.dtype, normed)
 
 
 class LayerNorm(Norm):
@@ -94,11 +95,11 @@ class LayerNorm(Norm):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Normalizes the last axis of `[..., dim]`."""
-        states = _widened(hidden, hidden)
-        gain = None if self.weight is None else _widened(self.weight, hidden)
-        bias = None if self.bias is None else _widened(self.bias, hidden)
-        normed = layer_norm(states, (self.dim,), gain, bias, self.eps)
-        return normed if states is hidden else normed.to(hidden.dtype)
+        wide = torch.promote_types(hidden.dtype, torch.float32)
+        gain = None if self.weight is None else _as(wide, self.weight)
+        bias = None if self.bias is None else _as(wide, self.bias)
+        normed = layer_norm(_as(wide, hidden), (self.dim,), gain, bias, self.eps)
+        return _as(hidden.dtype, normed)
 
 
 class _RootMeanSquare(torch.autograd.Function):
@@ -136,13 +137,9 @@ class _RootMeanSquare(torch.autograd.Function):
         return to_rows, to_gain, None
 
 
-def _widened(tensor: Tensor, hidden: Tensor) -> Tensor:
-    """Brings a tensor into the precision in which hidden states are normalized.
-
-    A step of a generation asks for it tens of times, where almost always nothing is to be done.
-    """
-    wide = torch.promote_types(hidden.dtype, torch.float32)
-    return tensor if tensor.dtype == wide else tensor.to(wide)
+def _as(dtype: torch.dtype, tensor: Tensor) -> Tensor:
+    """Changes the precision of a tensor; spares a step of a generation tens of calls of torch."""
+    return tensor if tensor.dtype == dtype else tensor.to(dtype)
 
 
 def _normalize(states: Tensor, gain: Tensor, eps: float) -> tuple[Tensor, Tensor]:

@@ -206,7 +206,10 @@ def test_a_missing_package_is_named(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of theirs
 def test_an_unknown_task_is_named(folder, llama, tmp_path, monkeypatch):
-    # As if theirs were none: of thousands of files an index takes ten seconds.
-    monkeypatch.setattr("lm_eval.tasks.manager.__file__", str(tmp_path / "manager.py"))
-    with pytest.raises(ValueError, match=r"There is no task 'none' in lm-eval nor in .*tasks"):
-        measure(TextModel(llama / "llama.ckpt"), ["choose", "none"], folder)
+    # As if these were theirs, which are thousands: an index of them takes ten seconds.
+    monkeypatch.setattr("lm_eval.tasks.manager.__file__", str(folder / "manager.py"))
+    model, own = TextModel(llama / "llama.ckpt"), tmp_path / "own"
+    own.mkdir()
+    assert {one.task for one in measure(model, ["choose"], own)} == {"choose"}
+    with pytest.raises(ValueError, match=r"There is no task 'none' in lm-eval nor in .*own;"):
+        measure(model, ["choose", "none"], own)
