@@ -191,6 +191,13 @@ class Bins:
         return len(self.edges) - 1
 
     @property
+    def even(self) -> bool:
+        """Whether all cells are of one width, but for a thousandth of it."""
+        low, high = self.edges[0], self.edges[-1]
+        step = (high - low) / self.size
+        return all(abs(edge - low - step * k) < step / 1000 for k, edge in enumerate(self.edges))
+
+    @property
     def interval(self) -> Interval:
         """The interval that is divided."""
         return Interval(self.edges[0], self.edges[-1], self.shape)

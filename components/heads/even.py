@@ -15,7 +15,7 @@ from components.distributions.vectors import joint
 from components.heads.parametric import FLOOR, real_interval
 from components.interfaces import Head
 from components.numbers import count
-from components.supports import Support
+from components.supports import Bins, Support
 
 EPS = 1e-5  # added to the density before its logarithm becomes a logit
 
@@ -40,8 +40,8 @@ class EvenMixtureHead(Head):
             distribution.
 
     Raises:
-        ValueError: If the support is one of tokens, has cells already and `bins` differ, or
-            `components` is below 1.
+        ValueError: If the support is one of tokens, has cells already and `bins` differ or they
+            are not all of one width, or `components` is below 1.
 
     Source: Gillman et al., "Fourier Head" (arXiv:2410.22269), toy example, "GMM head". The widths
         start near one cell with bins, and near half the range without.
@@ -59,6 +59,11 @@ class EvenMixtureHead(Head):
         if bins is not None:
             bins = count(bins, "EvenMixtureHead: bins")
         self.cells = None if bins is None else support.divide(bins)
+        if isinstance(self.cells, Bins) and not self.cells.even:
+            raise ValueError(
+                f"EvenMixtureHead: bins={bins} are cells of one width, those of the data are not; "
+                "leave bins out, or use MixtureHead."
+            )
         self.low, self.high = interval.low, interval.high
         start = math.log(2 if bins is None else 2 / bins)
         distributions = components * math.prod(support.shape)

@@ -43,7 +43,7 @@ def run(args: list[str], prog: str) -> None:
         "--end",
         type=str | None,
         help="The token at which texts end, such as '</s>'; null: those that the files beside the "
-        "model name.",
+        "model name. Exports keep what those files say.",
     )
     given = parser.parse(args)
     target: Path = given.checkpoint

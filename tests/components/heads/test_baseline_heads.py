@@ -13,7 +13,7 @@ import torch
 from components.heads.even import EvenMixtureHead
 from components.heads.point import PointHead
 from components.losses import NegativeLogLikelihood, SquaredError
-from components.supports import Interval, Tokens
+from components.supports import Bins, Interval, Tokens
 
 DIM = 8
 
@@ -85,6 +85,14 @@ def test_a_point_may_be_a_plain_linear_map_whatever_the_interval():
 def test_tokens_are_refused(head):
     with pytest.raises(ValueError, match=rf"{head.__name__} .*Tokens\(size=7\); use LinearHead"):
         head(DIM, Tokens(7))
+
+
+def test_cells_of_several_widths_are_not_read_as_of_one():
+    with pytest.raises(ValueError, match=r"EvenMixtureHead: bins=2 are cells of one width, .*\.$"):
+        EvenMixtureHead(DIM, Bins((-1.0, 0.0, 2.0)), bins=2)
+    equal = Bins(torch.linspace(0.1, 0.7, 301))  # rounded, as data are
+    head = EvenMixtureHead(DIM, equal, bins=300)
+    assert head(torch.zeros(DIM)).mean.item() == pytest.approx(0.4, abs=0.3)
 
 
 def test_options_out_of_range_are_refused():
