@@ -64,7 +64,32 @@ class BlockFactory(Protocol):
         """Builds it for a stream of width `dim`."""
 
 
-class PreNormBlock(Block):
+class NormedBlock(Block):
+    """A block with a norm for attention and one for the network; subclasses say where they are.
+
+    Args:
+        dim: Width of the stream.
+        attention: Reads the sequence.
+        feedforward: Maps each position on its own.
+        norm: Makes the norms.
+        dropout: Probability to drop a component of what is added, while training.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        attention: Attention,
+        feedforward: PositionWise,
+        norm: NormFactory,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.attention_norm, self.attention = norm(dim=dim), attention
+        self.feedforward_norm, self.feedforward = norm(dim=dim), feedforward
+        self.dropout = nn.Dropout(dropout)
+
+
+class PreNormBlock(NormedBlock):
     r"""Normalizes in front of each part, as GPT-2 and Llama do.
 
     .. math:: x \leftarrow x + \mathrm{attention}(\mathrm{norm}(x)), \quad
@@ -81,19 +106,6 @@ class PreNormBlock(Block):
     (arXiv:2002.04745).
     """
 
-    def __init__(
-        self,
-        dim: int,
-        attention: Attention,
-        feedforward: PositionWise,
-        norm: NormFactory,
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__()
-        self.attention_norm, self.attention = norm(dim=dim), attention
-        self.feedforward_norm, self.feedforward = norm(dim=dim), feedforward
-        self.dropout = nn.Dropout(dropout)
-
     def forward(
         self, hidden: Tensor, index: Tensor, mask: Mask, cache: LayerCache | None = None
     ) -> Tensor:
@@ -108,7 +120,7 @@ class PreNormBlock(Block):
         return _plan(self, processes)
 
 
-class ParallelBlock(Block):
+class ParallelBlock(NormedBlock):
     r"""Adds attention and network side by side, both of the same states, as GPT-NeoX does.
 
     .. math:: x \leftarrow x + \mathrm{attention}(\mathrm{norm}(x))
@@ -126,19 +138,6 @@ class ParallelBlock(Block):
     Source: Black et al., "GPT-NeoX-20B" (arXiv:2204.06745), section 2.1.
     """
 
-    def __init__(
-        self,
-        dim: int,
-        attention: Attention,
-        feedforward: PositionWise,
-        norm: NormFactory,
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__()
-        self.attention_norm, self.attention = norm(dim=dim), attention
-        self.feedforward_norm, self.feedforward = norm(dim=dim), feedforward
-        self.dropout = nn.Dropout(dropout)
-
     def forward(
         self, hidden: Tensor, index: Tensor, mask: Mask, cache: LayerCache | None = None
     ) -> Tensor:
@@ -153,7 +152,7 @@ class ParallelBlock(Block):
         return _plan(self, processes)
 
 
-class PostNormBlock(Block):
+class PostNormBlock(NormedBlock):
     r"""Normalizes what each part adds, and nothing else, as OLMo 2 does.
 
     .. math:: x \leftarrow x + \mathrm{norm}(\mathrm{attention}(x)), \quad
@@ -169,19 +168,6 @@ class PostNormBlock(Block):
     Source: OLMo Team, "2 OLMo 2 Furious" (arXiv:2501.00656), section 3.2.
     """
 
-    def __init__(
-        self,
-        dim: int,
-        attention: Attention,
-        feedforward: PositionWise,
-        norm: NormFactory,
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__()
-        self.attention, self.attention_norm = attention, norm(dim=dim)
-        self.feedforward, self.feedforward_norm = feedforward, norm(dim=dim)
-        self.dropout = nn.Dropout(dropout)
-
     def forward(
         self, hidden: Tensor, index: Tensor, mask: Mask, cache: LayerCache | None = None
     ) -> Tensor:
@@ -192,7 +178,7 @@ class PostNormBlock(Block):
         return hidden + made
 
 
-class SandwichBlock(Block):
+class SandwichBlock(NormedBlock):
     r"""Normalizes in front of each part and behind it, as Gemma 2 and 3 do.
 
     .. math:: x \leftarrow x + \mathrm{norm}(\mathrm{attention}(\mathrm{norm}(x))), \quad
@@ -216,12 +202,9 @@ class SandwichBlock(Block):
         norm: NormFactory,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__()
-        self.attention_norm, self.attention = norm(dim=dim), attention
+        super().__init__(dim, attention, feedforward, norm, dropout)
         self.attention_out_norm = norm(dim=dim)
-        self.feedforward_norm, self.feedforward = norm(dim=dim), feedforward
         self.feedforward_out_norm = norm(dim=dim)
-        self.dropout = nn.Dropout(dropout)
 
     def forward(
         self, hidden: Tensor, index: Tensor, mask: Mask, cache: LayerCache | None = None
