@@ -54,12 +54,12 @@ def roughness(distribution: Distribution) -> Tensor:
 
 @roughness.register
 def _(distribution: FourierDensity) -> Tensor:
-    return by_parseval(distribution.correlations) / distribution.half_width**3
+    return by_parseval(distribution.correlations) / distribution.unit_width**3
 
 
 @roughness.register
 def _(distribution: EvenFourierDensity) -> Tensor:
-    return 2 * by_parseval(distribution.correlations) / distribution.length**3
+    return 2 * by_parseval(distribution.correlations) / distribution.unit_width**3
 
 
 @roughness.register

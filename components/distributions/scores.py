@@ -115,7 +115,7 @@ def _(distribution: Quantiles, target: Tensor) -> Tensor:
 @crps.register
 def _(distribution: FourierDensity, target: Tensor) -> Tensor:
     inside = target.clamp(distribution.low, distribution.high)
-    score = distribution.half_width * _fourier(distribution, distribution.unit(inside))
+    score = distribution.unit_width * _fourier(distribution, distribution.unit(inside))
     return score + (target - inside).abs()
 
 
@@ -128,7 +128,7 @@ def _(distribution: EvenFourierDensity, target: Tensor) -> Tensor:
     cosine = angles(z, distribution.terms)[..., 1:].cos()
     waves = ((c.square() / 2 - c * cosine) / k.square()).sum(-1)
     score = z.square() - z + 1 / 3 + 4 * waves
-    return distribution.length * score + (target - inside).abs()
+    return distribution.unit_width * score + (target - inside).abs()
 
 
 @crps.register

@@ -6,28 +6,23 @@ import math
 
 import torch
 from torch import Tensor
-from torch.distributions.constraints import Constraint, interval
 from torch.distributions.utils import lazy_property
-from torch.types import _size
 
 from components.distributions.categorical import Discrete
-from components.distributions.expanding import Expandable
 from components.distributions.fourier.categorical import FourierCells
 from components.distributions.fourier.density import invert
-from components.distributions.fourier.drawing import draw
 from components.distributions.fourier.polynomial import (
     angles,
     basis,
-    check,
     correlate,
     log_power,
     transform,
 )
-from components.distributions.inversion import bisect, implicit
-from components.distributions.tensors import joint_shape, tiny, to_float32
+from components.distributions.fourier.series import SeriesDensity
+from components.distributions.tensors import joint_shape
 
 
-class EvenFourierDensity(Expandable):
+class EvenFourierDensity(SeriesDensity):
     r"""A smooth density on [low, high] that continues evenly at both ends, not periodically.
 
     .. math:: p(x) = \frac{|A(z)|^2 + |A(-z)|^2}{2 (high - low) \sum_k |a_k|^2}, \quad
@@ -52,34 +47,10 @@ class EvenFourierDensity(Expandable):
         ValueError: If the number of coefficients is odd or the bounds are not in order.
     """
 
-    arg_constraints = {}  # noqa: RUF012 - torch's declaration; checks are off per object
-    has_rsample = True
-
-    rows = ("coefficients",)
-
-    def __init__(self, coefficients: Tensor, low: float, high: float) -> None:
-        check(coefficients, "EvenFourierDensity")
-        if not low < high:
-            raise ValueError(f"EvenFourierDensity: low={low} must be less than high={high}.")
-        self.coefficients = to_float32(coefficients)
-        self.low = low
-        self.high = high
-        super().__init__(coefficients.shape[:-1], validate_args=False)
-
     @property
-    def support(self) -> Constraint:
-        """The values that are possible: those between the bounds."""
-        return interval(self.low, self.high)  # type: ignore[no-untyped-call]  # torch's
-
-    @property
-    def length(self) -> float:
+    def unit_width(self) -> float:
         """What one unit of z is worth in units of the outcome."""
         return self.high - self.low
-
-    @property
-    def terms(self) -> int:
-        """Number of complex coefficients, N + 1."""
-        return self.coefficients.shape[-1] // 2
 
     @lazy_property
     def correlations(self) -> Tensor:
@@ -88,67 +59,23 @@ class EvenFourierDensity(Expandable):
 
     def unit(self, value: Tensor) -> Tensor:
         """Maps outcomes to z between 0 and 1, those beyond the bounds to the nearest bound."""
-        return ((value.to(self.coefficients.dtype) - self.low) / self.length).clamp(0, 1)
+        return ((value.to(self.coefficients.dtype) - self.low) / self.unit_width).clamp(0, 1)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Computes the log-density at values `[...]`, at a cost linear in N."""
         z = self.unit(value)
         angle = angles(z.expand(joint_shape(z, self.batch_shape)), self.terms)
         here, mirrored = (log_power(self.coefficients, basis(each)) for each in (angle, -angle))
-        return torch.logaddexp(here, mirrored) - math.log(2 * self.length)
+        return torch.logaddexp(here, mirrored) - math.log(2 * self.unit_width)
 
-    def cdf(self, value: Tensor) -> Tensor:
-        """Computes the probability of at most `value`, `[...]`."""
-        return self._below(self.unit(value)).clamp(0, 1)
-
-    def icdf(self, value: Tensor) -> Tensor:
-        """Computes quantiles at probabilities `[...]`: the inverse of `cdf`, differentiable."""
-        level = value.to(self.coefficients.dtype).expand(joint_shape(value, self.batch_shape))
-        z = invert(self.correlations, (1 + level) / 2).clamp_min(0)
-        if not torch.is_grad_enabled():
-            return self._outcome(z)
-        density = self.log_prob(self._outcome(z)).exp() * self.length
-        return self._outcome(implicit(z, self._below(z) - level, density))
-
-    @property
-    def mean(self) -> Tensor:
-        """Mean, `[...]`."""
-        return self._outcome(self._moments[0]).to(self.coefficients.dtype)
-
-    @property
-    def variance(self) -> Tensor:
-        """Variance, `[...]`."""
-        first, second = self._moments
-        variance = (second - first.square()) * self.length**2
-        return variance.to(self.coefficients.dtype)
-
-    @property
-    def mode(self) -> Tensor:
-        """Where the density is highest, `[...]`, without gradient."""
-        points = 8 * self.terms
-        peak = -1 + 2 * self._grid(points).argmax(-1) / points
-        step = torch.full_like(self.coefficients[..., 0], 2 / points)
-        z = bisect(self._falling, peak - step, peak + step)
-        return self._outcome((torch.remainder(z + 1, 2) - 1).abs())
-
-    def entropy(self) -> Tensor:
-        """Computes the differential entropy in nats, `[...]`, by a sum over one period."""
-        power = self._grid(max(1024, 16 * self.terms))
-        relative: Tensor = torch.special.entr(power.clamp_min(tiny(power))).mean(-1)
-        return math.log(self.length) + relative
-
-    def rsample(self, sample_shape: _size = ()) -> Tensor:
-        """Draws values `[*sample_shape, ...]` by inversion, differentiable."""
-        shape = self._extended_shape(torch.Size(sample_shape))
-        a = self.coefficients
-        return self.icdf(torch.rand(shape, dtype=a.dtype, device=a.device))
-
-    def sample(self, sample_shape: _size = ()) -> Tensor:
-        """Draws values `[*sample_shape, ...]`, a fifth of the price of those with a gradient."""
-        return self._outcome(draw(self.coefficients, torch.Size(sample_shape)).abs())
+    def _fold(self, z: Tensor) -> Tensor:
+        return z.abs()
 
     def _outcome(self, z: Tensor) -> Tensor:
-        return self.low + self.length * z
+        return self.low + self.unit_width * z
+
+    def _invert(self, level: Tensor) -> Tensor:
+        return invert(self.correlations, (1 + level) / 2).clamp_min(0)
 
     def _below(self, z: Tensor) -> Tensor:
         r"""The mass below z, :math:`z + 2 \sum \Re g_k \sin(\pi k z) / (\pi k)`."""
