@@ -47,7 +47,7 @@ def test_every_part_is_there():
 def test_supports_distributions_and_interfaces_are_there():
     expected = {"Tokens", "Interval", "Bins", "Embedded", *(role.__name__ for role in ROLES)}
     distributions = {kind.__name__ for kind in defined(Distribution)}
-    bases = {"Expandable", "FourierCells"}
+    bases = {"Expandable", "FourierCells", "SeriesDensity"}
     assert expected | distributions - bases <= set(components.__all__)
 
 
